@@ -1,0 +1,247 @@
+"""Values that pass between stages. No I/O, no clock, no randomness.
+
+The words are those of docs/architecture.md. Settings are keyed by short names
+(`listen_backlog`); only `ansible` and the roles know the long ones
+(`cgid_listen_backlog`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+Scalar = bool | int | float | str
+Settings = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a role, as its argument_specs.yml declares it."""
+
+    role: str
+    name: str  # short: without the role's prefix
+    type: str  # Ansible's word: str, int, float, bool, path
+    default: Scalar | None  # None: required
+    choices: tuple[Scalar, ...]
+    description: str
+
+    @property
+    def long_name(self) -> str:
+        """Return the variable Ansible knows this option by."""
+        return f"{self.role}_{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One value of a factor. Two levels may share a value (A/A cells), never a label."""
+
+    label: str
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One knob and the levels it takes, in the order the author wrote them."""
+
+    name: str  # short name of a role's option
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of levels, with every setting resolved."""
+
+    id: str  # "listen_backlog=100,clients=50": unique in the design, fit for a file name
+    levels: tuple[tuple[str, Level], ...]  # factor name and level, in the file's order
+    settings: Settings  # every option of every role, short name to value
+
+    def label_of(self, factor: str) -> str:
+        """Return the label of this cell's level of `factor`."""
+        return next(level.label for name, level in self.levels if name == factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One cell run once."""
+
+    number: int  # from 1, in the order of the run
+    block: int  # from 1
+    cell: Cell
+    key: str  # names cell and block; stable across machines and orders of the file
+
+    @property
+    def directory(self) -> str:
+        """Return the name of the trial's directory below `trials/`."""
+        return f"{self.number:03d}-{self.cell.id.replace(',', '_').replace('=', '-')}-b{self.block}"
+
+
+class LoopKind(StrEnum):
+    """How the load generator paces requests."""
+
+    CLOSED = "closed"  # N clients, each sends when its answer is there
+    OPEN = "open"  # a constant rate, whatever the answers do
+
+
+@dataclass(frozen=True, slots=True)
+class SmallestEffect:
+    """The smallest change of a response that matters, as a share of it, fixed before the run."""
+
+    response: str  # a column of trials.csv
+    share: float  # 0.05 is 5 %
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRule:
+    """What the experiment will conclude from, registered before it runs."""
+
+    factor: str  # the factor whose effect is asked for
+    reference: str  # label of the level that ratios refer to
+    smallest_effects: tuple[SmallestEffect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repetitions:
+    """How many blocks to run: `min` always, up to `max` until every comparison is decided."""
+
+    min: int
+    max: int
+
+    @property
+    def fixed(self) -> bool:
+        """Say whether the number of blocks is known before the run."""
+        return self.min == self.max
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment file that passed every check, with `--set` and `--only` applied."""
+
+    name: str
+    question: str
+    target: str
+    factors: tuple[Factor, ...]
+    settings: Settings  # fixed settings, short names; role defaults are not in it
+    exclude: tuple[tuple[tuple[str, str], ...], ...]  # cells to leave out: (factor, label) pairs
+    repetitions: Repetitions
+    seed: int
+    instruments: tuple[str, ...]
+    rule: VerdictRule
+    source: str = field(repr=False)  # the file's text, byte for byte
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All trials of a design in the order they will run."""
+
+    experiment: Experiment
+    cells: tuple[Cell, ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def blocks(self) -> tuple[tuple[Trial, ...], ...]:
+        """Return the trials block by block."""
+        numbers = sorted({t.block for t in self.trials})
+        return tuple(tuple(t for t in self.trials if t.block == b) for b in numbers)
+
+
+class Status(StrEnum):
+    """How a trial ended. Only `complete` trials are analysed."""
+
+    COMPLETE = "complete"
+    INVALID = "invalid"  # ran, but what it measured cannot be trusted
+    FAILED = "failed"  # did not get to the end
+
+
+class FailureKind(StrEnum):
+    """Whose fault it is that a trial is not complete."""
+
+    INFRA = "infra"
+    SUT = "sut"
+    CLIENT = "client"
+    TREATMENT = "treatment"
+    NOISE = "noise"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one trial ended: `outcome.json`, the last file written of a trial."""
+
+    key: str
+    status: Status
+    reason: str  # empty when complete
+    kind: FailureKind | None  # None when complete
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one trial measured in its window: a row of trials.csv without its identity.
+
+    None means that the instrument did not run or that the figure is not
+    defined; it is never written as 0. Units are in the names; shares are 0..1.
+    Columns are described in docs/results.md.
+    """
+
+    requests: int | None = None
+    errors: int | None = None
+    throughput_rps: float | None = None
+    latency_mean_ms: float | None = None
+    latency_p50_ms: float | None = None
+    latency_p90_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_p999_ms: float | None = None
+    latency_max_ms: float | None = None
+    worst_second_rps: float | None = None
+    worst_second_p99_ms: float | None = None
+    queue_limit: int | None = None
+    queue_depth_max: int | None = None
+    queue_depth_mean: float | None = None
+    queue_full_share: float | None = None
+    queue_full_longest_ms: float | None = None
+    tcp_queue_limit: int | None = None
+    tcp_queue_depth_max: int | None = None
+    tcp_overflows: int | None = None
+    workers_in_connect_max: int | None = None
+    workers_in_connect_mean: float | None = None
+    workers_in_read_mean: float | None = None
+    workers_idle_mean: float | None = None
+    workers_busy_max: int | None = None
+    connects: int | None = None
+    connect_p50_us: float | None = None
+    connect_p99_us: float | None = None
+    connect_max_us: float | None = None
+    connect_wait_per_request_ms: float | None = None
+    connects_refused: int | None = None
+    connects_failed_other: int | None = None
+    retries_in_window: int | None = None
+    retries_refused_in_window: int | None = None
+    retries_enoent_in_window: int | None = None
+    retries_outside_window: int | None = None
+    gave_up_503: int | None = None
+    cgid_restarts: int | None = None
+    cgid_cpu_share: float | None = None
+    cgid_runq_share: float | None = None
+    host_cpu_share: float | None = None
+    host_steal_share: float | None = None
+    host_iowait_share: float | None = None
+    forks_per_s: float | None = None
+    loadgen_cpu_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial as the store gives it back: what it was, how it ended, what it measured."""
+
+    number: int
+    block: int
+    key: str
+    directory: str  # relative to the run directory
+    host: str
+    levels: tuple[tuple[str, str], ...]  # factor and label
+    settings: Settings
+    outcome: Outcome
+    figures: Figures
+    overhead_s: float | None
+    started_s: float | None  # seconds since 1970 of the window's begin
