@@ -1,0 +1,146 @@
+"""What can be set: the options that roles declare. The only module that reads argument_specs.yml."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from cgidlab.errors import LabError, SpecError
+from cgidlab.model import Option, Scalar, Settings
+
+# Roles whose options describe a trial. `host` is left out: its options say where things
+# live on a host, which is the inventory's business and not an experiment's.
+TRIAL_ROLES = ("build", "cgid", "scripts", "server", "kernel", "load", "trial", "instruments")
+_PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "str": str,
+    "path": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+}
+
+# Bounds that argument_specs.yml cannot express. 2**31 - 1 is what listen() and sysctl take.
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "listen_backlog": (1, 2**31 - 1),
+    "connect_attempts": (0, 1000),
+    "workers": (1, 20_000),
+    "threads_per_child": (1, 1000),
+    "tcp_backlog": (1, 2**31 - 1),
+    "timeout_s": (1, 3600),
+    "somaxconn": (1, 2**31 - 1),
+    "max_dgram_qlen": (0, 2**31 - 1),
+    "clients": (1, 50_000),
+    "rate": (1, 100_000),
+    "warmup_s": (0.1, 3600),
+    "window_s": (0.5, 86_400),
+    "sleep_ms": (0, 600_000),
+    "burn_ms": (0, 600_000),
+    "size_bytes": (0, 1 << 30),
+}
+_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All options of all trial roles, by short name."""
+
+    options: Mapping[str, Option]
+
+    def defaults(self) -> dict[str, Scalar]:
+        """Return the value each option has when an experiment does not name it."""
+        return {name: option.default for name, option in self.options.items() if option.default is not None}
+
+    def long_names(self, settings: Settings) -> dict[str, Scalar]:
+        """Return settings keyed as Ansible knows them."""
+        return {self.options[name].long_name: value for name, value in settings.items()}
+
+    def check(self, name: str, value: object, where: str) -> Scalar:
+        """Return `value` as the option's type, or raise `SpecError` saying what it takes."""
+        option = self.options.get(name)
+        if option is None:
+            raise unknown("no role has an option", name, self.options, where)
+        if not isinstance(value, _PYTHON_TYPES[option.type]) or (
+            isinstance(value, bool) and option.type != "bool"
+        ):
+            raise SpecError(
+                f"`{name}` takes {option.type}, not {value!r}",
+                where=where,
+                fix=f"see {option.long_name} in roles/{option.role}/meta/argument_specs.yml",
+            )
+        assert isinstance(value, (bool, int, float, str))  # noqa: S101 -- what _PYTHON_TYPES holds
+        if option.type == "float":
+            value = float(value)
+        if option.choices and value not in option.choices:
+            raise unknown(f"`{name}` does not take", str(value), map(str, option.choices), where)
+        low, high = _BOUNDS.get(name, (float("-inf"), float("inf")))
+        if isinstance(value, (int, float)) and not low <= value <= high:
+            raise SpecError(f"`{name}` is {value}, outside {low} to {high}", where=where, fix="choose a value inside")
+        if isinstance(value, str):
+            _check_text(name, value, where)
+        return value
+
+
+def unknown(what: str, name: str, known: Iterable[str], where: str) -> SpecError:
+    """Return the error for a word that is not one of `known`, naming the nearest that is."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return SpecError(
+        f"{what} `{name}`", where=where, fix=f"use `{near[0]}`" if near else f"use one of: {', '.join(known)}"
+    )
+
+
+def load(roles_dir: Path) -> Catalogue:
+    """Read the options of every trial role below `roles_dir`. Raise `LabError` if the roles are broken."""
+    options: dict[str, Option] = {}
+    for role in TRIAL_ROLES:
+        path = roles_dir / role / "meta" / "argument_specs.yml"
+        try:
+            declared = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+        except (OSError, yaml.YAMLError, KeyError, TypeError) as err:
+            raise LabError(f"cannot read the options of the role {role}: {err}", where=str(path)) from err
+        for long_name, spec in declared.items():
+            if spec["type"] not in _PYTHON_TYPES:
+                continue  # lists and dicts steer provisioning; they are not settings of a trial
+            name = long_name.removeprefix(f"{role}_")
+            if name in options:
+                other = options[name].long_name
+                raise LabError(f"two roles have an option with the short name {name}: {other}, {long_name}")
+            options[name] = Option(
+                role=role,
+                name=name,
+                type=spec["type"],
+                default=spec.get("default"),
+                choices=tuple(spec.get("choices", ())),
+                description=_one_text(spec.get("description", "")),
+            )
+    return Catalogue(options)
+
+
+def instruments(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the names of the instruments, in the order the role declares them."""
+    return tuple(name for name, option in catalogue.options.items() if option.role == "instruments")
+
+
+def _one_text(description: str | list[str]) -> str:
+    return " ".join(description) if isinstance(description, list) else str(description)
+
+
+def _check_text(name: str, value: str, where: str) -> None:
+    """Refuse what could mean more than text in a configuration file."""
+    allowed = "\n\t" if name == "extra_directives" else ""
+    bad = next((c for c in value if not c.isprintable() and c not in allowed), None)
+    if bad is not None:
+        raise SpecError(f"`{name}` holds the control character {bad!r}", where=where, fix="remove it")
+    if name == "httpd" and not _HTTPD_SOURCE.fullmatch(value):
+        raise SpecError(
+            f"`httpd` does not take `{value}`",
+            where=where,
+            fix="use distro, distro:VERSION, upstream:VERSION or path:DIR_OR_TARBALL",
+        )
+    if name == "patches" and not re.fullmatch(r"([A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*)?", value):
+        raise SpecError(f"`patches` does not take `{value}`", where=where, fix="name patches, separated by one space")
+    if name == "log_level" and not re.fullmatch(r"[a-z0-9_]+(:[a-z0-9]+)?( [a-z0-9_]+(:[a-z0-9]+)?)*", value):
+        raise SpecError(f"`log_level` does not take `{value}`", where=where, fix='write it as "warn cgid:debug"')
