@@ -62,9 +62,7 @@ class Catalogue:
         option = self.options.get(name)
         if option is None:
             raise unknown("no role has an option", name, self.options, where)
-        if not isinstance(value, _PYTHON_TYPES[option.type]) or (
-            isinstance(value, bool) and option.type != "bool"
-        ):
+        if not isinstance(value, _PYTHON_TYPES[option.type]) or (isinstance(value, bool) and option.type != "bool"):
             raise SpecError(
                 f"`{name}` takes {option.type}, not {value!r}",
                 where=where,

@@ -78,7 +78,7 @@ def _refuse_what_expands(text: str, name: str) -> None:
     """Bound depth and size before a tree is built, so that a hostile file costs nothing."""
     depth = 0
     for count, event in enumerate(_events(text)):
-        where = f"{name}, line {event.start_mark.line + 1}"
+        where = f"{name}, line {event.start_mark.line + 1 if event.start_mark else 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise SpecError("anchors and aliases are not used in experiment files", where=where, fix="write it out")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -116,7 +116,7 @@ def _convert(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: st
 
 
 def _scalar(node: yaml.ScalarNode, where: str) -> bool | int | float | str:
-    text = node.value
+    text = str(node.value)
     if node.style is not None or node.tag == "tag:yaml.org,2002:str":
         return text
     try:
@@ -127,7 +127,7 @@ def _scalar(node: yaml.ScalarNode, where: str) -> bool | int | float | str:
         raise SpecError("the value is empty", where=where, fix="write a value, or remove the key")
     if isinstance(guess, bool) and text in ("true", "false"):
         return guess
-    if isinstance(guess, (int, float)) and not isinstance(guess, bool) and repr(guess) == text:
+    if isinstance(guess, int | float) and not isinstance(guess, bool) and repr(guess) == text:
         return guess
     meaning = str(guess) if isinstance(guess, date) else repr(guess)
     raise SpecError(

@@ -1,0 +1,127 @@
+"""From an `Experiment` to the trials in their order. Pure: the same file and seed give the same plan."""
+
+import hashlib
+import itertools
+import json
+import random
+import re
+from collections.abc import Iterator
+
+from cgidlab.catalogue import Catalogue
+from cgidlab.errors import SpecError
+from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Trial
+
+# What a trial costs beside warm-up and window, for the estimate of `plan` and the first
+# minutes of the progress display; a run prints what it really was.
+ESTIMATED_OVERHEAD_S = 0.6
+ESTIMATED_BLOCK_S = 3.0
+_SLUG_LENGTH = 40
+
+
+def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
+    """Return every cell once a block, each block in its own random order.
+
+    Blocks stay together so that slow drift of a host falls on all cells alike
+    instead of on whichever ran last. The order of a block depends on the seed
+    and its number alone, so that a run can be extended by further blocks.
+    Raises `SpecError` when a cell contradicts itself or no cell is left.
+    """
+    cells = tuple(_cells(experiment, catalogue))
+    if not cells:
+        raise SpecError("the exclusions leave no cell", where=experiment.name, fix="remove one of `exclude`")
+    for cell in cells:
+        _check_cell(cell)
+    trials: list[Trial] = []
+    for block in range(1, experiment.repetitions.max + 1):
+        order = list(cells)
+        random.Random(f"{experiment.seed}:{block}").shuffle(order)  # noqa: S311 -- an order, not a secret
+        trials += (Trial(len(trials) + 1 + i, block, cell, trial_key(cell, block)) for i, cell in enumerate(order))
+    return Plan(experiment, cells, tuple(trials))
+
+
+def trial_key(cell: Cell, block: int) -> str:
+    """Return the name of one trial: equal on every machine and for every order of the file's keys."""
+    what = {
+        "labels": sorted((n, lv.label) for n, lv in cell.levels),
+        "settings": dict(sorted(cell.settings.items())),
+        "block": block,
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def estimated_s(plan: Plan, blocks: int | None = None) -> float:
+    """Return how long so many blocks (the least number by default) will take, in seconds."""
+    blocks = plan.experiment.repetitions.min if blocks is None else blocks
+    per_block = sum(trial_s(cell.settings) for cell in plan.cells) + ESTIMATED_BLOCK_S
+    return per_block * blocks
+
+
+def trial_s(settings: Settings) -> float:
+    """Return how long one trial will take, in seconds."""
+    return float(settings["warmup_s"]) + float(settings["window_s"]) + ESTIMATED_OVERHEAD_S
+
+
+def _cells(experiment: Experiment, catalogue: Catalogue) -> Iterator[Cell]:
+    fixed = {**catalogue.defaults(), **experiment.settings}
+    slugs = {f.name: _slugs(f.levels) for f in experiment.factors}
+    for levels in itertools.product(*(f.levels for f in experiment.factors)):
+        named = tuple(zip((f.name for f in experiment.factors), levels, strict=True))
+        if any(_matches(named, exclusion) for exclusion in experiment.exclude):
+            continue
+        yield Cell(
+            id=",".join(f"{name}={slugs[name][level.label]}" for name, level in named),
+            levels=named,
+            settings={**fixed, **{name: level.value for name, level in named}},
+        )
+
+
+def _matches(levels: tuple[tuple[str, Level], ...], exclusion: tuple[tuple[str, str], ...]) -> bool:
+    """Say whether a cell has, for each factor the exclusion names, one of the labels it names."""
+    labels = {name: level.label for name, level in levels}
+    named = {name for name, _ in exclusion}
+    return all((name, labels[name]) in exclusion for name in named)
+
+
+def _slugs(levels: tuple[Level, ...]) -> dict[str, str]:
+    """Return each label in letters fit for a file name, distinct for distinct labels."""
+    slugs: dict[str, str] = {}
+    for level in levels:
+        slug = re.sub(r"[^A-Za-z0-9.+~-]+", "_", level.label)[:_SLUG_LENGTH]
+        if slug != level.label or slug.strip(".") == "":
+            slug += "~" + hashlib.sha256(level.label.encode()).hexdigest()[:6]
+        slugs[level.label] = slug
+    return slugs
+
+
+def _check_cell(cell: Cell) -> None:
+    s = cell.settings
+    workers, threads = int(s["workers"]), int(s["threads_per_child"])
+    if s["mpm"] != "prefork" and workers % threads:
+        raise SpecError(
+            f"workers={workers} is not a multiple of threads_per_child={threads}; httpd would round it down",
+            where=f"cell {cell.id}",
+            fix=f"use workers={workers - workers % threads or threads}",
+        )
+    if s["loop"] == LoopKind.OPEN:
+        if s["driver"] != "h2load":
+            raise SpecError(
+                f"{s['driver']} cannot keep a constant rate",
+                where=f"cell {cell.id}",
+                fix="use driver: h2load with loop: open",
+            )
+        if rate_step(int(s["rate"])) is None:
+            raise SpecError(
+                f"rate={s['rate']} cannot be made of equal steps of 1 to 50 ms",
+                where=f"cell {cell.id}",
+                fix="use a multiple of 20 a second",
+            )
+
+
+def rate_step(rate: int) -> tuple[int, int] | None:
+    """Return (connections a step, step in ms) that give exactly `rate` a second, nearest to 10 ms, or None.
+
+    h2load is honest in an open loop only with short steps: with its default of
+    one second it sends one burst a second.
+    """
+    steps = [(rate * ms // 1000, ms) for ms in range(1, 51) if rate * ms % 1000 == 0 and rate * ms >= 1000]  # noqa: PLR2004 -- ms a second
+    return min(steps, key=lambda step: (abs(step[1] - 10), step[1]), default=None)
