@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Make .venv hold exactly what a lock file names; the only script that installs anything by itself.
+#
+#     scripts/setup.sh [requirements.lock | requirements-dev.lock]
+#
+# A second call with the same lock ends at once. The stamp is written last, so a
+# set-up that was interrupted, an environment that was moved and one whose Python
+# was upgraded away are all made anew.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+lock=${1:-requirements.lock}
+stamp=.venv/.cgidlab-stamp
+# ansible-core 2.19 is tested by its makers up to 3.13, so that one is preferred to newer ones.
+pythons=(python3.13 python3.12 python3.11 python3)
+unset PYTHONHOME PYTHONPATH
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+die() { # what, what to do
+  printf 'error: %s\n  fix: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+# What the stamp must say: the lock and its hash, where .venv is and which Python it has.
+fingerprint() {
+  printf '%s %s %s %s\n' "$1" "$(sha256sum <"$1" | cut -d' ' -f1)" "$PWD" \
+    "$(.venv/bin/python -I -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo none)"
+}
+
+# requirements-dev.lock includes every package of requirements.lock, in the same version.
+is_current() {
+  [ -f "$stamp" ] && { [ "$(<"$stamp")" = "$(fingerprint "$1")" ] ||
+    [ "$(<"$stamp")" = "$(fingerprint requirements-dev.lock)" ]; }
+}
+
+# Print the first Python that is new enough and can make environments.
+find_python() {
+  local name
+  for name in "${pythons[@]}"; do
+    # Debian ships the venv module without ensurepip, so that importing venv proves nothing.
+    if "$name" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
+      "$name" -I -m ensurepip --version >/dev/null 2>&1; then
+      "$name" -I -c 'import sys; print(sys.executable)'
+      return
+    fi
+  done
+  return 1
+}
+
+# Install the distribution's package that gives find_python something to find.
+install_python() {
+  local -a become=() packages=() install=()
+  local package manual
+  if command -v apt-get >/dev/null; then
+    packages=(python3-venv)
+    # Where the default Python is too old (Ubuntu 22.04), its venv package would not help.
+    if python3 -I -c 'import sys; sys.exit(sys.version_info >= (3, 11))' 2>/dev/null; then
+      packages=(python3.13-venv python3.12-venv python3.11-venv)
+    fi
+    manual='apt-get install'
+    install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
+      -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+  elif command -v dnf >/dev/null; then
+    packages=(python3.12 python3.11)
+    manual='dnf install'
+    install=(dnf install -q -y)
+  else
+    die "no Python 3.11 or newer that can make virtual environments, and neither apt-get nor dnf to install one" \
+      "install Python 3.11, 3.12 or 3.13 with its venv module, then run this again"
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null ||
+      die "no Python 3.11 or newer can make virtual environments here, and sudo is not there to install one" \
+        "as root: ${manual} ${packages[0]}"
+    become=(sudo)
+  fi
+  if [ "$manual" = "apt-get install" ]; then
+    say "no Python here can make virtual environments; running ${become[*]} apt-get update"
+    "${become[@]}" apt-get update -qq -o Acquire::Retries=3 || say "apt-get update failed; going on with the lists that are there"
+  fi
+  for package in "${packages[@]}"; do
+    say "running ${become[*]} $manual $package; set-up installs no other system package"
+    if "${become[@]}" "${install[@]}" "$package" >&2 && find_python >/dev/null; then
+      return
+    fi
+  done
+  die "no Python 3.11 or newer that can make virtual environments could be installed (tried: ${packages[*]})" \
+    "see the package manager's words above; install one of them, then run this again"
+}
+
+# Leave of the user's pip settings only those that say how PyPI, or a mirror of it, is reached.
+# Others (user, target, find-links, constraint, ...) would change what is installed or where.
+isolate_pip() {
+  local settings section key value name
+  local -A kept=()
+  settings=$(.venv/bin/python -m pip config list 2>/dev/null || true)
+  for section in global install :env:; do # later ones win, as in pip
+    for key in index-url proxy cert client-cert trusted-host timeout; do
+      value=$(sed -n "s/^$section\.$key='\(.*\)'\$/\1/p" <<<"$settings")
+      [ -z "$value" ] || kept[$key]=$value
+    done
+  done
+  for name in $(compgen -e PIP_ || true); do unset "$name"; done
+  for key in "${!kept[@]}"; do
+    name=${key//-/_}
+    export "PIP_${name^^}=${kept[$key]}"
+  done
+  export PIP_CONFIG_FILE=/dev/null PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_RETRIES=10
+}
+
+install_packages() {
+  local attempt
+  for attempt in 1 2 3; do
+    # Wheels alone: nothing is compiled, and no package runs code of its own to be installed.
+    if .venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r "$lock"; then
+      return
+    fi
+    say "pip failed (attempt $attempt of 3)"
+    sleep $((attempt * 3)) # a mirror's hiccup has no condition to wait for
+  done
+  die "the packages of $lock could not be installed" "see pip's words above; check the network, then run this again"
+}
+
+[ -f "$lock" ] || die "there is no lock file $lock" "use requirements.lock or requirements-dev.lock"
+is_current "$lock" && exit 0
+
+mkdir -p .cache
+exec 9>.cache/setup.lock
+flock 9 # two makes at once: the second waits and finds the work done
+is_current "$lock" && exit 0
+
+# An up-to-date requirements.lock environment only needs the development packages on top.
+if ! is_current requirements.lock; then
+  python=$(find_python) || { install_python && python=$(find_python); }
+  rm -rf .venv
+  say "making .venv with $("$python" -V) ($python)"
+  "$python" -I -m venv .venv
+fi
+rm -f "$stamp"
+say "installing the packages of $lock into .venv"
+isolate_pip
+install_packages
+fingerprint "$lock" >"$stamp.new"
+mv "$stamp.new" "$stamp"
+say "done"
