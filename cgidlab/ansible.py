@@ -1,0 +1,183 @@
+"""The only module that starts Ansible. A playbook, an inventory and a file of variables in; values out."""
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cgidlab import files
+from cgidlab.errors import LabError
+
+_MESSAGE_LINES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What one task, or one item of a looped task, returned on one host."""
+
+    host: str
+    task: str
+    changed: bool
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """Why one task failed on one host, in its own words."""
+
+    host: str
+    task: str
+    message: str
+    unreachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How an invocation of ansible-playbook ended."""
+
+    ok: bool
+    cancelled: bool
+    timed_out: bool
+    changed: Mapping[str, int]  # tasks that changed something, by host
+    failures: tuple[TaskFailure, ...]
+    directory: Path  # holds vars.json, stdout and rc
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the caller wants to hear while a playbook runs."""
+
+    on_task: Callable[[str], None] = lambda _name: None
+    on_result: Callable[[TaskResult], None] = lambda _result: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class _Collected:
+    failures: list[TaskFailure] = field(default_factory=list)
+    changed: dict[str, int] = field(default_factory=dict)
+
+
+def play(
+    playbook: Path,
+    inventory: Path,
+    variables: Mapping[str, Any],
+    directory: Path,
+    *,
+    timeout_s: float,
+    watch: Watch | None = None,
+    become_password: str | None = None,
+) -> Played:
+    """Run a playbook and return how it ended; nothing is raised for a task that failed.
+
+    `variables` go through a JSON file and keep their types. `directory` is made,
+    and afterwards holds `vars.json`, `stdout` and `rc`; the events are not kept.
+    Raises `LabError` when ansible-playbook cannot be started.
+    """
+    watch = watch or Watch()
+    files.make_directory(directory)
+    files.write_json(directory / "vars.json", variables)
+    collected = _Collected()
+    with _password_file(become_password) as password_path:
+        runner = _runner(playbook, inventory, directory, timeout_s, watch, collected, password_path)
+    artifacts = directory / "artifacts"
+    for name in ("stdout", "rc"):
+        found = next(artifacts.glob(f"*/{name}"), None)
+        if found:
+            found.replace(directory / name)
+    for leftover in ("artifacts", "env"):
+        shutil.rmtree(directory / leftover, ignore_errors=True)
+    return Played(
+        ok=runner.rc == 0 and runner.status == "successful",
+        cancelled=runner.status == "canceled",
+        timed_out=runner.status == "timeout",
+        changed=collected.changed,
+        failures=tuple(collected.failures),
+        directory=directory,
+    )
+
+
+def _runner(
+    playbook: Path,
+    inventory: Path,
+    directory: Path,
+    timeout_s: float,
+    watch: Watch,
+    collected: _Collected,
+    password_path: str | None,
+) -> Any:  # noqa: ANN401 -- ansible-runner has no types
+    import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415 -- 0.2 s, not for verbs that only read
+
+    root = playbook.resolve().parent.parent
+    environment = {
+        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+    if password_path:
+        environment["ANSIBLE_BECOME_PASSWORD_FILE"] = password_path
+    try:
+        return ansible_runner.run(
+            private_data_dir=str(directory.resolve()),
+            project_dir=str(root),
+            playbook=str(playbook.resolve()),
+            inventory=str(inventory.resolve()),
+            cmdline=f"--extra-vars {shlex.quote('@' + str((directory / 'vars.json').resolve()))}",
+            envvars=environment,
+            # The pause between looks at `cancelled`, in whole seconds.
+            settings={"pexpect_timeout": 1},
+            suppress_env_files=True,
+            timeout=max(1, round(timeout_s)),
+            quiet=True,
+            event_handler=lambda event: _heard(event, watch, collected),
+            cancel_callback=watch.cancelled,
+        )
+    except ansible_runner.exceptions.AnsibleRunnerException as err:
+        raise LabError(f"ansible-runner: {err}", where=str(playbook), fix="run: make setup") from err
+
+
+def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> bool:
+    """Pass one event on. False tells ansible-runner not to keep it as a file of its own."""
+    data = event.get("event_data", {})
+    kind = event.get("event", "")
+    if kind == "playbook_on_task_start":
+        watch.on_task(data.get("task", ""))
+    elif kind in {"runner_on_ok", "runner_item_on_ok"}:
+        res = data.get("res", {})
+        watch.on_result(TaskResult(data["host"], data["task"], bool(res.get("changed")), res))
+    elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
+        message = _message(data.get("res", {}))
+        collected.failures.append(TaskFailure(data["host"], data["task"], message, kind == "runner_on_unreachable"))
+    elif kind == "playbook_on_stats":
+        collected.changed.update(data.get("changed", {}))
+    return False
+
+
+def _message(res: Mapping[str, Any]) -> str:
+    """Return what a failed task said, without the parts that repeat the task."""
+    items = [r for r in res.get("results", []) if r.get("failed")]
+    if items:
+        return "\n".join(_message(item) for item in items)
+    parts = [str(res.get("msg", "")).strip(), str(res.get("stderr", "") or res.get("module_stderr", "")).strip()]
+    lines = "\n".join(part for part in parts if part).splitlines()
+    return "\n".join(lines[-_MESSAGE_LINES:]) or json.dumps(dict(res))[:500]
+
+
+@contextlib.contextmanager
+def _password_file(password: str | None) -> Iterator[str | None]:
+    """Give a path that Ansible can read the password from, in memory only."""
+    if password is None:
+        yield None
+        return
+    handle = os.memfd_create("become")
+    try:
+        os.write(handle, password.encode())
+        yield f"/proc/{os.getpid()}/fd/{handle}"
+    finally:
+        os.close(handle)

@@ -1,0 +1,82 @@
+"""From the archive a host sends to a trial's directory. The only module that unpacks what a host wrote.
+
+A host's archive is not trusted: nothing in it may land outside the trial's directory.
+"""
+
+import hashlib
+import shutil
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cgidlab import files
+from cgidlab.errors import StoreError
+
+MAX_UNPACKED_BYTES = 8 << 30
+_CHUNK = 1 << 20
+
+
+def unpack(archive: Path, directory: Path, trial: Mapping[str, Any]) -> None:
+    """Make `directory` from a trial's archive and `trial.json`, or leave nothing of it.
+
+    The directory appears under its name only when every file is there and has
+    the checksum that the host computed. Raises `StoreError` otherwise.
+    """
+    partial = directory.with_name(f".{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    files.make_directory(partial)
+    try:
+        _extract(archive, partial)
+        _check_sums(partial)
+        files.write_json(partial / "trial.json", trial)
+        if directory.exists():
+            shutil.rmtree(directory)
+        partial.replace(directory)
+        files.sync_directory(directory.parent)
+    except OSError as err:
+        raise StoreError(f"cannot keep a trial: {err.strerror or err}", where=str(directory)) from err
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _extract(archive: Path, directory: Path) -> None:
+    total = 0
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                if not (member.isfile() or member.isdir()):
+                    raise StoreError(f"the archive holds {member.name!r}, which is no regular file", where=str(archive))
+                total += member.size
+                if total > MAX_UNPACKED_BYTES:
+                    raise StoreError(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
+                tar.extract(member, directory, filter="data")
+    except (tarfile.TarError, EOFError, ValueError) as err:
+        raise StoreError(f"the archive is damaged: {err}", where=str(archive)) from err
+    for path in directory.rglob("*"):
+        path.chmod(files.DIRECTORY_MODE if path.is_dir() else files.FILE_MODE)
+
+
+def _check_sums(directory: Path) -> None:
+    sums = directory / "SHA256SUMS"
+    if not sums.is_file():
+        raise StoreError("the archive has no SHA256SUMS", where=str(directory))
+    listed = {}
+    for line in sums.read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    present = {str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()} - {"SHA256SUMS"}
+    if present != set(listed):
+        raise StoreError(f"files and SHA256SUMS differ: {sorted(present ^ set(listed))}", where=str(directory))
+    for name, digest in listed.items():
+        if sha256(directory / name) != digest:
+            raise StoreError("the file does not have its checksum", where=str(directory / name))
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hex, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,210 @@
+"""The run directory: what lies where, and how it is read back. docs/results.md describes it."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cgidlab import files
+from cgidlab.errors import StoreError
+from cgidlab.model import SCHEMA_VERSION, FailureKind, Outcome, Plan, Settings, Status, Trial
+
+INTERRUPTED = "interrupted"
+RUNNING = "running"
+FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrial:
+    """A trial as its directory tells it: `trial.json` and `outcome.json`."""
+
+    directory: Path
+    number: int
+    block: int
+    key: str
+    host: str
+    levels: tuple[tuple[str, str], ...]
+    settings: Settings
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run. All paths below it are named here and nowhere else."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """Return the run's name: its directory's."""
+        return self.path.name
+
+    @property
+    def trials(self) -> Path:
+        """Return the directory that holds a directory a trial."""
+        return self.path / "trials"
+
+    def ansible(self, name: str) -> Path:
+        """Return the directory of one Ansible invocation."""
+        return self.path / "ansible" / name
+
+    def write(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file of the run, with the schema's version first."""
+        files.write_json(self.path / name, {"schema_version": SCHEMA_VERSION, **value})
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of the run. Raise `StoreError` if it is missing, torn or newer than this program."""
+        return read_json(self.path / name)
+
+    def set_state(self, state: str, **more: Any) -> None:  # noqa: ANN401 -- what a state carries beside its name
+        """Record that the run is running, interrupted or finished."""
+        self.write("state.json", {"state": state, "pid": os.getpid(), "changed_at": now(), **more})
+
+    def stored_trials(self) -> tuple[StoredTrial, ...]:
+        """Return every trial that has an outcome, in the order of the run.
+
+        A directory without `outcome.json` was not finished and is passed over.
+        """
+        return tuple(sorted(self._stored(), key=lambda t: t.number))
+
+    def _stored(self) -> Iterator[StoredTrial]:
+        if not self.trials.is_dir():
+            return
+        for directory in self.trials.iterdir():
+            if (directory / "outcome.json").exists():
+                yield read_trial(directory)
+
+
+def now() -> str:
+    """Return the time as UTC in ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
+    """Make a run directory with its experiment and plan, and point `latest` to it."""
+    run = RunDirectory(results / plan.experiment.name / run_id)
+    files.make_directory(run.path.parent)
+    try:
+        run.path.mkdir(mode=files.DIRECTORY_MODE)
+    except FileExistsError as err:
+        raise StoreError("the run directory exists", where=str(run.path), fix="run the command again") from err
+    files.make_directory(run.trials)
+    files.write_text(run.path / "experiment.yml", plan.experiment.source)
+    run.write("plan.json", plan_json(plan))
+    run.set_state(RUNNING)
+    _point_latest_to(run)
+    return run
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Return the run in `path`, following `latest`. Raise `StoreError` if it is not one."""
+    resolved = path.resolve()
+    if not (resolved / "plan.json").is_file():
+        raise StoreError(
+            "this is not a run directory", where=str(path), fix="name results/<experiment>/<run-id>, or .../latest"
+        )
+    return RunDirectory(resolved)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as it is kept: cells once, trials by their number."""
+    e = plan.experiment
+    return {
+        "experiment": e.name,
+        "question": e.question,
+        "target": e.target,
+        "seed": e.seed,
+        "repetitions": {"min": e.repetitions.min, "max": e.repetitions.max},
+        "instruments": list(e.instruments),
+        "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
+        "rule": {
+            "factor": e.rule.factor,
+            "reference": e.rule.reference,
+            "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
+        },
+        "cells": [
+            {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
+            for c in plan.cells
+        ],
+        "trials": [{"number": t.number, "block": t.block, "cell": t.cell.id, "key": t.key} for t in plan.trials],
+    }
+
+
+def trial_json(trial: Trial, host: str) -> dict[str, Any]:
+    """Return what a trial was meant to be: `trial.json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "number": trial.number,
+        "block": trial.block,
+        "key": trial.key,
+        "host": host,
+        "cell": trial.cell.id,
+        "levels": {name: level.label for name, level in trial.cell.levels},
+        "settings": dict(trial.cell.settings),
+    }
+
+
+def write_outcome(directory: Path, outcome: Outcome) -> None:
+    """Write `outcome.json`: with it, and not before, the trial is done."""
+    files.write_json(
+        directory / "outcome.json",
+        {
+            "schema_version": SCHEMA_VERSION,
+            "key": outcome.key,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "kind": outcome.kind,
+        },
+    )
+
+
+def read_trial(directory: Path) -> StoredTrial:
+    """Return the trial in `directory`. Raise `StoreError` naming the file that cannot be read."""
+    trial, outcome = read_json(directory / "trial.json"), read_json(directory / "outcome.json")
+    try:
+        return StoredTrial(
+            directory=directory,
+            number=trial["number"],
+            block=trial["block"],
+            key=trial["key"],
+            host=trial["host"],
+            levels=tuple(trial["levels"].items()),
+            settings=trial["settings"],
+            outcome=Outcome(
+                outcome["key"],
+                Status(outcome["status"]),
+                outcome["reason"],
+                FailureKind(outcome["kind"]) if outcome["kind"] else None,
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise StoreError(f"not what a trial's files hold: {err!r}", where=str(directory)) from err
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one of our JSON files. Raise `StoreError` if it is missing, torn or newer than this program."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as err:
+        raise StoreError("the file is missing", where=str(path)) from err
+    except (OSError, ValueError) as err:
+        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}",
+            where=str(path),
+            fix="use the version of cgidlab that wrote it",
+        )
+    assert isinstance(value, dict)  # noqa: S101 -- tells mypy what the check above made sure of
+    return value
+
+
+def _point_latest_to(run: RunDirectory) -> None:
+    link = run.path.parent / "latest"
+    temporary = run.path.parent / f".latest-{run.run_id}"
+    temporary.symlink_to(run.run_id)
+    temporary.replace(link)
