@@ -22,6 +22,15 @@ die() { # what, what to do
   exit 1
 }
 
+# Run a command; show what it said only if it failed. sudo asks for a password on the terminal itself.
+quietly() {
+  local said
+  if ! said=$("$@" 2>&1); then
+    printf '%s\n' "$said" >&2
+    return 1
+  fi
+}
+
 # What the stamp must say: the lock and its hash, where .venv is and which Python it has.
 fingerprint() {
   printf '%s %s %s %s\n' "$1" "$(sha256sum <"$1" | cut -d' ' -f1)" "$PWD" \
@@ -75,13 +84,15 @@ install_python() {
         "as root: ${manual} ${packages[0]}"
     become=(sudo)
   fi
+  local by=${become[*]:+with ${become[*]}}
+  : "${by:=as root}"
   if [ "$manual" = "apt-get install" ]; then
-    say "no Python here can make virtual environments; running ${become[*]} apt-get update"
-    "${become[@]}" apt-get update -qq -o Acquire::Retries=3 || say "apt-get update failed; going on with the lists that are there"
+    say "no Python here can make virtual environments; running apt-get update $by"
+    quietly "${become[@]}" apt-get update -qq -o Acquire::Retries=3 || say "going on with the package lists that are there"
   fi
   for package in "${packages[@]}"; do
-    say "running ${become[*]} $manual $package; set-up installs no other system package"
-    if "${become[@]}" "${install[@]}" "$package" >&2 && find_python >/dev/null; then
+    say "running $manual $package $by; set-up installs no other system package"
+    if quietly "${become[@]}" "${install[@]}" "$package" && find_python >/dev/null; then
       return
     fi
   done
