@@ -106,6 +106,8 @@ def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[R
             where=where,
             fix="use the name of a role's option",
         )
+    if name not in catalogue.options:
+        raise cat.unknown("no role has an option", name, catalogue.options, where)
     if not raw:
         raise SpecError(f"the factor `{name}` has no levels", where=where, fix="write at least one: [100]")
     levels: list[Level] = []

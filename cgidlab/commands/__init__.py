@@ -1,1 +1,9 @@
-"""One module a verb, each with `register()` and `run()`."""
+"""One module a verb, each with `register()` and `run()`.
+
+Importing a verb costs next to nothing: what it needs is imported when it runs,
+so that `--help` answers at once.
+"""
+
+from cgidlab.commands import plan, report, run, schema, validate
+
+VERBS = (run.register, validate.register, plan.register, schema.register, report.register)

@@ -1,0 +1,54 @@
+"""The command line: a list of verbs. The only module that prints an error."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cgidlab import __version__
+from cgidlab.commands import VERBS
+from cgidlab.errors import LabError
+
+USAGE_ERROR = 2
+
+_EPILOG = """\
+An experiment file alone means `run`:  python runner.py experiments/backlog-sweep.yml
+Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning failed;
+4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit status. Errors go to standard error, without a traceback."""
+    try:
+        args = _parser().parse_args(_with_verb(argv))
+        status: int = args.run(args)
+    except LabError as err:
+        print(err, file=sys.stderr)
+        return err.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="runner.py",
+        description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cgidlab {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for register in VERBS:
+        register(verbs)
+    return parser
+
+
+def _with_verb(argv: Sequence[str]) -> list[str]:
+    """Put `run` before an experiment file that stands alone."""
+    first = argv[0] if argv else ""
+    return ["run", *argv] if first.endswith((".yml", ".yaml")) else list(argv)

@@ -1,0 +1,39 @@
+"""`runner.py plan`: list the trials in their order. Reads the file and the roles, touches nothing."""
+
+import argparse
+import json
+
+from cgidlab.commands import options
+
+
+def register(verbs: options.Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("plan", help="list the trials an experiment expands to")
+    options.add_experiment(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plan."""
+    from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.plan import estimated_s  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
+
+    plan = pipeline.load_plan(options.request(args)).plan
+    if args.format == "json":
+        print(json.dumps({"schema_version": 1, **store.plan_json(plan), "estimated_s": estimated_s(plan)}, indent=1))
+        return 0
+    for trial in plan.trials:
+        levels = "  ".join(f"{name}={level.label}" for name, level in trial.cell.levels)
+        print(f"{trial.number:4d}  block {trial.block:<3d} {levels}")
+    cells, reps = len(plan.cells), plan.experiment.repetitions
+    if reps.fixed:
+        print(f"{cells} cells x {reps.min} blocks = {cells * reps.min} trials, about {duration(estimated_s(plan))}")
+    else:
+        print(
+            f"{cells} cells x {reps.min} to {reps.max} blocks = {cells * reps.min} to {len(plan.trials)} trials, "
+            f"about {duration(estimated_s(plan))} to {duration(estimated_s(plan, reps.max))}"
+        )
+    print("nothing was run")
+    return 0

@@ -1,0 +1,23 @@
+"""`runner.py report`: make the derived files of a run again, from its directory alone."""
+
+import argparse
+from pathlib import Path
+
+from cgidlab.commands import options
+
+
+def register(verbs: options.Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("report", help="make a run's verdict and report again")
+    parser.add_argument("run_directory", type=Path, metavar="RUN", help="results/<experiment>/<run-id>, or .../latest")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the derived files and print the verdict and the report's path."""
+    from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
+
+    concluded = pipeline.conclude(store.open_run(args.run_directory))
+    print(concluded.text)
+    print(concluded.report)
+    return 0

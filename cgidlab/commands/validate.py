@@ -1,0 +1,21 @@
+"""`runner.py validate`: check an experiment file. Touches nothing."""
+
+import argparse
+
+from cgidlab.commands import options
+
+
+def register(verbs: options.Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("validate", help="check an experiment file")
+    options.add_experiment(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Say that the file is good; what is wrong with it is raised."""
+    from cgidlab import pipeline  # noqa: PLC0415 -- see cgidlab.commands
+
+    plan = pipeline.load_plan(options.request(args)).plan
+    print(f"{args.experiment}: good; {len(plan.cells)} cells, {len(plan.trials)} trials at most")
+    return 0

@@ -1,0 +1,256 @@
+"""Provisioning hosts and running blocks on them, through Ansible. Decides nothing about results."""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from cgidlab import ansible, files
+from cgidlab.catalogue import Catalogue
+from cgidlab.errors import LabError, ProvisionError
+from cgidlab.model import Plan, Settings, Trial
+from cgidlab.parsers import host_report
+from cgidlab.parsers.host_report import HostReport
+
+# Each trial has a network of its own, so that the port can be the same for all.
+PORT = 8080
+SERVER_USER = "nobody"
+SERVER_GID = 65534  # of nobody's group on every supported distribution, whatever its name
+PROVISION_TIMEOUT_S = 3600.0
+TEARDOWN_TIMEOUT_S = 120.0
+# How long a trial may take beside warm-up and window before it is given up.
+TRIAL_GRACE_S = 120.0
+LEASE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the project's files are, and which hosts are meant."""
+
+    root: Path
+    inventory: Path
+
+    @property
+    def roles(self) -> Path:
+        """Return the directory of the roles."""
+        return self.root / "roles"
+
+    def playbook(self, name: str) -> Path:
+        """Return the path of a playbook of the project."""
+        return self.root / "playbooks" / f"{name}.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A trial that came home, or the news that it never will."""
+
+    number: int
+    archive: Path | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRun:
+    """What one block needs beside its trials."""
+
+    directory: Path  # of the Ansible invocation, on the control machine
+    host: HostReport
+    host_directory: str  # of the block, on the host
+
+
+def provision(
+    site: Site,
+    plan: Plan,
+    hosts_dir: Path,
+    invocation_dir: Path,
+    watch: ansible.Watch,
+    become_password: str | None = None,
+) -> tuple[HostReport, ...]:
+    """Make the hosts ready for a plan and return what was found and built on each.
+
+    Raises `ProvisionError` with the first host's own message when that fails.
+    """
+    files.make_directory(hosts_dir)
+    files.make_directory(invocation_dir)
+    helper = invocation_dir / "cgidhost.pyz"
+    files.write_bytes(helper, pack_helper(site.roles / "trial" / "files" / "cgidhost"))
+    settings = [cell.settings for cell in plan.cells]
+    played = ansible.play(
+        site.playbook("provision"),
+        site.inventory,
+        {
+            "cgidlab_builds": wanted_builds(settings),
+            "cgidlab_drivers": sorted({str(s["driver"]) for s in settings}),
+            "cgidlab_instruments": list(plan.experiment.instruments),
+            "cgidlab_helper_archive": str(helper.resolve()),
+            "cgidlab_provision_dir": str(hosts_dir.resolve()),
+        },
+        invocation_dir,
+        timeout_s=PROVISION_TIMEOUT_S,
+        watch=watch,
+        become_password=become_password,
+    )
+    if not played.ok:
+        raise _provision_error(played)
+    reports = tuple(host_report.read(path) for path in sorted(hosts_dir.glob("*.json")))
+    if not reports:
+        raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
+    return reports
+
+
+def _provision_error(played: ansible.Played) -> ProvisionError:
+    log = str(played.directory / "stdout")
+    if played.timed_out:
+        return ProvisionError(f"provisioning took longer than {PROVISION_TIMEOUT_S:.0f} s", where=log)
+    if not played.failures:
+        return ProvisionError("ansible-playbook failed without naming a task", where=log, fix="read the log")
+    first = played.failures[0]
+    what = "is unreachable" if first.unreachable else f"failed at the task `{first.task}`"
+    return ProvisionError(f"provisioning {first.host} {what}:\n{first.message}", where=log)
+
+
+def wanted_builds(settings: Iterable[Settings]) -> list[dict[str, Any]]:
+    """Return each httpd once with the variants of mod_cgid that the cells ask for, in a stable order."""
+    builds: dict[str, set[tuple[int, int, str]]] = {}
+    for s in settings:
+        variant = (int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
+        builds.setdefault(str(s["httpd"]), set()).add(variant)
+    return [
+        {
+            "httpd": httpd,
+            "variants": [
+                {"listen_backlog": backlog, "connect_attempts": attempts, "patches": patches}
+                for backlog, attempts, patches in sorted(variants)
+            ],
+        }
+        for httpd, variants in sorted(builds.items())
+    ]
+
+
+def pack_helper(package: Path) -> bytes:
+    """Return the trial helper as one program, byte for byte the same for the same sources."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        main = "from cgidhost.__main__ import main\nimport sys\nsys.exit(main())\n"
+        archive.writestr(zipfile.ZipInfo("__main__.py"), main)
+        for path in sorted(package.rglob("*.py")):
+            archive.writestr(zipfile.ZipInfo(f"cgidhost/{path.relative_to(package)}"), path.read_bytes())
+    return packed.getvalue()
+
+
+def run_block(
+    site: Site,
+    block: BlockRun,
+    trials: tuple[Trial, ...],
+    catalogue: Catalogue,
+    on_arrival: Callable[[Arrival], None],
+    cancelled: Callable[[], bool],
+) -> ansible.Played:
+    """Run the trials of one block on one host and report each as it comes home.
+
+    Returns how the invocation ended; a trial that never came is simply not
+    reported, which the caller notices.
+    """
+    files.make_directory(block.directory)
+    incoming = block.directory / "incoming"
+    files.make_directory(incoming)
+    files.write_json(block.directory / "block.json", block_json(block, trials, catalogue))
+    expected = [{"number": t.number, "timeout_s": _limit_s(t)} for t in trials]
+    variables = {
+        **_host_variables(block),
+        "cgidlab_block_file": str((block.directory / "block.json").resolve()),
+        "cgidlab_incoming_dir": str(incoming.resolve()),
+        "cgidlab_trials": expected,
+    }
+
+    def heard(result: ansible.TaskResult) -> None:
+        res = result.result
+        if "number" in res and "state" in res:
+            archive = res.get("archive")
+            on_arrival(Arrival(res["number"], Path(archive) if archive else None, str(res.get("reason", ""))))
+
+    return ansible.play(
+        site.playbook("block"),
+        site.inventory,
+        variables,
+        block.directory,
+        timeout_s=sum(_limit_s(t) for t in trials) + PROVISION_TIMEOUT_S,
+        watch=ansible.Watch(on_result=heard, cancelled=cancelled),
+    )
+
+
+def stop_block(site: Site, block: BlockRun) -> ansible.Played:
+    """End a block that is no longer wanted and remove what it left on the host."""
+    directory = block.directory / "teardown"
+    return ansible.play(
+        site.playbook("teardown"), site.inventory, _host_variables(block), directory, timeout_s=TEARDOWN_TIMEOUT_S
+    )
+
+
+def _host_variables(block: BlockRun) -> dict[str, Any]:
+    return {
+        "cgidlab_become": block.host.become,
+        "cgidlab_python": block.host.python,
+        "cgidlab_helper": block.host.helper,
+        "cgidlab_block_dir": block.host_directory,
+    }
+
+
+def _limit_s(trial: Trial) -> float:
+    return float(trial.cell.settings["warmup_s"]) + float(trial.cell.settings["window_s"]) + TRIAL_GRACE_S
+
+
+def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
+    """Return a block as the helper and the template of httpd.conf read it."""
+    return {
+        "schema_version": 1,
+        "block": trials[0].block,
+        "work_dir": block.host_directory,
+        "server_user": SERVER_USER,
+        "control": _control(),
+        "lease_s": LEASE_S,
+        "tools": dict(block.host.tools),
+        "scripts_dir": block.host.scripts_dir,
+        "trials": [_trial_json(trial, block.host, catalogue) for trial in trials],
+    }
+
+
+def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[str, Any]:
+    s = trial.cell.settings
+    httpd = host.httpd[str(s["httpd"])]
+    try:
+        variant = httpd.variant(int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
+    except KeyError as err:
+        raise LabError(
+            f"provisioning did not build the variant of mod_cgid for {trial.cell.id}", where=host.host
+        ) from err
+    return {
+        "number": trial.number,
+        "key": trial.key,
+        "cell": trial.cell.id,
+        "settings": dict(s),
+        "options": catalogue.long_names(s),
+        "httpd_binary": httpd.binary,
+        "httpd_version": httpd.version,
+        "modules_dir": httpd.modules_dir,
+        "module": variant.path,
+        "module_sha256": variant.sha256,
+        "scripts_dir": host.scripts_dir,
+        "server_user": SERVER_USER,
+        "server_gid": SERVER_GID,
+        "port": PORT,
+    }
+
+
+def _control() -> Mapping[str, Any]:
+    """Say which process the block belongs to, so that it ends when that does."""
+    stat = Path("/proc/self/stat").read_text()
+    return {
+        "pid": os.getpid(),
+        # Field 22 of proc_pid_stat(5); the name before it may hold spaces.
+        "start_ticks": int(stat.rpartition(")")[2].split()[19]),
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+    }

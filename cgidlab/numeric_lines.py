@@ -1,0 +1,102 @@
+"""Lines of whole numbers: the only module that turns such text into arrays and counts the lines that are not."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cgidlab.errors import StoreError
+
+Ints = NDArray[np.int64]
+
+ABSENT = -1  # stands for an empty field where one is allowed
+_MAX_DIGITS = 18  # more do not fit an int64 for certain
+_NEWLINE, _MINUS = 10, 45
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of equal length and the number of lines that could not be read."""
+
+    columns: tuple[Ints, ...]
+    bad_lines: int
+
+
+def read(path: Path) -> bytes:
+    """Return a file's bytes. Raise `StoreError` naming the file if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
+
+
+def parse(data: bytes, *, separator: bytes, fields: int, optional: Sequence[int] = ()) -> Table:
+    """Return the columns of `data`, one int64 array each.
+
+    A line counts as bad unless it is exactly `fields` whole numbers of at most
+    18 digits; fields whose index is in `optional` may be empty and are then
+    `ABSENT`. A last line without its newline is bad whatever it holds: its last
+    number may have been cut.
+    """
+    end = data.rfind(b"\n") + 1
+    cut = 1 if end < len(data) else 0
+    whole = data[:end]
+    if _is_clean(whole, separator, fields):
+        return Table(_numbers(whole, separator, fields), cut)
+    number = rb"-?\d{1,%d}" % _MAX_DIGITS
+    cells = [rb"(?:%s)?" % number if i in optional else number for i in range(fields)]
+    good = re.findall(rb"(?m)^" + re.escape(separator).join(cells) + rb"$", whole)
+    kept = b"\n".join([*good, b""]) if good else b""
+    if optional:
+        sep = re.escape(separator)
+        kept = re.sub(rb"(?m)(?:^|(?<=%s))(?=%s|$)" % (sep, sep), b"%d" % ABSENT, kept[:-1]) + kept[-1:]
+    return Table(_numbers(kept, separator, fields), cut + whole.count(b"\n") - len(good))
+
+
+def parse_csv(data: bytes, columns: Sequence[str], *, where: str, optional: Sequence[str] = ()) -> Table:
+    """Return the named columns of a CSV file of whole numbers, in the order asked for.
+
+    A file without a byte has no rows. Raise `StoreError` if the header lacks a column.
+    """
+    header, _, body = data.partition(b"\n")
+    if not data:
+        return Table(tuple(np.empty(0, np.int64) for _ in columns), 0)
+    names = header.decode(errors="replace").rstrip("\r").split(",")
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise StoreError(f"the header lacks {', '.join(missing)}", where=where)
+    table = parse(
+        body,
+        separator=b",",
+        fields=len(names),
+        optional=[i for i, name in enumerate(names) if name in optional or name not in columns],
+    )
+    return Table(tuple(table.columns[names.index(name)] for name in columns), table.bad_lines)
+
+
+def _is_clean(data: bytes, separator: bytes, fields: int) -> bool:
+    """Say whether every line is `fields` non-empty numbers, without a step of Python per line."""
+    if data.translate(None, b"-0123456789\n" + separator):
+        return False
+    text = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero((text == separator[0]) | (text == _NEWLINE))
+    if len(ends) % fields or not np.array_equal(ends[fields - 1 :: fields], np.flatnonzero(text == _NEWLINE)):
+        return False
+    starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
+    width = ends - starts
+    if not len(width):
+        return True
+    if width.min() < 1 or width.max() > _MAX_DIGITS:
+        return False
+    minus = np.flatnonzero(text == _MINUS)
+    return not len(minus) or bool(np.isin(minus, starts[width > 1]).all())
+
+
+def _numbers(data: bytes, separator: bytes, fields: int) -> tuple[Ints, ...]:
+    if not data:
+        return tuple(np.empty(0, np.int64) for _ in range(fields))
+    flat = np.fromstring(data.replace(separator, b" ").decode("ascii"), dtype=np.int64, sep=" ")
+    return tuple(np.ascontiguousarray(column) for column in flat.reshape(-1, fields).T)
