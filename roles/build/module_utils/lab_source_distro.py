@@ -1,0 +1,72 @@
+"""Which version of the distribution's httpd to take: the newest whose source can be fetched, and why not a newer one."""
+
+from __future__ import absolute_import, division, print_function
+
+import contextlib
+import os
+import shutil
+
+from ansible.module_utils import lab_source_apt, lab_source_dnf
+from ansible.module_utils.lab_build import LabFailure
+
+_NO_SOURCE = "offered as a binary, but no package source here has its source"
+
+
+def candidates(source, binary, newest_first, wanted):
+    """Return (versions to try, newest first; skipped versions that have no source and are newer than those).
+
+    LabFailure when nothing is left to try.
+    """
+    order = newest_first([*source, *binary])
+    if wanted:
+        order = [version for version in order if version == wanted or version.split("-")[0] == wanted]
+    tries = [version for version in order if version in source]
+    if not tries:
+        raise LabFailure(
+            "the distribution offers no source of httpd%s" % (" " + wanted if wanted else ""),
+            fix="sources that are offered: %s; or use httpd: upstream:VERSION or path:TARBALL"
+            % (", ".join(newest_first(source)) or "none"),
+        )
+    newer = order[: order.index(tries[0])]
+    return tries, [{"version": version, "reason": _NO_SOURCE} for version in newer]
+
+
+def first_fetched(tries, skipped, fetch):
+    """Return the first version that `fetch` brings, and all that were skipped before it, each with its reason."""
+    skipped = list(skipped)
+    for version in tries:
+        try:
+            fetch(version)
+        except LabFailure as failure:
+            skipped.append({"version": version, "reason": "its source cannot be fetched: %s" % failure.what})
+            continue
+        return version, skipped
+    raise LabFailure(
+        "no source of httpd can be fetched: %s" % "; ".join("%(version)s: %(reason)s" % one for one in skipped),
+        fix="check the network, or use httpd: upstream:VERSION or path:TARBALL",
+    )
+
+
+def fetch_distro(wanted, directory, private):
+    """Fetch a source package into a directory and return its description, skipped versions included."""
+    if shutil.which("apt-get"):
+        manager, kit = lab_source_apt.PrivateApt(os.path.join(private, "apt")), lab_source_apt
+    elif shutil.which("dnf"):
+        manager, kit = lab_source_dnf.PrivateDnf(os.path.join(private, "dnf")), lab_source_dnf
+    else:
+        raise LabFailure(
+            "there is neither apt-get nor dnf here, so no source package of the distribution can be fetched",
+            fix="use httpd: upstream:VERSION or path:TARBALL",
+        )
+    source, binary = manager.versions()
+    tries, skipped = candidates(source, binary, kit.newest_first, wanted)
+
+    def fetch(version):
+        # What a failed attempt left behind must not be taken for a part of the next.
+        for name in os.listdir(directory):
+            with contextlib.suppress(IsADirectoryError):
+                os.unlink(os.path.join(directory, name))
+        manager.fetch(version, directory)
+
+    version, skipped = first_fetched(tries, skipped, fetch)
+    return dict(kit.describe(directory, version), skipped=skipped)

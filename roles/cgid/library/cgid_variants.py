@@ -1,0 +1,262 @@
+#!/usr/bin/python
+"""Compile variants of mod_cgid: the only module that knows its compile-time limits and applies patches to it."""
+
+from __future__ import absolute_import, division, print_function
+
+DOCUMENTATION = r"""
+module: cgid_variants
+short_description: Compile mod_cgid once for each combination of its limits
+description:
+  - Compiles all missing variants side by side, into C(CACHE/cgid/KEY/mod_cgid.so).
+  - A variant is complete only when its C(build.json) is there, which is written last; anything else is thrown away.
+options:
+  builds:
+    description: What httpd_build returned.
+    type: dict
+    required: true
+  wanted:
+    description: List of dicts with C(httpd), the name of a build, and C(variants), its wanted variants.
+    type: list
+    elements: dict
+    required: true
+  patches:
+    description: Texts of the patches that variants name.
+    type: dict
+    default: {}
+  cache_dir:
+    description: The host's cache directory.
+    type: path
+    required: true
+  cflags:
+    description: Flags of the compiler.
+    type: str
+    default: -O2
+  compiler:
+    description: The C compiler.
+    type: str
+    default: gcc
+attributes:
+  check_mode:
+    support: full
+    description: Reports which variants would be compiled, and compiles none.
+author:
+  - cgidlab
+"""
+
+EXAMPLES = r"""
+- name: Compile the variants
+  cgid_variants:
+    builds: "{{ __build_httpds.builds }}"
+    wanted:
+      - httpd: distro
+        variants: [{listen_backlog: 5, connect_attempts: 15, patches: ""}]
+    cache_dir: /var/cache/cgidlab
+"""
+
+RETURN = r"""
+variants:
+  description: By name of the build, its variants with C(path) and C(sha256) of the module.
+  type: dict
+  returned: always
+compiled:
+  description: How many variants were compiled now.
+  type: int
+  returned: always
+"""
+
+import concurrent.futures
+import os
+import re
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.lab_build import (
+    LabFailure,
+    building,
+    compiler_version,
+    fail_with,
+    finished,
+    key_of,
+    log_path,
+    output_of,
+    run_step,
+    set_sane_umask,
+    sha256_file,
+    write_json,
+)
+
+_MODULE = "mod_cgid.so"
+
+
+def defines(variant):
+    """Return the compiler's definitions for a variant; every version of mod_cgid guards both names with #ifndef."""
+    return [
+        "-DDEFAULT_CGID_LISTENBACKLOG=%d" % variant["listen_backlog"],
+        "-DDEFAULT_CONNECT_ATTEMPTS=%d" % variant["connect_attempts"],
+    ]
+
+
+def patch_names(variant, patches):
+    """Return a variant's patches in their order; LabFailure naming those there are when one is unknown."""
+    names = str(variant.get("patches") or "").split()
+    unknown = [name for name in names if name not in patches]
+    if unknown:
+        raise LabFailure(
+            "there is no patch %s" % ", ".join(unknown),
+            fix="use one of: %s; or add roles/cgid/files/patches/%s.patch"
+            % (", ".join(sorted(patches)) or "none", unknown[0]),
+        )
+    return names
+
+
+def failed_hunks(text):
+    """Return the lines of patch(1)'s output that name what did not apply."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if re.search(r"FAILED|can't find file|malformed|No file to patch|Only garbage", line)]
+
+
+def variant_key(build_key, compiler, cflags, variant, texts):
+    """Return the key of a variant: equal only when everything that goes into the module is."""
+    return key_of(
+        {"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defines(variant), "patches": texts}
+    )
+
+
+def apply_patches(names, patches, tree, directory, lock):
+    """Apply patches to a copy of the sources; LabFailure naming patch and hunk when one does not fit."""
+    for name in names:
+        path = os.path.join(directory, name + ".patch")
+        with open(path, "w") as file:
+            file.write(patches[name])
+        # No fuzz: a hunk that fits by luck would measure something else than its name says.
+        argv = ["patch", "-p1", "--batch", "--forward", "--fuzz=0", "--reject-file=-", "-i", path]
+        step = "patch-" + name
+        try:
+            run_step(step, argv, tree, directory, lock)
+        except LabFailure as failure:
+            with open(os.path.join(directory, step + ".log"), errors="replace") as file:
+                hunks = failed_hunks(file.read())
+            raise LabFailure(
+                "the patch %s does not apply: %s" % (name, "; ".join(hunks) or failure.what),
+                where=log_path(directory, step),
+                fix="change roles/cgid/files/patches/%s.patch to fit this version of httpd" % name,
+            ) from failure
+
+
+def compile_variant(job):
+    """Compile one variant into its directory; return whether this call did it and not another process before."""
+    with building(job["directory"]) as (lock, other):
+        if other is not None:
+            return False
+        directory = job["directory"]
+        tree = os.path.join(directory, "src")
+        shutil.copytree(os.path.dirname(job["generators_dir"]), os.path.join(tree, "modules"))
+        apply_patches(job["patch_names"], job["patches"], tree, directory, lock)
+        generators = os.path.join(tree, "modules", "generators")
+        module = os.path.join(directory, _MODULE)
+        argv = [
+            job["compiler"],
+            *job["cflags"].split(),
+            "-fPIC",
+            "-DPIC",
+            "-shared",
+            # The same module whatever directory it was compiled in.
+            "-ffile-prefix-map=%s=." % tree,
+            *job["apr_flags"],
+            "-I" + job["include_dir"],
+            "-I" + generators,
+            *job["defines"],
+            "-o",
+            module,
+            os.path.join(generators, "mod_cgid.c"),
+        ]
+        run_step("compile", argv, tree, directory, lock)
+        shutil.rmtree(tree)
+        marker = {"sha256": sha256_file(module), "argv": argv, "key": job["key"]}
+        write_json(os.path.join(directory, "build.json"), marker)
+    return True
+
+
+def plan(params):
+    """Return (jobs, results): the compilations that are missing, and for each build its variants with their jobs."""
+    compiler = compiler_version(params["compiler"])
+    jobs, results = {}, {}
+    for wanted in params["wanted"]:
+        build = params["builds"][wanted["httpd"]]
+        for variant in wanted["variants"]:
+            names = patch_names(variant, params["patches"])
+            texts = [params["patches"][name] for name in names]
+            key = variant_key(build["build_key"], compiler, params["cflags"], variant, texts)
+            directory = os.path.join(params["cache_dir"], "cgid", key[:16])
+            results.setdefault(wanted["httpd"], []).append((variant, directory))
+            if finished(directory) is None:
+                jobs[directory] = {
+                    "directory": directory,
+                    "key": key,
+                    "defines": defines(variant),
+                    "patch_names": names,
+                    "patches": params["patches"],
+                    "build": build,
+                }
+    return list(jobs.values()), results
+
+
+def compile_all(jobs, params):
+    """Compile what is missing, as many at once as there are cores; return how many were compiled."""
+    if not jobs:
+        return 0
+    apr_flags = output_of(["apr-1-config", "--cppflags", "--cflags", "--includes"]).split()
+    apr_flags += output_of(["apu-1-config", "--includes"]).split()
+    for job in jobs:
+        build = job["build"]
+        job.update(
+            compiler=params["compiler"],
+            cflags=params["cflags"],
+            apr_flags=apr_flags,
+            include_dir=os.path.join(build["prefix"], "include"),
+            generators_dir=build["generators_dir"],
+        )
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return sum(pool.map(compile_variant, jobs))
+
+
+def described(results):
+    """Return for each build its variants with path and hash of the module."""
+    return {
+        name: [
+            dict(
+                listen_backlog=variant["listen_backlog"],
+                connect_attempts=variant["connect_attempts"],
+                patches=variant.get("patches") or "",
+                path=os.path.join(directory, _MODULE),
+                sha256=(finished(directory) or {}).get("sha256"),
+            )
+            for variant, directory in variants
+        ]
+        for name, variants in results.items()
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "builds": {"type": "dict", "required": True},
+            "wanted": {"type": "list", "elements": "dict", "required": True},
+            "patches": {"type": "dict", "default": {}},
+            "cache_dir": {"type": "path", "required": True},
+            "cflags": {"type": "str", "default": "-O2"},
+            "compiler": {"type": "str", "default": "gcc"},
+        },
+        supports_check_mode=True,
+    )
+    set_sane_umask()
+    try:
+        jobs, results = plan(module.params)
+        compiled = len(jobs) if module.check_mode else compile_all(jobs, module.params)
+    except (LabFailure, OSError) as error:
+        fail_with(module, error, "compiling mod_cgid")
+    module.exit_json(changed=bool(compiled), compiled=compiled, variants=described(results))
+
+
+if __name__ == "__main__":
+    main()
