@@ -21,6 +21,7 @@ PACKAGES = (
     "numpy",
     "polars",
     "pydantic",
+    "rich",
     "scipy",
     "vl_convert",
     "yaml",

@@ -8,7 +8,9 @@
 #
 #     FRESH_SUITE     bookworm (default), trixie, noble, ...
 #     FRESH_MIRROR    archive to take it from; mmdebstrap's default for the suite if unset
+#     FRESH_KEYRING   file of keys that signed it, where the distribution's own keyring package is not installed here
 #     FRESH_PACKAGES  what the machine has beside apt
+#     FRESH_COMPONENTS  of the archive (main); Ubuntu's own images have "main,universe"
 #     FRESH_APTOPTS   apt options for making it, separated by ';', e.g. "Acquire::Retries 5"
 #     FRESH_FILES     files of this machine that it needs to reach its registries, e.g. "/etc/pip.conf /etc/ssl/certs/ca-certificates.crt"
 #     FRESH_ENV       names of environment variables to pass on, e.g. "https_proxy PIP_CERT"
@@ -34,7 +36,8 @@ create() { # root
   while IFS= read -r -d ';' option; do
     [ -z "$option" ] || options+=(--aptopt="$option")
   done <<<"${FRESH_APTOPTS:-};"
-  mmdebstrap --quiet --variant=minbase --include="${packages// /,}" "${options[@]}" \
+  [ -z "${FRESH_KEYRING:-}" ] || options+=(--keyring="$FRESH_KEYRING")
+  mmdebstrap --quiet --variant=minbase --include="apt,${packages// /,}" --components="${FRESH_COMPONENTS:-main}" "${options[@]}" \
     "$suite" "$1" ${FRESH_MIRROR:+"$FRESH_MIRROR"}
 }
 
