@@ -1,0 +1,1 @@
+"""Statistics on plain arrays: intervals, looks, power, series. scipy and numpy do the mathematics."""
