@@ -192,6 +192,7 @@ def stop_block(site: Site, block: BlockRun) -> ansible.Played:
 
 def _host_variables(block: BlockRun) -> dict[str, Any]:
     return {
+        "cgidlab_server": block.host.host,
         "cgidlab_become": block.host.become,
         "cgidlab_python": block.host.python,
         "cgidlab_helper": block.host.helper,

@@ -10,7 +10,21 @@ from typing import Any
 
 from cgidlab import files
 from cgidlab.errors import StoreError
-from cgidlab.model import SCHEMA_VERSION, FailureKind, Outcome, Plan, Settings, Status, Trial
+from cgidlab.model import (
+    SCHEMA_VERSION,
+    Experiment,
+    Factor,
+    FailureKind,
+    Level,
+    Outcome,
+    Plan,
+    Repetitions,
+    Settings,
+    SmallestEffect,
+    Status,
+    Trial,
+    VerdictRule,
+)
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
@@ -119,6 +133,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "seed": e.seed,
         "repetitions": {"min": e.repetitions.min, "max": e.repetitions.max},
         "instruments": list(e.instruments),
+        "settings": dict(e.settings),
+        "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
         "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
         "rule": {
             "factor": e.rule.factor,
@@ -131,6 +147,35 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         ],
         "trials": [{"number": t.number, "block": t.block, "cell": t.cell.id, "key": t.key} for t in plan.trials],
     }
+
+
+def experiment_of(run: RunDirectory) -> Experiment:
+    """Return the experiment of a run as its `plan.json` has it. Raise `StoreError` if that is not whole."""
+    plan = run.read("plan.json")
+    try:
+        rule = plan["rule"]
+        return Experiment(
+            name=plan["experiment"],
+            question=plan["question"],
+            target=plan["target"],
+            factors=tuple(
+                Factor(name, tuple(Level(lv["label"], lv["value"]) for lv in levels))
+                for name, levels in plan["factors"].items()
+            ),
+            settings=plan["settings"],
+            exclude=tuple(tuple((name, label) for name, label in exclusion) for exclusion in plan["exclude"]),
+            repetitions=Repetitions(plan["repetitions"]["min"], plan["repetitions"]["max"]),
+            seed=plan["seed"],
+            instruments=tuple(plan["instruments"]),
+            rule=VerdictRule(
+                rule["factor"],
+                rule["reference"],
+                tuple(SmallestEffect(response, share) for response, share in rule["smallest_effects"].items()),
+            ),
+            source=(run.path / "experiment.yml").read_text(),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:
+        raise StoreError(f"not what a plan holds: {err!r}", where=str(run.path / "plan.json")) from err
 
 
 def trial_json(trial: Trial, host: str) -> dict[str, Any]:
