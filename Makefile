@@ -7,7 +7,6 @@ SHELL := /bin/bash
 VENV := $(CURDIR)/.venv
 PYTHON := $(VENV)/bin/python
 export PATH := $(VENV)/bin:$(PATH)
-HELPER := roles/trial/files/cgidhost
 # More words for pytest or for runner.py: make unit ARGS="-k queue", make sweep ARGS="--set window_s=5"
 ARGS ?=
 
@@ -37,7 +36,7 @@ lint: setup-dev ## ruff, mypy, ansible-lint, yamllint, import contracts
 	ruff check .
 	ruff format --check .
 	mypy cgidlab tests runner.py
-	MYPYPATH=$(dir $(HELPER)) mypy --python-version 3.10 -p cgidhost
+	mypy --python-version 3.10 -p cgidhost
 	yamllint --strict .
 	ansible-lint --offline
 	lint-imports --no-cache
