@@ -36,6 +36,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "rate": (1, 100_000),
     "warmup_s": (0.1, 3600),
     "window_s": (0.5, 86_400),
+    "fault_at_s": (0, 86_400),
+    "fault_for_s": (0.1, 3600),
     "sleep_ms": (0, 600_000),
     "burn_ms": (0, 600_000),
     "size_bytes": (0, 1 << 30),

@@ -243,7 +243,14 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "server_user": SERVER_USER,
         "server_gid": SERVER_GID,
         "port": PORT,
+        "fault": _fault(s),
     }
+
+
+def _fault(settings: Settings) -> Mapping[str, Any] | None:
+    if settings["fault"] == "none":
+        return None
+    return {"action": settings["fault"], "at_s": settings["fault_at_s"], "for_s": settings["fault_for_s"]}
 
 
 def _control() -> Mapping[str, Any]:

@@ -102,6 +102,12 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use workers={workers - workers % threads or threads}",
         )
+    if s["fault"] != "none" and float(s["fault_at_s"]) + float(s["fault_for_s"]) > float(s["window_s"]):
+        raise SpecError(
+            f"the fault would last beyond the window of {s['window_s']} s",
+            where=f"cell {cell.id}",
+            fix="lower fault_at_s or fault_for_s, or raise window_s",
+        )
     if s["loop"] == LoopKind.OPEN:
         if s["driver"] != "h2load":
             raise SpecError(
