@@ -14,6 +14,8 @@ stamp=.venv/.cgidlab-stamp
 # ansible-core 2.19 is tested by its makers up to 3.13, so that one is preferred to newer ones.
 pythons=(python3.13 python3.12 python3.11 python3)
 unset PYTHONHOME PYTHONPATH
+# The environment that is to be replaced must not make its successor.
+PATH=${PATH//"$PWD/.venv/bin:"/}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -45,12 +47,13 @@ is_current() {
 
 # Print the first Python that is new enough and can make environments.
 find_python() {
-  local name
+  local name base
   for name in "${pythons[@]}"; do
+    # Its base, where it belongs to an environment that somebody activated.
+    base=$("$name" -I -c 'import sys; print(sys.version_info >= (3, 11) and sys._base_executable or "")' 2>/dev/null) || continue
     # Debian ships the venv module without ensurepip, so that importing venv proves nothing.
-    if "$name" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
-      "$name" -I -m ensurepip --version >/dev/null 2>&1; then
-      "$name" -I -c 'import sys; print(sys.executable)'
+    if [ -n "$base" ] && "$base" -I -m ensurepip --version >/dev/null 2>&1; then
+      printf '%s\n' "$base"
       return
     fi
   done
