@@ -1,0 +1,38 @@
+"""The report of a run: one HTML page, Markdown or JSON, made from values alone."""
+
+from pathlib import Path
+
+from cgidlab import files
+from cgidlab.report.data import (
+    QUANTILE_SHARES,
+    WORKER_STATES,
+    ReportInput,
+    Series,
+    TrialDetail,
+)
+from cgidlab.report.document import as_json
+from cgidlab.report.markdown import as_markdown
+from cgidlab.report.page import render
+
+__all__ = [
+    "QUANTILE_SHARES",
+    "WORKER_STATES",
+    "ReportInput",
+    "Series",
+    "TrialDetail",
+    "as_json",
+    "as_markdown",
+    "render",
+    "write",
+]
+
+
+def write(report: ReportInput, run_directory: Path, cache: Path | None = None) -> Path:
+    """Write `report.html` into the run directory, whole or not at all, and return its path.
+
+    `cache` is where the plotting script may be kept between reports, which
+    saves two seconds. Raises `StoreError` when the file cannot be written.
+    """
+    path = run_directory / "report.html"
+    files.write_text(path, render(report, cache))
+    return path

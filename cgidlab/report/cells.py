@@ -1,0 +1,95 @@
+"""Trials gathered by cell and block: medians, counts, and which trials a page has room for."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from cgidlab.model import Factor, Status, TrialRecord
+from cgidlab.report.words import known
+
+Levels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellTrials:
+    """One cell with all its trials, complete or not, in the order of the run."""
+
+    levels: Levels
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the cell's id, "listen_backlog=100,clients=50"."""
+        return ",".join(f"{factor}={label}" for factor, label in self.levels)
+
+    @property
+    def title(self) -> str:
+        """Return the cell as people read it."""
+        return ", ".join(f"{factor} {label}" for factor, label in self.levels)
+
+    @property
+    def complete(self) -> tuple[TrialRecord, ...]:
+        """Return the trials that may be analysed."""
+        return tuple(t for t in self.trials if t.outcome.status is Status.COMPLETE)
+
+    def median(self, column: str) -> float | None:
+        """Return the median of a figure over the complete trials that know it, or None."""
+        values = [v for t in self.complete if known(v := getattr(t.figures, column))]
+        return median(values) if values else None
+
+
+def by_cell(trials: Iterable[TrialRecord], factors: Sequence[Factor]) -> tuple[CellTrials, ...]:
+    """Return the cells that were run, in the order of the factors' levels."""
+    groups: dict[Levels, list[TrialRecord]] = {}
+    for trial in trials:
+        groups.setdefault(trial.levels, []).append(trial)
+    rank = {(f.name, level.label): i for f in factors for i, level in enumerate(f.levels)}
+
+    def place(levels: Levels) -> list[tuple[int, str]]:
+        return [(rank.get(pair, len(rank)), pair[1]) for pair in levels]
+
+    return tuple(CellTrials(levels, tuple(groups[levels])) for levels in sorted(groups, key=place))
+
+
+def others(levels: Levels, factor: str) -> str:
+    """Return the levels of all factors but one, "clients=50,mpm=event"; empty when there are none."""
+    return ",".join(f"{name}={label}" for name, label in levels if name != factor)
+
+
+def spread(trials: Sequence[TrialRecord], room: int) -> tuple[TrialRecord, ...]:
+    """Return at most `room` trials, evenly spaced over the order given; all of them when there is room."""
+    if len(trials) <= room:
+        return tuple(trials)
+    if room <= 0:
+        return ()
+    return tuple(trials[(2 * i + 1) * len(trials) // (2 * room)] for i in range(room))
+
+
+def with_room(cells: Sequence[CellTrials], room: int) -> tuple[tuple[TrialRecord, ...], ...]:
+    """Return for each cell the trials to show in detail: the same number each, at most `room` together.
+
+    With more cells than room the last cells get none.
+    """
+    total = sum(len(c.complete) for c in cells)
+    if total <= room:
+        return tuple(c.complete for c in cells)
+    each = max(1, room // max(1, len(cells)))
+    return tuple(spread(c.complete, each) if i * each < room else () for i, c in enumerate(cells))
+
+
+def reasons(trials: Iterable[TrialRecord]) -> tuple[tuple[str, str, int, tuple[TrialRecord, ...]], ...]:
+    """Return (status, reason, number of trials, the trials) of all that are not complete, commonest first."""
+    groups: dict[tuple[str, str], list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.outcome.status is not Status.COMPLETE:
+            key = (trial.outcome.status.value, trial.outcome.reason or "no reason was recorded")
+            groups.setdefault(key, []).append(trial)
+    counts = Counter({key: len(group) for key, group in groups.items()})
+    return tuple((*key, count, tuple(groups[key])) for key, count in counts.most_common())
+
+
+def of_reference(trials: Iterable[TrialRecord], factor: str, reference: str) -> tuple[TrialRecord, ...]:
+    """Return the complete trials at the reference level, which show the host's drift."""
+    want = (factor, reference)
+    return tuple(t for t in trials if t.outcome.status is Status.COMPLETE and want in t.levels)

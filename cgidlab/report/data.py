@@ -1,0 +1,71 @@
+"""What a report is made from: the values it takes, and nothing that reads or computes them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cgidlab.inference.findings import Effect, NoiseFloor
+from cgidlab.model import Factor, SmallestEffect, TrialRecord
+
+
+def _quantile_shares() -> tuple[float, ...]:
+    body = [i / 200 for i in range(196)]  # 0, 0.5, ... 97.5 %
+    tail = [1 - 0.025 * 0.78**i for i in range(1, 28)]  # ever closer to 1: the tail is what is asked for
+    return (*body, *tail, 1.0)
+
+
+QUANTILE_SHARES: tuple[float, ...] = _quantile_shares()
+"""Shares of the requests at which `ReportInput.latency` gives quantiles: rising, from 0 to 1."""
+
+WORKER_STATES: tuple[str, ...] = ("connect", "read", "idle", "running", "other")
+"""Where a worker thread can be, in the order of `instruments/worker_states.csv`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A figure over time: `times_s` counts from the window's begin; a None value was not observed."""
+
+    times_s: Sequence[float]
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDetail:
+    """What one trial's instruments saw over its window. None: the instrument did not run."""
+
+    queue_depth: Series | None = None
+    queue_limit: int | None = None
+    workers_in_connect: Series | None = None
+    throughput_rps: Series | None = None
+    worker_states: Mapping[str, float] | None = None  # mean number of threads by WORKER_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """Everything a report says. `trials` are in the order of the run.
+
+    `detail` and `latency` are asked only for the trials the report has room
+    for, so that a large run costs no more than they do. `latency` merges the
+    requests of the trials it is given and returns milliseconds at
+    QUANTILE_SHARES, or None when there are no requests to merge.
+    """
+
+    experiment: str
+    question: str
+    run_id: str
+    state: str  # running, interrupted or finished
+    overflow: str  # observed, not_observed or inconclusive
+    verdict: str
+    verdict_lines: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    factor: str  # the factor whose effect is asked for
+    reference: str  # label of its reference level
+    seed: int
+    smallest_effects: tuple[SmallestEffect, ...]
+    trials: tuple[TrialRecord, ...]
+    effects: tuple[Effect, ...]
+    noise_floor: tuple[NoiseFloor, ...]
+    drift: str
+    timing: Mapping[str, object]
+    provenance: Mapping[str, object]
+    detail: Callable[[TrialRecord], TrialDetail | None]
+    latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]

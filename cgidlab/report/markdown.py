@@ -1,0 +1,125 @@
+"""The report as Markdown, for an issue or a wiki: verdict, cells, effects, what was left out, how it was measured."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from cgidlab.report import words
+from cgidlab.report.cells import by_cell, reasons
+from cgidlab.report.data import ReportInput
+from cgidlab.report.facts import facts, flat, overflow_words, split_lead
+from cgidlab.report.plots import noise_row, title
+
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line: no markup, no HTML, no link, no mention."""
+    one_line = " ".join(text.split())
+    return _ACTIVE.sub(r"\\\1", one_line).replace("&", "&amp;")
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> list[str]:
+    rule = ["---"] * left + ["---:"] * (len(headings) - left)
+    lines = [headings, rule, *([escape(cell) for cell in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def as_markdown(report: ReportInput) -> str:
+    """Return the report as GitHub-flavoured Markdown; strings from the run cannot become markup."""
+    out = [f"# {escape(report.experiment)}", "", escape(report.question), ""]
+    if report.state != "finished":
+        out += [f"**This run is {escape(report.state)}.** What follows rests on the trials that were done.", ""]
+    out += [f"**{escape(overflow_words(report.overflow))}.** {escape(report.verdict)}", ""]
+    for i, (lead, rest) in enumerate(map(split_lead, report.verdict_lines), start=1):
+        out.append(f"{i}. **{escape(lead)}** {escape(rest)}" if lead else f"{i}. {escape(rest)}")
+    out += ["", " \N{MIDDLE DOT} ".join(f"{name}: {escape(value)}" for name, value in facts(report)), ""]
+    out += [
+        "## Cells",
+        "",
+        "Medians of the complete trials.",
+        "",
+        *_cells(report),
+        "",
+        "## Effects",
+        "",
+        *_effects(report),
+    ]
+    out += [
+        "",
+        "## Trials that are not complete",
+        "",
+        *_left_out(report),
+        "",
+        "## How it was measured",
+        "",
+        *_measured(report),
+    ]
+    return "\n".join(out) + "\n"
+
+
+def _cells(report: ReportInput) -> list[str]:
+    cells = by_cell(report.trials, report.factors)
+    if not cells:
+        return ["No trial was run."]
+    names = [escape(name) for name, _ in cells[0].levels]
+    headings = [*names, "Complete trials", *(c.title for c in words.COLUMNS)]
+    rows = (
+        [
+            *(label for _, label in cell.levels),
+            f"{len(cell.complete)} of {len(cell.trials)}",
+            *(words.number(cell.median(c.name), c.unit) for c in words.COLUMNS),
+        ]
+        for cell in cells
+    )
+    return _table(headings, rows, len(names))
+
+
+def _effects(report: ReportInput) -> list[str]:
+    if not report.effects:
+        return ["Not known: there were not enough complete trials to compare levels."]
+    headings = ["Response", "Level", "Against", "At", "Change", "95 % interval", "Blocks", "Answer"]
+    rows = (
+        [
+            title(e.response),
+            e.level,
+            e.reference,
+            words.where(e),
+            *words.effect_size(e),
+            str(e.blocks),
+            words.ANSWERS[e.answer]
+            + ("" if e.more_blocks is None else f"; {e.more_blocks} more blocks would probably decide"),
+        ]
+        for e in report.effects
+    )
+    return _table(headings, rows, 4)
+
+
+def _left_out(report: ReportInput) -> list[str]:
+    groups = reasons(report.trials)
+    if not groups:
+        return ["None."]
+    return [
+        f"- {count} {status}: {escape(reason)} (trials {', '.join(str(t.number) for t in trials[:10])}"
+        f"{' and more' if count > len(trials[:10]) else ''})"
+        for status, reason, count, trials in groups
+    ]
+
+
+def _measured(report: ReportInput) -> list[str]:
+    smallest = ", ".join(
+        f"{words.percent(s.share)} of {words.response_title(s.response)}" for s in report.smallest_effects
+    )
+    lines = [
+        f"- Order: randomised complete blocks, seed {report.seed}",
+        f"- Rule: effect of {escape(report.factor)} against {escape(report.reference)}",
+        f"- Smallest effects that matter: {escape(smallest) or 'none named'}",
+        f"- Noise floor: {_noise(report)}",
+        f"- Drift: {escape(report.drift) or words.NOT_KNOWN}",
+    ]
+    rows = [*flat(report.timing), *flat(report.provenance)]
+    return lines + [f"- {escape(name)}: {escape(value)}" for name, value in rows]
+
+
+def _noise(report: ReportInput) -> str:
+    found = (f"{noise_row(n)} {words.change(n.ratio)} ({words.interval(n.interval)})" for n in report.noise_floor)
+    return escape("; ".join(found) or words.NOT_KNOWN)

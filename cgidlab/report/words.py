@@ -1,0 +1,130 @@
+"""How figures are written for people: the only module that rounds, names and puts units."""
+
+import math
+from dataclasses import dataclass
+
+from cgidlab.inference.findings import Answer, Effect
+from cgidlab.inference.intervals import Interval
+
+NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A figure of `model.Figures` as people read it."""
+
+    name: str  # column of trials.csv
+    title: str
+    unit: str = ""  # "ms", "us", "share", "rps" or empty: a plain number
+
+
+RESPONSES: tuple[Column, ...] = (
+    Column("throughput_rps", "Throughput", "rps"),
+    Column("latency_p50_ms", "Median latency", "ms"),
+    Column("latency_p99_ms", "p99 latency", "ms"),
+)
+
+COLUMNS: tuple[Column, ...] = (
+    Column("throughput_rps", "Throughput, req/s", "rps"),
+    Column("latency_p50_ms", "p50, ms", "ms"),
+    Column("latency_p99_ms", "p99, ms", "ms"),
+    Column("latency_max_ms", "Max, ms", "ms"),
+    Column("errors", "Errors"),
+    Column("queue_limit", "Queue limit"),
+    Column("queue_depth_max", "Deepest queue"),
+    Column("queue_full_share", "Time full", "share"),
+    Column("workers_in_connect_max", "Most asleep in connect"),
+    Column("connect_p99_us", "connect p99, µs", "us"),
+    Column("retries_in_window", "Retries"),
+    Column("cgid_cpu_share", "cgid CPU", "share"),
+    Column("host_cpu_share", "Host CPU", "share"),
+    Column("loadgen_cpu_share", "Load CPU", "share"),
+)
+
+_TITLES = {
+    "throughput_rps": "throughput",
+    "latency_p50_ms": "median latency",
+    "latency_p90_ms": "p90 latency",
+    "latency_p99_ms": "p99 latency",
+    "latency_p999_ms": "p99.9 latency",
+    "errors": "errors",
+    "connect_wait_per_request_ms": "time asleep in connect per request",
+}
+
+
+def response_title(response: str) -> str:
+    """Return a response's name in running text; an unlisted one keeps its column's name."""
+    return _TITLES.get(response, response)
+
+
+def known(value: object) -> bool:
+    """Say whether a figure can be shown: neither None nor NaN nor infinite."""
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Return a figure rounded for reading, "not known" for one that is not there."""
+    if value is None or not math.isfinite(value):
+        return NOT_KNOWN
+    if unit == "share":
+        return percent(value)
+    size = abs(value)
+    if isinstance(value, int) or value == round(value) or size >= 100:  # noqa: PLR2004 -- three digits are enough
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}"  # noqa: PLR2004 -- as above
+
+
+def percent(share: float | None) -> str:
+    """Return a share as per cent, with a digit after the point where it would otherwise read 0 or 1 %."""
+    if share is None or not math.isfinite(share):
+        return NOT_KNOWN
+    per_cent = 100 * share
+    return f"{per_cent:.1f} %" if 0 < abs(per_cent) < 10 and per_cent != round(per_cent) else f"{per_cent:.0f} %"  # noqa: PLR2004 -- one digit before the point
+
+
+def change(ratio: float | None) -> str:
+    """Return a ratio as a signed change: 0.95 is a minus of 5.0 %."""
+    if ratio is None or not math.isfinite(ratio):
+        return NOT_KNOWN
+    return f"{100 * (ratio - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(found: Interval | None) -> str:
+    """Return a 95 % interval of a ratio as changes, or say that no claim is made."""
+    return "no claim" if found is None else f"{change(found.low)} to {change(found.high)}"
+
+
+ANSWERS: dict[Answer, str] = {
+    Answer.COSTS_AT_LEAST: "costs at least that much",
+    Answer.COSTS_LESS: "costs less than that",
+    Answer.GAINS_AT_LEAST: "gains at least that much",
+    Answer.INCONCLUSIVE: "inconclusive",
+    Answer.DESCRIBED: "no smallest effect was named",
+}
+
+
+def effect_size(effect: Effect) -> tuple[str, str]:
+    """Return an effect and its interval: as changes for a ratio, in the response's unit for a difference."""
+    if effect.scale == "ratio":
+        return change(effect.estimate), interval(effect.interval)
+    if effect.interval is None:
+        return number(effect.estimate), "no claim"
+    return number(effect.estimate), f"{number(effect.interval.low)} to {number(effect.interval.high)}"
+
+
+def where(effect: Effect) -> str:
+    """Return at which levels of the other factors two levels were compared."""
+    if effect.pooled:
+        return "all together"
+    return ", ".join(f"{factor} {label}" for factor, label in effect.at)
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time as one reads it."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOT_KNOWN
+    if seconds < 60:  # noqa: PLR2004 -- seconds in a minute
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 -- one digit before the point
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
