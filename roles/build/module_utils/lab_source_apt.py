@@ -169,7 +169,7 @@ class PrivateApt:
         )
         if process.returncode != 0:
             lines = process.stdout.decode("utf-8", "replace").splitlines()
-            errors = [line for line in lines if line.startswith(("Err:", "E:"))]
+            errors = [line[len("E: ") :] for line in lines if line.startswith("E: ")]
             raise LabFailure((errors or [first_error("\n".join(lines))])[0])
 
 

@@ -86,7 +86,7 @@ def unpack(description, target, directory, lock):
     """
     kind, path = description["unpack"], description["path"]
     if kind == "dsc":
-        run_step("unpack", ["dpkg-source", "--no-check", "-x", path, target], directory, directory, lock)
+        run_step("unpack", ["dpkg-source", "--no-check", "--no-copy", "-x", path, target], directory, directory, lock)
     elif kind == "srpm":
         _unpack_srpm(path, target, directory, lock)
     elif kind == "tree":

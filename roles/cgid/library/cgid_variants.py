@@ -55,7 +55,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 variants:
-  description: By name of the build, its variants with C(path) and C(sha256) of the module.
+  description: By name of the build, its C(variants) with C(path) and C(sha256) of the module.
   type: dict
   returned: always
 compiled:
@@ -223,7 +223,7 @@ def compile_all(jobs, params):
 def described(results):
     """Return for each build its variants with path and hash of the module."""
     return {
-        name: [
+        name: {"variants": [
             dict(
                 listen_backlog=variant["listen_backlog"],
                 connect_attempts=variant["connect_attempts"],
@@ -232,7 +232,7 @@ def described(results):
                 sha256=(finished(directory) or {}).get("sha256"),
             )
             for variant, directory in variants
-        ]
+        ]}
         for name, variants in results.items()
     }
 

@@ -19,6 +19,10 @@ options:
     description: Where trials run. Empty means C(/var/tmp/cgidlab-UID).
     type: str
     default: ""
+  helper_sha256:
+    description: Hash of the trial helper on the control machine, filled in by the action of the same name.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -31,6 +35,7 @@ EXAMPLES = r"""
 - name: Survey the host
   host_survey:
     cache_dir: /srv/cgidlab
+    helper_archive: /on/the/control/machine/cgidhost.pyz
 """
 
 RETURN = r"""
@@ -43,8 +48,20 @@ uid:
   type: int
   returned: always
 dirs:
-  description: Paths of C(cache), C(work) and C(helper).
+  description: Paths of C(cache) and C(work).
   type: dict
+  returned: always
+helper:
+  description: Where the trial helper of this content belongs.
+  type: str
+  returned: always
+helper_is_there:
+  description: Whether it is there, whole.
+  type: bool
+  returned: always
+os_family:
+  description: C(Debian) or C(RedHat), or the distribution's own name where it is neither.
+  type: str
   returned: always
 facts:
   description: Kernel, CPUs, memory, clock source, identity of machine and boot.
@@ -55,14 +72,15 @@ facts:
 import hashlib
 import os
 import stat
+import subprocess
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.lab_build import LabFailure, fail_with, set_sane_umask
+from ansible.module_utils.lab_build import LabFailure, fail_with, set_sane_umask, sha256_file
 
 
 def directories(uid, home, cache_dir, work_dir):
-    """Return the paths of cache, work and helper for a user; both options win over the defaults when not empty."""
+    """Return the paths of cache and work for a user; both options win over the defaults when not empty."""
     default = "/var/cache/cgidlab" if uid == 0 else os.path.join(home, ".cache", "cgidlab")
     cache = cache_dir or default
     for name, path in (("host_cache_dir", cache), ("host_work_dir", work_dir or "/")):
@@ -71,7 +89,6 @@ def directories(uid, home, cache_dir, work_dir):
     return {
         "cache": os.path.normpath(cache),
         "work": os.path.normpath(work_dir or "/var/tmp/cgidlab-%d" % uid),
-        "helper": os.path.join(os.path.normpath(cache), "helper"),
     }
 
 
@@ -101,18 +118,46 @@ def read(path):
         return ""
 
 
-def facts():
+def parse_os_release(text):
+    """Return the fields of /etc/os-release without their quotes."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def os_family(release):
+    """Return Debian or RedHat for a distribution that is one or descends from one, else its own name."""
+    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    if {"debian", "ubuntu"} & set(names):
+        return "Debian"
+    if {"rhel", "centos", "fedora"} & set(names):
+        return "RedHat"
+    return release.get("ID", "unknown")
+
+
+def virtualization():
+    """Return what systemd takes this machine for (none, kvm, docker ...), empty when it cannot be asked."""
+    try:
+        process = subprocess.run(["systemd-detect-virt"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    except OSError:
+        return ""
+    return process.stdout.decode().strip()
+
+
+def facts(release):
     """Return what a result has to say about the machine it was measured on."""
     machine_id = read("/etc/machine-id")
     return {
         "kernel": os.uname().release,
         "architecture": os.uname().machine,
+        "distribution": release.get("NAME", ""),
+        "distribution_version": read("/etc/debian_version") if release.get("ID") == "debian" else release.get("VERSION_ID", ""),
         "cpu_model": cpu_model(read("/proc/cpuinfo")),
         "cpus": len(os.sched_getaffinity(0)),
         "memory_mb": memory_mb(read("/proc/meminfo")),
         "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "machine_id_sha256": hashlib.sha256(machine_id.encode()).hexdigest() if machine_id else "",
         "boot_id": read("/proc/sys/kernel/random/boot_id"),
+        "virtualization": virtualization(),
     }
 
 
@@ -138,22 +183,45 @@ def ensure(path, mode, check_mode):
     return True
 
 
+def is_whole(path, sha256):
+    """Tell whether a file is there with this content."""
+    try:
+        return sha256_file(path) == sha256
+    except OSError:
+        return False
+
+
 def main():
     module = AnsibleModule(
-        argument_spec={"cache_dir": {"type": "str", "default": ""}, "work_dir": {"type": "str", "default": ""}},
+        argument_spec={
+            "cache_dir": {"type": "str", "default": ""},
+            "work_dir": {"type": "str", "default": ""},
+            "helper_sha256": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
     set_sane_umask()
+    params = module.params
     try:
-        dirs = directories(
-            os.getuid(), os.path.expanduser("~"), module.params["cache_dir"], module.params["work_dir"]
-        )
-        changed = ensure(dirs["cache"], 0o755, module.check_mode)
-        changed = ensure(dirs["helper"], 0o755, module.check_mode) or changed
-        changed = ensure(dirs["work"], 0o711, module.check_mode) or changed
+        dirs = directories(os.getuid(), os.path.expanduser("~"), params["cache_dir"], params["work_dir"])
+        # Named by its content, so that a new helper never replaces one that a running block still reads from.
+        helper = os.path.join(dirs["cache"], "helper", params["helper_sha256"][:16], "cgidhost.pyz")
+        wanted = [(dirs["cache"], 0o755), (os.path.dirname(os.path.dirname(helper)), 0o755)]
+        wanted += [(os.path.dirname(helper), 0o755), (dirs["work"], 0o711)]
+        changed = any([ensure(path, mode, module.check_mode) for path, mode in wanted])
     except (LabFailure, OSError) as error:
         fail_with(module, error, "making the directories")
-    module.exit_json(changed=changed, python=sys.executable, uid=os.getuid(), dirs=dirs, facts=facts())
+    release = parse_os_release(read("/etc/os-release"))
+    module.exit_json(
+        changed=changed,
+        python=sys.executable,
+        uid=os.getuid(),
+        dirs=dirs,
+        helper=helper,
+        helper_is_there=is_whole(helper, params["helper_sha256"]),
+        os_family=os_family(release),
+        facts=facts(release),
+    )
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
-_VERSION = re.compile(r"\d+(\.\d+)+[\w.~+-]*|\d+")
+_VERSION = re.compile(r"\d+(\.\d+)+[\w.~+-]*")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
