@@ -1,0 +1,111 @@
+"""What to do, with the figure it rests on: the only module that advises."""
+
+from collections.abc import Mapping, Sequence
+
+from cgidlab.inference.findings import Analysis, Answer, Effect
+from cgidlab.verdict import words
+from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.overflow import CellOverflow, Overflow
+
+_QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
+
+_FOR_LIMIT = {
+    "cgid daemon": "only fewer or cheaper forks help there: FastCGI, mod_proxy or a second instance",
+    "host CPU": "more or faster cores help there, or load generated from another host",
+    "disk": "a faster disk or less logging helps there",
+    "load generator": "put the load on another host before believing any throughput",
+    "offered rate": "ask for more to find the limit",
+    "script time": "a faster script helps there",
+    "MaxRequestWorkers": "raise MaxRequestWorkers",
+    "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
+}
+
+
+def line(
+    analysis: Analysis,
+    overflow: Overflow,
+    cells: Sequence[CellOverflow],
+    costs: Mapping[str, Answer],
+    found: Sequence[Limit],
+) -> str:
+    """Return the advice as a sentence."""
+    gain = _best(analysis, Answer.GAINS_AT_LEAST)
+    loss = _best(analysis, Answer.COSTS_AT_LEAST)
+    of_queue = analysis.rule.factor in _QUEUE_FACTORS
+    if overflow is Overflow.INCONCLUSIVE:
+        torn = [c for c in cells if c.against]
+        what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
+        return words.sentence(f"{what} before changing anything")
+    parts = []
+    if gain is not None:
+        parts.append(_take(gain, of_queue=of_queue))
+    if loss is not None:
+        parts.append(_keep(analysis, loss))
+    open_ = [a for a in costs.values() if a is Answer.INCONCLUSIVE]
+    if not parts and open_:
+        parts.append(_repeat(analysis))
+    if not parts:
+        parts.append(_leave(analysis, overflow, of_queue=of_queue))
+    limit = next((f for f in found if f.saturated), None)
+    if limit is not None:
+        parts.append(f"{limit.text}: {_FOR_LIMIT[limit.name]}")
+    return words.sentence("; ".join(parts))
+
+
+def for_nothing(analysis: Analysis) -> str:
+    """Return what to do when no trial is valid."""
+    reasons = " ".join(reason for reason, _ in analysis.reasons)
+    if "load generator" in reasons:
+        return "lower the load or put the load generator on another host, then run again"
+    return "remove the reason why the trials are not valid, then run again"
+
+
+def _best(analysis: Analysis, answer: Answer) -> Effect | None:
+    found = [e for e in analysis.effects if e.answer is answer and not e.pooled and e.estimate]
+    return max(found, key=lambda e: abs((e.estimate or 1.0) - 1), default=None)
+
+
+def _evidence(effect: Effect) -> str:
+    return f"{words.response(effect.response)} at {words.where(effect)}: {words.ratio(effect)}"
+
+
+def _take(effect: Effect, *, of_queue: bool) -> str:
+    if not of_queue:
+        return f"prefer {effect.factor}={effect.level} to {effect.reference} ({_evidence(effect)})"
+    # The backlog of mod_cgid is fixed when it is built, and listen() cuts it to somaxconn.
+    how = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both"
+    if _number(effect.level) < _number(effect.reference):
+        return f"lower the backlog from {effect.reference} to {effect.level} ({_evidence(effect)})"
+    return f"raise the backlog and somaxconn together: {how} to {effect.level} or more ({_evidence(effect)})"
+
+
+def _keep(analysis: Analysis, effect: Effect) -> str:
+    worse = sorted(
+        {e.level for e in analysis.effects if e.answer is Answer.COSTS_AT_LEAST and not e.pooled}, key=_number
+    )
+    return f"do not use {effect.factor} {words.listing(worse)} in place of {effect.reference} ({_evidence(effect)})"
+
+
+def _number(label: str) -> tuple[float, str]:
+    try:
+        return float(label), label
+    except ValueError:
+        return float("inf"), label
+
+
+def _repeat(analysis: Analysis) -> str:
+    more = [e.more_blocks for e in analysis.effects if e.answer is Answer.INCONCLUSIVE and not e.pooled]
+    known = [m for m in more if m is not None]
+    if not known:
+        return "change nothing yet: these blocks do not decide it, and more would probably not"
+    return f"change nothing yet; run about {words.count(max(known), 'more block')} for a decision"
+
+
+def _leave(analysis: Analysis, overflow: Overflow, *, of_queue: bool) -> str:
+    factor, reference = analysis.rule.factor, analysis.rule.reference
+    name = "the backlog" if factor == "listen_backlog" else factor
+    smallest = ", ".join(
+        f"{words.per_cent(e.share)} of {words.response(e.response)}" for e in analysis.rule.smallest_effects
+    )
+    silent = "; an overflow alone is no harm" if of_queue and overflow is Overflow.OBSERVED else ""
+    return f"leave {name} at {reference}: no other level changes {smallest} or more{silent}"

@@ -1,0 +1,130 @@
+"""What the factor costs, in words: the only module that sums up effects, response by response."""
+
+from collections.abc import Mapping, Sequence
+
+from cgidlab.inference.findings import Analysis, Answer, Effect, lower_is_worse
+from cgidlab.inference.intervals import MIN_BLOCKS
+from cgidlab.verdict import words
+
+
+def answers(analysis: Analysis) -> dict[str, Answer]:
+    """Return one answer a response of the rule.
+
+    It costs if it costs anywhere; it costs less only if every comparison shows
+    so; a gain anywhere is a gain when nothing costs; else inconclusive.
+    """
+    found = {}
+    for response, compared in _by_response(analysis).items():
+        said = {e.answer for e in compared}
+        if Answer.COSTS_AT_LEAST in said:
+            found[response] = Answer.COSTS_AT_LEAST
+        elif Answer.GAINS_AT_LEAST in said:
+            found[response] = Answer.GAINS_AT_LEAST
+        elif said == {Answer.COSTS_LESS}:
+            found[response] = Answer.COSTS_LESS
+        else:
+            found[response] = Answer.INCONCLUSIVE
+    return found
+
+
+def _by_response(analysis: Analysis) -> Mapping[str, Sequence[Effect]]:
+    """Return the comparisons at each combination; pooled ones would hide what differs between them."""
+    named = [e.response for e in analysis.rule.smallest_effects]
+    return {r: [e for e in analysis.effects if e.response == r and not e.pooled] for r in named}
+
+
+def clause(analysis: Analysis) -> str:
+    """Return what was found for every response of the rule, without a capital and a full stop."""
+    parts = [_response(analysis, r, compared) for r, compared in _by_response(analysis).items()]
+    return "; ".join(parts) if parts else "no response was asked for"
+
+
+def _response(analysis: Analysis, response: str, compared: Sequence[Effect]) -> str:
+    name = words.response(response)
+    seen = [e for e in compared if e.estimate is not None]
+    if not seen:
+        return f"what it does to {name} is not known: no block has the cells to compare"
+    smallest = words.per_cent(seen[0].smallest or 0.0)
+    if max(e.blocks for e in seen) < MIN_BLOCKS:
+        return (
+            f"no 95 % claim is made about {name} below {MIN_BLOCKS} complete blocks ({_range(seen)}, descriptive only)"
+        )
+    by = {a: [e for e in seen if e.answer is a] for a in Answer}
+    if len(by[Answer.COSTS_LESS]) == len(compared):
+        return _equal(analysis, name, smallest, by[Answer.COSTS_LESS])
+    parts = []
+    for answer in (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST):
+        if by[answer]:
+            lower = lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
+            parts.append(_shown(name, smallest, by[answer], len(compared), "lower" if lower else "higher"))
+    if by[Answer.COSTS_LESS]:
+        share = f"{len(by[Answer.COSTS_LESS])} of {len(compared)} comparisons"
+        parts.append(f"{'it' if parts else name} changed by less than {smallest} in {share}")
+    if by[Answer.INCONCLUSIVE]:
+        parts.append(_open(name, smallest, by[Answer.INCONCLUSIVE], len(compared)))
+    return ", and ".join(parts)
+
+
+def _range(found: Sequence[Effect]) -> str:
+    if any(e.scale != "ratio" for e in found):
+        return "a ratio to 0 is not defined"
+    values = [e.estimate for e in found if e.estimate is not None]
+    return f"ratios from {min(values):.2f} to {max(values):.2f}"
+
+
+def _equal(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect]) -> str:
+    factor = "backlog" if analysis.rule.factor == "listen_backlog" else analysis.rule.factor
+    pooled = [e for e in analysis.effects if e.pooled and e.response == found[0].response]
+    far = max(pooled if len({e.level for e in pooled}) == 1 and pooled else found, key=_distance)
+    most = "" if len(found) == 1 else f" at most, {words.where(far)}"
+    return f"{name} did not change with the {factor} by {smallest} or more ({words.ratio(far)}{most})"
+
+
+def _distance(effect: Effect) -> float:
+    interval = effect.interval
+    return 0.0 if interval is None else max(abs(interval.low - 1), abs(interval.high - 1))
+
+
+def _shown(name: str, smallest: str, found: Sequence[Effect], compared: int, direction: str) -> str:
+    far = max(found, key=lambda e: abs((e.estimate or 1.0) - 1))
+    more = "" if len(found) == 1 else f", the largest of {len(found)} such in {compared} comparisons"
+    change = f"{name} is at least {smallest} {direction}"
+    return f"{change} at {words.where(far)} than at {far.reference} ({words.ratio(far)}{more})"
+
+
+def _open(name: str, smallest: str, found: Sequence[Effect], compared: int) -> str:
+    wide = max(found, key=_distance)
+    text = f"whether {name} changes by {smallest} is not decided in {len(found)} of {compared} comparisons"
+    text += f" ({words.where(wide)}: {words.ratio(wide)})"
+    more = [e.more_blocks for e in found]
+    known = [m for m in more if m is not None]
+    if len(known) == len(more):
+        return f"{text}; about {words.count(max(known), 'more block')} would probably decide it"
+    if known:
+        return f"{text}; {words.count(max(known), 'more block')} would probably decide {len(known)} of them"
+    return f"{text}; more blocks would probably not decide it, the change is too near to {smallest}"
+
+
+def warnings(analysis: Analysis) -> tuple[str, ...]:
+    """Return what weakens the cost: drift, a noise floor above the smallest effect, a short warm-up."""
+    found = []
+    drift = analysis.drift
+    if drift is not None and drift.flagged:
+        found.append(
+            f"the host drifted: throughput of the reference level changed by {100 * drift.change:+.0f} % over the run, "
+            f"more than the {words.per_cent(drift.smallest)} that matter; "
+            "ratios within blocks bear that, plain medians do not"
+        )
+    loud = [f for f in analysis.noise_floor if f.too_high]
+    if loud:
+        worst = max(loud, key=lambda f: abs(f.ratio - 1))
+        found.append(
+            f"two names of one level ({worst.labels[0]} and {worst.labels[1]}) differ in "
+            f"{words.response(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise"
+        )
+    series = analysis.series
+    if series is not None and series.warm_up_short and series.start_ratio is not None:
+        found.append(
+            f"the warm-up was too short: the first quarter of the windows ran at {series.start_ratio:.2f} of the rest"
+        )
+    return tuple(found)

@@ -1,0 +1,182 @@
+"""The five questions and the five sentences that answer them: the only module that knows the whole verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cgidlab.inference.findings import Analysis, Answer
+from cgidlab.model import Status, TrialRecord
+from cgidlab.verdict import advice, cost, limits, overflow, words
+from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.overflow import CellOverflow, Overflow
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """What workers wrote about connecting to the daemon, summed over complete trials. None: no log was read."""
+
+    in_window: int | None
+    refused: int | None  # of those in the window, ECONNREFUSED
+    enoent: int | None  # of those in the window, ENOENT
+    outside_window: int | None
+    connects_refused: int | None  # connect() calls that the instrument saw refused
+    gave_up_503: int | None
+    restarts: int | None  # of the daemon
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer and what it rests on."""
+
+    overflow: Overflow
+    cells: tuple[CellOverflow, ...]
+    retries: Retries
+    cost: Mapping[str, Answer]  # by response of the rule
+    limits: tuple[Limit, ...]  # best evidence first; those not saturated after those that are
+    warnings: tuple[str, ...]  # what weakens the answer
+    lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
+
+    @property
+    def text(self) -> str:
+        """Return the whole verdict as one paragraph."""
+        return " ".join(self.lines)
+
+
+def judge(analysis: Analysis, records: Sequence[TrialRecord]) -> Verdict:
+    """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them."""
+    valid = [r for r in records if r.outcome.status is Status.COMPLETE]
+    cells = overflow.by_cell(records)
+    answer = overflow.of_run(cells)
+    retries = _retries(valid)
+    costs = cost.answers(analysis)
+    loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
+    found = limits.limits([r for r in valid if r.levels in loaded])
+    warnings = cost.warnings(analysis)
+    if valid:
+        lines = (
+            _overflow_line(answer, cells, analysis.rule.factor, analysis.rule.reference),
+            _retries_line(retries),
+            words.sentence("; ".join((cost.clause(analysis), *warnings))),
+            _limits_line(found, costs),
+            advice.line(analysis, answer, cells, costs, found),
+        )
+    else:
+        lines = _nothing(analysis, len(records))
+    return Verdict(answer, cells, retries, costs, found, warnings, lines)
+
+
+def _sum(records: Sequence[TrialRecord], figure: str) -> int | None:
+    values = [v for r in records if (v := getattr(r.figures, figure)) is not None]
+    return sum(values) if values else None
+
+
+def _retries(valid: Sequence[TrialRecord]) -> Retries:
+    return Retries(
+        in_window=_sum(valid, "retries_in_window"),
+        refused=_sum(valid, "retries_refused_in_window"),
+        enoent=_sum(valid, "retries_enoent_in_window"),
+        outside_window=_sum(valid, "retries_outside_window"),
+        connects_refused=_sum(valid, "connects_refused"),
+        gave_up_503=_sum(valid, "gave_up_503"),
+        restarts=_sum(valid, "cgid_restarts"),
+    )
+
+
+def _nothing(analysis: Analysis, trials: int) -> tuple[str, str, str, str, str]:
+    """Return the lines of a run without a valid trial."""
+    why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
+    count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
+    return (
+        words.sentence(f"whether the queue overflowed is not known: {count} ({why})"),
+        "Whether workers retried is not known.",
+        "What it costs is not known.",
+        "What limits throughput is not known.",
+        words.sentence(advice.for_nothing(analysis)),
+    )
+
+
+def _overflow_line(answer: Overflow, cells: Sequence[CellOverflow], factor: str, reference: str) -> str:
+    full = [c for c in cells if c.overflow is Overflow.OBSERVED]
+    torn = [c for c in cells if c.against]
+    dumb = [c for c in cells if c.overflow is Overflow.INCONCLUSIVE and not c.against]
+    everywhere = [c.levels for c in cells]
+    parts = []
+    if full and answer is Overflow.OBSERVED:
+        # The reference level is what most readers run, so it is the example where it overflowed.
+        at_reference = [c for c in full if dict(c.levels).get(factor) == reference]
+        parts.append(_example(max(at_reference or full, key=lambda c: (c.full_share or 0.0, c.sleepers_max or 0))))
+        if len(cells) > 1:
+            places = words.group([c.levels for c in full], everywhere, factor)
+            parts.append(f"the queue overflowed in {len(full)} of {len(cells)} cells ({places})")
+    elif answer is Overflow.NOT_OBSERVED:
+        deepest = max(cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
+        depth = f": it held at most {deepest.depth_max} of {deepest.limit}" if deepest.depth_max is not None else ""
+        parts.append(f"the queue did not overflow in any of {words.count(len(cells), 'cell')}{depth}")
+    else:
+        parts.append("whether the queue overflowed cannot be said")
+    if torn:
+        parts.append(
+            f"witnesses contradict each other at {words.cell(torn[0].levels)} ({', but '.join(torn[0].against)})"
+            + (f" and in {words.count(len(torn) - 1, 'more cell')}" if len(torn) > 1 else "")
+        )
+    if dumb:
+        places = words.group([c.levels for c in dumb], everywhere, factor)
+        parts.append(f"no witness ran in {len(dumb)} of {words.count(len(cells), 'cell')} ({places})")
+    shown = [c for c in cells if c.overflow is answer]
+    agree = [w for w in overflow.WITNESSES if shown and 2 * sum(w in c.agree for c in shown) > len(shown)]
+    silent = [w for w in overflow.WITNESSES if all(w in c.silent for c in cells)]
+    if agree:
+        parts.append(f"{words.listing(agree)} agree" if len(agree) > 1 else f"only the witness {agree[0]} says so")
+    if silent and not (dumb and len(dumb) == len(cells)):
+        parts.append(f"not observed: {words.listing(silent)}")
+    return words.sentence("; ".join(parts))
+
+
+def _example(cell: CellOverflow) -> str:
+    queue = f"the queue of {cell.limit}" if cell.limit is not None else "the queue"
+    held = f" ({cell.depth_max} of {cell.limit})" if cell.depth_max is not None else ""
+    share = f" for {words.per_cent(cell.full_share)} of the window" if cell.full_share is not None else ""
+    asleep = f" and up to {words.count(cell.sleepers_max, 'worker')} slept in connect()" if cell.sleepers_max else ""
+    longest = f" for up to {cell.connect_max_us / 1000:,.1f} ms" if asleep and cell.connect_max_us is not None else ""
+    return f"{queue} was full{held}{share}{asleep}{longest} at {words.cell(cell.levels)}"
+
+
+def _retries_line(retries: Retries) -> str:
+    reminder = "on Linux an overflow writes no retry line, a worker sleeps instead"
+    if retries.in_window is None:
+        return words.sentence(f"whether workers retried is not known, no error log was read; {reminder}")
+    if not retries.in_window:
+        refused = "no connect was refused and " if retries.connects_refused == 0 else ""
+        outside = f" ({retries.outside_window:,} outside the windows)" if retries.outside_window else ""
+        return words.sentence(f"{refused}no worker retried in the windows{outside}; {reminder}")
+    kinds = [
+        f"{number:,} {what}"
+        for number, what in (
+            (retries.refused, "refused (ECONNREFUSED: nobody listened)"),
+            (retries.enoent, "without a socket file (ENOENT)"),
+        )
+        if number
+    ]
+    split = f": {listing}" if (listing := words.listing(kinds)) else ""
+    gave_up = f"; {words.count(retries.gave_up_503, 'request')} gave up with 503" if retries.gave_up_503 else ""
+    died = f"; the daemon was restarted {words.count(retries.restarts, 'time')}" if retries.restarts else ""
+    retried = words.count(retries.in_window, "time")
+    return words.sentence(f"workers retried {retried} in the windows{split}{gave_up}{died}; {reminder}")
+
+
+def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
+    full = [f for f in found if f.saturated]
+    missing = limits.unobserved(found)
+    unseen = f"; not observed: {words.listing(missing)}" if missing else ""
+    lead = "beside the backlog, " if Answer.COSTS_AT_LEAST in costs.values() else ""
+    if not full:
+        near = [f.text for f in found[:3]]
+        figures = f": nothing that was observed is at its limit ({'; '.join(near)})" if near else ""
+        return words.sentence(f"what limits throughput is not known{figures}{unseen}")
+    first = [f for f in full if not f.behind]
+    behind = [f for f in full if f.behind]
+    parts = [lead + " and ".join(f.text for f in (first or behind))]
+    if len(first) > 1:
+        parts.append("they are saturated at the same time, so these figures cannot say which one alone limits")
+    if first and behind:
+        parts.append(f"{' and '.join(f.text for f in behind)}, which may be a consequence")
+    return words.sentence("; ".join(parts) + unseen)

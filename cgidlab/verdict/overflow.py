@@ -1,0 +1,240 @@
+"""Whether the queue overflowed: the only module that knows what each witness proves.
+
+An overflow is a connect() that found the queue full and had to sleep. Linux
+lets listen(N) hold N + 1, so a full queue is a depth of limit + 1. Three
+witnesses see it, none of them perfectly; the tolerances below say by how much.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+from cgidlab.inference.findings import Combination
+from cgidlab.model import Status, TrialRecord
+
+FULL_SHARE = 0.05
+"""Full for this share of the window is an overflow seen for certain; less is a moment (`BRIEF`).
+
+Sleepers are sampled more seldom than the queue: in 5 % of a ten-second window even ten samples
+a second make five, so that the other witnesses must have noticed."""
+
+ASLEEP_MEAN = 0.05
+"""Workers asleep on average from which sleeping is lasting: one worker for 5 % of the window."""
+
+CONNECT_P99_US = 5_000.0
+"""One connect in a hundred took longer than this: five times the slowest one ever seen before a queue with room."""
+
+CONNECT_FREE_US = 1_000.0
+"""No connect took longer than this: what a queue with room showed on a busy two-core host."""
+
+
+CONNECTIONS_PER_WORKER = 2
+"""Since httpd 2.4.25 a request makes two; one more than there are is safe for older ones."""
+
+
+class Sight(StrEnum):
+    """What one witness saw of an overflow in one trial."""
+
+    YES = "yes"
+    BRIEF = "brief"  # for a moment: not a contradiction to either side
+    BRIM = "brim"  # up to the limit and not beyond: fits an overflow, proves none
+    NO = "no"
+    SILENT = "silent"  # the instrument did not run
+
+
+class Overflow(StrEnum):
+    """Whether the queue overflowed."""
+
+    OBSERVED = "observed"
+    NOT_OBSERVED = "not_observed"
+    INCONCLUSIVE = "inconclusive"
+
+
+QUEUE, SLEEPERS, CONNECT_TIMES = "queue", "sleepers", "connect times"
+WITNESSES = (QUEUE, SLEEPERS, CONNECT_TIMES)
+
+
+@dataclass(frozen=True, slots=True)
+class CellOverflow:
+    """What the witnesses say of one cell, its complete trials together."""
+
+    levels: Combination
+    overflow: Overflow
+    trials: int
+    observed: int  # trials in which it overflowed
+    agree: tuple[str, ...]  # witnesses that say the same as `overflow` in most trials
+    silent: tuple[str, ...]  # witnesses that ran in no trial
+    against: tuple[str, ...]  # two sides that contradict each other, "queue: never more than 40 of 100"
+    limit: int | None
+    depth_max: int | None
+    full_share: float | None  # median
+    sleepers_max: int | None
+    connect_max_us: float | None
+
+
+def sight_of_queue(record: TrialRecord) -> Sight:
+    """Return what the queue's samples say.
+
+    `NO` only below the limit: while workers sleep, each accept frees a place until the one
+    it woke has run, so that samples of an overflowing queue may read limit and not limit + 1.
+    """
+    figures = record.figures
+    depth, limit, share = figures.queue_depth_max, figures.queue_limit, figures.queue_full_share
+    if depth is None and share is None:
+        return Sight.SILENT
+    if share is not None and share >= FULL_SHARE and not _nobody_left(record):
+        return Sight.YES
+    beyond = depth - limit if depth is not None and limit is not None else -1
+    if (not share and beyond < 0) or _nobody_left(record):
+        return Sight.NO
+    return Sight.BRIM if not share and beyond == 0 else Sight.BRIEF
+
+
+def _nobody_left(record: TrialRecord) -> bool:
+    """Say whether all connections that can be open at once fit into the queue, so that a full one keeps nobody out.
+
+    A worker has up to two waiting: the request, and the question for the script's process id.
+    """
+    limit, workers = record.figures.queue_limit, _number(record, "workers")
+    if limit is None or workers is None:
+        return False
+    clients = _number(record, "clients") if record.settings.get("loop", "closed") == "closed" else None
+    able = workers if clients is None else min(workers, clients)
+    return CONNECTIONS_PER_WORKER * able <= limit + 1
+
+
+def sight_of_sleepers(record: TrialRecord) -> Sight:
+    """Return what the worker threads' wait channels say: asleep in connect() is possible before a full queue only."""
+    most, mean = record.figures.workers_in_connect_max, record.figures.workers_in_connect_mean
+    if most is None:
+        return Sight.SILENT
+    if most == 0:
+        return Sight.NO
+    return Sight.BRIEF if mean is not None and mean < ASLEEP_MEAN else Sight.YES
+
+
+def sight_of_connect_times(record: TrialRecord) -> Sight:
+    """Return what the durations of connect() say; between the two bounds a busy host explains them as well."""
+    p99, most = record.figures.connect_p99_us, record.figures.connect_max_us
+    if p99 is not None and p99 >= CONNECT_P99_US:
+        return Sight.YES
+    if most is None:
+        return Sight.SILENT
+    return Sight.NO if most < CONNECT_FREE_US else Sight.BRIEF
+
+
+_SIGHTS = {QUEUE: sight_of_queue, SLEEPERS: sight_of_sleepers, CONNECT_TIMES: sight_of_connect_times}
+
+
+def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
+    """Return whether the queue overflowed in one trial, and what each witness saw.
+
+    A yes and a no contradict each other. Two that saw a moment are a brief overflow; one is
+    enough only when no other witness denies it.
+    """
+    sights = {name: see(record) for name, see in _SIGHTS.items()}
+    seen = set(sights.values())
+    brief = [name for name, s in sights.items() if s is Sight.BRIEF and name != CONNECT_TIMES]
+    if Sight.YES in seen and Sight.NO in seen:
+        return Overflow.INCONCLUSIVE, sights
+    if Sight.YES in seen or len(brief) > 1 or (brief and Sight.NO not in seen):
+        return Overflow.OBSERVED, sights
+    denied = Sight.NO in seen or Sight.BRIM in seen
+    return (Overflow.NOT_OBSERVED if denied else Overflow.INCONCLUSIVE), sights
+
+
+def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
+    """Return what the witnesses say of one cell's complete trials (at least one).
+
+    Observed in one trial is observed, unless the witnesses contradict each other in as many.
+    """
+    seen = [of_trial(r) for r in records]
+    observed = sum(o is Overflow.OBSERVED for o, _ in seen)
+    torn = [s for o, s in seen if o is Overflow.INCONCLUSIVE and Sight.YES in s.values()]
+    denied = any(o is Overflow.NOT_OBSERVED for o, _ in seen)
+    contradicted = len(torn) > 0 and (len(torn) >= observed if observed else 2 * len(torn) >= len(seen))
+    if contradicted:
+        overflow = Overflow.INCONCLUSIVE
+    elif observed:
+        overflow = Overflow.OBSERVED
+    else:
+        overflow = Overflow.NOT_OBSERVED if denied else Overflow.INCONCLUSIVE
+    said = {Overflow.OBSERVED: {Sight.YES, Sight.BRIEF}, Overflow.NOT_OBSERVED: {Sight.NO, Sight.BRIM}}.get(
+        overflow, set()
+    )
+    agree = tuple(w for w in WITNESSES if said and 2 * sum(s[w] in said for _, s in seen) > len(seen))
+    return CellOverflow(
+        levels=records[0].levels,
+        overflow=overflow,
+        trials=len(records),
+        observed=observed,
+        agree=agree,
+        silent=tuple(w for w in WITNESSES if all(s[w] is Sight.SILENT for _, s in seen)),
+        against=_sides(records, torn[0]) if contradicted else (),
+        limit=_largest(records, "queue_limit"),
+        depth_max=_largest(records, "queue_depth_max"),
+        full_share=_median(records, "queue_full_share"),
+        sleepers_max=_largest(records, "workers_in_connect_max"),
+        connect_max_us=_float(records, "connect_max_us"),
+    )
+
+
+def of_run(cells: Sequence[CellOverflow]) -> Overflow:
+    """Return the answer for all cells.
+
+    Observed when cells say so, more of them than contradict themselves; not observed only
+    when every cell says so; otherwise inconclusive.
+    """
+    observed = sum(c.overflow is Overflow.OBSERVED for c in cells)
+    if observed > sum(bool(c.against) for c in cells):
+        return Overflow.OBSERVED
+    if cells and all(c.overflow is Overflow.NOT_OBSERVED for c in cells):
+        return Overflow.NOT_OBSERVED
+    return Overflow.INCONCLUSIVE
+
+
+def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
+    """Return every cell that has a complete trial, in the order of the records."""
+    cells: dict[Combination, list[TrialRecord]] = {}
+    for record in records:
+        if record.outcome.status is Status.COMPLETE:
+            cells.setdefault(record.levels, []).append(record)
+    return tuple(of_cell(trials) for trials in cells.values())
+
+
+def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[str, ...]:
+    """Return the witnesses of a contradiction with their figures over the cell, those that say yes first."""
+    share = _median(records, "queue_full_share")
+    words = {
+        QUEUE: f"queue: at most {_largest(records, 'queue_depth_max')} of a limit of {_largest(records, 'queue_limit')}"
+        + (f", full for {100 * share:.0f} % of the window" if share is not None else ""),
+        SLEEPERS: f"sleepers: up to {_largest(records, 'workers_in_connect_max')} workers asleep in connect()",
+        CONNECT_TIMES: f"connect times: up to {(_float(records, 'connect_max_us') or 0) / 1000:.1f} ms",
+    }
+    yes = [words[w] for w, s in sights.items() if s is Sight.YES]
+    return (*yes, *(words[w] for w, s in sights.items() if s is Sight.NO))
+
+
+def _number(record: TrialRecord, setting: str) -> float | None:
+    value = record.settings.get(setting)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _known(records: Sequence[TrialRecord], figure: str) -> list[float]:
+    return [v for r in records if (v := getattr(r.figures, figure)) is not None]
+
+
+def _largest(records: Sequence[TrialRecord], figure: str) -> int | None:
+    values = _known(records, figure)
+    return int(max(values)) if values else None
+
+
+def _float(records: Sequence[TrialRecord], figure: str) -> float | None:
+    values = _known(records, figure)
+    return max(values) if values else None
+
+
+def _median(records: Sequence[TrialRecord], figure: str) -> float | None:
+    values = _known(records, figure)
+    return median(values) if values else None

@@ -1,0 +1,169 @@
+"""The derived parts of summary.json, as docs/results.md describes them: the only module that knows their shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cgidlab.inference.findings import Analysis, CellSummary, Combination, Drift, Effect, NoiseFloor, SeriesCheck
+from cgidlab.inference.intervals import Interval
+from cgidlab.model import SCHEMA_VERSION
+from cgidlab.verdict.judge import Verdict
+from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.overflow import CellOverflow
+
+Json = dict[str, Any]
+
+
+def summary_json(
+    analysis: Analysis,
+    verdict: Verdict,
+    *,
+    experiment: str,
+    run_id: str,
+    timing: Mapping[str, float | None],
+) -> Json:
+    """Return the whole of summary.json. `timing` holds wall_s, measured_s and overhead_s_per_trial."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "experiment": experiment,
+        "run_id": run_id,
+        "trials": {status.value: number for status, number in analysis.trials.items()},
+        "reasons": [{"reason": reason, "trials": number} for reason, number in analysis.reasons],
+        "blocks": analysis.blocks,
+        "looks": list(analysis.looks),
+        "cells": [_cell(c) for c in analysis.cells],
+        "verdict": _verdict(verdict),
+        "effects": [_effect(e) for e in analysis.effects],
+        "noise_floor": [_noise(f) for f in analysis.noise_floor],
+        "drift": _drift(analysis.drift),
+        "series": _series(analysis.series),
+        "timing": dict(timing),
+    }
+
+
+def _levels(levels: Combination) -> dict[str, str]:
+    return dict(levels)
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def _cell(cell: CellSummary) -> Json:
+    return {
+        "levels": _levels(cell.levels),
+        "n": cell.n,
+        "planned": cell.planned,
+        "medians": {name: s.median for name, s in cell.figures.items()},
+        "spreads": {
+            name: {"n": s.n, "quartiles": _interval(s.quartiles), "range": _interval(s.range)}
+            for name, s in cell.figures.items()
+        },
+    }
+
+
+def _verdict(verdict: Verdict) -> Json:
+    retries = verdict.retries
+    return {
+        "overflow": verdict.overflow.value,
+        "text": verdict.text,
+        "lines": list(verdict.lines),
+        "warnings": list(verdict.warnings),
+        "cost": {response: answer.value for response, answer in verdict.cost.items()},
+        "retries": {
+            "in_window": retries.in_window,
+            "refused": retries.refused,
+            "enoent": retries.enoent,
+            "outside_window": retries.outside_window,
+            "connects_refused": retries.connects_refused,
+            "gave_up_503": retries.gave_up_503,
+            "restarts": retries.restarts,
+        },
+        "cells": [_overflow(c) for c in verdict.cells],
+        "limits": [_limit(f) for f in verdict.limits],
+    }
+
+
+def _overflow(cell: CellOverflow) -> Json:
+    return {
+        "levels": _levels(cell.levels),
+        "overflow": cell.overflow.value,
+        "trials": cell.trials,
+        "observed": cell.observed,
+        "agree": list(cell.agree),
+        "silent": list(cell.silent),
+        "against": list(cell.against),
+    }
+
+
+def _limit(limit: Limit) -> Json:
+    return {
+        "name": limit.name,
+        "saturated": limit.saturated,
+        "cells": limit.cells,
+        "cells_known": limit.cells_known,
+        "text": limit.text,
+    }
+
+
+def _effect(effect: Effect) -> Json:
+    return {
+        "response": effect.response,
+        "factor": effect.factor,
+        "level": effect.level,
+        "reference": effect.reference,
+        "at": _levels(effect.at),
+        "pooled": effect.pooled,
+        "scale": effect.scale,
+        "smallest": effect.smallest,
+        "blocks": effect.blocks,
+        "estimate": effect.estimate,
+        "block_sd": effect.block_sd,
+        "interval": _interval(effect.interval),
+        "family_interval": _interval(effect.family_interval),
+        "sign_interval": _interval(effect.sign_interval),
+        "bootstrap_interval": _interval(effect.bootstrap_interval),
+        "wilcoxon_p": effect.wilcoxon_p,
+        "minimum_detectable_effect": effect.mde,
+        "answer": effect.answer.value,
+        "more_blocks": effect.more_blocks,
+        "note": effect.note,
+    }
+
+
+def _noise(floor: NoiseFloor) -> Json:
+    return {
+        "response": floor.response,
+        "factor": floor.factor,
+        "labels": list(floor.labels),
+        "at": _levels(floor.at),
+        "pooled": floor.pooled,
+        "blocks": floor.blocks,
+        "ratio": floor.ratio,
+        "interval": _interval(floor.interval),
+        "block_sd": floor.block_sd,
+        "too_high": floor.too_high,
+    }
+
+
+def _drift(drift: Drift | None) -> Json | None:
+    if drift is None:
+        return None
+    return {
+        "change": drift.change,
+        "interval": _interval(drift.interval),
+        "hours": drift.hours,
+        "trials": drift.trials,
+        "flagged": drift.flagged,
+    }
+
+
+def _series(series: SeriesCheck | None) -> Json | None:
+    if series is None:
+        return None
+    return {
+        "trials": series.trials,
+        "autocorrelation": series.autocorrelation,
+        "start_ratio": series.start_ratio,
+        "start_interval": _interval(series.start_interval),
+        "warm_up_short": series.warm_up_short,
+    }

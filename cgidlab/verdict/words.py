@@ -1,0 +1,82 @@
+"""How the parts of a verdict are said: sentences for somebody who runs a web server."""
+
+from collections.abc import Sequence
+
+from cgidlab.inference.findings import Combination, Effect
+from cgidlab.inference.intervals import Interval
+
+_TITLES = {
+    "throughput_rps": "throughput",
+    "latency_mean_ms": "mean latency",
+    "latency_p50_ms": "median latency",
+    "latency_p90_ms": "p90 latency",
+    "latency_p99_ms": "p99 latency",
+    "latency_p999_ms": "p99.9 latency",
+    "latency_max_ms": "the longest latency",
+    "connect_wait_per_request_ms": "time asleep in connect() per request",
+}
+
+
+def response(name: str) -> str:
+    """Return a response's name in running text."""
+    return _TITLES.get(name, name)
+
+
+def per_cent(share: float) -> str:
+    """Return a share in per cent with as many digits as are worth reading: "5 %", "0.4 %"."""
+    value = 100 * share
+    return f"{value:.0f} %" if abs(value) >= 1 or value == 0 else f"{value:.1f} %"
+
+
+def cell(levels: Combination) -> str:
+    """Return a cell's name: "listen_backlog=100, clients=400"."""
+    return ", ".join(f"{n}={lb}" for n, lb in levels) or "the only cell"
+
+
+def listing(items: Sequence[str]) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return "1 trial" or "2 trials"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def where(effect: Effect) -> str:
+    """Return the place of an effect: "listen_backlog=1 (clients=400)"."""
+    level = f"{effect.factor}={effect.level}"
+    if effect.pooled:
+        return f"{level} (all cells together)"
+    return f"{level} ({cell(effect.at)})" if effect.at else level
+
+
+def ratio(effect: Effect) -> str:
+    """Return "ratio 1.01, 95 % interval 0.98 to 1.04"."""
+    if effect.estimate is None:
+        return "ratio not known"
+    name = "ratio" if effect.scale == "ratio" else "difference"
+    return f"{name} {effect.estimate:.2f}{_interval(effect.interval)}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f", 95 % interval {interval.low:.2f} to {interval.high:.2f}"
+
+
+def group(cells: Sequence[Combination], everywhere: Sequence[Combination], factor: str) -> str:
+    """Return the cells by their level of `factor`; "listen_backlog=1" alone where all its cells are meant."""
+    parts = []
+    for label in dict.fromkeys(dict(c).get(factor, "") for c in everywhere):
+        meant = [c for c in cells if dict(c).get(factor, "") == label]
+        if not meant:
+            continue
+        whole = [c for c in everywhere if dict(c).get(factor, "") == label]
+        others = [cell(tuple(p for p in c if p[0] != factor)) for c in meant]
+        partial = len(meant) < len(whole)
+        parts.append(f"{factor}={label}" + (f" with {' or '.join(others)}" if partial else ""))
+    return "; ".join(parts)
+
+
+def sentence(text: str) -> str:
+    """Return a clause as a sentence: capital first, full stop last."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
