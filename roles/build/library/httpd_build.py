@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 builds:
-  description: For each source, by the name it was asked for, what is in its C(build.json) and which versions were skipped.
+  description: By the name a source was asked for, what is in its C(build.json) and which versions were skipped.
   type: dict
   returned: always
 """
@@ -68,7 +68,7 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
-    LabFailure,
+    LabError,
     building,
     compiler_version,
     fail_with,
@@ -101,10 +101,10 @@ def configure_arguments(compiler, cflags, modules, mpms, tools):
 
 
 def version_in(text):
-    """Return the version of `httpd -v`; LabFailure when its output has none."""
+    """Return the version of `httpd -v`; LabError when its output has none."""
     found = re.search(r"^Server version: \S+?/(\S+)", text, re.MULTILINE)
     if found is None:
-        raise LabFailure("the httpd that was built does not say its version: %r" % text[:200])
+        raise LabError("the httpd that was built does not say its version: %r" % text[:200])
     return found.group(1)
 
 
@@ -119,7 +119,7 @@ def libraries():
     for name, program in _TOOLS.items():
         path = shutil.which(program)
         if path is None:
-            raise LabFailure(
+            raise LabError(
                 "%s is not installed, so httpd cannot be built" % program,
                 fix="let the play install the package that has it (become)",
             )
@@ -210,7 +210,7 @@ def main():
     for source in module.params["sources"]:
         try:
             description, built = ensure(source, module.params, module.check_mode)
-        except (LabFailure, OSError) as error:
+        except (LabError, OSError) as error:
             fail_with(module, error, "building httpd (%s)" % source["source"])
         builds[source["spec"]] = dict(description, skipped=source["skipped"])
         changed = changed or built

@@ -57,7 +57,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
-    LabFailure,
+    LabError,
     building,
     fail_with,
     finished,
@@ -74,14 +74,14 @@ _FORMS = "distro, distro:VERSION, upstream:VERSION, path:DIR_OR_TARBALL"
 
 
 def parse_spec(spec):
-    """Return (kind, argument) of a source's name; LabFailure naming the forms when it is none of them."""
+    """Return (kind, argument) of a source's name; LabError naming the forms when it is none of them."""
     kind, colon, argument = spec.partition(":")
     if kind not in ("distro", "upstream", "path"):
-        raise LabFailure("%r is no source of httpd" % spec, fix="write one of: " + _FORMS)
+        raise LabError("%r is no source of httpd" % spec, fix="write one of: " + _FORMS)
     if bool(colon) != bool(argument) or (kind != "distro" and not argument):
-        raise LabFailure("%r names no %s" % (spec, "path" if kind == "path" else "version"), fix="write " + _FORMS)
+        raise LabError("%r names no %s" % (spec, "path" if kind == "path" else "version"), fix="write " + _FORMS)
     if kind != "path" and not all(character.isalnum() or character in ".+~:-_" for character in argument):
-        raise LabFailure("%r is no version" % argument, fix="write " + _FORMS)
+        raise LabError("%r is no version" % argument, fix="write " + _FORMS)
     return kind, argument
 
 
@@ -126,7 +126,7 @@ def main():
     for spec in module.params["specs"]:
         try:
             description, fetched = fetch(*parse_spec(spec), params=module.params, check_mode=module.check_mode)
-        except (LabFailure, OSError) as error:
+        except (LabError, OSError) as error:
             fail_with(module, error, "fetching the source of httpd (%s)" % spec)
         sources.append(dict(description, spec=spec))
         changed = changed or fetched

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-from ansible.module_utils.lab_build import LabFailure, first_error, make_directory, output_of, sha256_file
+from ansible.module_utils.lab_build import LabError, first_error, make_directory, output_of, sha256_file
 
 PACKAGE = "apache2"
 _GENERIC = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "experimental")
@@ -33,9 +33,7 @@ def parse_deb822(text):
 
 def belongs(suite, codename):
     """Tell whether a suite is the distribution's own: its code name or a generic name, with or without a pocket."""
-    return any(
-        suite == name or suite.startswith((name + "-", name + "/")) for name in (codename, *_GENERIC) if name
-    )
+    return any(suite == name or suite.startswith((name + "-", name + "/")) for name in (codename, *_GENERIC) if name)
 
 
 def source_stanzas(files, codename):
@@ -79,9 +77,10 @@ def parse_madison(text):
     """Return (versions offered as source, versions offered as binary) of `apt-cache madison`, without repetition."""
     source, binary = [], []
     for line in text.splitlines():
-        fields = [field.strip() for field in line.split("|")]
-        if len(fields) == 3:
-            (source if fields[2].endswith("Sources") else binary).append(fields[1])
+        _package, _, rest = line.partition("|")
+        version, bar, index = rest.partition("|")
+        if bar:
+            (source if index.rstrip().endswith("Sources") else binary).append(version.strip())
     return list(dict.fromkeys(source)), list(dict.fromkeys(binary))
 
 
@@ -89,7 +88,8 @@ def newest_first(versions):
     """Return Debian versions in falling order, as dpkg compares them."""
 
     def compare(one, other):
-        return -1 if subprocess.call(["dpkg", "--compare-versions", one, "gt", other]) == 0 else 1
+        argv = ["dpkg", "--compare-versions", one, "gt", other]
+        return -1 if subprocess.call(argv) == 0 else 1
 
     return sorted(set(versions), key=functools.cmp_to_key(compare))
 
@@ -117,10 +117,10 @@ class PrivateApt:
     """apt with its own sources, lists and cache below one directory; works without root."""
 
     def __init__(self, directory):
-        """Write the configuration; LabFailure when the machine has no package source to derive it from."""
+        """Write the configuration; LabError when the machine has no package source to derive it from."""
         stanzas = source_stanzas(machine_files(), codename())
         if not stanzas:
-            raise LabFailure(
+            raise LabError(
                 "this machine's apt has no entry of the distribution itself, so there is no source package to find",
                 where="/etc/apt/sources.list, /etc/apt/sources.list.d",
                 fix="add the distribution's entries, or use httpd: upstream:VERSION or path:TARBALL",
@@ -146,8 +146,8 @@ class PrivateApt:
         """Return (source versions, binary versions) after reading the newest index."""
         try:
             output_of(["apt-get", "-c", self.configuration, "-q", "update"])
-        except LabFailure as failure:
-            raise LabFailure(
+        except LabError as failure:
+            raise LabError(
                 "the index of source packages cannot be read: %s" % failure.what,
                 fix="check the network, or use httpd: path:TARBALL",
             ) from failure
@@ -156,7 +156,7 @@ class PrivateApt:
         return source, binary
 
     def fetch(self, version, directory):
-        """Download one version's source package into a directory; LabFailure when a part of it is not there."""
+        """Download one version's source package into a directory; LabError when a part of it is not there."""
         argv = ["apt-get", "-c", self.configuration, "-q", "--download-only", "source", "%s=%s" % (PACKAGE, version)]
         process = subprocess.run(
             argv,
@@ -170,14 +170,14 @@ class PrivateApt:
         if process.returncode != 0:
             lines = process.stdout.decode("utf-8", "replace").splitlines()
             errors = [line[len("E: ") :] for line in lines if line.startswith("E: ")]
-            raise LabFailure((errors or [first_error("\n".join(lines))])[0])
+            raise LabError((errors or [first_error("\n".join(lines))])[0])
 
 
 def describe(directory, version):
     """Return source, version, files and hash of a fetched source package; its .dsc names the sums of the others."""
     dsc = [name for name in sorted(os.listdir(directory)) if name.endswith(".dsc")]
     if len(dsc) != 1:
-        raise LabFailure("apt left no source package of %s %s behind" % (PACKAGE, version), where=directory)
+        raise LabError("apt left no source package of %s %s behind" % (PACKAGE, version), where=directory)
     path = os.path.join(directory, dsc[0])
     return {
         "source": "%s %s" % (PACKAGE, version),

@@ -1,4 +1,4 @@
-"""Which version of the distribution's httpd to take: the newest whose source can be fetched, and why not a newer one."""
+"""Which version of the distribution's httpd to take: the newest whose source can be fetched, and why no newer."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -7,7 +7,7 @@ import os
 import shutil
 
 from ansible.module_utils import lab_source_apt, lab_source_dnf
-from ansible.module_utils.lab_build import LabFailure
+from ansible.module_utils.lab_build import LabError
 
 _NO_SOURCE = "offered as a binary, but no package source here has its source"
 
@@ -15,14 +15,14 @@ _NO_SOURCE = "offered as a binary, but no package source here has its source"
 def candidates(source, binary, newest_first, wanted):
     """Return (versions to try, newest first; skipped versions that have no source and are newer than those).
 
-    LabFailure when nothing is left to try.
+    LabError when nothing is left to try.
     """
     order = newest_first([*source, *binary])
     if wanted:
         order = [version for version in order if version == wanted or version.split("-")[0] == wanted]
     tries = [version for version in order if version in source]
     if not tries:
-        raise LabFailure(
+        raise LabError(
             "the distribution offers no source of httpd%s" % (" " + wanted if wanted else ""),
             fix="sources that are offered: %s; or use httpd: upstream:VERSION or path:TARBALL"
             % (", ".join(newest_first(source)) or "none"),
@@ -37,11 +37,11 @@ def first_fetched(tries, skipped, fetch):
     for version in tries:
         try:
             fetch(version)
-        except LabFailure as failure:
+        except LabError as failure:
             skipped.append({"version": version, "reason": "its source cannot be fetched: %s" % failure.what})
             continue
         return version, skipped
-    raise LabFailure(
+    raise LabError(
         "no source of httpd can be fetched: %s" % "; ".join("%(version)s: %(reason)s" % one for one in skipped),
         fix="check the network, or use httpd: upstream:VERSION or path:TARBALL",
     )
@@ -54,7 +54,7 @@ def fetch_distro(wanted, directory, private):
     elif shutil.which("dnf"):
         manager, kit = lab_source_dnf.PrivateDnf(os.path.join(private, "dnf")), lab_source_dnf
     else:
-        raise LabFailure(
+        raise LabError(
             "there is neither apt-get nor dnf here, so no source package of the distribution can be fetched",
             fix="use httpd: upstream:VERSION or path:TARBALL",
         )

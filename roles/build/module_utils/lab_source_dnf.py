@@ -6,7 +6,7 @@ import configparser
 import functools
 import os
 
-from ansible.module_utils.lab_build import LabFailure, make_directory, output_of, sha256_file
+from ansible.module_utils.lab_build import LabError, make_directory, output_of, sha256_file
 
 PACKAGE = "httpd"
 _REPOSITORIES = "/etc/yum.repos.d"
@@ -28,7 +28,7 @@ def source_repositories(files):
     for name in everything.sections():
         if everything.get(name, "enabled", fallback="1") != "1":
             continue
-        stem = name[: -len("-rpms")] if name.endswith("-rpms") else name
+        stem = name.removesuffix("-rpms")
         for source in (name, name + "-source", stem + "-source-rpms", stem + "-source"):
             # A repository of source packages that is enabled as it is (a local mirror) is taken too.
             if source in everything and source not in kept:
@@ -60,7 +60,7 @@ class PrivateDnf:
                     texts.append(file.read())
         repositories = source_repositories(texts)
         if not repositories:
-            raise LabFailure(
+            raise LabError(
                 "no repository is enabled on this machine, so there is no source package to find",
                 where=_REPOSITORIES,
                 fix="enable the distribution's repositories, or use httpd: upstream:VERSION or path:TARBALL",
@@ -87,15 +87,15 @@ class PrivateDnf:
             source = output_of([*self.argv, *query, "--arch", "src", PACKAGE])
             arch = output_of(["rpm", "--eval", "%{_arch}"])
             binary = output_of([*self.argv, *query, "--arch", arch, PACKAGE])
-        except LabFailure as failure:
-            raise LabFailure(
+        except LabError as failure:
+            raise LabError(
                 "the index of source packages cannot be read: %s" % failure.what,
                 fix="check the network, or use httpd: path:TARBALL",
             ) from failure
         return versions_in(source), versions_in(binary)
 
     def fetch(self, version, directory):
-        """Download one version's source package into a directory; LabFailure when it is not there."""
+        """Download one version's source package into a directory; LabError when it is not there."""
         argv = ["download", "--source", "--destdir", directory, "%s-%s" % (PACKAGE, version)]
         output_of([*self.argv, *argv])
 
@@ -110,7 +110,7 @@ def describe(directory, version):
     """Return source, version, file and hash of a fetched source package."""
     packages = [name for name in sorted(os.listdir(directory)) if name.endswith(".src.rpm")]
     if len(packages) != 1:
-        raise LabFailure("dnf left no source package of %s %s behind" % (PACKAGE, version), where=directory)
+        raise LabError("dnf left no source package of %s %s behind" % (PACKAGE, version), where=directory)
     path = os.path.join(directory, packages[0])
     return {
         "source": "%s %s" % (PACKAGE, version),

@@ -9,7 +9,7 @@ import re
 import shutil
 import tarfile
 
-from ansible.module_utils.lab_build import LabFailure, run_step, sha256_file
+from ansible.module_utils.lab_build import LabError, run_step, sha256_file
 
 # What an earlier build in the same tree leaves behind: taken along, it would be linked instead of built.
 _BUILT = ("*.o", "*.lo", "*.la", "*.slo", "*.a", ".libs", "config.status", "config.log", "config.nice", "*.pyc")
@@ -41,28 +41,28 @@ def tree_sha256(root):
 
 
 def version_of_tree(root):
-    """Return the version in include/ap_release.h; LabFailure when this is no source of httpd."""
+    """Return the version in include/ap_release.h; LabError when this is no source of httpd."""
     path = os.path.join(root, "include", "ap_release.h")
     try:
         with open(path) as file:
             parts = dict(_VERSION_PART.findall(file.read()))
         return "%(MAJOR)s.%(MINOR)s.%(PATCH)s" % parts
     except (OSError, KeyError) as error:
-        raise LabFailure(
+        raise LabError(
             "this is no source tree of httpd: it has no readable include/ap_release.h", where=root
         ) from error
 
 
 def describe_path(path):
-    """Return the description of a local tree or tarball; LabFailure when it is neither."""
+    """Return the description of a local tree or tarball; LabError when it is neither."""
     if not os.path.isabs(path):
-        raise LabFailure("path:%s must be absolute on the host" % path, fix="write path:/the/whole/path")
+        raise LabError("path:%s must be absolute on the host" % path, fix="write path:/the/whole/path")
     if os.path.isdir(path):
         version = version_of_tree(path)
         return _local(path, version, "tree", tree_sha256(path))
     if os.path.isfile(path) and tarfile.is_tarfile(path):
         return _local(path, "", "tar", sha256_file(path))
-    raise LabFailure(
+    raise LabError(
         "%s is %s" % (path, "no tar archive" if os.path.exists(path) else "not there"),
         fix="give an unpacked source tree of httpd or its tarball, on the host where it is built",
     )
@@ -82,7 +82,7 @@ def _local(path, version, unpack, sha256):
 def unpack(description, target, directory, lock):
     """Unpack a source to `target`, keeping its time stamps (make would regenerate files and ask for bison).
 
-    Logs go to `directory`. LabFailure when the result has no configure.
+    Logs go to `directory`. LabError when the result has no configure.
     """
     kind, path = description["unpack"], description["path"]
     if kind == "dsc":
@@ -94,7 +94,7 @@ def unpack(description, target, directory, lock):
     else:
         _unpack_tar(path, target)
     if not os.access(os.path.join(target, "configure"), os.X_OK):
-        raise LabFailure(
+        raise LabError(
             "this source has no configure", where=path, fix="a checkout needs ./buildconf first; a release has it"
         )
 
@@ -104,12 +104,14 @@ def _unpack_tar(path, target):
     with tarfile.open(path) as archive:
         for member in archive.getmembers():
             name = os.path.normpath(member.name)
-            if os.path.isabs(name) or name.split(os.sep)[0] == ".." or not (
-                member.isreg() or member.isdir() or member.issym()
+            if (
+                os.path.isabs(name)
+                or name.split(os.sep)[0] == ".."
+                or not (member.isreg() or member.isdir() or member.issym())
             ):
-                raise LabFailure("the archive has a member that leads out of it: %s" % member.name, where=path)
+                raise LabError("the archive has a member that leads out of it: %s" % member.name, where=path)
             if member.issym() and (os.path.isabs(member.linkname) or ".." in member.linkname.split("/")):
-                raise LabFailure("the archive has a link that leads out of it: %s" % member.name, where=path)
+                raise LabError("the archive has a link that leads out of it: %s" % member.name, where=path)
             archive.extract(member, outer, set_attrs=not member.issym())
     _promote_only_directory(outer, target, path)
 
@@ -126,12 +128,12 @@ def _unpack_srpm(path, target, directory, lock):
             os.rename(here, target)
             shutil.rmtree(top)
             return
-    raise LabFailure("the source package unpacks to no source tree of httpd", where=path)
+    raise LabError("the source package unpacks to no source tree of httpd", where=path)
 
 
 def _promote_only_directory(outer, target, path):
     names = os.listdir(outer)
     if len(names) != 1 or not os.path.isdir(os.path.join(outer, names[0])):
-        raise LabFailure("the archive does not hold one directory with the source", where=path)
+        raise LabError("the archive does not hold one directory with the source", where=path)
     os.rename(os.path.join(outer, names[0]), target)
     os.rmdir(outer)

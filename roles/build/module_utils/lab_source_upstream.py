@@ -11,9 +11,10 @@ import tempfile
 import urllib.error
 import urllib.request
 
-from ansible.module_utils.lab_build import LabFailure, sha256_file
+from ansible.module_utils.lab_build import LabError, sha256_file
 
 _TIMEOUT_S = 60
+_SHA256_DIGITS = 64
 
 
 def checksum_in(text, name):
@@ -25,7 +26,7 @@ def checksum_in(text, name):
     labelled = re.search(re.escape(name) + r"\)?\s*[:=]\s*((?:[0-9a-fA-F]{2,8}\s*){8,32})", joined)
     if labelled:
         digits = re.sub(r"\s", "", labelled.group(1)).lower()
-        return digits if len(digits) == 64 else None
+        return digits if len(digits) == _SHA256_DIGITS else None
     alone = re.fullmatch(r"[0-9a-fA-F]{64}", joined)
     return joined.lower() if alone else None
 
@@ -42,31 +43,28 @@ def signer_in(status):
 
 
 def download(url, path):
-    """Download a URL to a path; LabFailure when that is not possible."""
+    """Download a URL to a path; LabError when that is not possible."""
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, open(path, "wb") as file:
+        # A file: URL is as good: what is fetched is verified.
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, open(path, "wb") as file:  # noqa: S310 -- as said
             shutil.copyfileobj(answer, file)
     except (urllib.error.URLError, socket.timeout, ValueError, ConnectionError) as error:
-        raise LabFailure(
+        raise LabError(
             "cannot be downloaded: %s (%s)" % (url, error),
             fix="check version, network and build_mirror, or use httpd: path:TARBALL",
         ) from error
 
 
 def verify_signature(archive, signature, keys):
-    """Return the fingerprint that signed an archive; LabFailure when the signature is not valid by one of the keys."""
+    """Return the fingerprint that signed an archive; LabError when the signature is not valid by one of the keys."""
     gpg = shutil.which("gpg") or shutil.which("gpg2")
     if gpg is None:
-        raise LabFailure(
-            "the signature cannot be verified: gpg is not installed", fix="let the play install it (become)"
-        )
+        raise LabError("the signature cannot be verified: gpg is not installed", fix="let the play install it (become)")
     # A home of its own, short because gpg makes sockets in it: the user's key ring must not vouch for anything.
     home = tempfile.mkdtemp(prefix="cgidlab-gpg-")
     base = [gpg, "--batch", "--no-tty", "--no-autostart", "--homedir", home, "--status-fd", "1"]
     try:
-        subprocess.run(
-            [*base, "--import", keys], stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
+        subprocess.run([*base, "--import", keys], stdin=subprocess.DEVNULL, capture_output=True, check=False)
         process = subprocess.run(
             [*base, "--verify", signature, archive], stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
@@ -75,7 +73,7 @@ def verify_signature(archive, signature, keys):
     fingerprint = signer_in(process.stdout.decode("utf-8", "replace"))
     if process.returncode != 0 or fingerprint is None:
         lines = process.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise LabFailure(
+        raise LabError(
             "the signature of %s is not valid by any of the project's keys: %s"
             % (os.path.basename(archive), lines[-1] if lines else "gpg said nothing"),
             fix="do not use this file; try again, or another mirror",
@@ -94,7 +92,7 @@ def fetch_upstream(version, directory, mirror):
         want = checksum_in(file.read(), name)
     found = sha256_file(paths[name])
     if want != found:
-        raise LabFailure(
+        raise LabError(
             "%s does not have the checksum its publisher gives: want %s, found %s" % (name, want, found),
             where="%s/%s" % (mirror, name),
             fix="do not use this file; try again, or another mirror",

@@ -71,7 +71,7 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
-    LabFailure,
+    LabError,
     building,
     compiler_version,
     fail_with,
@@ -97,11 +97,11 @@ def defines(variant):
 
 
 def patch_names(variant, patches):
-    """Return a variant's patches in their order; LabFailure naming those there are when one is unknown."""
+    """Return a variant's patches in their order; LabError naming those there are when one is unknown."""
     names = str(variant.get("patches") or "").split()
     unknown = [name for name in names if name not in patches]
     if unknown:
-        raise LabFailure(
+        raise LabError(
             "there is no patch %s" % ", ".join(unknown),
             fix="use one of: %s; or add roles/cgid/files/patches/%s.patch"
             % (", ".join(sorted(patches)) or "none", unknown[0]),
@@ -112,7 +112,9 @@ def patch_names(variant, patches):
 def failed_hunks(text):
     """Return the lines of patch(1)'s output that name what did not apply."""
     lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if re.search(r"FAILED|can't find file|malformed|No file to patch|Only garbage", line)]
+    return [
+        line for line in lines if re.search(r"FAILED|can't find file|malformed|No file to patch|Only garbage", line)
+    ]
 
 
 def variant_key(build_key, compiler, cflags, variant, texts):
@@ -123,7 +125,7 @@ def variant_key(build_key, compiler, cflags, variant, texts):
 
 
 def apply_patches(names, patches, tree, directory, lock):
-    """Apply patches to a copy of the sources; LabFailure naming patch and hunk when one does not fit."""
+    """Apply patches to a copy of the sources; LabError naming patch and hunk when one does not fit."""
     for name in names:
         path = os.path.join(directory, name + ".patch")
         with open(path, "w") as file:
@@ -133,10 +135,10 @@ def apply_patches(names, patches, tree, directory, lock):
         step = "patch-" + name
         try:
             run_step(step, argv, tree, directory, lock)
-        except LabFailure as failure:
+        except LabError as failure:
             with open(os.path.join(directory, step + ".log"), errors="replace") as file:
                 hunks = failed_hunks(file.read())
-            raise LabFailure(
+            raise LabError(
                 "the patch %s does not apply: %s" % (name, "; ".join(hunks) or failure.what),
                 where=log_path(directory, step),
                 fix="change roles/cgid/files/patches/%s.patch to fit this version of httpd" % name,
@@ -223,17 +225,19 @@ def compile_all(jobs, params):
 def described(results):
     """Return for each build its variants with path and hash of the module."""
     return {
-        name: {"variants": [
-            dict(
-                listen_backlog=variant["listen_backlog"],
-                connect_attempts=variant["connect_attempts"],
-                patches=variant.get("patches") or "",
-                path=os.path.join(directory, _MODULE),
-                sha256=(finished(directory) or {}).get("sha256"),
-            )
-            for variant, directory in variants
-        ]}
+        name: {"variants": [described_variant(variant, directory) for variant, directory in variants]}
         for name, variants in results.items()
+    }
+
+
+def described_variant(variant, directory):
+    """Return a variant with path and hash of its module; no hash when it is not compiled (check mode)."""
+    return {
+        "listen_backlog": variant["listen_backlog"],
+        "connect_attempts": variant["connect_attempts"],
+        "patches": variant.get("patches") or "",
+        "path": os.path.join(directory, _MODULE),
+        "sha256": (finished(directory) or {}).get("sha256"),
     }
 
 
@@ -253,7 +257,7 @@ def main():
     try:
         jobs, results = plan(module.params)
         compiled = len(jobs) if module.check_mode else compile_all(jobs, module.params)
-    except (LabFailure, OSError) as error:
+    except (LabError, OSError) as error:
         fail_with(module, error, "compiling mod_cgid")
     module.exit_json(changed=bool(compiled), compiled=compiled, variants=described(results))
 

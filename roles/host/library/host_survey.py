@@ -76,7 +76,10 @@ import subprocess
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.lab_build import LabFailure, fail_with, set_sane_umask, sha256_file
+from ansible.module_utils.lab_build import LabError, fail_with, set_sane_umask, sha256_file
+
+# The name is known to others, so `ensure` refuses a directory that somebody else has put there.
+_WORK_DIR = "/var/tmp/cgidlab-%d"  # noqa: S108 -- as said
 
 
 def directories(uid, home, cache_dir, work_dir):
@@ -85,10 +88,10 @@ def directories(uid, home, cache_dir, work_dir):
     cache = cache_dir or default
     for name, path in (("host_cache_dir", cache), ("host_work_dir", work_dir or "/")):
         if not os.path.isabs(path):
-            raise LabFailure("%s must be an absolute path, not %r" % (name, path))
+            raise LabError("%s must be an absolute path, not %r" % (name, path))
     return {
         "cache": os.path.normpath(cache),
-        "work": os.path.normpath(work_dir or "/var/tmp/cgidlab-%d" % uid),
+        "work": os.path.normpath(work_dir or _WORK_DIR % uid),
     }
 
 
@@ -137,7 +140,12 @@ def os_family(release):
 def virtualization():
     """Return what systemd takes this machine for (none, kvm, docker ...), empty when it cannot be asked."""
     try:
-        process = subprocess.run(["systemd-detect-virt"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        process = subprocess.run(
+            ["systemd-detect-virt"],  # noqa: S607 -- found in PATH on purpose
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
     except OSError:
         return ""
     return process.stdout.decode().strip()
@@ -150,7 +158,9 @@ def facts(release):
         "kernel": os.uname().release,
         "architecture": os.uname().machine,
         "distribution": release.get("NAME", ""),
-        "distribution_version": read("/etc/debian_version") if release.get("ID") == "debian" else release.get("VERSION_ID", ""),
+        "distribution_version": read("/etc/debian_version")
+        if release.get("ID") == "debian"
+        else release.get("VERSION_ID", ""),
         "cpu_model": cpu_model(read("/proc/cpuinfo")),
         "cpus": len(os.sched_getaffinity(0)),
         "memory_mb": memory_mb(read("/proc/meminfo")),
@@ -162,7 +172,7 @@ def facts(release):
 
 
 def ensure(path, mode, check_mode):
-    """Make a directory with this mode; return whether that changed anything. LabFailure when it is somebody else's."""
+    """Make a directory with this mode; return whether that changed anything. LabError when it is somebody else's."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -172,7 +182,7 @@ def ensure(path, mode, check_mode):
             os.chmod(path, mode)
         return True
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise LabFailure(
+        raise LabError(
             "%s exists and is not a directory of this user" % path,
             fix="remove it, or set host_cache_dir and host_work_dir to other places",
         )
@@ -208,8 +218,8 @@ def main():
         helper = os.path.join(dirs["cache"], "helper", params["helper_sha256"][:16], "cgidhost.pyz")
         wanted = [(dirs["cache"], 0o755), (os.path.dirname(os.path.dirname(helper)), 0o755)]
         wanted += [(os.path.dirname(helper), 0o755), (dirs["work"], 0o711)]
-        changed = any([ensure(path, mode, module.check_mode) for path, mode in wanted])
-    except (LabFailure, OSError) as error:
+        changed = sum(ensure(path, mode, module.check_mode) for path, mode in wanted) > 0
+    except (LabError, OSError) as error:
         fail_with(module, error, "making the directories")
     release = parse_os_release(read("/etc/os-release"))
     module.exit_json(

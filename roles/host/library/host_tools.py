@@ -69,7 +69,7 @@ def version_in(text):
 
 
 def installed_dpkg(text):
-    """Return the names that `dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n'` lists as installed."""
+    r"""Return the names that `dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n'` lists as installed."""
     lines = (line.split() for line in text.splitlines())
     return {fields[1] for fields in lines if len(fields) > 1 and fields[0].startswith("ii")}
 

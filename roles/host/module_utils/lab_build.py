@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-class LabFailure(Exception):
+class LabError(Exception):
     """A failure fit to show: what is wrong, where the details are, what to do next."""
 
     def __init__(self, what, where="", fix=""):
@@ -35,6 +35,7 @@ class LabFailure(Exception):
         self.fix = fix
 
     def __str__(self):
+        """Return the message as the user sees it, one to three lines."""
         parts = [self.what]
         if self.where:
             parts.append("at: %s" % self.where)
@@ -44,21 +45,21 @@ class LabFailure(Exception):
 
 
 def from_os_error(error, doing):
-    """Return the LabFailure that tells the user what an OSError means for them."""
+    """Return the LabError that tells the user what an OSError means for them."""
     path = error.filename or ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return LabFailure(
+        return LabError(
             "the disk is full while %s" % doing,
             where=str(path),
             fix="free some space (about 150 MB are needed) or set host_cache_dir to a directory with room",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return LabFailure(
+        return LabError(
             "no permission while %s: %s" % (doing, error.strerror),
             where=str(path),
             fix="set host_cache_dir to a directory this user may write, or remove the one another user made",
         )
-    return LabFailure("%s while %s" % (error.strerror or error, doing), where=str(path))
+    return LabError("%s while %s" % (error.strerror or error, doing), where=str(path))
 
 
 def key_of(parts):
@@ -103,7 +104,8 @@ def finished(directory):
 def make_directory(path):
     """Create a directory that everybody may enter and only this user may write, whatever the umask says."""
     os.makedirs(path, exist_ok=True)
-    os.chmod(path, 0o755)
+    # The unprivileged server user reads modules and runs scripts from here.
+    os.chmod(path, 0o755)  # noqa: S103 -- as said
 
 
 @contextlib.contextmanager
@@ -162,7 +164,7 @@ def _die_with_parent():
 def run_step(name, argv, cwd, directory, lock):
     """Run one step of a build with its output in DIRECTORY/NAME.log.
 
-    Raises LabFailure with the first error line and the log's path, which outlives the directory.
+    Raises LabError with the first error line and the log's path, which outlives the directory.
     """
     log = os.path.join(directory, name + ".log")
     environment = dict(os.environ, LC_ALL="C", TZ="UTC")
@@ -179,7 +181,7 @@ def run_step(name, argv, cwd, directory, lock):
                 preexec_fn=_die_with_parent,
             )
     except FileNotFoundError as error:
-        raise LabFailure(
+        raise LabError(
             "%s: %s is not installed or not in PATH" % (name, argv[0]),
             fix="let the play install it (become), or install it by hand",
         ) from error
@@ -190,7 +192,7 @@ def run_step(name, argv, cwd, directory, lock):
     kept = log_path(directory, name)
     if _DISK_FULL in text:
         raise from_os_error(OSError(errno.ENOSPC, _DISK_FULL, directory), "running %s" % name)
-    raise LabFailure(
+    raise LabError(
         "%s failed with exit status %d: %s" % (name, code, first_error(text)),
         where=kept,
         fix="read the log; a missing header is a missing package, anything else is the source or a patch",
@@ -198,7 +200,7 @@ def run_step(name, argv, cwd, directory, lock):
 
 
 def output_of(argv):
-    """Return what a program prints, stdout and stderr in one; LabFailure when it is missing or fails."""
+    """Return what a program prints, stdout and stderr in one; LabError when it is missing or fails."""
     try:
         process = subprocess.run(
             argv,
@@ -209,30 +211,30 @@ def output_of(argv):
             check=False,
         )
     except (FileNotFoundError, PermissionError) as error:
-        raise LabFailure(
+        raise LabError(
             "%s is not installed or not in PATH (%s)" % (argv[0], os.environ.get("PATH", "")),
             fix="let the play install it (become), or install it by hand",
         ) from error
     text = process.stdout.decode("utf-8", "replace")
     if process.returncode != 0:
-        raise LabFailure("%s exited %d: %s" % (" ".join(argv), process.returncode, first_error(text)))
+        raise LabError("%s exited %d: %s" % (" ".join(argv), process.returncode, first_error(text)))
     return text.strip()
 
 
 def compiler_version(compiler):
-    """Return the first line of a compiler's --version; LabFailure naming the package when there is none."""
+    """Return the first line of a compiler's --version; LabError naming the package when there is none."""
     try:
         return output_of([compiler, "--version"]).splitlines()[0]
-    except LabFailure as failure:
-        raise LabFailure(
+    except LabError as failure:
+        raise LabError(
             "no working C compiler %s: %s" % (compiler, failure.what),
             fix="install gcc (the play does it with become), or set build_compiler to the one to use",
         ) from failure
 
 
 def fail_with(module, error, doing):
-    """End an Ansible module with one clear message for a LabFailure or an OSError."""
-    failure = error if isinstance(error, LabFailure) else from_os_error(error, doing)
+    """End an Ansible module with one clear message for a LabError or an OSError."""
+    failure = error if isinstance(error, LabError) else from_os_error(error, doing)
     module.fail_json(msg=str(failure), what=failure.what, where=failure.where, fix=failure.fix)
 
 

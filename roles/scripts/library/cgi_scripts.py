@@ -51,7 +51,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
-    LabFailure,
+    LabError,
     building,
     compiler_version,
     fail_with,
@@ -101,7 +101,7 @@ def main():
         directory, scripts, changed = ensure(
             params["sources"], params["cache_dir"], params["compiler"], module.check_mode
         )
-    except (LabFailure, OSError) as error:
+    except (LabError, OSError) as error:
         fail_with(module, error, "compiling the CGI scripts")
     module.exit_json(changed=changed, scripts_dir=directory, scripts=scripts)
 
