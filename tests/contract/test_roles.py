@@ -1,0 +1,116 @@
+"""A role's defaults, its argument_specs and its files per distribution say the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
+FAMILIES = ("Debian", "RedHat")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _options(role: Path) -> dict[str, Any]:
+    options: dict[str, Any] = _load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    return options
+
+
+def _id(role: Path) -> str:
+    return role.name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=_id)
+def test_defaults_and_argument_specs_name_the_same_options_with_the_same_values(role: Path) -> None:
+    want = {name: option["default"] for name, option in _options(role).items() if "default" in option}
+
+    assert _load(role / "defaults/main.yml") == want
+
+
+@pytest.mark.parametrize("role", ROLES, ids=_id)
+def test_a_default_has_the_type_and_choices_its_argument_spec_declares(role: Path) -> None:
+    types = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "path": str}
+
+    for name, option in _options(role).items():
+        if "default" not in option:
+            continue
+        assert type(option["default"]) is types[option["type"]], name
+        values = option["default"] if option["type"] == "list" else [option["default"]]
+        assert all(value in option.get("choices", values) for value in values), name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=_id)
+def test_a_required_option_has_no_default_and_appears_commented_out_in_the_defaults(role: Path) -> None:
+    required = [name for name, option in _options(role).items() if option.get("required")]
+    without_default = [name for name, option in _options(role).items() if "default" not in option]
+    lines = (role / "defaults/main.yml").read_text(encoding="utf-8").splitlines()
+
+    assert required == without_default
+    for name in required:
+        assert any(line.startswith(f"# {name}:") for line in lines), name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=_id)
+def test_every_option_carries_its_roles_name_and_says_what_it_is(role: Path) -> None:
+    for name, option in _options(role).items():
+        assert name.startswith(f"{role.name}_"), name
+        assert option["description"], name
+
+
+def test_short_names_are_unique_over_all_roles() -> None:
+    """An experiment file says `clients`, not `load_clients`, so two roles cannot both have one."""
+    short = Counter(name.removeprefix(f"{role.name}_") for role in ROLES for name in _options(role))
+
+    assert [name for name, count in short.items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    "role", [role for role in ROLES if any((role / f"vars/{family}.yml").exists() for family in FAMILIES)], ids=_id
+)
+def test_what_differs_between_distributions_has_the_same_names_for_each(role: Path) -> None:
+    debian, redhat = (_load(role / f"vars/{family}.yml") for family in FAMILIES)
+
+    assert debian.keys() == redhat.keys()
+    for name, value in debian.items():
+        assert type(value) is type(redhat[name]), name
+        if isinstance(value, dict):
+            assert value.keys() == redhat[name].keys(), name
+
+
+def test_no_role_installs_a_package_that_starts_a_web_server() -> None:
+    servers = {"apache2", "apache2-bin", "httpd", "httpd-core", "nginx"}
+    named = {
+        line.strip().removeprefix("- ").split(": ")[-1]
+        for role in ROLES
+        for path in (role / "vars").glob("*.yml")
+        if path.stem in FAMILIES
+        for line in path.read_text(encoding="utf-8").splitlines()
+    }
+
+    assert named & servers == set()
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if (role / "meta/main.yml").exists()], ids=_id)
+def test_every_role_says_who_wrote_it_under_which_license_for_which_ansible(role: Path) -> None:
+    info = _load(role / "meta/main.yml")["galaxy_info"]
+
+    assert (info["author"], info["license"], info["min_ansible_version"]) == ("cgidlab", "Apache-2.0", "2.16")
+    assert (role / "README.md").read_text(encoding="utf-8").strip()
+
+
+def test_every_driver_and_instrument_with_a_program_has_a_package_for_each_distribution() -> None:
+    drivers = _options(ROOT / "roles/load")["load_drivers"]["choices"]
+    programs = _load(ROOT / "roles/instruments/vars/main.yml")["__instruments_programs"].values()
+    wanted = {program for of_one in programs for program in of_one}
+
+    for family in FAMILIES:
+        assert set(_load(ROOT / f"roles/load/vars/{family}.yml")["__load_packages"]) == set(drivers)
+        assert set(_load(ROOT / f"roles/instruments/vars/{family}.yml")["__instruments_packages"]) == wanted
