@@ -1,0 +1,54 @@
+"""The command line of cgidhost: one verb a line, one JSON line as its answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Optional
+
+from cgidhost import commands
+from cgidhost.ending import BlockError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cgidhost", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    start = verbs.add_parser("start", help="start the trials of a block in the background")
+    start.add_argument("--block", required=True, metavar="DIR/block.json")
+    wait = verbs.add_parser("await", help="wait until a trial has ended")
+    wait.add_argument("--dir", required=True)
+    wait.add_argument("--number", type=int, required=True)
+    wait.add_argument("--timeout", type=float, required=True, metavar="SECONDS")
+    for name, what in (("stop", "end the block"), ("cleanup", "end the block and remove its directory")):
+        verbs.add_parser(name, help=what).add_argument("--dir", required=True)
+    verbs.add_parser("probe", help="say what this host allows")
+    return parser
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    """Run one verb; return 0, or 2 with the reason in the JSON line."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.verb == "start":
+            commands.start(args.block)
+        elif args.verb == "await":
+            commands.wait_for(args.dir, args.number, args.timeout)
+        elif args.verb == "stop":
+            commands.stop(args.dir)
+        elif args.verb == "cleanup":
+            commands.cleanup(args.dir)
+        else:
+            from cgidhost import probe  # noqa: PLC0415 -- no other verb needs it
+
+            probe.run()
+    except BlockError as error:
+        commands.say(error=str(error))
+        return 2
+    except OSError as error:
+        commands.say(error=f"{args.verb}: {error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

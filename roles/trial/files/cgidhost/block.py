@@ -1,0 +1,182 @@
+"""The block process: runs the trials of a block one after the other and packs what they leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Optional
+
+from . import archive, lease, libc, namespaces, undo, workdir
+from .blockfile import Block, TrialOrder
+from .ending import TrialEnd, from_os_error
+from .record import Record, Teller
+from .server import Places
+from .trial import Trial
+from .waiting import Patience
+
+_STOP_S = 10.0  # for a trial to end by itself once it was told to
+
+
+class BlockRun:
+    """Runs in a process of its own, single-threaded, since it forks."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._watch = lease.Watch(block.control, block.work_dir, block.lease_s)
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._stopped = ""
+
+    def run(self) -> None:
+        """Run all trials; return early when told to stop or when the control process is gone."""
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(sig, lambda *_: None)
+        libc.adopt_orphans()  # what a killed first process of isolation: host leaves
+        for order in self._block.trials:
+            if not self._stopped:
+                self._run_one(order)
+        if self._stopped:
+            print(f"stopped: {self._stopped}", flush=True)
+
+    def _places(self, order: TrialOrder) -> Places:
+        work_dir = self._block.work_dir
+        # Known machine-wide as this trial's: bpftrace sees every process of the machine.
+        unique = hashlib.sha256(f"{work_dir} {order.number} {time.monotonic_ns()}".encode()).hexdigest()[:8]
+        base = "/run" if order.settings["isolation"] == "namespaces" else "/tmp"  # noqa: S108 -- the name is unique
+        return Places(os.path.join(work_dir, order.name), f"{base}/cgid-{unique}")
+
+    def _run_one(self, order: TrialOrder) -> None:
+        places = self._places(order)
+        record = Record(order.key)
+        try:
+            shutil.rmtree(places.trial, ignore_errors=True)
+            os.mkdir(places.trial, 0o755)
+            self._run_processes(order, places, record)
+        except OSError as error:
+            record.override(from_os_error("running the trial", error))
+        finally:
+            if order.settings["isolation"] == "host":
+                for problem in undo.undo(self._block.work_dir):
+                    record.override(TrialEnd("infra", f"could not be undone: {problem}"))
+        self._collect(order, places, record)
+
+    def _run_processes(self, order: TrialOrder, places: Places, record: Record) -> None:
+        stop_read, stop_write = os.pipe()
+        hear_fd, tell_fd = os.pipe()
+        isolated = order.settings["isolation"] == "namespaces"
+        if not isolated:
+            undo.note(self._block.work_dir, directory=places.run)
+            undo.note(self._block.work_dir, trial=places.trial)
+        privileged = os.geteuid() == 0
+
+        def first() -> None:
+            signal.set_wakeup_fd(-1)
+            for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(sig, signal.SIG_DFL)
+            for fd in (stop_write, hear_fd):
+                os.close(fd)
+
+            def journal(setting: str, old: str) -> None:
+                if not isolated:
+                    undo.note(self._block.work_dir, sysctl=setting, old=old)
+
+            Trial(
+                order, self._block.tools, places, Patience(stop_read), Teller(tell_fd), journal, privileged=privileged
+            ).run()
+
+        begin_ns = time.monotonic_ns()
+        keeper = namespaces.start(first, isolated=isolated)
+        os.close(stop_read)
+        os.close(tell_fd)
+        try:
+            self._follow(order, keeper, hear_fd, stop_write, record)
+        finally:
+            os.close(hear_fd)
+            os.close(stop_write)
+        end_ns = time.monotonic_ns()
+        for phase in record.result["phases"]:
+            if phase["name"] == "namespaces":
+                phase["begin_ns"] = begin_ns
+        record.phase("stop", record.result.pop("stopping_ns", end_ns), end_ns)
+
+    def _follow(self, order: TrialOrder, keeper: int, hear_fd: int, stop_fd: int, record: Record) -> None:
+        """Listen to a trial until everything of it is gone."""
+        keeper_fd = os.pidfd_open(keeper)
+        deadline = time.monotonic() + order.seconds("warmup_s") + order.seconds("window_s") + 120.0
+        told = False
+        late: Optional[TrialEnd] = None
+        try:
+            while True:
+                ready = self._wait([hear_fd, keeper_fd], deadline - time.monotonic())
+                if hear_fd in ready:
+                    record.hear(os.read(hear_fd, 1 << 16))
+                if keeper_fd in ready:
+                    break
+                if self._stopped and not told:
+                    told = True
+                    with suppress(BrokenPipeError):
+                        os.write(stop_fd, b"x")
+                    deadline = time.monotonic() + _STOP_S
+                    late = TrialEnd("interrupted", self._stopped)
+                if time.monotonic() > deadline:
+                    late = late or TrialEnd("timeout", "the trial did not end within its time")
+                    os.kill(keeper, signal.SIGKILL)
+                    deadline += 3600
+        finally:
+            os.close(keeper_fd)
+        os.waitpid(keeper, 0)
+        os.set_blocking(hear_fd, False)
+        with suppress(BlockingIOError):
+            while data := os.read(hear_fd, 1 << 16):
+                record.hear(data)
+        if late is not None:
+            record.override(late)
+
+    def _wait(self, fds: list[int], timeout_s: float) -> list[int]:
+        """Return the ready ones of `fds`; note orders to stop on the way."""
+        poll = select.poll()
+        for fd in [*fds, self._wake_read]:
+            poll.register(fd, select.POLLIN)
+        if self._watch.pidfd is not None and not self._stopped:
+            poll.register(self._watch.pidfd, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll(1000 * max(0.0, min(timeout_s, self._watch.look_every_s)))]
+        if self._wake_read in ready:
+            os.read(self._wake_read, 64)
+            self._stopped = "the block was stopped"
+        if self._watch.pidfd in ready or self._watch.expired():
+            self._stopped = self._stopped or "the control process is gone"
+        return ready
+
+    def _collect(self, order: TrialOrder, places: Places, record: Record) -> None:
+        begin_ns = time.monotonic_ns()
+
+        def result() -> bytes:
+            record.phase("collect", begin_ns, time.monotonic_ns())
+            return json.dumps(record.result, indent=1).encode()
+
+        packed: Optional[archive.Archive] = None
+        try:
+            packed = archive.pack(places.trial, os.path.join(self._block.work_dir, f"{order.name}.tar.gz"), result)
+        except OSError as error:
+            record.override(from_os_error("packing the trial", error))
+        shutil.rmtree(places.trial, ignore_errors=True)
+        entry = {
+            "number": order.number,
+            "key": order.key,
+            **{name: record.result[name] for name in ("ended", "kind", "reason")},
+            "archive": None if packed is None else packed.path,
+            "sha256": None if packed is None else packed.sha256,
+            "bytes": None if packed is None else packed.size_bytes,
+        }
+        print(json.dumps(entry), flush=True)
+        try:
+            workdir.add_ended(self._block.work_dir, entry)
+        except OSError as error:
+            print(f"cannot note the end of trial {order.number}: {error}", file=sys.stderr, flush=True)

@@ -1,0 +1,182 @@
+"""Reads block.json and checks it: the only module that knows the block file's keys."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Union
+
+from .ending import BlockError
+
+SCHEMA_VERSION = 1
+
+Setting = Union[bool, int, float, str]
+
+ACTIONS = ("kill_cgid", "freeze_cgid")
+
+
+@dataclass(frozen=True)
+class Control:
+    """The process that ordered the block, on whichever machine."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to the cgid daemon in the window."""
+
+    action: str
+    at_s: float
+    for_s: float
+
+
+@dataclass(frozen=True)
+class TrialOrder:
+    """One trial as the runner wants it."""
+
+    number: int
+    key: str
+    settings: Mapping[str, Setting]
+    httpd_conf: str
+    httpd_binary: str
+    httpd_version: str
+    module: str
+    module_sha256: str
+    port: int
+    url_path: str
+    want: Mapping[str, str]
+    fault: Optional[Fault]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the trial's directory and archive."""
+        return f"{self.number:03d}"
+
+    def text(self, option: str) -> str:
+        """Return a setting that has to be there, as text."""
+        return str(self.settings[option])
+
+    def seconds(self, option: str) -> float:
+        """Return a setting that has to be there, as a number."""
+        return float(self.settings[option])
+
+    def wants(self, instrument: str) -> bool:
+        """Say whether an instrument is on in this trial."""
+        return bool(self.settings.get(instrument, False))
+
+    @property
+    def has_queue(self) -> bool:
+        """Say whether this server has a cgid daemon: prefork pairs with mod_cgi, which has none."""
+        return self.settings["mpm"] != "prefork"
+
+
+@dataclass(frozen=True)
+class Block:
+    """All trials that one process runs on this host, in their order."""
+
+    number: int
+    work_dir: str
+    server_user: str
+    control: Optional[Control]
+    lease_s: float
+    tools: Mapping[str, Optional[str]]
+    trials: tuple[TrialOrder, ...]
+
+    @property
+    def time_bound_s(self) -> float:
+        """Return a time in which all trials have ended or something is wrong."""
+        return sum(60.0 + t.seconds("warmup_s") + t.seconds("window_s") for t in self.trials)
+
+
+def read(path: str) -> Block:
+    """Return the block in `path`; raise BlockError with what is wrong with it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except (OSError, ValueError) as error:
+        raise BlockError(f"cannot read {path}: {error}") from error
+    try:
+        return _block(data)
+    except KeyError as error:
+        raise BlockError(f"{path}: {error.args[0]} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BlockError(f"{path}: {error}") from error
+
+
+def _block(data: Mapping[str, Any]) -> Block:
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {data['schema_version']}, this program reads {SCHEMA_VERSION}")
+    work_dir = str(data["work_dir"])
+    if not os.path.isabs(work_dir):
+        raise ValueError(f"work_dir is not an absolute path: {work_dir}")
+    control = data.get("control")
+    trials = tuple(_trial(t) for t in data["trials"])
+    if len({t.number for t in trials}) != len(trials):
+        raise ValueError("two trials have the same number")
+    return Block(
+        number=int(data["block"]),
+        work_dir=work_dir,
+        server_user=str(data["server_user"]),
+        control=None
+        if control is None
+        else Control(int(control["pid"]), int(control["start_ticks"]), str(control["boot_id"])),
+        lease_s=float(data["lease_s"]),
+        tools=dict(data["tools"]),
+        trials=trials,
+    )
+
+
+_NEEDED = (
+    "listen_backlog",
+    "somaxconn",
+    "max_dgram_qlen",
+    "mpm",
+    "workers",
+    "threads_per_child",
+    "log_level",
+    "driver",
+    "loop",
+    "clients",
+    "rate",
+    "isolation",
+    "warmup_s",
+    "window_s",
+)
+
+
+def _trial(data: Mapping[str, Any]) -> TrialOrder:
+    settings = dict(data["settings"])
+    for option in _NEEDED:
+        if option not in settings:
+            raise KeyError(f"setting {option} of trial {data['number']}")
+    if settings["isolation"] not in ("namespaces", "host"):
+        raise ValueError(f"isolation is neither namespaces nor host: {settings['isolation']}")
+    return TrialOrder(
+        number=int(data["number"]),
+        key=str(data["key"]),
+        settings=settings,
+        httpd_conf=str(data["httpd_conf"]),
+        httpd_binary=str(data["httpd_binary"]),
+        httpd_version=str(data.get("httpd_version", "")),
+        module=str(data["module"]),
+        module_sha256=str(data["module_sha256"]),
+        port=int(data.get("port", 8080)),
+        url_path=str(data.get("url_path") or f"/cgi-bin/{settings.get('script', 'hello')}"),
+        want={str(k): str(v) for k, v in data.get("want", {}).items()},
+        fault=_fault(data.get("fault"), float(settings["window_s"])),
+    )
+
+
+def _fault(data: Optional[Mapping[str, Any]], window_s: float) -> Optional[Fault]:
+    if data is None:
+        return None
+    fault = Fault(str(data["action"]), float(data["at_s"]), float(data.get("for_s") or 0))
+    if fault.action not in ACTIONS:
+        raise ValueError(f"fault action {fault.action} is none of {', '.join(ACTIONS)}")
+    if not 0 <= fault.at_s < window_s:
+        raise ValueError(f"fault at {fault.at_s} s is outside the window of {window_s} s")
+    return fault

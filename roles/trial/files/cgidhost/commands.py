@@ -1,0 +1,154 @@
+"""What each verb does. Every verb prints one JSON line; BlockError is for __main__ to show."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+
+
+from . import blockfile, lease, libc, undo, workdir
+from .block import BlockRun
+from .ending import BlockError
+
+_IN_CLOSE_WRITE = 8
+_GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+def say(**answer: object) -> None:
+    """Print the verb's answer."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def start(path: str) -> None:
+    """Start the block process and return at once; raise BlockError when another one holds the work directory."""
+    path = os.path.abspath(path)
+    block = blockfile.read(path)
+    work_dir = block.work_dir
+    if os.path.realpath(os.path.dirname(path)) != os.path.realpath(work_dir):
+        raise BlockError(f"{path} is not in its work directory {work_dir}")
+    lock = workdir.Lock(work_dir)
+    if not lock.take():
+        raise BlockError(f"{workdir.owner_text(work_dir)} runs a block in {work_dir}: stop it first")
+    problems = undo.undo(work_dir)
+    if problems:
+        raise BlockError(f"changes of an earlier block could not be undone: {'; '.join(problems)}")
+    _forget_earlier(block)
+    lease.renew(work_dir)
+    signed_read, signed_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become_block_process(block, lock, signed_write)
+    os.close(signed_write)
+    if not os.read(signed_read, 1):
+        raise BlockError(f"the block process did not start; see {os.path.join(work_dir, workdir.LOG)}")
+    say(pid=pid, dir=work_dir)
+
+
+def _forget_earlier(block: blockfile.Block) -> None:
+    """Remove what an earlier block left here, so that nobody takes it for this one's."""
+    for name in os.listdir(block.work_dir):
+        path = os.path.join(block.work_dir, name)
+        if name == workdir.ENDED or name.endswith((".tar.gz", ".part")):
+            os.unlink(path)
+        elif name.isdigit():
+            shutil.rmtree(path)
+
+
+def _become_block_process(block: blockfile.Block, lock: workdir.Lock, signed_fd: int) -> None:
+    code = 1
+    try:
+        os.setsid()
+        log = os.open(os.path.join(block.work_dir, workdir.LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        os.chdir("/")
+        os.umask(0o022)
+        lock.sign()
+        run = BlockRun(block)
+        os.write(signed_fd, b"x")
+        os.close(signed_fd)
+        run.run()
+        code = 0
+    except BaseException:  # noqa: BLE001 -- nobody above this process could report it: it goes to the log
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def wait_for(work_dir: str, number: int, timeout_s: float) -> None:
+    """Print how a trial ended, that it has not within the time, or that nobody is left who could run it.
+
+    Renews the lease meanwhile, sleeps without polling, and returns early when
+    nobody reads its output any more.
+    """
+    workdir.require(work_dir)
+    lease_s = blockfile.read(os.path.join(work_dir, "block.json")).lease_s
+    deadline = time.monotonic() + timeout_s
+    changes = libc.inotify(work_dir, _IN_CLOSE_WRITE)
+    process = workdir.block_process(work_dir)
+    poll = select.poll()
+    poll.register(changes, select.POLLIN)
+    poll.register(sys.stdout.fileno(), 0)
+    if process is not None:
+        poll.register(process, select.POLLIN)
+    dead = process is None
+    while True:
+        lease.renew(work_dir)
+        entry = workdir.ended(work_dir, number)
+        if entry is not None:
+            say(state="ended", **entry)
+            return
+        left_s = deadline - time.monotonic()
+        if dead or left_s <= 0:
+            say(number=number, state="dead" if dead else "waiting")
+            return
+        for fd, event in poll.poll(1000 * min(left_s, lease_s / 3)):
+            if fd == sys.stdout.fileno() and event & _GONE:
+                return
+            if fd == changes:
+                os.read(changes, 1 << 16)
+            if fd == process:
+                dead = True
+
+
+def stop(work_dir: str, timeout_s: float = 60.0) -> None:
+    """End the block cleanly and return when nothing of it lives; raise BlockError when something does."""
+    workdir.require(work_dir)
+    _stop(work_dir, timeout_s)
+    say(dir=work_dir, stopped=True)
+
+
+def _stop(work_dir: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    process = workdir.block_process(work_dir)
+    if process is not None:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        select.select([process], [], [], timeout_s)
+        os.close(process)
+    lock = workdir.Lock(work_dir)
+    while not lock.take():
+        if time.monotonic() > deadline:
+            raise BlockError(f"{workdir.owner_text(work_dir)} of {work_dir} does not end within {timeout_s:g} s")
+        time.sleep(0.01)  # the kernel is ending what the block process forked; flock knows no time limit
+    lock.close()
+
+
+def cleanup(work_dir: str) -> None:
+    """Remove the work directory after making sure that nothing of it lives and nothing is left to undo."""
+    if os.path.isdir(work_dir):
+        workdir.require(work_dir)
+        _stop(work_dir, 60.0)
+        problems = undo.undo(work_dir)
+        if problems:
+            raise BlockError(f"could not be undone: {'; '.join(problems)}")
+        shutil.rmtree(work_dir)
+    say(dir=work_dir, removed=True)

@@ -1,0 +1,54 @@
+"""Depth and limit of the cgid socket's and the TCP listener's queue: listen_queue.csv."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..ending import Unavailable
+from ..sockdiag import Queue, SockDiag, UnixListener, tcp_query, unix_query
+from . import Gauge
+
+
+class ListenQueue(Gauge):
+    """One socket asked by inode and cookie, so the cost does not grow with the host's sockets."""
+
+    name = "listen_queue"
+    columns = "cgid_depth,cgid_limit,tcp_depth,tcp_limit"
+    period_ns = 10_000_000
+
+    def __init__(self, directory: str, listener: Optional[UnixListener], port: int) -> None:
+        """Open a netlink socket in the caller's network namespace; raise Unavailable where there is no sock_diag."""
+        try:
+            self._diag = SockDiag()
+            self._tcp: Optional[bytes] = tcp_query("127.0.0.1", port)
+            self._path = "" if listener is None else listener.path
+            self._unix = None if listener is None else unix_query(listener)
+            if self._unix is not None:
+                self._diag.unix_queue(self._unix)
+        except OSError as error:
+            raise Unavailable(f"sock_diag: {error.strerror}") from error
+        try:
+            self._diag.tcp_queue(self._tcp)
+        except OSError:  # a kernel without tcp_diag: its fields stay empty
+            self._tcp = None
+        super().__init__(directory)
+
+    def read(self) -> str:
+        """Return the four fields, empty where a socket is not there now."""
+        return (
+            f"{_fields(self._unix_queue())},{_fields(None if self._tcp is None else self._diag.tcp_queue(self._tcp))}"
+        )
+
+    def _unix_queue(self) -> Optional[Queue]:
+        if not self._path:
+            return None
+        queue = None if self._unix is None else self._diag.unix_queue(self._unix)
+        if queue is None:  # a restarted daemon binds a new socket to the same path
+            listener = self._diag.find_unix(self._path)
+            self._unix = None if listener is None else unix_query(listener)
+            return None if listener is None else listener.queue
+        return queue
+
+
+def _fields(queue: Optional[Queue]) -> str:
+    return "," if queue is None else f"{queue.depth},{queue.limit}"

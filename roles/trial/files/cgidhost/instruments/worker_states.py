@@ -1,0 +1,111 @@
+"""What the worker threads wait for, by their wait channel: worker_states.csv and wchan.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Callable
+
+from .. import SCHEMA_VERSION
+from ..ending import Unavailable
+from ..process import read_text
+from . import Gauge, read_again
+
+CLASSES = ("connect", "read", "idle", "running", "other")
+_READS = ("unix_stream_read_generic", "unix_stream_data_wait")
+_LISTENS = ("do_epoll_wait", "ep_poll", "inet_csk_accept")
+
+
+def class_of(wchan: str) -> str:
+    """Return the class of a worker thread that sleeps in the kernel function `wchan` ("0": it does not sleep)."""
+    if wchan == "0":
+        return "running"
+    if wchan == "unix_wait_for_peer":
+        return "connect"
+    if wchan.startswith(_READS):
+        return "read"
+    if wchan.startswith(("futex", "do_futex", *_LISTENS)):
+        return "idle"
+    return "other"
+
+
+def worker_threads(pid: int, threads_per_child: int) -> list[int]:
+    """Return the threads of a server process that handle requests: not its main thread and not its listener.
+
+    Single-threaded processes (prefork) are workers themselves. The listener
+    is the one in epoll or accept, else the youngest, for httpd makes it last.
+    """
+    tids = sorted(int(t) for t in os.listdir(f"/proc/{pid}/task"))
+    if len(tids) == 1:
+        return tids
+    tids.remove(pid)
+    if len(tids) > threads_per_child:
+        listening = [t for t in tids if read_text(f"/proc/{pid}/task/{t}/wchan").startswith(_LISTENS)]
+        tids.remove(listening[0] if listening else tids[-1])
+    return tids
+
+
+class WorkerStates(Gauge):
+    """All worker threads' wait channels through descriptors that stay open."""
+
+    name = "worker_states"
+    columns = "threads," + ",".join(CLASSES)
+    period_ns = 200_000_000
+
+    def __init__(self, directory: str, worker_pids: Callable[[], list[int]], threads_per_child: int) -> None:
+        """Open the threads' files; raise Unavailable where wait channels cannot be read."""
+        self._worker_pids = worker_pids
+        self._threads_per_child = threads_per_child
+        self._directory = directory
+        self._fds: list[int] = []
+        self._totals: dict[bytes, int] = {}
+        self._open_all()
+        try:
+            seen = {read_again(fd) for fd in self._fds}
+        except OSError as error:
+            raise Unavailable(f"wchan: {error.strerror}") from error
+        if not seen:
+            raise Unavailable("no worker thread was found")
+        if seen == {b"0"}:
+            raise Unavailable("this kernel shows no wait channels: even idle workers have 0")
+        super().__init__(directory)
+
+    def _open_all(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+        self._fds = []
+        for pid in self._worker_pids():
+            try:
+                for tid in worker_threads(pid, self._threads_per_child):
+                    self._fds.append(os.open(f"/proc/{pid}/task/{tid}/wchan", os.O_RDONLY | os.O_CLOEXEC))
+            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                continue
+            except OSError as error:
+                raise Unavailable(f"wchan: {error.strerror}") from error
+
+    def read(self) -> str:
+        """Return how many threads there are and how many in each class."""
+        counts: dict[bytes, int] = {}
+        gone = False
+        pread = os.pread
+        for fd in self._fds:
+            try:
+                wchan = pread(fd, 64, 0)
+            except OSError:
+                gone = True
+                continue
+            counts[wchan] = counts.get(wchan, 0) + 1
+        if gone:
+            self._open_all()
+        classes = dict.fromkeys(CLASSES, 0)
+        for wchan, count in counts.items():
+            classes[class_of(wchan.decode("ascii", "replace"))] += count
+            self._totals[wchan] = self._totals.get(wchan, 0) + count
+        return f"{sum(counts.values())}," + ",".join(str(classes[c]) for c in CLASSES)
+
+    def finish(self) -> None:
+        """Write the rest, and the raw names with their totals."""
+        super().finish()
+        totals = {name.decode("ascii", "replace"): count for name, count in sorted(self._totals.items())}
+        with open(os.path.join(self._directory, "wchan.json"), "w", encoding="utf-8") as file:
+            json.dump({"schema_version": SCHEMA_VERSION, "samples": self.samples, "wchan": totals}, file)

@@ -1,0 +1,43 @@
+"""Reads and writes the sysctls of a trial, in whatever network namespace the caller is."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from .blockfile import TrialOrder
+from .ending import TrialEnd
+from .process import read_text
+
+# setting: file below /proc/sys
+SYSCTLS = {
+    "somaxconn": "net/core/somaxconn",
+    "max_dgram_qlen": "net/unix/max_dgram_qlen",
+    "tcp_max_syn_backlog": "net/ipv4/tcp_max_syn_backlog",
+}
+
+
+def read(setting: str) -> str:
+    """Return a sysctl's value; raise OSError where this kernel or namespace has none."""
+    return read_text(f"/proc/sys/{SYSCTLS[setting]}").strip()
+
+
+def write(setting: str, value: str) -> None:
+    """Set a sysctl; raise OSError where that is refused."""
+    with open(f"/proc/sys/{SYSCTLS[setting]}", "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def apply(order: TrialOrder, before_change: Callable[[str, str], None]) -> None:
+    """Write the sysctls that the trial names and that differ; `before_change` is told the setting and its old value."""
+    for setting, path in SYSCTLS.items():
+        if setting not in order.settings:
+            continue
+        want = order.text(setting)
+        try:
+            found = read(setting)
+            if found != want:
+                before_change(setting, found)
+                write(setting, want)
+        except OSError as error:
+            reason = f"sysctl {path.replace('/', '.')} cannot be set to {want} here: {error.strerror}"
+            raise TrialEnd("treatment", reason, "invalid") from error

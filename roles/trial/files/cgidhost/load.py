@@ -1,0 +1,176 @@
+"""Runs the load generator and tells when the window begins and ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+from . import waiting
+from .blockfile import TrialOrder
+from .drivers import LoadPlan, ab, h2load
+from .ending import TrialEnd
+from .process import Program
+from .server import Places, Server
+from .waiting import Patience
+
+_PLANS = {"h2load": h2load.plan, "ab": ab.plan}
+_NS = 1_000_000_000
+
+
+def plan(order: TrialOrder, program: str, places: Places, port: int) -> LoadPlan:
+    """Return the plan of the driver that the trial names; raise TrialEnd (client) when it cannot do that."""
+    make = _PLANS.get(order.text("driver"))
+    if make is None:
+        raise TrialEnd("client", f"no driver is called {order.text('driver')}")
+    return make(order, program, os.path.join(places.load, "rows.log"), port)
+
+
+@dataclass
+class Timed:
+    """Something to do once, a time after the window's begin."""
+
+    after_ns: int
+    action: Callable[[], None]
+
+
+@dataclass
+class Load:
+    """One run of a load generator."""
+
+    plan: LoadPlan
+    places: Places
+    program: Optional[Program] = None
+    started_ns: int = 0
+    begin_ns: Optional[int] = None  # of the window
+    end_ns: Optional[int] = None
+    timed_out: bool = False
+    exit_code: Optional[int] = None
+    _unread: bytes = field(default=b"", repr=False)
+
+    def start(self) -> int:
+        """Start the program and return its pid."""
+        errors = os.path.join(self.places.load, "stderr.txt")
+        self.started_ns = waiting.now_ns()
+        self.program = Program(self.plan.argv, errors, errors, pipe=True)
+        return self.program.pid
+
+    def run(
+        self,
+        patience: Patience,
+        server: Server,
+        on_begin: Callable[[], None],
+        on_end: Callable[[], None],
+        timed: list[Timed],
+    ) -> None:
+        """Wait until the program has ended, calling `on_begin` and `on_end` at the window's edges.
+
+        Raises TrialEnd: sut when httpd ends, client when the program fails.
+        """
+        program = self.program
+        if program is None:
+            raise TrialEnd("infra", "the load generator was not started")
+        todo = sorted(timed, key=lambda t: t.after_ns)
+        limit_ns = self.started_ns + int(self.plan.limit_s * _NS)
+        with open(os.path.join(self.places.load, "stdout.txt"), "wb") as copy:
+            fds = {program.stdout_fd, program.pidfd, server.pidfd}
+            while True:
+                edge_ns = self._next_edge_ns()
+                due_ns = min([limit_ns, edge_ns, *[self.begin_ns + t.after_ns for t in todo[:1] if self.begin_ns]])
+                ready = patience.readable(sorted(fds), (due_ns - waiting.now_ns()) / _NS)
+                if program.stdout_fd in ready:
+                    data = os.read(program.stdout_fd, 1 << 16)
+                    copy.write(data)
+                    fds -= set() if data else {program.stdout_fd}
+                    self._read_marks(data, on_begin, on_end)
+                now_ns = waiting.now_ns()
+                if self.plan.begin_mark is None:
+                    self._pass_edges(now_ns, on_begin, on_end)
+                while todo and self.begin_ns is not None and now_ns >= self.begin_ns + todo[0].after_ns:
+                    todo.pop(0).action()
+                if server.pidfd in ready:
+                    server.check_alive()
+                if program.pidfd in ready:
+                    fds -= {program.pidfd}
+                if not fds & {program.pidfd, program.stdout_fd} and not self._window_goes_on():
+                    break
+                if now_ns >= limit_ns:
+                    self.timed_out = True
+                    program.kill()
+                    limit_ns += 3600 * _NS  # its end is at hand
+        self.exit_code = program.reap(5.0)
+        self._judge()
+
+    def _window_goes_on(self) -> bool:
+        """Say whether an open loop's last answer came a moment before the window's end, as it does at best."""
+        return self.plan.late_answers_are_fine and self.begin_ns is not None and self.end_ns is None
+
+    def _next_edge_ns(self) -> int:
+        """Return when the window's next edge is due by the clock, or a time far away."""
+        if self.plan.begin_mark is not None or self.end_ns is not None:
+            return 1 << 62
+        if self.begin_ns is not None:
+            return self.begin_ns + int(self.plan.window_s * _NS)
+        edge_ns = self.started_ns + int(self.plan.warmup_s * _NS)
+        if self.plan.whole_seconds:
+            offset_ns = time.time_ns() - waiting.now_ns()
+            edge_ns = -(-(edge_ns + offset_ns) // _NS) * _NS - offset_ns
+        return edge_ns
+
+    def _pass_edges(self, now_ns: int, on_begin: Callable[[], None], on_end: Callable[[], None]) -> None:
+        edge_ns = self._next_edge_ns()
+        if now_ns < edge_ns:
+            return
+        if self.begin_ns is None:
+            self.begin_ns = edge_ns
+            on_begin()
+        else:
+            self.end_ns = edge_ns
+            on_end()
+
+    def _read_marks(self, data: bytes, on_begin: Callable[[], None], on_end: Callable[[], None]) -> None:
+        plan = self.plan
+        if plan.begin_mark is None or plan.end_mark is None:
+            return
+        now_ns = waiting.now_ns()
+        self._unread += data
+        if self.begin_ns is None and plan.begin_mark in self._unread:
+            self.begin_ns = now_ns
+            on_begin()
+        if self.begin_ns is not None and self.end_ns is None and plan.end_mark in self._unread:
+            # Both lines are read a moment after they were true; the window is never longer than was asked for.
+            self.end_ns = min(now_ns, self.begin_ns + int(plan.window_s * _NS))
+            on_end()
+
+    def _judge(self) -> None:
+        name = os.path.basename(self.plan.argv[0])
+        if self._rows() == 0:
+            how = "was ended at its time limit" if self.timed_out else f"exited with {self.exit_code}"
+            raise TrialEnd("client", f"{name} {how} without one answer{self._complaint()}")
+        if self.begin_ns is None:
+            raise TrialEnd("client", f"{name} ended before its warm-up did{self._complaint()}")
+        if self.timed_out and not self.plan.late_answers_are_fine:
+            raise TrialEnd("timeout", f"{name} did not end within {self.plan.limit_s:g} s")
+        if self.exit_code != 0 and not self.timed_out:
+            raise TrialEnd("client", f"{name} exited with {self.exit_code}{self._complaint()}")
+        if self.end_ns is None:
+            raise TrialEnd("client", f"{name} ended before the window did{self._complaint()}")
+
+    def _rows(self) -> int:
+        """Return 0 or 1: whether the log has a row."""
+        try:
+            with open(os.path.join(self.places.load, "rows.log"), "rb") as rows:
+                for _ in range(self.plan.header_lines):
+                    rows.readline()
+                return int(bool(rows.readline()))
+        except OSError:
+            return 0
+
+    def _complaint(self) -> str:
+        try:
+            with open(os.path.join(self.places.load, "stderr.txt"), encoding="utf-8", errors="replace") as file:
+                words = file.read(4000).strip().splitlines()
+        except OSError:
+            return ""
+        return f": {words[-1]}" if words else ""

@@ -1,0 +1,131 @@
+"""Starts programs in a trial, and reads what /proc says of processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import Callable, Mapping, Optional
+
+from . import libc
+from .ending import TrialEnd
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "LC_ALL": "C"}
+
+
+class Program:
+    """A program of the trial: it dies with the process that started it."""
+
+    def __init__(
+        self,
+        argv: list[str],
+        stdout: str,
+        stderr: str,
+        *,
+        environment: Optional[Mapping[str, str]] = None,
+        setup: Optional[Callable[[], None]] = None,
+        pipe: bool = False,
+    ) -> None:
+        """Start `argv` with its output in files, or its stdout in a pipe; raise TrialEnd when it cannot start."""
+
+        def prepare() -> None:
+            libc.die_with_parent()
+            if setup is not None:
+                setup()
+
+        try:
+            with open(stdout, "ab") as out, open(stderr, "ab") as err:
+                self._popen = subprocess.Popen(  # the trial's end is its end: no context manager
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if pipe else out,
+                    stderr=err,
+                    env={**ENVIRONMENT, **(environment or {})},
+                    preexec_fn=prepare,  # noqa: PLW1509 -- the caller has one thread
+                )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise TrialEnd("infra", f"cannot start {argv[0]}: {error}") from error
+        self.pid = self._popen.pid
+        self.pidfd = os.pidfd_open(self.pid)
+        self.stdout_fd = self._popen.stdout.fileno() if self._popen.stdout is not None else -1
+
+    def exit_code(self) -> Optional[int]:
+        """Return the exit code, negative for a signal, or None while it runs."""
+        return self._popen.poll()
+
+    def kill(self, sig: int = signal.SIGKILL) -> None:
+        """Send a signal if it still runs."""
+        if self._popen.poll() is None:
+            os.kill(self.pid, sig)
+
+    def reap(self, timeout_s: float) -> int:
+        """Return the exit code once it ended; kill it after `timeout_s`."""
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return self._popen.wait()
+
+
+def read_text(path: str, limit: int = 1 << 20) -> str:
+    """Return the text of a file of /proc or /sys; raise OSError when it is gone."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while limit > 0:
+            part = os.read(fd, min(limit, 1 << 16))
+            if not part:
+                break
+            parts.append(part)
+            limit -= len(part)
+        return b"".join(parts).decode("utf-8", "replace")
+    finally:
+        os.close(fd)
+
+
+def start_ticks(pid: int) -> Optional[int]:
+    """Return when a process started, in clock ticks since boot; with the pid it names one process. None: gone."""
+    try:
+        return int(read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[19])
+    except (OSError, IndexError):
+        return None
+
+
+def parent_of(pid: int) -> Optional[int]:
+    """Return the parent's pid, or None when the process is gone or a zombie."""
+    try:
+        fields = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[1])
+
+
+def pids() -> list[int]:
+    """Return all processes of the PID namespace that /proc shows."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def children(pid: int) -> list[int]:
+    """Return the living children of a process, oldest first."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+        found = [int(c) for t in tasks for c in read_text(f"/proc/{pid}/task/{t}/children").split()]
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or the process is gone
+        found = [p for p in pids() if parent_of(p) == pid]
+    return sorted(c for c in found if parent_of(c) == pid)
+
+
+def has_socket(pid: int, inode: int) -> bool:
+    """Say whether a process holds the socket with this inode."""
+    want = f"socket:[{inode}]"
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for name in names:
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{name}") == want:
+                return True
+        except OSError:
+            continue
+    return False

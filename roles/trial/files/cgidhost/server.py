@@ -1,0 +1,184 @@
+"""Starts the trial's httpd and knows its processes: parent, cgid daemon, workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import Callable, Mapping, Optional
+
+from . import http, process
+from .blockfile import TrialOrder
+from .ending import TrialEnd
+from .process import Program
+from .sockdiag import SockDiag, UnixListener
+from .waiting import Patience
+
+_TAIL_BYTES = 2000
+_SETTLED_AFTER = 200  # looks at an unchanged number of workers, some milliseconds apart
+
+
+def worker_count(status: Mapping[str, str]) -> int:
+    """Return the number of workers on mod_status's machine-readable page."""
+    return int(status.get("BusyWorkers", 0)) + int(status.get("IdleWorkers", 0))
+
+
+@dataclass(frozen=True)
+class Places:
+    """The directories of one trial."""
+
+    trial: str  # harvested
+    run: str  # sockets and pid files; short, gone with the trial
+
+    @property
+    def logs(self) -> str:
+        """Return where httpd writes its logs."""
+        return os.path.join(self.trial, "logs")
+
+    @property
+    def load(self) -> str:
+        """Return where the load generator writes."""
+        return os.path.join(self.trial, "load")
+
+    @property
+    def instruments(self) -> str:
+        """Return where instruments write."""
+        return os.path.join(self.trial, "instruments")
+
+    def make(self) -> None:
+        """Make them all; raise OSError."""
+        for path in (self.trial, self.logs, self.load, self.instruments):
+            os.makedirs(path, mode=0o755, exist_ok=True)
+        os.makedirs(self.run, mode=0o755, exist_ok=True)
+
+
+class Server:
+    """One httpd instance on 127.0.0.1. It dies with the process that started it."""
+
+    def __init__(self, order: TrialOrder, places: Places, port: int) -> None:
+        self._order = order
+        self._places = places
+        self.port = port
+        self._program: Optional[Program] = None
+        self.listener: Optional[UnixListener] = None
+        self._counts: list[int] = []
+
+    @property
+    def pid(self) -> int:
+        """Return the pid of httpd's parent process."""
+        return 0 if self._program is None else self._program.pid
+
+    @property
+    def pidfd(self) -> int:
+        """Return a descriptor that becomes readable when httpd's parent process ends."""
+        if self._program is None:
+            raise TrialEnd("infra", "httpd was not started")
+        return self._program.pidfd
+
+    def start(self, setup: Optional[Callable[[], None]]) -> None:
+        """Write httpd.conf and start httpd on it; `setup` runs in the child before it becomes httpd."""
+        conf = self._order.httpd_conf
+        for mark, value in (
+            ("@TRIAL_DIR@", self._places.trial),
+            ("@RUN_DIR@", self._places.run),
+            ("@PORT@", str(self.port)),
+        ):
+            conf = conf.replace(mark, value)
+        path = os.path.join(self._places.trial, "httpd.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(conf)
+        output = os.path.join(self._places.logs, "httpd_output")
+        self._program = Program(
+            [self._order.httpd_binary, "-f", path, "-DFOREGROUND"],
+            output,
+            output,
+            environment={"CGIDLAB_TRIAL": self._places.trial},
+            setup=setup,
+        )
+
+    def wait_until_ready(self, patience: Patience, diag: SockDiag, timeout_s: float) -> None:
+        """Return when all workers are there and the queue's socket listens; raise TrialEnd (sut) if httpd ends first.
+
+        Nothing is asked of the CGI before its socket listens: a worker that
+        found none would log a retry and sleep.
+        """
+        if self._order.has_queue:
+            self.listener = patience.until(
+                f"{self._order.httpd_binary}: the cgid socket listening",
+                lambda: self._find_listener(diag) if self._alive() else None,
+                timeout_s,
+            )
+        patience.until(
+            f"{self._order.httpd_binary}: pid file and workers",
+            lambda: self._up() if self._alive() else None,
+            timeout_s,
+        )
+
+    def _find_listener(self, diag: SockDiag) -> Optional[UnixListener]:
+        prefix = self._places.run + "/"
+        return next((one for one in diag.unix_listeners() if one.path.startswith(prefix)), None)
+
+    def _up(self) -> Optional[bool]:
+        if not os.path.exists(os.path.join(self._places.run, "httpd.pid")):
+            return None
+        try:
+            workers = worker_count(self.status())
+        except OSError:
+            return None
+        self._counts = [*self._counts[-_SETTLED_AFTER:], workers]
+        # Another number than ordered is for the read-back to judge: here it only has to have settled.
+        settled = len(self._counts) > _SETTLED_AFTER and len(set(self._counts)) == 1
+        return True if settled or workers == int(self._order.settings["workers"]) else None
+
+    def _alive(self) -> bool:
+        self.check_alive()
+        return True
+
+    def status(self) -> dict[str, str]:
+        """Return mod_status's machine-readable page as a mapping; raise OSError."""
+        answer = http.get(self.port, "/server-status?auto", 5.0)
+        if answer.status != 200:
+            raise OSError(f"server-status answered {answer.status}")
+        lines = answer.body.decode("utf-8", "replace").splitlines()
+        return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+    def said(self) -> str:
+        """Return the last words of httpd: what it printed and the end of its error log, on one line."""
+        words = []
+        for name in ("httpd_output", "error_log"):
+            try:
+                text = process.read_text(os.path.join(self._places.logs, name))
+            except OSError:
+                continue
+            words += [line.strip() for line in text[-_TAIL_BYTES:].splitlines() if line.strip()]
+        return " | ".join(words[-6:])
+
+    def check_alive(self) -> None:
+        """Raise TrialEnd (sut) with httpd's own words if its parent process has ended."""
+        code = None if self._program is None else self._program.exit_code()
+        if code is not None:
+            raise TrialEnd("sut", f"httpd ended with {code}: {self.said()}")
+
+    def cgid_pid(self) -> Optional[int]:
+        """Return the pid of the cgid daemon: the child that holds the listening socket. None: there is none now."""
+        if self.listener is None:
+            return None
+        inode = self.listener.inode
+        return next((p for p in process.children(self.pid) if process.has_socket(p, inode)), None)
+
+    def find_daemon(self, diag: SockDiag) -> Optional[int]:
+        """Look again for the socket, which a restarted daemon makes anew, and return the daemon's pid."""
+        found = self._find_listener(diag)
+        if found is not None:
+            self.listener = found
+        return self.cgid_pid()
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes that hold workers."""
+        daemon = self.cgid_pid()
+        return [p for p in process.children(self.pid) if p != daemon]
+
+    def stop_gently(self) -> None:
+        """Ask httpd to stop; the namespaces' end does not need this."""
+        if self._program is not None:
+            self._program.kill(signal.SIGTERM)

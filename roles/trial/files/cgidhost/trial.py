@@ -1,0 +1,238 @@
+"""Runs one trial as its first process: the only module that knows the order of a trial's steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+from contextlib import suppress
+from typing import Any, Callable, Mapping, Optional
+
+from . import faults, kernel, load, namespaces, readback, waiting
+from .blockfile import TrialOrder
+from .ending import TrialEnd, Unavailable, from_os_error
+from .instruments import Gauge, host
+from .instruments.cgid_daemon import CgidDaemon
+from .instruments.connect_times import ConnectTimes
+from .instruments.listen_queue import ListenQueue
+from .instruments.strace import Strace
+from .instruments.worker_states import WorkerStates
+from .record import Teller
+from .sampler import Sampler
+from .server import Places, Server
+from .sockdiag import SockDiag
+from .waiting import Patience
+
+INSTRUMENTS = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host", "strace")
+_FILES = 65536
+_START_S = 20.0
+_INSTRUMENT_S = 10.0
+
+
+class Trial:
+    """One trial, from inside its namespaces. Every step tells what it learned."""
+
+    def __init__(
+        self,
+        order: TrialOrder,
+        tools: Mapping[str, Optional[str]],
+        places: Places,
+        patience: Patience,
+        teller: Teller,
+        journal: Callable[[str, str], None],
+        *,
+        privileged: bool,
+    ) -> None:
+        self._order = order
+        self._tools = tools
+        self._places = places
+        self._patience = patience
+        self._teller = teller
+        self._journal = journal
+        self._isolated = order.settings["isolation"] == "namespaces"
+        self._privileged = privileged
+        self._server = Server(order, places, order.port if self._isolated else _free_port(order.port))
+        self._connect_times: Optional[ConnectTimes] = None
+        self._strace: Optional[Strace] = None
+        self._sampler: Optional[Sampler] = None
+        self._edges: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Run the trial to its end and tell how it ended. Does not raise for what can go wrong in a trial."""
+        try:
+            self._run()
+            self._teller.tell(ended="complete", kind=None, reason="")
+        except TrialEnd as end:
+            self._teller.end(end)
+        except OSError as error:
+            self._teller.end(from_os_error("running the trial", error))
+        except Exception as error:  # noqa: BLE001 -- a fault of ours must not stop the block
+            self._teller.end(TrialEnd("infra", f"{type(error).__name__}: {error}"))
+        finally:
+            with suppress(TrialEnd, OSError, Unavailable):
+                self._stop_instruments()
+
+    def _run(self) -> None:
+        phase = self._teller.phase
+        with phase("namespaces"):
+            if self._isolated:
+                namespaces.furnish()
+            self._places.make()
+            kernel.apply(self._order, self._journal)
+            _raise_file_limit()
+        diag = SockDiag()
+        with phase("start"):
+            self._start(diag)
+        with phase("readback"):
+            self._read_back(diag)
+        with phase("instruments"):
+            self._start_instruments(diag)
+        self._load(diag)
+
+    def _start(self, diag: SockDiag) -> None:
+        for name in INSTRUMENTS:
+            if not self._order.wants(name):
+                self._tell_state(name, {"state": "off", "reason": ""})
+        if self._order.wants("connect_times") and self._order.has_queue:
+            try:  # while httpd starts: it needs longer than httpd does
+                self._connect_times = ConnectTimes(
+                    self._tools.get("bpftrace"), self._places.run, self._places.instruments
+                )
+            except Unavailable as why:
+                self._unavailable("connect_times", why)
+        # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
+        self._server.start(namespaces.become_server_user if self._isolated and not self._privileged else None)
+        self._server.wait_until_ready(self._patience, diag, _START_S)
+        self._teller.tell(
+            server={
+                "cgid_pid": self._server.cgid_pid(),
+                "httpd_pid": self._server.pid,
+                "worker_pids": self._server.worker_pids(),
+                "version": self._server.status().get("ServerVersion", ""),
+                "socket": "" if self._server.listener is None else self._server.listener.path,
+            }
+        )
+
+    def _read_back(self, diag: SockDiag) -> None:
+        checks = readback.read_back(self._order, self._server, diag)
+        _write_json(os.path.join(self._places.trial, "readback.json"), readback.document(checks))
+        wrong = readback.mismatch(checks)
+        if wrong:
+            raise TrialEnd("treatment", wrong, "invalid")
+
+    def _start_instruments(self, diag: SockDiag) -> None:
+        if self._connect_times is not None:
+            try:
+                self._connect_times.wait_until_ready(self._patience, _INSTRUMENT_S)
+            except Unavailable as why:
+                self._connect_times = None
+                self._unavailable("connect_times", why)
+        if self._order.wants("strace"):
+            try:
+                self._strace = Strace(self._tools.get("strace"), self._server.worker_pids(), self._places.instruments)
+                self._strace.wait_until_ready(self._patience, _INSTRUMENT_S)
+            except Unavailable as why:
+                self._strace = None
+                self._unavailable("strace", why)
+        makers = self._gauges(diag)
+        if makers:
+            self._sampler = Sampler(makers)
+            self._sampler.wait_until_ready(self._patience, _INSTRUMENT_S)
+
+    def _gauges(self, diag: SockDiag) -> dict[str, Callable[[], Gauge]]:
+        order, server, directory = self._order, self._server, self._places.instruments
+        threads = int(order.settings["threads_per_child"])
+        makers: dict[str, Callable[[], Gauge]] = {
+            "listen_queue": lambda: ListenQueue(directory, server.listener, server.port),
+            "worker_states": lambda: WorkerStates(directory, server.worker_pids, threads),
+            "cgid_daemon": lambda: CgidDaemon(directory, lambda: server.find_daemon(SockDiag())),
+            "host": lambda: host.Host(directory),
+        }
+        return {name: make for name, make in makers.items() if order.wants(name)}
+
+    def _load(self, diag: SockDiag) -> None:
+        order = self._order
+        program = self._tools.get(order.text("driver"))
+        if program is None:
+            raise TrialEnd("infra", f"{order.text('driver')} is not installed")
+        run = load.Load(load.plan(order, program, self._places, self._server.port), self._places)
+        pid = run.start()
+        if self._sampler is not None:
+            self._sampler.watch_load(pid)
+        timed = [] if order.fault is None else faults.timed(order.fault, self._server, diag)
+        try:
+            run.run(self._patience, self._server, self._read_edge, self._read_edge, timed)
+        finally:
+            self._tell_load(run)
+            self._teller.tell(server={"cgid_pid_at_end": self._server.find_daemon(diag)})
+        if len(self._edges) == 2:
+            path = os.path.join(self._places.instruments, "host.json")
+            _write_json(path, host.document(*self._edges))
+
+    def _read_edge(self) -> None:
+        if self._order.wants("host"):
+            self._edges.append(host.edge())
+
+    def _tell_load(self, run: load.Load) -> None:
+        now_ns = waiting.now_ns()
+        begin_ns = now_ns if run.begin_ns is None else run.begin_ns
+        self._teller.tell(phase={"name": "warmup", "begin_ns": run.started_ns, "end_ns": begin_ns})
+        if run.begin_ns is not None:
+            end_ns = now_ns if run.end_ns is None else run.end_ns
+            self._teller.tell(phase={"name": "window", "begin_ns": run.begin_ns, "end_ns": end_ns})
+            if run.end_ns is not None:
+                self._teller.tell(window={"begin_ns": run.begin_ns, "end_ns": run.end_ns})
+        self._teller.tell(
+            load={
+                "driver": self._order.text("driver"),
+                "argv": run.plan.argv,
+                "pid": 0 if run.program is None else run.program.pid,
+                "exit_code": run.exit_code,
+                "timed_out": run.timed_out,
+            }
+        )
+
+    def _stop_instruments(self) -> None:
+        self._teller.tell(stopping_ns=waiting.now_ns())
+        if self._sampler is not None:
+            for name, state in self._sampler.stop(self._patience, _INSTRUMENT_S).items():
+                self._tell_state(name, state)
+        if self._connect_times is not None:
+            try:
+                self._tell_state("connect_times", self._connect_times.stop(self._patience, _INSTRUMENT_S))
+            except Unavailable as why:
+                self._unavailable("connect_times", why)
+        if self._strace is not None:
+            self._tell_state("strace", self._strace.stop())
+
+    def _unavailable(self, name: str, why: Unavailable) -> None:
+        self._tell_state(name, {"state": "unavailable", "reason": str(why)})
+
+    def _tell_state(self, name: str, state: Mapping[str, object]) -> None:
+        self._teller.tell(instruments={name: state})
+
+
+def _free_port(wanted: int) -> int:
+    """Return a port of loopback that nobody has, the wanted one if that is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as an httpd of thousands of workers needs, or as many as may be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in ((max(_FILES, hard), max(_FILES, hard)), (hard, hard)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            return
+
+
+def _write_json(path: str, document: Mapping[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
