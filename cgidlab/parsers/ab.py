@@ -1,0 +1,32 @@
+"""ab's `-g` file: milliseconds, begin to the second, no status, sorted by time taken."""
+
+import re
+from dataclasses import dataclass
+
+from cgidlab.errors import StoreError
+from cgidlab.numeric_lines import Ints, parse
+
+_HEADER = b"starttime\tseconds\tctime\tdtime\tttime\twait"
+# the first column repeats the second one as text in the local zone
+_DATE = re.compile(rb"(?m)^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One entry an answered request, in the order of the file."""
+
+    start_s: Ints  # since 1970, whole seconds: a row can be placed no better than that
+    connect_ms: Ints
+    total_ms: Ints  # connect included
+    wait_ms: Ints
+    bad_lines: int
+
+
+def parse_rows(data: bytes, *, where: str) -> Rows:
+    """Return the rows of `ab -g`. Raise `StoreError` if a file that is not empty has another header."""
+    header, _, body = data.partition(b"\n")
+    if data and header != _HEADER:
+        raise StoreError("this is not a file of `ab -g`", where=where)
+    table = parse(_DATE.sub(b"", body), separator=b"\t", fields=5)
+    start, connect, _, total, wait = table.columns
+    return Rows(start, connect, total, wait, table.bad_lines)

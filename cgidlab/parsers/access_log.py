@@ -1,0 +1,63 @@
+"""access_log of a trial: begin and end in microseconds, status, bytes, path (docs/results.md)."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cgidlab.numeric_lines import Ints, parse
+
+_NUMBERS = 4
+_LINE = re.compile(rb"(\d{1,18} \d{1,18} \d{1,3} \d{1,18}) (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """One entry a request the server answered, in the order it finished them."""
+
+    bad_lines: int
+    paths: tuple[str, ...]  # the distinct ones
+    path_index: NDArray[np.int64]  # into `paths`
+    begin_us: Ints  # since 1970
+    end_us: Ints
+    status: Ints
+    size_bytes: Ints
+
+    def of_path(self, path: str) -> NDArray[np.bool_]:
+        """Return which entries asked for `path`."""
+        wanted = self.paths.index(path) if path in self.paths else -1
+        return np.asarray(self.path_index == wanted)
+
+
+def parse_access_log(data: bytes) -> AccessLog:
+    """Return the entries. A line that does not have the five fields, or a cut last line, is counted."""
+    end = data.rfind(b"\n") + 1
+    cut = 1 if end < len(data) else 0
+    whole = data[:end]
+    # a trial asks for one path: take it away at once instead of line by line
+    tail = b" /" + whole.partition(b"\n")[0].partition(b" /")[2] + b"\n"
+    lines = whole.count(b"\n")
+    if lines and whole.count(tail) == lines:
+        table = parse(whole.replace(tail, b"\n"), separator=b" ", fields=_NUMBERS)
+        if not table.bad_lines:
+            index = np.zeros(lines, np.int64)
+            return AccessLog(cut, (tail[1:-1].decode(errors="replace"),), index, *table.columns)
+    return _line_by_line(whole, cut)
+
+
+def _line_by_line(whole: bytes, cut: int) -> AccessLog:
+    seen: dict[bytes, int] = {}
+    numbers: list[bytes] = []
+    index: list[int] = []
+    bad = cut
+    for line in whole.split(b"\n")[:-1]:
+        found = _LINE.fullmatch(line)
+        if found is None:
+            bad += 1
+            continue
+        numbers.append(found[1])
+        index.append(seen.setdefault(found[2], len(seen)))
+    table = parse(b"".join(n + b"\n" for n in numbers), separator=b" ", fields=_NUMBERS)
+    paths = tuple(path.decode(errors="replace") for path in seen)
+    return AccessLog(bad, paths, np.array(index, np.int64), *table.columns)

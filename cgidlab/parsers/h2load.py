@@ -1,0 +1,54 @@
+"""h2load's request log and its closing words.
+
+With `-D` the log holds exactly the requests that were *answered* in the main
+phase, whenever they were sent, those sent in the warm-up included; requests in flight at the
+end and requests without an answer are in no row. h2load appends to a log that exists.
+"""
+
+import re
+from dataclasses import dataclass
+
+from cgidlab.numeric_lines import Ints, parse
+
+_SUMMARY = re.compile(
+    rb"^requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, "
+    rb"(\d+) failed, (\d+) errored, (\d+) timeout$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One entry an answered request, in the order of the file."""
+
+    bad_lines: int
+    start_us: Ints  # since 1970
+    status: Ints
+    latency_us: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What h2load says it did."""
+
+    started: int
+    done: int
+    succeeded: int  # 2xx and 3xx
+    failed: int  # everything else of `done`: other statuses, and no answer
+    errored: int  # of `failed`: no answer; no row in the log
+    timeout: int  # of `errored`
+
+
+def parse_rows(data: bytes) -> Rows:
+    """Return the rows of `--log-file`. Lines that are not three numbers are counted."""
+    table = parse(data, separator=b"\t", fields=3)
+    return Rows(table.bad_lines, *table.columns)
+
+
+def parse_summary(stdout: bytes) -> Summary | None:
+    """Return the totals that h2load prints at its end, None if it did not come so far."""
+    found = _SUMMARY.search(stdout)
+    if found is None:
+        return None
+    _, started, done, succeeded, failed, errored, timeout = (int(n) for n in found.groups())
+    return Summary(started, done, succeeded, failed, errored, timeout)

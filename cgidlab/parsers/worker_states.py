@@ -1,0 +1,27 @@
+"""instruments/worker_states.csv: how many worker threads sleep where."""
+
+from dataclasses import dataclass
+
+from cgidlab.numeric_lines import Ints, parse_csv
+
+_COLUMNS = ("monotonic_ns", "threads", "connect", "read", "idle", "running", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStates:
+    """One entry a sample: counts of threads by wait channel."""
+
+    bad_lines: int
+    monotonic_ns: Ints
+    threads: Ints
+    connect: Ints
+    read: Ints
+    idle: Ints
+    running: Ints
+    other: Ints
+
+
+def parse_worker_states(data: bytes, *, where: str) -> WorkerStates:
+    """Return the samples. Raise `StoreError` if the header lacks a column."""
+    table = parse_csv(data, _COLUMNS, where=where)
+    return WorkerStates(table.bad_lines, *table.columns)
