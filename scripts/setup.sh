@@ -124,12 +124,19 @@ isolate_pip() {
 }
 
 install_packages() {
-  local attempt
+  local attempt said
   for attempt in 1 2 3; do
     # Wheels alone: nothing is compiled, and no package runs code of its own to be installed.
-    if .venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r "$lock"; then
+    if said=$(.venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r "$lock" 2>&1); then
       return
     fi
+    printf '%s\n' "$said" >&2
+    case $said in
+    *'DO NOT MATCH THE HASHES'*)
+      die "a package is not the one that $lock names; nothing of it was installed" \
+        "find out whether the package index or mirror in use can be trusted before you try again"
+      ;;
+    esac
     say "pip failed (attempt $attempt of 3)"
     sleep $((attempt * 3)) # a mirror's hiccup has no condition to wait for
   done
