@@ -43,7 +43,7 @@ def test_a_default_has_the_type_and_choices_its_argument_spec_declares(role: Pat
         if "default" not in option:
             continue
         assert type(option["default"]) is types[option["type"]], name
-        values = option["default"] if option["type"] == "list" else [option["default"]]
+        values: list[Any] = option["default"] if option["type"] == "list" else [option["default"]]
         assert all(value in option.get("choices", values) for value in values), name
 
 
