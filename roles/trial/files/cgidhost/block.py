@@ -15,7 +15,8 @@ from typing import Optional
 
 from . import archive, lease, libc, namespaces, undo, workdir
 from .blockfile import Block, TrialOrder
-from .ending import TrialEnd, from_os_error
+from .ending import TrialEnd, Unavailable, from_os_error
+from .instruments.connect_times import Tracer
 from .record import Record, Teller
 from .server import Places
 from .trial import Trial
@@ -32,6 +33,9 @@ class BlockRun:
         self._watch = lease.Watch(block.control, block.work_dir, block.lease_s)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopped = ""
+        # Tells this block's sockets from all others of the machine, whose processes bpftrace sees too.
+        self._unique = hashlib.sha256(f"{block.work_dir} {time.time_ns()}".encode()).hexdigest()[:8]
+        self._tracer: Optional[Tracer] = None
 
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
@@ -42,15 +46,15 @@ class BlockRun:
         for order in self._block.trials:
             if not self._stopped:
                 self._run_one(order)
+        if self._tracer is not None:
+            self._tracer.end()
         if self._stopped:
             print(f"stopped: {self._stopped}", flush=True)
 
     def _places(self, order: TrialOrder) -> Places:
         work_dir = self._block.work_dir
-        # Known machine-wide as this trial's: bpftrace sees every process of the machine.
-        unique = hashlib.sha256(f"{work_dir} {order.number} {time.monotonic_ns()}".encode()).hexdigest()[:8]
         base = "/run" if order.settings["isolation"] == "namespaces" else "/tmp"  # noqa: S108 -- the name is unique
-        return Places(os.path.join(work_dir, order.name), f"{base}/cgid-{unique}")
+        return Places(os.path.join(work_dir, order.name), f"{base}/cgid-{self._unique}-{order.number}")
 
     def _run_one(self, order: TrialOrder) -> None:
         places = self._places(order)
@@ -58,7 +62,9 @@ class BlockRun:
         try:
             shutil.rmtree(places.trial, ignore_errors=True)
             os.mkdir(places.trial, 0o755)
+            self._provide_tracer(order, record)
             self._run_processes(order, places, record)
+            self._cut_trace(places, record)
         except OSError as error:
             record.override(from_os_error("running the trial", error))
         finally:
@@ -66,6 +72,34 @@ class BlockRun:
                 for problem in undo.undo(self._block.work_dir):
                     record.override(TrialEnd("infra", f"could not be undone: {problem}"))
         self._collect(order, places, record)
+
+    def _provide_tracer(self, order: TrialOrder, record: Record) -> None:
+        """Have bpftrace run if the trial wants it, and not run if it does not."""
+        wanted = order.wants("connect_times") and order.has_queue
+        if self._tracer is not None and not (wanted and self._tracer.is_running()):
+            self._tracer.end()
+            self._tracer = None
+        if wanted and self._tracer is None:
+            base = os.path.dirname(self._places(order).run)
+            try:
+                self._tracer = Tracer(
+                    self._block.tools.get("bpftrace"), f"{base}/cgid-{self._unique}-", self._block.work_dir
+                )
+            except Unavailable as why:
+                record.result["instruments"]["connect_times"] = {"state": "unavailable", "reason": str(why)}
+
+    def _cut_trace(self, places: Places, record: Record) -> None:
+        if self._tracer is None or not os.path.isdir(places.instruments):
+            return
+        states = record.result["instruments"]
+        if "connect_times" in states:  # it was not ready in time
+            self._tracer.end()
+            self._tracer = None
+            return
+        try:
+            states["connect_times"] = self._tracer.cut(places.instruments)
+        except Unavailable as why:
+            states["connect_times"] = {"state": "unavailable", "reason": str(why)}
 
     def _run_processes(self, order: TrialOrder, places: Places, record: Record) -> None:
         stop_read, stop_write = os.pipe()
@@ -87,9 +121,17 @@ class BlockRun:
                 if not isolated:
                     undo.note(self._block.work_dir, sysctl=setting, old=old)
 
-            Trial(
-                order, self._block.tools, places, Patience(stop_read), Teller(tell_fd), journal, privileged=privileged
-            ).run()
+            trial = Trial(
+                order,
+                self._block.tools,
+                places,
+                Patience(stop_read),
+                Teller(tell_fd),
+                journal,
+                tracer=self._tracer,
+                privileged=privileged,
+            )
+            trial.run()
 
         begin_ns = time.monotonic_ns()
         keeper = namespaces.start(first, isolated=isolated)
@@ -117,6 +159,8 @@ class BlockRun:
                 ready = self._wait([hear_fd, keeper_fd], deadline - time.monotonic())
                 if hear_fd in ready:
                     record.hear(os.read(hear_fd, 1 << 16))
+                    if record.result.pop("traced", False) and self._tracer is not None:
+                        self._tracer.note_ready()
                 if keeper_fd in ready:
                     break
                 if self._stopped and not told:

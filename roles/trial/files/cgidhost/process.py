@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from typing import Callable, Mapping, Optional
 
 from . import libc
@@ -81,6 +82,19 @@ def read_text(path: str, limit: int = 1 << 20) -> str:
         return b"".join(parts).decode("utf-8", "replace")
     finally:
         os.close(fd)
+
+
+def cpu_clock(pid: int) -> int:
+    """Return the clock that holds the CPU time of all threads of a process (CPUCLOCK_SCHED, linux/posix-timers.h)."""
+    return (~pid << 3) | 2
+
+
+def cpu_time_ns(pid: int) -> int:
+    """Return the CPU time of all threads of a process, 0 when it is gone."""
+    try:
+        return time.clock_gettime_ns(cpu_clock(pid))
+    except OSError:
+        return 0
 
 
 def start_ticks(pid: int) -> Optional[int]:

@@ -14,7 +14,7 @@ from .blockfile import TrialOrder
 from .ending import TrialEnd, Unavailable, from_os_error
 from .instruments import Gauge, host
 from .instruments.cgid_daemon import CgidDaemon
-from .instruments.connect_times import ConnectTimes
+from .instruments.connect_times import Tracer
 from .instruments.listen_queue import ListenQueue
 from .instruments.strace import Strace
 from .instruments.worker_states import WorkerStates
@@ -42,6 +42,7 @@ class Trial:
         teller: Teller,
         journal: Callable[[str, str], None],
         *,
+        tracer: Optional[Tracer],
         privileged: bool,
     ) -> None:
         self._order = order
@@ -53,7 +54,7 @@ class Trial:
         self._isolated = order.settings["isolation"] == "namespaces"
         self._privileged = privileged
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.port))
-        self._connect_times: Optional[ConnectTimes] = None
+        self._tracer = tracer
         self._strace: Optional[Strace] = None
         self._sampler: Optional[Sampler] = None
         self._edges: list[dict[str, Any]] = []
@@ -94,13 +95,6 @@ class Trial:
         for name in INSTRUMENTS:
             if not self._order.wants(name):
                 self._tell_state(name, {"state": "off", "reason": ""})
-        if self._order.wants("connect_times") and self._order.has_queue:
-            try:  # while httpd starts: it needs longer than httpd does
-                self._connect_times = ConnectTimes(
-                    self._tools.get("bpftrace"), self._places.run, self._places.instruments
-                )
-            except Unavailable as why:
-                self._unavailable("connect_times", why)
         # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
         self._server.start(namespaces.become_server_user if self._isolated and not self._privileged else None)
         self._server.wait_until_ready(self._patience, diag, _START_S)
@@ -122,11 +116,11 @@ class Trial:
             raise TrialEnd("treatment", wrong, "invalid")
 
     def _start_instruments(self, diag: SockDiag) -> None:
-        if self._connect_times is not None:
+        if self._tracer is not None:
             try:
-                self._connect_times.wait_until_ready(self._patience, _INSTRUMENT_S)
+                self._tracer.wait_until_ready(self._patience, _INSTRUMENT_S)
+                self._teller.tell(traced=True)
             except Unavailable as why:
-                self._connect_times = None
                 self._unavailable("connect_times", why)
         if self._order.wants("strace"):
             try:
@@ -198,11 +192,6 @@ class Trial:
         if self._sampler is not None:
             for name, state in self._sampler.stop(self._patience, _INSTRUMENT_S).items():
                 self._tell_state(name, state)
-        if self._connect_times is not None:
-            try:
-                self._tell_state("connect_times", self._connect_times.stop(self._patience, _INSTRUMENT_S))
-            except Unavailable as why:
-                self._unavailable("connect_times", why)
         if self._strace is not None:
             self._tell_state("strace", self._strace.stop())
 

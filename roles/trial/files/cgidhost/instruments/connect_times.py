@@ -1,19 +1,29 @@
-"""Times every connect() to the cgid socket through bpftrace's syscall tracepoints: connect_times.csv."""
+"""Times every connect() to the cgid socket through bpftrace's syscall tracepoints: connect_times.csv.
+
+bpftrace needs longer to start than httpd, so one serves all trials of a block
+that want it, one after the other, and is ended before a trial that does not.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-import socket
+import re
+import select
+import signal
 import time
 from typing import Optional
 
 from .. import libc
 from ..ending import TrialEnd, Unavailable
-from ..process import Program
+from ..process import Program, cpu_time_ns
 from ..waiting import Patience
 
 TRACEFS = "/sys/kernel/tracing"
+_TRACEPOINT = f"{TRACEFS}/events/syscalls/sys_enter_connect"
+_LOST = re.compile(r"Lost (\d+) events")
+_DRAIN_S = 5.0
+_FIELDS = 3
 # Per CPU; a record is about 40 bytes, so this holds 25,000 of them while bpftrace waits for a CPU.
 _BUFFER_PAGES = 256
 _READY = b"ready\n"
@@ -30,22 +40,22 @@ tracepoint:syscalls:sys_exit_connect
 """
 
 
-def script(run_dir: str) -> str:
-    """Return the bpftrace program that times connects to sockets below `run_dir`. Quotes cannot be in it."""
-    prefix = run_dir + "/"
+def script(prefix: str) -> str:
+    """Return the bpftrace program that times connects to sockets whose path begins with `prefix`."""
     return _PROGRAM.replace("PREFIX", prefix).replace("LENGTH", str(len(prefix)))
 
 
-def provide_tracefs() -> None:
-    """Mount tracefs, in the caller's own mount namespace, where it is missing; raise Unavailable."""
-    if os.path.exists(f"{TRACEFS}/events/syscalls/sys_enter_connect"):
+def _provide_tracefs() -> None:
+    """Mount tracefs in a mount namespace of the caller's own, where it is missing. Runs in the forked child."""
+    if os.path.exists(_TRACEPOINT):
         return
     try:
+        libc.unshare(libc.CLONE_NEWNS)
+        libc.mount("none", "/", "none", libc.MS_REC | libc.MS_PRIVATE)
         libc.mount("tracefs", TRACEFS, "tracefs")
     except OSError as error:
-        raise Unavailable(f"tracefs: {error.strerror}") from error
-    if not os.path.exists(f"{TRACEFS}/events/syscalls/sys_enter_connect"):
-        raise Unavailable("this kernel has no syscall tracepoints")
+        os.write(2, f"tracefs: {error.filename}: {error.strerror}\n".encode())
+        raise
 
 
 def rows(text: bytes, offset_ns: int) -> bytes:
@@ -53,84 +63,120 @@ def rows(text: bytes, offset_ns: int) -> bytes:
     kept = []
     for line in text.splitlines():
         fields = line.split(b",")
-        if len(fields) == 3 and int(fields[2]) != -errno.ENOTDIR:
+        if len(fields) == _FIELDS and int(fields[2]) != -errno.EINVAL:
             kept.append(line if not offset_ns else b"%d,%b,%b" % (int(fields[0]) - offset_ns, fields[1], fields[2]))
     return b"\n".join(kept) + b"\n" if kept else b""
 
 
-class ConnectTimes:
-    """bpftrace from before httpd's first connect until after the load's last."""
+def lost(text: str) -> int:
+    """Return how many events bpftrace says it lost."""
+    return sum(int(n) for n in _LOST.findall(text))
 
-    def __init__(self, program: Optional[str], run_dir: str, directory: str) -> None:
-        """Start it; raise Unavailable where it cannot be."""
+
+class Tracer:
+    """One bpftrace for the trials of a block, started and ended by the block process.
+
+    Rows are written below the work directory and cut off trial by trial.
+    """
+
+    def __init__(self, program: Optional[str], prefix: str, work_dir: str) -> None:
+        """Start it on sockets whose path begins with `prefix`; raise Unavailable where it cannot be."""
         if program is None:
             raise Unavailable("bpftrace is not installed")
         if os.geteuid() != 0 or not _may_trace():
             raise Unavailable("bpf needs root outside of a user namespace")
-        provide_tracefs()
-        self._run_dir = run_dir
-        self._cpu_at_ready_ns = 0  # its start, before the load, costs more than its work
-        self._raw = os.path.join(directory, "connect_times.raw")
-        self._file = os.path.join(directory, "connect_times.csv")
-        self._said = os.path.join(directory, "connect_times.stderr")
+        self._prefix = prefix
+        self._raw = os.path.join(work_dir, "connect_times.raw")
+        self._said = os.path.join(work_dir, "connect_times.said")
+        for path in (self._raw, self._said):
+            with open(path, "wb"):
+                pass
+        self._cpu_ns = 0
+        self._is_ready = False
         try:
             self._program = Program(
-                [program, "-q", "-B", "line", "-e", script(run_dir)],
+                [program, "-q", "-B", "line", "-e", script(prefix)],
                 self._raw,
                 self._said,
                 environment={"BPFTRACE_PERF_RB_PAGES": str(_BUFFER_PAGES)},
+                setup=_provide_tracefs,
             )
         except TrialEnd as error:
-            raise Unavailable(error.reason) from error
+            raise Unavailable(_text(self._said) or error.reason) from error
+
+    def is_running(self) -> bool:
+        """Say whether it has not ended."""
+        return self._program.exit_code() is None
 
     def wait_until_ready(self, patience: Patience, timeout_s: float) -> None:
-        """Return once all probes are attached; raise Unavailable with bpftrace's own words."""
+        """Return once all probes are attached; raise Unavailable with bpftrace's own words. For the trial's side."""
 
         def ready() -> bool:
-            code = self._program.exit_code()
-            if code is not None:
-                raise Unavailable(f"bpftrace ended with {code}: {self._complaint()}")
+            if select.select([self._program.pidfd], [], [], 0)[0]:
+                raise Unavailable(f"bpftrace ended: {self._complaint()}")
             with open(self._raw, "rb") as file:
                 return file.read(len(_READY)) == _READY
 
+        if self._is_ready:
+            return
         try:
             patience.until("bpftrace being ready", ready, timeout_s)
         except TrialEnd as error:
             if error.kind == "timeout":
-                self._program.kill()
                 raise Unavailable(error.reason) from error
             raise
-        self._cpu_at_ready_ns = _cpu_ns(self._program.pid)
 
-    def stop(self, patience: Patience, timeout_s: float) -> dict[str, object]:
-        """Have every row written and return the entry for result.json."""
-        marks = _mark_on_each_cpu(os.path.join(self._run_dir, "httpd.pid", "end"))
-        cpu_ns = _cpu_ns(self._program.pid) - self._cpu_at_ready_ns
+    def note_ready(self) -> None:
+        """Begin to count its CPU time: its start costs more than its work and is over before the load."""
+        self._is_ready = True
+        self._cpu_ns = cpu_time_ns(self._program.pid)
 
-        def all_there() -> Optional[bytes]:
-            if self._program.exit_code() is not None:
-                raise Unavailable(f"bpftrace ended before its time: {self._complaint()}")
+    def cut(self, directory: str) -> dict[str, object]:
+        """Move all rows until now to the trial's `directory`; return the entry for result.json."""
+        marks = _mark_on_each_cpu(self._prefix)
+        text = self._drain(len(marks))
+        with open(os.path.join(directory, "connect_times.csv"), "wb") as file:
+            file.write(rows(text, _offset_ns(text, marks)))
+        said = _text(self._said)
+        with open(os.path.join(directory, "connect_times.stderr"), "w", encoding="utf-8") as words:
+            words.write(said)
+        for path in (self._raw, self._said):
+            os.truncate(path, 0)  # bpftrace appends
+        before_ns, self._cpu_ns = self._cpu_ns, cpu_time_ns(self._program.pid)
+        return {"state": "ran", "reason": "", "cpu_ns": self._cpu_ns - before_ns, "lost": lost(said)}
+
+    def _drain(self, marks: int) -> bytes:
+        end = b",-%d\n" % errno.EINVAL
+        deadline = time.monotonic() + _DRAIN_S
+        while True:
             with open(self._raw, "rb") as file:
                 text = file.read()
-            end = b",-%d\n" % errno.ENOTDIR
-            return text if text.count(end) >= len(marks) else None
+            if text.count(end) >= marks:
+                return text
+            if not self.is_running():
+                raise Unavailable(f"bpftrace ended before its time: {self._complaint()}")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"bpftrace did not write its last rows within {_DRAIN_S:g} s")
+            select.select([self._program.pidfd], [], [], 0.002)
 
-        try:
-            text = patience.until("bpftrace's last rows", all_there, timeout_s)
-        except TrialEnd as error:
-            raise Unavailable(error.reason) from error
-        with open(self._file, "wb") as file:
-            file.write(rows(text, _offset_ns(text, marks)))
-        os.unlink(self._raw)
-        return {"state": "ran", "reason": "", "cpu_ns": cpu_ns}
+    def end(self) -> None:
+        """End it and wait until its probes are gone."""
+        self._program.kill(signal.SIGKILL)
+        self._program.reap(_DRAIN_S)
+        for path in (self._raw, self._said):
+            os.unlink(path)
 
     def _complaint(self) -> str:
-        try:
-            with open(self._said, encoding="utf-8", errors="replace") as file:
-                lines = [line.strip() for line in file if line.strip()]
-        except OSError:
-            return ""
+        lines = [line.strip() for line in _text(self._said).splitlines() if line.strip()]
         return " | ".join(line for line in lines if "RLIMIT_MEMLOCK" not in line)[-500:]
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""
 
 
 def _may_trace() -> bool:
@@ -139,27 +185,20 @@ def _may_trace() -> bool:
         return file.read().split() == ["0", "0", "4294967295"]
 
 
-def _cpu_ns(pid: int) -> int:
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2)
-    except OSError:
-        return 0
+def _mark_on_each_cpu(prefix: str) -> list[int]:
+    """Make a connect that fails in a way of its own on every CPU, since each has its own buffer.
 
-
-def _mark_on_each_cpu(path: str) -> list[int]:
-    """Make a connect that fails in a way of its own (ENOTDIR) on every CPU, since each has its own buffer.
-
-    Returns the monotonic times at which they were made. When their rows are
-    there, all earlier rows of that CPU are.
+    The address is longer than the kernel takes from anybody (EINVAL), so no
+    socket is touched. Returns the monotonic times; when the marks' rows are
+    there, all earlier rows of their CPUs are.
     """
     cpus = os.sched_getaffinity(0)
     times = []
     try:
         for cpu in sorted(cpus):
             os.sched_setaffinity(0, {cpu})
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-                times.append(time.monotonic_ns())
-                one.connect_ex(path)
+            times.append(time.monotonic_ns())
+            libc.connect_too_long(prefix)
     finally:
         os.sched_setaffinity(0, cpus)
     return times

@@ -1,4 +1,4 @@
-"""CPU, context switches and forks of the host, and the load generator's CPU: host.csv; host.json at the window's edges."""
+"""CPU, switches and forks of the host, and the load generator's CPU: host.csv; host.json at the window's edges."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ import time
 from typing import Any, Optional
 
 from .. import SCHEMA_VERSION
-from ..process import read_text
+from ..process import cpu_clock, read_text
 from . import Gauge, read_again
 
 _CPU_FIELDS = 8  # user nice system idle iowait irq softirq steal
-
-
-def cpu_clock(pid: int) -> int:
-    """Return the clock that holds the CPU time of all threads of a process (CPUCLOCK_SCHED, linux/posix-timers.h)."""
-    return (~pid << 3) | 2
 
 
 def stat_fields(text: bytes) -> str:
