@@ -164,7 +164,8 @@ def _message(res: Mapping[str, Any]) -> str:
     items = [r for r in res.get("results", []) if r.get("failed")]
     if items:
         return "\n".join(_message(item) for item in items)
-    parts = [str(res.get("msg", "")).strip(), str(res.get("stderr", "") or res.get("module_stderr", "")).strip()]
+    said = res.get("stderr") or res.get("module_stderr") or res.get("stdout") or ""
+    parts = [str(res.get("msg", "")).strip(), str(said).strip()]
     lines = "\n".join(part for part in parts if part).splitlines()
     return "\n".join(lines[-_MESSAGE_LINES:]) or json.dumps(dict(res))[:500]
 

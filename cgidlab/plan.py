@@ -35,7 +35,8 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     for block in range(1, experiment.repetitions.max + 1):
         order = list(cells)
         random.Random(f"{experiment.seed}:{block}").shuffle(order)  # noqa: S311 -- an order, not a secret
-        trials += (Trial(len(trials) + 1 + i, block, cell, trial_key(cell, block)) for i, cell in enumerate(order))
+        first = (block - 1) * len(cells) + 1
+        trials += [Trial(first + i, block, cell, trial_key(cell, block)) for i, cell in enumerate(order)]
     return Plan(experiment, cells, tuple(trials))
 
 

@@ -38,6 +38,10 @@ def test_each_block_holds_every_cell_once() -> None:
         assert Counter(t.cell.id for t in block) == Counter(c.id for c in got.cells)
 
 
+def test_trials_are_numbered_in_the_order_of_the_run() -> None:
+    assert [t.number for t in plan.make(SWEEP, CATALOGUE).trials] == list(range(1, 8 * 6 + 1))
+
+
 def test_blocks_have_orders_of_their_own_that_the_seed_alone_decides() -> None:
     orders = [[t.cell.id for t in block] for block in plan.make(SWEEP, CATALOGUE).blocks]
 

@@ -1,0 +1,60 @@
+"""From the command line's words to a plan: everything that is checked before a host is touched."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgidlab import catalogue as cat
+from cgidlab import plan as planning
+from cgidlab import spec
+from cgidlab.catalogue import Catalogue
+from cgidlab.errors import SpecError
+from cgidlab.execute import Site
+from cgidlab.model import Plan
+from cgidlab.parsers import strict_yaml
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for."""
+
+    experiment: Path
+    root: Path  # of the project: roles, playbooks, inventories
+    overrides: tuple[tuple[str, str], ...] = ()
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plan that can be run, and what it will be run with."""
+
+    plan: Plan
+    catalogue: Catalogue
+    site: Site
+
+
+def load_plan(request: Request) -> Loaded:
+    """Read and check an experiment file and plan its trials. Touches no host; raises `SpecError`."""
+    catalogue = cat.load(request.root / "roles")
+    experiment = spec.build(
+        strict_yaml.read(request.experiment),
+        catalogue,
+        overrides=request.overrides,
+        only=request.only,
+        target=request.target,
+    )
+    plan = planning.make(experiment, catalogue)
+    return Loaded(plan, catalogue, Site(request.root, _inventory(experiment.target, request.root)))
+
+
+def _inventory(target: str, root: Path) -> Path:
+    path = root / "inventories" / "local.yml" if target == LOCAL else Path(target)
+    if not path.exists():
+        raise SpecError(
+            f"the target `{target}` is no inventory",
+            where="target",
+            fix="use local, or the path of an Ansible inventory",
+        )
+    return path

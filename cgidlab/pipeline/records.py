@@ -1,0 +1,139 @@
+"""A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from cgidlab import files, measure, store
+from cgidlab.errors import StoreError
+from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, Outcome, Scalar, Status, TrialRecord
+from cgidlab.parsers import documents
+
+FIGURES = tuple(f.name for f in fields(Figures))
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    figures: Figures
+    overhead_s: float | None
+    started_s: float | None
+
+
+def judge(directory: Path, key: str) -> Outcome:
+    """Measure a trial that just came home and return the outcome it deserves; leaves `figures.json`.
+
+    A trial whose raw files cannot be read is `failed`, one that contradicts
+    itself is `invalid`; neither is an error of the run.
+    """
+    try:
+        result = documents.read_result(directory / "result.json")
+        if result.key != key:
+            raise StoreError(f"the archive is of the trial {result.key}", where=str(directory))
+        measured = measure.measure(directory)
+        _keep(directory, measured)
+    except StoreError as err:
+        return Outcome(key, Status.FAILED, f"{err.what} ({err.where})", FailureKind.INFRA)
+    if result.ended is not Status.COMPLETE:
+        return Outcome(key, result.ended, result.reason, result.kind)
+    failed = next((c for c in measured.checks if c.failed), None)
+    if failed:
+        return Outcome(key, Status.INVALID, failed.reason, failed.kind)
+    return Outcome(key, Status.COMPLETE, "", None)
+
+
+def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
+    """Return a stored trial as a record, measuring it only if `figures.json` is not there."""
+    kept = _kept(stored.directory) if (stored.directory / "result.json").exists() else _Kept(Figures(), None, None)
+    return TrialRecord(
+        number=stored.number,
+        block=stored.block,
+        key=stored.key,
+        directory=str(stored.directory.relative_to(run)),
+        host=stored.host,
+        levels=stored.levels,
+        settings=stored.settings,
+        outcome=stored.outcome,
+        figures=kept.figures,
+        overhead_s=kept.overhead_s,
+        started_s=kept.started_s,
+    )
+
+
+def _keep(directory: Path, measured: measure.Measured) -> None:
+    value = {
+        "schema_version": SCHEMA_VERSION,
+        "figures": asdict(measured.figures),
+        "overhead_s": measured.overhead_s,
+        "started_s": measured.started_s,
+        "checks": [asdict(c) for c in measured.checks],
+    }
+    files.write_json(directory / "figures.json", value)
+
+
+def _kept(directory: Path) -> _Kept:
+    path = directory / "figures.json"
+    try:
+        value = store.read_json(path)
+        if set(value["figures"]) == set(FIGURES):
+            return _Kept(Figures(**value["figures"]), value["overhead_s"], value["started_s"])
+    except (StoreError, KeyError, TypeError):
+        pass  # missing, torn, or of a program with other figures: the raw files have them all
+    try:
+        measured = measure.measure(directory)
+    except StoreError:
+        return _Kept(Figures(), None, None)  # its outcome says why it has none
+    _keep(directory, measured)
+    return _Kept(measured.figures, measured.overhead_s, measured.started_s)
+
+
+def write_csv(path: Path, records: Sequence[TrialRecord]) -> None:
+    """Write `trials.csv`: one row a trial, empty cells for what was not observed."""
+    factors = [name for name, _ in records[0].levels] if records else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            "trial",
+            "block",
+            "host",
+            "status",
+            "reason",
+            "kind",
+            *factors,
+            *FIGURES,
+            "overhead_s",
+            "started_s",
+            "directory",
+        ]
+    )
+    for r in records:
+        writer.writerow(
+            [
+                r.number,
+                r.block,
+                _inert(r.host),
+                r.outcome.status,
+                _inert(r.outcome.reason),
+                r.outcome.kind or "",
+                *(_inert(label) for _, label in r.levels),
+                *(_cell(getattr(r.figures, name)) for name in FIGURES),
+                _cell(r.overhead_s),
+                _cell(r.started_s),
+                r.directory,
+            ]
+        )
+    files.write_text(path, text.getvalue())
+
+
+def _cell(value: Scalar | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) and abs(value) < 1e9 else str(value)  # noqa: PLR2004 -- keeps times whole
+
+
+def _inert(text: str) -> str:
+    """Return text that a spreadsheet will not take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

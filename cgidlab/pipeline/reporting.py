@@ -1,0 +1,74 @@
+"""From what a run concluded to what its report shows. Reads a trial's raw files only when the report asks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cgidlab import measure, report, store
+from cgidlab.inference.findings import Analysis, Drift
+from cgidlab.model import Experiment, TrialRecord
+from cgidlab.verdict import Verdict
+
+
+def report_input(
+    run: store.RunDirectory,
+    experiment: Experiment,
+    records: Sequence[TrialRecord],
+    analysis: Analysis,
+    verdict: Verdict,
+    timing: Mapping[str, object],
+) -> report.ReportInput:
+    """Return everything the report of a run says."""
+    return report.ReportInput(
+        experiment=experiment.name,
+        question=experiment.question,
+        run_id=run.run_id,
+        state=str(run.read("state.json")["state"]),
+        overflow=verdict.overflow.value,
+        verdict=verdict.text,
+        verdict_lines=verdict.lines,
+        factors=experiment.factors,
+        factor=experiment.rule.factor,
+        reference=experiment.rule.reference,
+        seed=experiment.seed,
+        smallest_effects=experiment.rule.smallest_effects,
+        trials=tuple(records),
+        effects=analysis.effects,
+        noise_floor=analysis.noise_floor,
+        drift=_drift(analysis.drift),
+        timing=timing,
+        provenance=_provenance(run),
+        detail=lambda record: _detail(run.path / record.directory),
+        latency=lambda some: _latency(run.path, some),
+    )
+
+
+def _drift(drift: Drift | None) -> str:
+    if drift is None:
+        return "Too few trials of the reference level to see a trend."
+    low, high = (f"{bound:+.1%}" for bound in (drift.interval.low, drift.interval.high))
+    said = f"Throughput of the reference level changed by {drift.change:+.1%} over {drift.hours:.2f} hours"
+    meaning = "more than the smallest effect that matters" if drift.flagged else "no more than blocks can take out"
+    return f"{said} (95 % interval {low} to {high}): {meaning}."
+
+
+def _provenance(run: store.RunDirectory) -> dict[str, Any]:
+    if not (run.path / "provenance.json").exists():
+        return {}
+    return {k: v for k, v in run.read("provenance.json").items() if k != "schema_version"}
+
+
+def _detail(directory: Path) -> report.TrialDetail | None:
+    return measure.detail(directory)
+
+
+def _latency(run: Path, records: Sequence[TrialRecord]) -> Sequence[float] | None:
+    """Return the quantiles of all requests of some trials together, in milliseconds."""
+    found = [measure.latencies_us(run / r.directory) for r in records]
+    merged = np.concatenate([f for f in found if f is not None] or [np.empty(0)])
+    if not merged.size:
+        return None
+    quantiles: list[float] = np.quantile(merged / 1000.0, report.QUANTILE_SHARES).tolist()
+    return quantiles
