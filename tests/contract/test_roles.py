@@ -37,7 +37,15 @@ def test_defaults_and_argument_specs_name_the_same_options_with_the_same_values(
 
 @pytest.mark.parametrize("role", ROLES, ids=_id)
 def test_a_default_has_the_type_and_choices_its_argument_spec_declares(role: Path) -> None:
-    types = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "path": str}
+    types: dict[str, type[Any]] = {
+        "str": str,
+        "int": int,
+        "float": float,
+        "bool": bool,
+        "list": list,
+        "dict": dict,
+        "path": str,
+    }
 
     for name, option in _options(role).items():
         if "default" not in option:

@@ -71,7 +71,7 @@ def version_in(text):
 def installed_dpkg(text):
     r"""Return the names that `dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n'` lists as installed."""
     lines = (line.split() for line in text.splitlines())
-    return {fields[1] for fields in lines if len(fields) > 1 and fields[0].startswith("ii")}
+    return {fields[1] for fields in lines if len(fields) > 1 and fields[0][1:] == "i"}
 
 
 def missing_rpm(text):
