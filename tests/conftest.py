@@ -32,7 +32,7 @@ def repo_root() -> Path:
 
 @pytest.fixture(scope="session")
 def provisioned_host(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Provision this machine into its ordinary cache and return what `hosts/localhost.json` says.
+    """Provision this machine into its ordinary cache and return what `hosts/local.json` says.
 
     It is the project's own playbook with the project's own variables: httpd is really
     fetched and built the first time, and found in the cache after that.
@@ -62,5 +62,5 @@ def provisioned_host(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) 
         timeout_s=PROVISION_TIMEOUT_S,
     )
     assert played.ok, (directory / "ansible" / "stdout").read_text()
-    found: dict[str, Any] = json.loads((directory / "localhost.json").read_text())
+    found: dict[str, Any] = json.loads((directory / "local.json").read_text())
     return found
