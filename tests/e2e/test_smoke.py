@@ -1,0 +1,140 @@
+"""The whole chain on a really built httpd: `python runner.py experiments/smoke.yml`."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """One run of the smoke experiment, and the host's state around it."""
+
+    status: int
+    output: str
+    run: Path
+    rows: list[dict[str, str]]
+    summary: dict[str, Any]
+    before: dict[str, object]
+    after: dict[str, object]
+
+
+def _host_state() -> dict[str, object]:
+    """Return what a run must leave as it was: both sysctls, namespaces' processes, mounts."""
+    names = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/comm") if p.exists()]
+    return {
+        "somaxconn": Path("/proc/sys/net/core/somaxconn").read_text(),
+        "max_dgram_qlen": Path("/proc/sys/net/unix/max_dgram_qlen").read_text(),
+        "httpd": sum(n.strip() in {b"httpd", b"h2load", b"bpftrace"} for n in names),
+        "mounts": sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
+    }
+
+
+@pytest.fixture(scope="module")
+def smoke(repo_root: Path, provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    """Run the experiment once for all tests of this module; provisioning is done by then."""
+    assert provisioned_host
+    results = tmp_path_factory.mktemp("results")
+    before = _host_state()
+    ran = subprocess.run(
+        [sys.executable, "runner.py", "experiments/smoke.yml", "--results", str(results)],
+        check=False,
+        cwd=repo_root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    run = results / "smoke" / "latest"
+    assert run.exists(), ran.stderr
+    return Smoke(
+        status=ran.returncode,
+        output=ran.stdout + ran.stderr,
+        run=run,
+        rows=list(csv.DictReader((run / "trials.csv").open())),
+        summary=json.loads((run / "summary.json").read_text()),
+        before=before,
+        after=_host_state(),
+    )
+
+
+def test_all_trials_are_complete(smoke: Smoke) -> None:
+    assert smoke.status == 0, smoke.output
+    assert [r["status"] for r in smoke.rows] == ["complete"] * 4
+    assert smoke.summary["trials"] == {"complete": 4, "invalid": 0, "failed": 0}
+
+
+def test_the_limit_in_force_is_the_level(smoke: Smoke) -> None:
+    for row in smoke.rows:
+        assert row["queue_limit"] == row["listen_backlog"]
+
+
+def test_the_short_queue_was_full_and_the_long_one_was_not(smoke: Smoke) -> None:
+    for row in smoke.rows:
+        if row["listen_backlog"] == "5":
+            assert int(row["queue_depth_max"]) == 6  # the kernel queues one more than the limit
+            assert float(row["queue_full_share"]) > 0
+            assert int(row["workers_in_connect_max"]) > 0
+        else:
+            assert int(row["queue_depth_max"]) < 1024
+            assert float(row["queue_full_share"]) == 0
+            assert int(row["workers_in_connect_max"]) == 0
+
+
+def test_no_worker_retried(smoke: Smoke) -> None:
+    assert {row["retries_in_window"] for row in smoke.rows} == {"0"}
+
+
+def test_connect_was_timed_or_said_to_be_unavailable(smoke: Smoke) -> None:
+    for directory in sorted((smoke.run / "trials").iterdir()):
+        state = json.loads((directory / "result.json").read_text())["instruments"]["connect_times"]
+        row = next(r for r in smoke.rows if r["directory"] == f"trials/{directory.name}")
+        if state["state"] == "ran":
+            assert row["connects_refused"] == "0"
+            # Each request connects twice: for itself, and to ask for the script's process.
+            assert 1.8 < int(row["connects"]) / int(row["requests"]) < 2.2
+        else:
+            assert state["reason"]
+            assert row["connect_max_us"] == ""
+
+
+def test_the_verdict_says_that_the_queue_overflowed(smoke: Smoke) -> None:
+    assert smoke.summary["verdict"]["overflow"] == "observed"
+    assert smoke.summary["verdict"]["text"].split(".")[0] in smoke.output
+    assert "listen_backlog=5" in smoke.output
+
+
+def test_every_raw_file_has_its_checksum(smoke: Smoke) -> None:
+    for directory in (smoke.run / "trials").iterdir():
+        checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=False, cwd=directory)
+        assert checked.returncode == 0
+        assert (directory / "load" / "requests.parquet").exists()
+
+
+def test_the_host_is_as_it_was(smoke: Smoke) -> None:
+    assert smoke.after == smoke.before
+
+
+def test_the_report_can_be_made_again_from_the_directory_alone(smoke: Smoke, repo_root: Path) -> None:
+    text = (smoke.run / "trials.csv").read_text()
+    for name in ("trials.csv", "summary.json", "report.html"):
+        (smoke.run / name).unlink()
+
+    ran = subprocess.run(
+        [sys.executable, "runner.py", "report", str(smoke.run)],
+        check=False,
+        cwd=repo_root,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert (smoke.run / "trials.csv").read_text() == text
+    assert "<html" in (smoke.run / "report.html").read_text()
