@@ -28,11 +28,10 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.INCONCLUSIVE: ("var(--unsure)", "diamond"),
     Answer.DESCRIBED: ("var(--ink)", "cross"),
 }
-_STATES = dict(zip(WORKER_STATES, ("var(--c2)", "var(--c1)", "var(--rule)", "var(--c3)", "var(--c4)"), strict=True))
+_STATES = dict(zip(WORKER_STATES, ("var(--c2)", "var(--c1)", "var(--idle)", "var(--c3)", "var(--c4)"), strict=True))
 
 CONFIG: Spec = {
     "background": "transparent",
-    "font": "inherit",
     "view": {"stroke": None, "continuousHeight": 240},
     "axis": {
         "labelColor": "var(--ink)",
@@ -63,14 +62,27 @@ CONFIG: Spec = {
 }
 
 _CHANGES = (-0.9, -0.75, -0.5, -0.3, -0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 9, 19, 49, 99)
-_AXIS_ROOM = 14  # labels fit when neighbours are a fourteenth of the axis apart
+_THREE_DECADES = 1000
+_AXIS_ROOM = 5  # labels fit a narrow plot when neighbours are a fifth of its axis apart
+_WHOLE = "datum.value % 1 ? '' : datum.label"  # there is no half of a connection
 _AS_CHANGE = "replace(format(datum.value - 1, '+.0%'), '%', ' %')"
 
 
-def _finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int | alt.Step, description: str) -> Spec:
-    spec: Spec = chart.properties(width="container", height=height, description=description).to_dict()
+def _finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, description: str) -> Spec:
+    spec: Spec = chart.properties(
+        width="container",
+        height=height,
+        description=description,
+    ).to_dict()
     # Altair adds its own look; the page hands over CONFIG instead. No $schema: nothing is to be fetched.
     return {key: value for key, value in spec.items() if key not in ("config", "$schema")}
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times the powers of ten from `low` to `high`; 1 alone over more than three decades."""
+    digits = (1, 2, 5) if high / low < _THREE_DECADES else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [tick for power in powers for digit in digits if low <= (tick := float(f"{digit}e{power}")) <= high]
 
 
 def _ratio_scale(ends: Sequence[float]) -> tuple[alt.Scale, list[float]]:
@@ -119,7 +131,7 @@ def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float 
             x=alt.X("ratio:Q", scale=scale, axis=x_axis), shape=shape, description="text:N"
         )
     )
-    return _finish(alt.layer(*layers), alt.Step(26), description)
+    return _finish(alt.layer(*layers), 26 * max(2, len(rows)), description)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +179,22 @@ class Lines:
         return alt.Shape("at:N", scale=alt.Scale(domain=list(self.labels), range=shapes), legend=self._legend)
 
 
-def by_factor(column: Column, axis: FactorAxis, lines: Lines, description: str) -> Spec:
+def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float, float], description: str) -> Spec:
     """Return a response against the factor: every trial a dot, a line through the medians.
 
     Data "dots" (x, level, at, twin, trial, and one column per response) and
     "medians" (the same without trial). Dots of a twin, a second name of a
-    level that is there already, are hollow.
+    level that is there already, are hollow. `ends` are the smallest and the
+    largest value.
     """
     latency = column.unit == "ms"
     unit = "milliseconds" if latency else "requests per second"
-    scale = alt.Scale(type="log", nice=False, padding=8) if latency else alt.Scale(zero=True)
-    y_axis = alt.Axis(title=f"{unit} (log scale)" if latency else unit, tickCount=5, format=",~r" if latency else ",d")
+    if latency:
+        low, high = ends[0] / 1.1, ends[1] * 1.1
+        scale = alt.Scale(type="log", nice=False, domain=[low, high])
+        y_axis = alt.Axis(title=f"{unit} (log scale)", values=_log_ticks(low, high), format=",~r")
+    else:
+        scale, y_axis = alt.Scale(zero=True), alt.Axis(title=unit, tickCount=5, format=",d")
     x, y = axis.encoding(), alt.Y(f"{column.name}:Q", scale=scale, axis=y_axis)
     tooltip = [
         alt.Tooltip("trial:Q", title="trial"),
@@ -203,22 +220,28 @@ def by_factor(column: Column, axis: FactorAxis, lines: Lines, description: str) 
     return _finish(alt.layer(trend, dots), 250, description)
 
 
-def distribution(description: str) -> Spec:
-    """Return two cumulative distributions of latency. Data "ecdf": slot (A or B), ms, share."""
+def distribution(ends: tuple[float, float], description: str) -> Spec:
+    """Return two cumulative distributions of latency. Data "ecdf": slot (A or B), ms, share.
+
+    The axis reaches from one of `ends` to the other whichever cells are
+    chosen, so that the eye can compare across choices.
+    """
     colours = alt.Scale(domain=["A", "B"], range=list(COLOURS[:2]))
     dashes = alt.Scale(domain=["A", "B"], range=[[1, 0], [6, 3]])
+    x = alt.X(
+        "ms:Q",
+        scale=alt.Scale(type="log", nice=False, domain=list(ends)),
+        axis=alt.Axis(title="latency, ms (log scale)", format=",~r", values=_log_ticks(*ends), labelOverlap=True),
+    )
+    y = alt.Y("share:Q", axis=alt.Axis(title="share of requests answered by then", format="%", tickCount=5))
     lines = (
         alt.Chart(alt.NamedData("ecdf"))
-        .mark_line(interpolate="step-after", strokeWidth=2.2)
+        .mark_line(interpolate="step-after", strokeWidth=2.2, clip=True)
         .encode(
-            x=alt.X(
-                "ms:Q",
-                scale=alt.Scale(type="log", nice=False),
-                axis=alt.Axis(title="latency, ms (log scale)", format=",~r", tickCount=6),
-            ),
-            y=alt.Y("share:Q", axis=alt.Axis(title="share of requests answered by then", format="%", tickCount=5)),
-            color=alt.Color("slot:N", scale=colours, legend=alt.Legend(title=None)),
-            strokeDash=alt.StrokeDash("slot:N", scale=dashes, legend=alt.Legend(title=None)),
+            x=x,
+            y=y,
+            color=alt.Color("slot:N", scale=colours, legend=None),
+            strokeDash=alt.StrokeDash("slot:N", scale=dashes, legend=None),
             order="share:Q",
         )
     )
@@ -227,8 +250,11 @@ def distribution(description: str) -> Spec:
 
 def over_time(data: str, title: str, colour: str, *, limit: bool, description: str) -> Spec:
     """Return one figure over a trial's window. `data` holds t (seconds) and v; "limit" holds v and text."""
-    x = alt.X("t:Q", axis=alt.Axis(title="seconds into the window", grid=False), scale=alt.Scale(nice=False))
-    y = alt.Y("v:Q", axis=alt.Axis(title=title, tickCount=4, format="~s"), scale=alt.Scale(zero=True))
+    x_axis = alt.Axis(title="seconds into the window", grid=False, tickCount=5, labelOverlap=True)
+    x = alt.X("t:Q", axis=x_axis, scale=alt.Scale(nice=False))
+    y = alt.Y(
+        "v:Q", axis=alt.Axis(title=title, tickCount=4, format=",~r", labelExpr=_WHOLE), scale=alt.Scale(zero=True)
+    )
     area = (
         alt.Chart(alt.NamedData(data))
         .mark_area(line={"color": colour, "strokeWidth": 1.5}, color=colour, fillOpacity=0.18, interpolate="step-after")
@@ -252,7 +278,7 @@ def _limit(y: alt.Y) -> list[alt.Chart]:
 def small(description: str) -> Spec:
     """Return queue depth (area) and workers asleep in connect (line) of one trial, in little room."""
     x = alt.X("t:Q", axis=alt.Axis(title=None, grid=False, tickCount=4, format="~s"), scale=alt.Scale(nice=False))
-    y = alt.Y("v:Q", axis=alt.Axis(title=None, tickCount=3, format="~s"), scale=alt.Scale(zero=True))
+    y = alt.Y("v:Q", axis=alt.Axis(title=None, tickCount=3, format=",~r", labelExpr=_WHOLE), scale=alt.Scale(zero=True))
     depth = alt.Chart(alt.NamedData("depth"))
     depth = depth.mark_area(
         line={"color": COLOURS[0], "strokeWidth": 1.5}, color=COLOURS[0], fillOpacity=0.18, interpolate="step-after"
@@ -268,7 +294,12 @@ def waits(rows: Sequence[str], description: str) -> Spec:
         alt.Chart(alt.NamedData("waits"))
         .mark_bar(stroke="var(--paper)", strokeWidth=1)
         .encode(
-            x=alt.X("share:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%")),
+            x=alt.X(
+                "share:Q",
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(title=None, format="%", tickCount=4),
+            ),
             y=alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8)),
             color=alt.Color(
                 "state:N",
@@ -279,7 +310,7 @@ def waits(rows: Sequence[str], description: str) -> Spec:
             tooltip=["row:N", "state:N", alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return _finish(chart, alt.Step(24), description)
+    return _finish(chart, 24 * max(2, len(rows)), description)
 
 
 def drift(lines: Lines, description: str) -> Spec:

@@ -50,7 +50,6 @@ def facts(report: ReportInput) -> list[tuple[str, str]]:
         ("Blocks", f"{len({t.block for t in report.trials}):,}"),
         ("Took", words.duration(float(wall) if isinstance(wall, int | float) else None)),
         ("Overhead a trial", words.duration(overhead_s(report.trials))),
-        ("Run", report.run_id),
     ]
 
 

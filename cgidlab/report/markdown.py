@@ -32,7 +32,11 @@ def as_markdown(report: ReportInput) -> str:
     out += [f"**{escape(overflow_words(report.overflow))}.** {escape(report.verdict)}", ""]
     for i, (lead, rest) in enumerate(map(split_lead, report.verdict_lines), start=1):
         out.append(f"{i}. **{escape(lead)}** {escape(rest)}" if lead else f"{i}. {escape(rest)}")
-    out += ["", " \N{MIDDLE DOT} ".join(f"{name}: {escape(value)}" for name, value in facts(report)), ""]
+    out += [
+        "",
+        " \N{MIDDLE DOT} ".join(f"{name}: {escape(value)}" for name, value in [("Run", report.run_id), *facts(report)]),
+        "",
+    ]
     out += [
         "## Cells",
         "",

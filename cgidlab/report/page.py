@@ -73,6 +73,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         carried=carried,
         choices=_choices(cells, carried),
         contrast=plots.contrast(report, cells, titles) if titles else (0, 0),
+        room=payload.MAX_DETAILED_TRIALS,
         n_complete=sum(len(c.complete) for c in cells),
         provenance=flat(report.provenance),
         timing=flat(report.timing),
@@ -90,9 +91,12 @@ def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Pa
     responses, response_specs = plots.response_plots(report, cells)
     of_trial, trial_specs = plots.trial_plots()
     specs = effect_specs | noise_specs | response_specs | trial_specs
-    specs |= plots.drift_plot(report, carried) | plots.waits_plot(carried)
+    specs |= plots.drift_plot(report, cells, carried) | plots.waits_plot(carried)
     specs["small"] = charts.small("Queue depth as an area, workers asleep in connect as a dashed line")
-    specs["ecdf"] = charts.distribution("Share of requests answered within a time, for the two chosen cells")
+    if carried.latency_cells:
+        specs["ecdf"] = charts.distribution(
+            plots.latency_range(carried), "Share of requests answered within a time, for the two chosen cells"
+        )
     groups = {"effect_plots": effects, "noise_plots": noise, "response_plots": responses, "trial_plots": of_trial}
     groups |= {"has_drift": "drift" in specs, "has_waits": "waits" in specs}
     return _Parts(specs, effect_sets | noise_sets, groups)

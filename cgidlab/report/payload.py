@@ -77,7 +77,7 @@ def build(report: ReportInput, cells: Sequence[CellTrials]) -> Payload:
     latency, merged = _latency(report, cells)
     wait_rows = _waits(cells, chosen, details)
     sets: dict[str, Columns] = {
-        "dots": _dots(report),
+        "dots": _dots(report, cells),
         "medians": _medians(report, cells),
         "drift": _drift(report),
         "waits": {
@@ -137,13 +137,13 @@ def _place(report: ReportInput, value: float | None, line: int, n_lines: int) ->
     span = [v for v in levels.values() if v > 0]
     if min(levels.values()) <= 0 or min(span) == max(span):
         return value
-    step = (math.log(max(span)) - math.log(min(span))) / 90
+    step = (math.log(max(span)) - math.log(min(span))) / 45
     return float(f"{value * math.exp(step * (line - (n_lines - 1) / 2)):.5g}")
 
 
-def _dots(report: ReportInput) -> Columns:
+def _dots(report: ReportInput, cells: Sequence[CellTrials]) -> Columns:
     complete = [t for t in report.trials if t.outcome.status == "complete"]
-    labels = list(dict.fromkeys(line_label(t.levels, report.factor) for t in report.trials))
+    labels = list(lines(report, cells))
     values, again = numeric_levels(report) or {}, twins(report)
     at = [line_label(t.levels, report.factor) for t in complete]
     level = [dict(t.levels).get(report.factor, "") for t in complete]
@@ -162,11 +162,15 @@ def _dots(report: ReportInput) -> Columns:
 def _medians(report: ReportInput, cells: Sequence[CellTrials]) -> Columns:
     values, again = numeric_levels(report) or {}, twins(report)
     level = [dict(c.levels).get(report.factor, "") for c in cells]
+    at = [line_label(c.levels, report.factor) for c in cells]
+    labels = list(lines(report, cells))
     columns: Columns = {
         "level": level,
-        "at": [line_label(c.levels, report.factor) for c in cells],
+        "at": at,
         "twin": [label in again for label in level],
-        "x": [values.get(label) for label in level],
+        "x": [
+            _place(report, values.get(label), labels.index(a), len(labels)) for label, a in zip(level, at, strict=True)
+        ],
     }
     return columns | {c.name: [_figure(cell.median(c.name)) for cell in cells] for c in RESPONSES}
 

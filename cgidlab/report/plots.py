@@ -23,7 +23,7 @@ class Plot:
 def title(response: str) -> str:
     """Return a response's name as a heading."""
     name = words.response_title(response)
-    return name[:1].upper() + name[1:]
+    return name if name.startswith("p9") else name[:1].upper() + name[1:]
 
 
 def effect_row(effect: Effect) -> str:
@@ -126,10 +126,19 @@ def response_plots(report: ReportInput, cells: Sequence[CellTrials]) -> tuple[li
         )
         ticks = sorted(set(values.values())) if values else None
         specs[column.name] = charts.by_factor(
-            column, charts.FactorAxis(report.factor, ticks, order), charts.Lines(at, _others(report)), says
+            column,
+            charts.FactorAxis(report.factor, ticks, order),
+            charts.Lines(at, _others(report)),
+            _range(report, column.name),
+            says,
         )
         plots.append(Plot(column.name, column.title))
     return plots, specs
+
+
+def _range(report: ReportInput, column: str) -> tuple[float, float]:
+    values = [v for t in report.trials if words.known(v := getattr(t.figures, column)) and v > 0]
+    return (min(values), max(values)) if values else (1.0, 10.0)
 
 
 def _others(report: ReportInput) -> str:
@@ -150,13 +159,24 @@ def trial_plots() -> tuple[list[tuple[Plot, str]], dict[str, charts.Spec]]:
     return [(Plot(name, titles[name]), name) for name in specs], specs
 
 
-def drift_plot(report: ReportInput, payload: Payload) -> dict[str, charts.Spec]:
+def latency_range(payload: Payload) -> tuple[float, float]:
+    """Return the axis of the latency distributions: all that any cell needs, but for its fastest request in 200."""
+    low = min(values[1] for _, values in payload.latency_cells)
+    high = max(values[-1] for _, values in payload.latency_cells)
+    return low, max(high, low * 2)
+
+
+def drift_plot(report: ReportInput, cells: Sequence[CellTrials], payload: Payload) -> dict[str, charts.Spec]:
     """Return throughput of the reference level over the run, or nothing when it is not known."""
     drift = payload.sets["drift"]
     if not drift["rps"]:
         return {}
     says = f"Throughput of {report.factor} {report.reference} over the run, {len(drift['rps'])} trials"
-    return {"drift": charts.drift(charts.Lines(tuple(dict.fromkeys(drift["at"])), _others(report)), says)}
+    return {
+        "drift": charts.drift(
+            charts.Lines([at for at in lines(report, cells) if at in drift["at"]], _others(report)), says
+        )
+    }
 
 
 def waits_plot(payload: Payload) -> dict[str, charts.Spec]:

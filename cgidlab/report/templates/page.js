@@ -5,6 +5,7 @@
   const { specs, config, sets, details, latency, shares, canvas } = read("report-data");
   const root = document.documentElement;
   root.classList.add("scripted");
+  config.font = getComputedStyle(document.body).fontFamily; // text is measured on a canvas, which knows no "inherit"
 
   // Columns are shorter than rows; plots want rows.
   const rows = (columns) => {
@@ -26,7 +27,7 @@
 
   // Draws into `box`; `data` comes on top of the shared sets. Resolves when the plot is in the page.
   const draw = async (box, data = {}) => {
-    let spec = { ...specs[box.dataset.plot], datasets: { ...shared, ...data } };
+    let spec = { ...specs[box.dataset.plot], datasets: { ...specs[box.dataset.plot].datasets, ...shared, ...data } };
     let look = config;
     if (canvas && "dots" in box.dataset) [spec, look] = [{ ...resolved({ ...spec, datasets: {} }), datasets: spec.datasets }, resolved(config)];
     box.replaceChildren();
