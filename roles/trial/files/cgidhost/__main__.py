@@ -38,9 +38,9 @@ def main(argv: Optional[list[str]] = None) -> int:
         elif args.verb == "cleanup":
             commands.cleanup(args.dir)
         else:
-            from cgidhost import probe  # noqa: PLC0415 -- no other verb needs it
+            from cgidhost.probe import run  # noqa: PLC0415 -- no other verb needs it
 
-            probe.run()
+            run()
     except BlockError as error:
         commands.say(error=str(error))
         return 2

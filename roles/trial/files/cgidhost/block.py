@@ -49,7 +49,7 @@ class BlockRun:
         if self._tracer is not None:
             self._tracer.end()
         if self._stopped:
-            print(f"stopped: {self._stopped}", flush=True)
+            _log(f"stopped: {self._stopped}")
 
     def _places(self, order: TrialOrder) -> Places:
         work_dir = self._block.work_dir
@@ -110,7 +110,7 @@ class BlockRun:
             undo.note(self._block.work_dir, trial=places.trial)
         privileged = os.geteuid() == 0
 
-        def first() -> None:
+        def first(trouble: str) -> None:
             signal.set_wakeup_fd(-1)
             for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(sig, signal.SIG_DFL)
@@ -131,7 +131,7 @@ class BlockRun:
                 tracer=self._tracer,
                 privileged=privileged,
             )
-            trial.run()
+            trial.run(trouble)
 
         begin_ns = time.monotonic_ns()
         keeper = namespaces.start(first, isolated=isolated)
@@ -219,8 +219,15 @@ class BlockRun:
             "sha256": None if packed is None else packed.sha256,
             "bytes": None if packed is None else packed.size_bytes,
         }
-        print(json.dumps(entry), flush=True)
+        _log(json.dumps(entry))
         try:
             workdir.add_ended(self._block.work_dir, entry)
         except OSError as error:
-            print(f"cannot note the end of trial {order.number}: {error}", file=sys.stderr, flush=True)
+            _log(f"cannot note the end of trial {order.number}: {error}")
+
+
+def _log(line: str) -> None:
+    """Write a line to the block's log, which is this process's stdout; a full disk must not end the block."""
+    with suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 
-
 from . import blockfile, lease, libc, undo, workdir
 from .block import BlockRun
 from .ending import BlockError

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
+OK = 200
+
 
 class Answer(NamedTuple):
     """What the server said."""
@@ -26,6 +28,6 @@ def get(port: int, path: str, timeout_s: float) -> Answer:
             parts.append(part)
     head, _, body = b"".join(parts).partition(b"\r\n\r\n")
     words = head.split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if not head.startswith(b"HTTP/") or not words[1:2] or not words[1].isdigit():
         raise OSError(f"no HTTP answer to GET {path}: {head[:80]!r}")
     return Answer(int(words[1]), body)

@@ -6,7 +6,7 @@ from typing import Callable
 
 from .blockfile import TrialOrder
 from .ending import TrialEnd
-from .process import read_text
+from .process import read_text, write_text
 
 # setting: file below /proc/sys
 SYSCTLS = {
@@ -23,8 +23,7 @@ def read(setting: str) -> str:
 
 def write(setting: str, value: str) -> None:
     """Set a sysctl; raise OSError where that is refused."""
-    with open(f"/proc/sys/{SYSCTLS[setting]}", "w", encoding="ascii") as file:
-        file.write(value)
+    write_text(f"/proc/sys/{SYSCTLS[setting]}", value)
 
 
 def apply(order: TrialOrder, before_change: Callable[[str, str], None]) -> None:

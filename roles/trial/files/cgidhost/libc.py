@@ -22,6 +22,7 @@ MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _LONGEST_ADDRESS = 128  # struct sockaddr_storage
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -40,7 +41,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
-    """Mount as mount(2) does."""
+    """Do what the system call of this name does; raise OSError."""
     arguments = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     _check(_libc.mount(*arguments), f"mount {kind} at {target}")
 
@@ -48,6 +49,11 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
 def die_with_parent(sig: int = signal.SIGKILL) -> None:
     """Have the kernel send `sig` to the caller when the thread that forked it ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(sig), 0, 0, 0), "prctl")
+
+
+def own_proc_again() -> None:
+    """Own the files of /proc/self, which the kernel gives to root when a process changes its user."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(1), 0, 0, 0), "prctl")
 
 
 def adopt_orphans() -> None:

@@ -18,6 +18,7 @@ from typing import Callable
 
 from . import libc
 from .ending import TrialEnd, from_os_error
+from .process import write_text
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -26,8 +27,8 @@ _IFF_UP = 1
 _SERVER_ID = 65534
 
 
-def start(first: Callable[[], None], *, isolated: bool) -> int:
-    """Fork the keeper and return its pid; `first` runs as the trial's first process and must not return an answer.
+def start(first: Callable[[str], None], *, isolated: bool) -> int:
+    """Fork the keeper and return its pid; `first` runs as the trial's first process and is told of trouble.
 
     The keeper ends when everything of the trial has ended; its exit code is 0
     if the first process's was.
@@ -50,14 +51,14 @@ def _leave(work: Callable[[], int]) -> None:
         os._exit(code)
 
 
-def _keep(first: Callable[[], None], block_pid: int, *, isolated: bool) -> int:
+def _keep(first: Callable[[str], None], block_pid: int, *, isolated: bool) -> int:
     libc.die_with_parent()
     if os.getppid() != block_pid:  # it ended before the kernel was told
         return 1
     trouble = ""
     if isolated:
         try:
-            _unshare()
+            unshare_all()
         except OSError as error:
             trouble = f"this host allows no namespaces ({error.filename or 'unshare'}: {error.strerror})"
     pid = os.fork()
@@ -67,14 +68,14 @@ def _keep(first: Callable[[], None], block_pid: int, *, isolated: bool) -> int:
     return 0 if status == 0 else 1
 
 
-def _begin(first: Callable[[], None], trouble: str) -> int:
+def _begin(first: Callable[[str], None], trouble: str) -> int:
     libc.die_with_parent()
-    os.environ["CGIDHOST_TROUBLE"] = trouble
-    first()
+    first(trouble)
     return 0
 
 
-def _unshare() -> None:
+def unshare_all() -> None:
+    """Give the caller all namespaces of a trial, and without root a user namespace to make them in; raise OSError."""
     flags = libc.CLONE_NEWNS | libc.CLONE_NEWUTS | libc.CLONE_NEWIPC | libc.CLONE_NEWPID | libc.CLONE_NEWNET
     if os.geteuid() == 0:
         libc.unshare(flags)
@@ -86,8 +87,7 @@ def _unshare() -> None:
 
 def _map_ids(uid_map: str, gid_map: str) -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", uid_map), ("gid_map", gid_map)):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
+        write_text(f"/proc/self/{name}", text)
 
 
 def become_server_user() -> None:
@@ -96,9 +96,12 @@ def become_server_user() -> None:
     _map_ids(f"{_SERVER_ID} 0 1", f"{_SERVER_ID} 0 1")
 
 
-def furnish() -> None:
-    """Mount what the trial needs and bring loopback up; call it in the first process. Raise TrialEnd (infra)."""
-    trouble = os.environ.pop("CGIDHOST_TROUBLE", "")
+def furnish(trouble: str) -> None:
+    """Mount what the trial needs and bring loopback up; call it in the first process.
+
+    Raises TrialEnd (infra) where that cannot be, or for the `trouble` there
+    was in making the namespaces.
+    """
     if trouble:
         raise TrialEnd("infra", f"{trouble}; isolation: host runs without namespaces")
     try:

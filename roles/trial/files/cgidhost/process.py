@@ -84,6 +84,15 @@ def read_text(path: str, limit: int = 1 << 20) -> str:
         os.close(fd)
 
 
+def write_text(path: str, text: str) -> None:
+    """Write to a file of /proc or /sys in one go; raise OSError where that is refused."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
 def cpu_clock(pid: int) -> int:
     """Return the clock that holds the CPU time of all threads of a process (CPUCLOCK_SCHED, linux/posix-timers.h)."""
     return (~pid << 3) | 2
@@ -140,6 +149,6 @@ def has_socket(pid: int, inode: int) -> bool:
         try:
             if os.readlink(f"/proc/{pid}/fd/{name}") == want:
                 return True
-        except OSError:
+        except OSError:  # noqa: PERF203 -- a descriptor may be closed between the two calls
             continue
     return False

@@ -129,7 +129,7 @@ def _log_level(server: Server) -> str:
         answer = http.get(server.port, "/server-info?config", 5.0)
     except OSError as error:
         return f"unreadable: {error}"
-    if answer.status != 200:
+    if answer.status != http.OK:
         return f"unreadable: server-info answered {answer.status}"
     levels = log_levels(answer.body.decode("utf-8", "replace"))
     return levels[-1] if levels else "warn"  # httpd's default where no directive is
@@ -141,6 +141,6 @@ def _cgi_status(order: TrialOrder, server: Server) -> str:
     except OSError as error:
         return f"no answer: {error}"
     body = order.want.get("cgi_body")
-    if answer.status == 200 and body is not None and answer.body != body.encode():
+    if answer.status == http.OK and body is not None and answer.body != body.encode():
         return f"200 with another body: {answer.body[:60]!r}"
     return str(answer.status)

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import time
+from contextlib import suppress
 from typing import Any, Callable, Mapping, Optional
 
 from . import libc
@@ -87,7 +88,7 @@ def _run(makers: Makers, order_fd: int, answer_fd: int) -> None:
     for name, make in makers.items():
         try:
             gauges.append(make())
-        except (Unavailable, OSError) as error:
+        except (Unavailable, OSError) as error:  # noqa: PERF203 -- one gauge less is no reason to end the others
             states[name] = {"state": "unavailable", "reason": str(error)}
     _take_precedence()
     gc.disable()  # rows are plain strings: there are no cycles to collect
@@ -100,15 +101,11 @@ def _run(makers: Makers, order_fd: int, answer_fd: int) -> None:
 
 def _take_precedence() -> None:
     """Run before the load where that is allowed: a few short samples a second that must not wait for a busy CPU."""
-    for attempt in (
-        lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
-        lambda: os.setpriority(os.PRIO_PROCESS, 0, -15),
-    ):
-        try:
-            attempt()
-        except OSError:  # no root, or a control group without real time: the next best
-            continue
-        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:  # no root, or a control group without real time
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, -15)
 
 
 def _finish(gauge: Gauge, trouble: Mapping[str, str]) -> dict[str, Any]:
@@ -134,7 +131,7 @@ def sample_until_told(gauges: list[Gauge], order_fd: int) -> dict[str, str]:
     not made up for.
     """
     begin_ns = time.monotonic_ns()
-    due = {gauge: begin_ns for gauge in gauges}
+    due = dict.fromkeys(gauges, begin_ns)
     flush_ns = begin_ns + _FLUSH_NS
     trouble: dict[str, str] = {}
     while True:

@@ -137,7 +137,7 @@ class Server:
     def status(self) -> dict[str, str]:
         """Return mod_status's machine-readable page as a mapping; raise OSError."""
         answer = http.get(self.port, "/server-status?auto", 5.0)
-        if answer.status != 200:
+        if answer.status != http.OK:
             raise OSError(f"server-status answered {answer.status}")
         lines = answer.body.decode("utf-8", "replace").splitlines()
         return dict(line.split(": ", 1) for line in lines if ": " in line)

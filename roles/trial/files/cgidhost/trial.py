@@ -57,12 +57,15 @@ class Trial:
         self._tracer = tracer
         self._strace: Optional[Strace] = None
         self._sampler: Optional[Sampler] = None
-        self._edges: list[dict[str, Any]] = []
+        self._at_begin: Optional[dict[str, Any]] = None
 
-    def run(self) -> None:
-        """Run the trial to its end and tell how it ended. Does not raise for what can go wrong in a trial."""
+    def run(self, trouble: str) -> None:
+        """Run the trial to its end and tell how it ended; `trouble` is what went wrong before it could begin.
+
+        Does not raise for what can go wrong in a trial.
+        """
         try:
-            self._run()
+            self._run(trouble)
             self._teller.tell(ended="complete", kind=None, reason="")
         except TrialEnd as end:
             self._teller.end(end)
@@ -74,11 +77,11 @@ class Trial:
             with suppress(TrialEnd, OSError, Unavailable):
                 self._stop_instruments()
 
-    def _run(self) -> None:
+    def _run(self, trouble: str) -> None:
         phase = self._teller.phase
         with phase("namespaces"):
             if self._isolated:
-                namespaces.furnish()
+                namespaces.furnish(trouble)
             self._places.make()
             kernel.apply(self._order, self._journal)
             _raise_file_limit()
@@ -88,7 +91,7 @@ class Trial:
         with phase("readback"):
             self._read_back(diag)
         with phase("instruments"):
-            self._start_instruments(diag)
+            self._start_instruments()
         self._load(diag)
 
     def _start(self, diag: SockDiag) -> None:
@@ -115,7 +118,7 @@ class Trial:
         if wrong:
             raise TrialEnd("treatment", wrong, "invalid")
 
-    def _start_instruments(self, diag: SockDiag) -> None:
+    def _start_instruments(self) -> None:
         if self._tracer is not None:
             try:
                 self._tracer.wait_until_ready(self._patience, _INSTRUMENT_S)
@@ -129,12 +132,12 @@ class Trial:
             except Unavailable as why:
                 self._strace = None
                 self._unavailable("strace", why)
-        makers = self._gauges(diag)
+        makers = self._gauges()
         if makers:
             self._sampler = Sampler(makers)
             self._sampler.wait_until_ready(self._patience, _INSTRUMENT_S)
 
-    def _gauges(self, diag: SockDiag) -> dict[str, Callable[[], Gauge]]:
+    def _gauges(self) -> dict[str, Callable[[], Gauge]]:
         order, server, directory = self._order, self._server, self._places.instruments
         threads = int(order.settings["threads_per_child"])
         makers: dict[str, Callable[[], Gauge]] = {
@@ -156,17 +159,19 @@ class Trial:
             self._sampler.watch_load(pid)
         timed = [] if order.fault is None else faults.timed(order.fault, self._server, diag)
         try:
-            run.run(self._patience, self._server, self._read_edge, self._read_edge, timed)
+            run.run(self._patience, self._server, self._on_begin, self._on_end, timed)
         finally:
             self._tell_load(run)
             self._teller.tell(server={"cgid_pid_at_end": self._server.find_daemon(diag)})
-        if len(self._edges) == 2:
-            path = os.path.join(self._places.instruments, "host.json")
-            _write_json(path, host.document(*self._edges))
 
-    def _read_edge(self) -> None:
+    def _on_begin(self) -> None:
         if self._order.wants("host"):
-            self._edges.append(host.edge())
+            self._at_begin = host.edge()
+
+    def _on_end(self) -> None:
+        if self._at_begin is not None:
+            path = os.path.join(self._places.instruments, "host.json")
+            _write_json(path, host.document(self._at_begin, host.edge()))
 
     def _tell_load(self, run: load.Load) -> None:
         now_ns = waiting.now_ns()

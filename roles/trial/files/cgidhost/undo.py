@@ -39,7 +39,7 @@ def undo(work_dir: str) -> list[str]:
     for change in reversed(changes):
         try:
             _undo_one(change)
-        except OSError as error:
+        except OSError as error:  # noqa: PERF203 -- what can be undone has to be
             problems.append(f"{change}: {error.strerror}")
     if not problems:
         os.unlink(_path(work_dir))

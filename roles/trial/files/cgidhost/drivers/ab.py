@@ -1,4 +1,4 @@
-"""The command line of ab: a closed loop with keep-alive. Its log has milliseconds, whole-second starts and no status."""
+"""The command line of ab: a closed loop with keep-alive. Its log has milliseconds, whole-second starts, no status."""
 
 from __future__ import annotations
 

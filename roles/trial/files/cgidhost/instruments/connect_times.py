@@ -20,10 +20,11 @@ from ..process import Program, cpu_time_ns
 from ..waiting import Patience
 
 TRACEFS = "/sys/kernel/tracing"
-_TRACEPOINT = f"{TRACEFS}/events/syscalls/sys_enter_connect"
+TRACEPOINT = f"{TRACEFS}/events/syscalls/sys_enter_connect"
 _LOST = re.compile(r"Lost (\d+) events")
 _DRAIN_S = 5.0
 _FIELDS = 3
+_SAME_CLOCK_NS = 1_000_000  # what two reads of one clock may be apart
 # Per CPU; a record is about 40 bytes, so this holds 25,000 of them while bpftrace waits for a CPU.
 _BUFFER_PAGES = 256
 _READY = b"ready\n"
@@ -45,9 +46,9 @@ def script(prefix: str) -> str:
     return _PROGRAM.replace("PREFIX", prefix).replace("LENGTH", str(len(prefix)))
 
 
-def _provide_tracefs() -> None:
+def provide_tracefs() -> None:
     """Mount tracefs in a mount namespace of the caller's own, where it is missing. Runs in the forked child."""
-    if os.path.exists(_TRACEPOINT):
+    if os.path.exists(TRACEPOINT):
         return
     try:
         libc.unshare(libc.CLONE_NEWNS)
@@ -99,7 +100,7 @@ class Tracer:
                 self._raw,
                 self._said,
                 environment={"BPFTRACE_PERF_RB_PAGES": str(_BUFFER_PAGES)},
-                setup=_provide_tracefs,
+                setup=provide_tracefs,
             )
         except TrialEnd as error:
             raise Unavailable(_text(self._said) or error.reason) from error
@@ -213,4 +214,4 @@ def _offset_ns(text: bytes, marks: list[int]) -> int:
     apart_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     last = text.rstrip(b"\n").rpartition(b"\n")[2].split(b",")[0]
     difference = int(last) - marks[-1] if last.isdigit() and marks else 0
-    return apart_ns if apart_ns > 1_000_000 and abs(difference - apart_ns) < abs(difference) else 0
+    return apart_ns if apart_ns > _SAME_CLOCK_NS and abs(difference - apart_ns) < abs(difference) else 0

@@ -75,10 +75,10 @@ class WorkerStates(Gauge):
             os.close(fd)
         self._fds = []
         for pid in self._worker_pids():
-            try:
+            try:  # each may have ended meanwhile
                 for tid in worker_threads(pid, self._threads_per_child):
                     self._fds.append(os.open(f"/proc/{pid}/task/{tid}/wchan", os.O_RDONLY | os.O_CLOEXEC))
-            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            except (FileNotFoundError, ProcessLookupError):  # noqa: PERF203 -- processes, not threads
                 continue
             except OSError as error:
                 raise Unavailable(f"wchan: {error.strerror}") from error
