@@ -47,6 +47,7 @@ prepare() { # root: what every start needs from this machine
     mkdir -p "$1$(dirname "$file")"
     cp --dereference --remove-destination "$file" "$1$file"
   done
+  printf '127.0.0.1 localhost fresh\n::1 localhost\n' >"$1/etc/hosts"
   if [ "$user" != root ] && ! chroot "$1" id "$user" >/dev/null 2>&1; then
     chroot "$1" useradd --create-home --shell /bin/bash "$user"
     printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$user" >"$1/etc/sudoers.d/$user"
