@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 from cgidlab.model import Factor, Status, TrialRecord
 from cgidlab.report.words import known
 
+T = TypeVar("T")
 Levels = tuple[tuple[str, str], ...]
 
 
@@ -57,7 +59,7 @@ def others(levels: Levels, factor: str) -> str:
     return ",".join(f"{name}={label}" for name, label in levels if name != factor)
 
 
-def spread(trials: Sequence[TrialRecord], room: int) -> tuple[TrialRecord, ...]:
+def spread(trials: Sequence[T], room: int) -> tuple[T, ...]:
     """Return at most `room` trials, evenly spaced over the order given; all of them when there is room."""
     if len(trials) <= room:
         return tuple(trials)
