@@ -3,6 +3,7 @@
 `analyse` is the whole of it, `decide` asks after a block whether to go on.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -56,13 +57,12 @@ def analyse(
     """
     rule = experiment.rule
     counts = Counter(r.outcome.status for r in records)
-    reasons = Counter(r.outcome.reason for r in records if r.outcome.status is not Status.COMPLETE)
     return Analysis(
         rule=rule,
         repetitions=experiment.repetitions,
         looks=planned_looks(experiment.repetitions.min, experiment.repetitions.max),
         trials={s: counts[s] for s in Status},
-        reasons=tuple(reasons.most_common()),
+        reasons=_reasons(records),
         blocks=len({(r.host, r.block) for r in complete(records)}),
         cells=_cells(records, experiment),
         effects=effects(records, rule, experiment.repetitions, experiment.factors),
@@ -70,6 +70,18 @@ def analyse(
         drift=drift(records, rule),
         series=series_check(records, rule, series or {}),
     )
+
+
+def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:
+    """Count reasons that differ in their figures alone as one, and quote its first."""
+    quoted: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for record in records:
+        if record.outcome.status is not Status.COMPLETE:
+            kind = re.sub(r"\d+(\.\d+)?", "#", record.outcome.reason)
+            quoted.setdefault(kind, record.outcome.reason)
+            counts[kind] += 1
+    return tuple((quoted[kind], number) for kind, number in counts.most_common())
 
 
 def _cells(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[CellSummary, ...]:

@@ -50,7 +50,8 @@ def effects(
     """Return the effect of every level at every combination of the other factors, and pooled over them.
 
     Labels that share the reference's value are an A/A pair and not compared
-    here. `registered_only` leaves out the responses that the rule does not name, and the checks.
+    here. `registered_only` leaves out the responses that the rule does not name, the checks and
+    the minimum detectable effect: what a decision does not need, in a tenth of the time.
     """
     levels = levels_of(records, rule.factor, declared)
     treated = [lb for lb in levels.values if lb != rule.reference and not levels.same_value(lb, rule.reference)]
@@ -152,7 +153,7 @@ def _effect(
         sign_interval=_out(sign_interval(d, ALPHA), ratio=ratio) if checks else None,
         bootstrap_interval=_out(bootstrap_interval(d, ALPHA), ratio=ratio) if checks else None,
         wilcoxon_p=wilcoxon_p(d) if checks else None,
-        mde=mde(n, sd, errors.single) if ratio and sd is not None else None,
+        mde=mde(n, sd, errors.single) if checks and ratio and sd is not None else None,
         answer=answer,
         more_blocks=more,
         note=note,

@@ -10,12 +10,12 @@ from cgidlab.verdict.overflow import CellOverflow, Overflow
 _QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 _FOR_LIMIT = {
-    "cgid daemon": "only fewer or cheaper forks help there: FastCGI, mod_proxy or a second instance",
-    "host CPU": "more or faster cores help there, or load generated from another host",
-    "disk": "a faster disk or less logging helps there",
+    "cgid daemon": "only fewer or cheaper forks would raise throughput (FastCGI, mod_proxy, a second instance)",
+    "host CPU": "more cores would raise throughput, or a load generator on another host",
+    "disk": "a faster disk or less logging would raise throughput",
     "load generator": "put the load on another host before believing any throughput",
-    "offered rate": "ask for more to find the limit",
-    "script time": "a faster script helps there",
+    "offered rate": "ask for more requests to find the limit",
+    "script time": "a faster script would raise throughput",
     "MaxRequestWorkers": "raise MaxRequestWorkers",
     "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
 }
@@ -48,14 +48,13 @@ def line(
         parts.append(_leave(analysis, overflow, of_queue=of_queue))
     limit = next((f for f in found if f.saturated), None)
     if limit is not None:
-        parts.append(f"{limit.text}: {_FOR_LIMIT[limit.name]}")
+        parts.append(f"since {limit.text}, {_FOR_LIMIT[limit.name]}")
     return words.sentence("; ".join(parts))
 
 
-def for_nothing(analysis: Analysis) -> str:
-    """Return what to do when no trial is valid."""
-    reasons = " ".join(reason for reason, _ in analysis.reasons)
-    if "load generator" in reasons:
+def for_nothing(loader: Limit | None) -> str:
+    """Return what to do when no trial is valid; `loader` is the load generator when it was saturated."""
+    if loader is not None:
         return "lower the load or put the load generator on another host, then run again"
     return "remove the reason why the trials are not valid, then run again"
 
@@ -98,7 +97,10 @@ def _repeat(analysis: Analysis) -> str:
     known = [m for m in more if m is not None]
     if not known:
         return "change nothing yet: these blocks do not decide it, and more would probably not"
-    return f"change nothing yet; run about {words.count(max(known), 'more block')} for a decision"
+    some = (
+        "" if len(known) == len(more) else f", which would probably decide {len(known)} of {len(more)} open comparisons"
+    )
+    return f"change nothing yet; run about {words.count(max(known), 'more block')} for a decision{some}"
 
 
 def _leave(analysis: Analysis, overflow: Overflow, *, of_queue: bool) -> str:

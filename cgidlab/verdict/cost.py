@@ -73,11 +73,10 @@ def _range(found: Sequence[Effect]) -> str:
 
 
 def _equal(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect]) -> str:
-    factor = "backlog" if analysis.rule.factor == "listen_backlog" else analysis.rule.factor
-    pooled = [e for e in analysis.effects if e.pooled and e.response == found[0].response]
-    far = max(pooled if len({e.level for e in pooled}) == 1 and pooled else found, key=_distance)
-    most = "" if len(found) == 1 else f" at most, {words.where(far)}"
-    return f"{name} did not change with the {factor} by {smallest} or more ({words.ratio(far)}{most})"
+    factor = "the backlog" if analysis.rule.factor == "listen_backlog" else analysis.rule.factor
+    far = max(found, key=_distance)
+    most = "" if len(found) == 1 else f" at {words.where(far)}, the farthest of {len(found)} comparisons"
+    return f"{name} did not change with {factor} by {smallest} or more ({words.ratio(far)}{most})"
 
 
 def _distance(effect: Effect) -> float:

@@ -44,7 +44,8 @@ class Verdict:
 def judge(analysis: Analysis, records: Sequence[TrialRecord]) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them."""
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
-    cells = overflow.by_cell(records)
+    place = {c.levels: i for i, c in enumerate(analysis.cells)}
+    cells = tuple(sorted(overflow.by_cell(records), key=lambda c: place[c.levels]))
     answer = overflow.of_run(cells)
     retries = _retries(valid)
     costs = cost.answers(analysis)
@@ -60,7 +61,8 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord]) -> Verdict:
             advice.line(analysis, answer, cells, costs, found),
         )
     else:
-        lines = _nothing(analysis, len(records))
+        found = limits.limits(records)
+        lines = _nothing(analysis, len(records), found)
     return Verdict(answer, cells, retries, costs, found, warnings, lines)
 
 
@@ -81,16 +83,19 @@ def _retries(valid: Sequence[TrialRecord]) -> Retries:
     )
 
 
-def _nothing(analysis: Analysis, trials: int) -> tuple[str, str, str, str, str]:
+def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[str, str, str, str, str]:
     """Return the lines of a run without a valid trial."""
     why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
     count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
+    loader = next((f for f in found if f.name == "load generator" and f.saturated), None)
     return (
         words.sentence(f"whether the queue overflowed is not known: {count} ({why})"),
         "Whether workers retried is not known.",
         "What it costs is not known.",
-        "What limits throughput is not known.",
-        words.sentence(advice.for_nothing(analysis)),
+        words.sentence(f"{loader.text}, so it set the pace and not the server")
+        if loader
+        else "What limits throughput is not known.",
+        words.sentence(advice.for_nothing(loader)),
     )
 
 
@@ -114,13 +119,14 @@ def _overflow_line(answer: Overflow, cells: Sequence[CellOverflow], factor: str,
     else:
         parts.append("whether the queue overflowed cannot be said")
     if torn:
-        parts.append(
-            f"witnesses contradict each other at {words.cell(torn[0].levels)} ({', but '.join(torn[0].against)})"
-            + (f" and in {words.count(len(torn) - 1, 'more cell')}" if len(torn) > 1 else "")
-        )
+        example = next((c for c in torn if dict(c.levels).get(factor) == reference), torn[0])
+        more = f" and in {words.count(len(torn) - 1, 'more cell')}" if len(torn) > 1 else ""
+        sides = ", but ".join(example.against)
+        parts.append(f"witnesses contradict each other at {words.cell(example.levels)} ({sides}){more}")
     if dumb:
         places = words.group([c.levels for c in dumb], everywhere, factor)
-        parts.append(f"no witness ran in {len(dumb)} of {words.count(len(cells), 'cell')} ({places})")
+        some = f"in {len(dumb)} of {words.count(len(cells), 'cell')} ({places})"
+        parts.append(f"no witness of the queue ran{'' if len(dumb) == len(cells) else ' ' + some}")
     shown = [c for c in cells if c.overflow is answer]
     agree = [w for w in overflow.WITNESSES if shown and 2 * sum(w in c.agree for c in shown) > len(shown)]
     silent = [w for w in overflow.WITNESSES if all(w in c.silent for c in cells)]
@@ -136,7 +142,8 @@ def _example(cell: CellOverflow) -> str:
     held = f" ({cell.depth_max} of {cell.limit})" if cell.depth_max is not None else ""
     share = f" for {words.per_cent(cell.full_share)} of the window" if cell.full_share is not None else ""
     asleep = f" and up to {words.count(cell.sleepers_max, 'worker')} slept in connect()" if cell.sleepers_max else ""
-    longest = f" for up to {cell.connect_max_us / 1000:,.1f} ms" if asleep and cell.connect_max_us is not None else ""
+    timed = asleep and cell.connect_max_us is not None
+    longest = f" for up to {words.milliseconds((cell.connect_max_us or 0.0) / 1000)}" if timed else ""
     return f"{queue} was full{held}{share}{asleep}{longest} at {words.cell(cell.levels)}"
 
 
@@ -167,14 +174,15 @@ def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
     full = [f for f in found if f.saturated]
     missing = limits.unobserved(found)
     unseen = f"; not observed: {words.listing(missing)}" if missing else ""
-    lead = "beside the backlog, " if Answer.COSTS_AT_LEAST in costs.values() else ""
+    lead = "beside the backlog" if Answer.COSTS_AT_LEAST in costs.values() else "instead"
     if not full:
         near = [f.text for f in found[:3]]
         figures = f": nothing that was observed is at its limit ({'; '.join(near)})" if near else ""
         return words.sentence(f"what limits throughput is not known{figures}{unseen}")
     first = [f for f in full if not f.behind]
     behind = [f for f in full if f.behind]
-    parts = [lead + " and ".join(f.text for f in (first or behind))]
+    evidence = " and ".join(f"{f.text} (in {f.cells} of {f.cells_known} cells looked at)" for f in (first or behind))
+    parts = [f"at its limit {lead}: {evidence}"]
     if len(first) > 1:
         parts.append("they are saturated at the same time, so these figures cannot say which one alone limits")
     if first and behind:

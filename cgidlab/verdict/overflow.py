@@ -12,6 +12,7 @@ from statistics import median
 
 from cgidlab.inference.findings import Combination
 from cgidlab.model import Status, TrialRecord
+from cgidlab.verdict.words import milliseconds
 
 FULL_SHARE = 0.05
 """Full for this share of the window is an overflow seen for certain; less is a moment (`BRIEF`).
@@ -210,7 +211,7 @@ def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[st
         QUEUE: f"queue: at most {_largest(records, 'queue_depth_max')} of a limit of {_largest(records, 'queue_limit')}"
         + (f", full for {100 * share:.0f} % of the window" if share is not None else ""),
         SLEEPERS: f"sleepers: up to {_largest(records, 'workers_in_connect_max')} workers asleep in connect()",
-        CONNECT_TIMES: f"connect times: up to {(_float(records, 'connect_max_us') or 0) / 1000:.1f} ms",
+        CONNECT_TIMES: f"connect times: up to {milliseconds((_float(records, 'connect_max_us') or 0) / 1000)}",
     }
     yes = [words[w] for w, s in sights.items() if s is Sight.YES]
     return (*yes, *(words[w] for w, s in sights.items() if s is Sight.NO))

@@ -28,6 +28,11 @@ def per_cent(share: float) -> str:
     return f"{value:.0f} %" if abs(value) >= 1 or value == 0 else f"{value:.1f} %"
 
 
+def milliseconds(value: float) -> str:
+    """Return a duration with as many digits as are worth reading."""
+    return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"  # noqa: PLR2004 -- two digits are enough
+
+
 def cell(levels: Combination) -> str:
     """Return a cell's name: "listen_backlog=100, clients=400"."""
     return ", ".join(f"{n}={lb}" for n, lb in levels) or "the only cell"

@@ -1,0 +1,334 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from cgidlab.analyse import Answer, analyse
+from cgidlab.model import Figures, Repetitions, Scalar, SmallestEffect, Status, TrialRecord, VerdictRule
+from cgidlab.verdict import Limit, Overflow, Verdict, judge, summary_json
+from cgidlab.verdict.limits import limits
+from cgidlab.verdict.overflow import of_trial
+from tests.unit import trial_records, verdict_data
+
+
+def verdict_of(name: str) -> Verdict:
+    experiment, records = verdict_data.load(name)
+    return judge(analyse(records, experiment), records)
+
+
+def small(*figures: Figures, **settings: Scalar) -> Verdict:
+    """Return the verdict on one cell of backlog 100 with these trials."""
+    records = [
+        trial_records.trial(b, f, {"listen_backlog": "100"}, settings=settings) for b, f in enumerate(figures, start=1)
+    ]
+    return judge(analyse(records, trial_records.experiment(records)), records)
+
+
+def test_an_overflow_with_a_cost_is_observed_and_priced() -> None:
+    verdict = verdict_of("overflow_with_cost")
+
+    assert verdict.overflow is Overflow.OBSERVED
+    assert verdict.cost == {"throughput_rps": Answer.COSTS_AT_LEAST, "latency_p99_ms": Answer.COSTS_AT_LEAST}
+    overflow, retries, cost, limit, advice = verdict.lines
+    assert overflow.startswith("The queue of 100 was full (101 of 100) for ")
+    assert "workers slept in connect()" in overflow
+    assert "3 of 6 cells (listen_backlog=1; listen_backlog=100 with clients=400)" in overflow
+    assert "queue, sleepers and connect times agree" in overflow
+    assert retries.startswith("No connect was refused and no worker retried in the windows")
+    assert "on Linux an overflow writes no retry line" in retries
+    assert "Throughput is at least 5 % lower at listen_backlog=1 (clients=400) than at 100 (ratio 0.69" in cost
+    assert limit.startswith("At its limit beside the backlog: the cgid daemon's fork loop used 0.9")
+    assert advice.startswith("Raise the backlog and somaxconn together")
+    assert "do not use listen_backlog 1 in place of 100" in advice
+
+
+def test_an_overflow_without_a_cost_is_observed_and_called_harmless() -> None:
+    verdict = verdict_of("overflow_without_cost")
+
+    assert verdict.overflow is Overflow.OBSERVED
+    assert set(verdict.cost.values()) == {Answer.COSTS_LESS}
+    assert verdict.lines[2].startswith(
+        "Throughput did not change with the backlog by 5 % or more (ratio 1.00, 95 % int"
+    )
+    assert "cgid daemon's fork loop used 0.97 of a core" in verdict.lines[3]
+    assert verdict.lines[4].startswith("Leave the backlog at 100")
+    assert "an overflow alone is no harm" in verdict.lines[4]
+
+
+def test_a_queue_that_never_filled_did_not_overflow() -> None:
+    verdict = verdict_of("no_overflow")
+
+    assert verdict.overflow is Overflow.NOT_OBSERVED
+    assert verdict.lines[0].startswith("The queue did not overflow in any of 4 cells: it held at most 190 of 512")
+    assert verdict.lines[4].startswith("Leave the backlog at 512")
+
+
+def test_broken_instruments_make_no_claim_about_the_queue_but_keep_the_cost() -> None:
+    verdict = verdict_of("broken_instrument")
+
+    assert verdict.overflow is Overflow.INCONCLUSIVE
+    assert verdict.lines[0] == "Whether the queue overflowed cannot be said; no witness of the queue ran."
+    assert set(verdict.cost.values()) == {Answer.COSTS_LESS}
+    assert verdict.lines[4] == "Get a witness of the queue to run before changing anything."
+
+
+def test_a_saturated_load_generator_leaves_nothing_to_say_about_the_server() -> None:
+    verdict = verdict_of("saturated_load_generator")
+
+    assert verdict.overflow is Overflow.INCONCLUSIVE
+    assert "none of 48 trials is valid (48 x the load generator was saturated)" in verdict.lines[0]
+    assert verdict.lines[3] == "The load generator used 0.97 of a core, so it set the pace and not the server."
+    assert verdict.lines[4].startswith("Lower the load or put the load generator on another host")
+
+
+def test_contradictory_witnesses_are_inconclusive_and_both_named() -> None:
+    verdict = verdict_of("contradictory_witnesses")
+
+    assert verdict.overflow is Overflow.INCONCLUSIVE
+    assert "witnesses contradict each other" in verdict.lines[0]
+    assert (
+        "sleepers: up to 223 workers asleep in connect(), but queue: at most 40 of a limit of 100" in verdict.lines[0]
+    )
+    assert verdict.lines[4].startswith("Find out which witness is wrong")
+
+
+@pytest.mark.parametrize(
+    ("figures", "want"),
+    [
+        (Figures(queue_limit=100, queue_depth_max=101, queue_full_share=0.4), Overflow.OBSERVED),
+        (Figures(workers_in_connect_max=30, workers_in_connect_mean=9.0), Overflow.OBSERVED),
+        (Figures(connect_p99_us=90_000.0, connect_max_us=400_000.0), Overflow.OBSERVED),
+        (
+            Figures(queue_limit=100, queue_depth_max=101, queue_full_share=0.01, workers_in_connect_max=2,
+                    workers_in_connect_mean=0.01),
+            Overflow.OBSERVED,
+        ),
+        (
+            Figures(queue_limit=100, queue_depth_max=101, queue_full_share=0.01, workers_in_connect_max=0),
+            Overflow.NOT_OBSERVED,
+        ),
+        (
+            Figures(queue_limit=100, queue_depth_max=100, queue_full_share=0.0, workers_in_connect_max=30,
+                    workers_in_connect_mean=9.0),
+            Overflow.OBSERVED,
+        ),
+        (Figures(queue_limit=100, queue_depth_max=100, queue_full_share=0.0), Overflow.NOT_OBSERVED),
+        (
+            Figures(queue_limit=100, queue_depth_max=101, queue_full_share=0.6, workers_in_connect_max=0),
+            Overflow.INCONCLUSIVE,
+        ),
+        (
+            Figures(queue_limit=100, queue_depth_max=12, queue_full_share=0.0, connect_p99_us=90_000.0,
+                    connect_max_us=1e6),
+            Overflow.INCONCLUSIVE,
+        ),
+        (
+            Figures(queue_limit=100, queue_depth_max=12, queue_full_share=0.0, connect_p99_us=900.0,
+                    connect_max_us=20_000.0),
+            Overflow.NOT_OBSERVED,
+        ),
+        (Figures(connect_p99_us=900.0, connect_max_us=20_000.0), Overflow.INCONCLUSIVE),
+        (Figures(), Overflow.INCONCLUSIVE),
+    ],
+    ids=[
+        "queue alone", "sleepers alone", "connect times alone", "two saw a moment", "a moment without sleepers",
+        "at the limit while others sleep", "up to the limit", "full without sleepers", "slow connects, empty queue",
+        "a busy host's connects", "only a busy host's connects", "nothing ran",
+    ],
+)  # fmt: skip
+def test_witnesses_are_weighed_with_their_tolerances(figures: Figures, want: Overflow) -> None:
+    found, _ = of_trial(trial_records.trial(1, figures, {"listen_backlog": "100"}))
+
+    assert found is want
+
+
+def test_a_full_queue_that_has_room_for_every_connection_keeps_nobody_out() -> None:
+    """Two connections a worker, 20 workers: a queue of 40 can be full at 40 + 1 only by one too many."""
+    figures = Figures(queue_limit=40, queue_depth_max=41, queue_full_share=0.5, workers_in_connect_max=0)
+    few = trial_records.trial(1, figures, {"listen_backlog": "40"}, settings={"clients": 20})
+
+    assert of_trial(few)[0] is Overflow.NOT_OBSERVED
+    assert of_trial(replace(few, settings={**few.settings, "clients": 200}))[0] is Overflow.INCONCLUSIVE
+
+
+def test_one_torn_cell_does_not_undo_what_others_show_but_is_named() -> None:
+    experiment, records = verdict_data.load("overflow_without_cost")
+    torn = [
+        replace(r, figures=replace(r.figures, queue_depth_max=3, queue_full_share=0.0))
+        if r.levels == (("listen_backlog", "100"), ("clients", "400"))
+        else r
+        for r in records
+    ]
+
+    verdict = judge(analyse(torn, experiment), torn)
+
+    assert verdict.overflow is Overflow.OBSERVED
+    assert "witnesses contradict each other at listen_backlog=100, clients=400" in verdict.lines[0]
+
+
+def test_a_witness_that_never_ran_is_named() -> None:
+    line = small(Figures(queue_limit=100, queue_depth_max=101, queue_full_share=0.4)).lines[0]
+
+    assert "only the witness queue says so" in line
+    assert "not observed: sleepers and connect times" in line
+
+
+def test_retries_are_split_by_errno() -> None:
+    figures = Figures(
+        retries_in_window=7, retries_refused_in_window=5, retries_enoent_in_window=2, gave_up_503=1, cgid_restarts=1
+    )
+
+    line = small(figures).lines[1]
+
+    assert line.startswith(
+        "Workers retried 7 times in the windows: 5 refused (ECONNREFUSED: nobody listened) and 2 with"
+    )
+    assert "1 request gave up with 503; the daemon was restarted 1 time" in line
+
+
+def test_retries_without_an_error_log_are_not_known() -> None:
+    assert small(Figures()).lines[1].startswith("Whether workers retried is not known")
+
+
+def test_few_blocks_give_ratios_but_no_claim() -> None:
+    experiment, records = verdict_data.load("overflow_with_cost")
+    few = [r for r in records if r.block <= 3]
+
+    verdict = judge(analyse(few, replace(experiment, repetitions=Repetitions(3, 3))), few)
+
+    assert verdict.overflow is Overflow.OBSERVED
+    assert set(verdict.cost.values()) == {Answer.INCONCLUSIVE}
+    assert verdict.lines[2].startswith("No 95 % claim is made about throughput below 6 complete blocks (ratios from 0.")
+    assert verdict.lines[4].startswith("Change nothing yet; run about ")
+
+
+def test_an_open_question_says_how_many_more_blocks_would_probably_decide_it() -> None:
+    experiment, records = verdict_data.load("overflow_without_cost")
+    strict = VerdictRule("listen_backlog", "100", (SmallestEffect("throughput_rps", 0.006),))
+
+    verdict = judge(analyse(records, replace(experiment, rule=strict)), records)
+
+    assert verdict.cost == {"throughput_rps": Answer.INCONCLUSIVE}
+    assert "Whether throughput changes by 0.6 % is not decided in " in verdict.lines[2]
+    assert "more blocks would probably decide" in verdict.lines[2]
+
+
+def test_drift_and_a_high_noise_floor_are_said_with_the_cost() -> None:
+    records = [
+        trial_records.trial(
+            b,
+            Figures(throughput_rps=rps * (1 + 0.03 * b)),
+            {"listen_backlog": backlog},
+            started_s=1e9 + 100 * b,
+        )
+        for b in range(1, 9)
+        for backlog, rps in (("100", 1000.0), ("100b", 1080.0), ("1", 1001.0))
+    ]
+
+    verdict = judge(analyse(records, trial_records.experiment(records, repetitions=Repetitions(8, 8))), records)
+
+    assert len(verdict.warnings) == 2
+    assert "the host drifted: throughput of the reference level changed by +20 % over the run" in verdict.lines[2]
+    assert "two names of one level (100 and 100b) differ in throughput by a ratio of 1.08" in verdict.lines[2]
+
+
+def limit_of(figures: Figures, **settings: Scalar) -> tuple[Limit, ...]:
+    found = limits([trial_records.trial(1, figures, {"listen_backlog": "100"}, settings=settings)])
+    return tuple(f for f in found if f.saturated)
+
+
+@pytest.mark.parametrize(
+    ("figures", "settings", "name", "text"),
+    [
+        (Figures(cgid_cpu_share=0.97), {}, "cgid daemon", "the cgid daemon's fork loop used 0.97 of a core"),
+        (Figures(cgid_cpu_share=0.6, cgid_runq_share=0.38), {}, "cgid daemon", "one thread never slept: it used 0.60"),
+        (Figures(host_cpu_share=0.99), {}, "host CPU", "the host's CPUs were 99 % busy"),
+        (Figures(host_iowait_share=0.4), {}, "disk", "waiting for a disk 40 % of the time"),
+        (Figures(loadgen_cpu_share=0.93), {}, "load generator", "the load generator used 0.93 of a core"),
+        (Figures(workers_busy_max=100), {"workers": 100}, "MaxRequestWorkers", "100 of 100 workers were busy"),
+        (Figures(), {"workers": 100}, "MaxRequestWorkers", "100 of 100 workers were busy"),
+        (
+            Figures(tcp_overflows=12, tcp_queue_depth_max=512, tcp_queue_limit=511),
+            {},
+            "TCP accept queue",
+            "the TCP accept queue held up to 512 of 511 and overflowed 12 times",
+        ),
+        (Figures(latency_p50_ms=21.0), {"script": "sleep", "sleep_ms": 20}, "script time", "took 20 ms of a median"),
+        (Figures(throughput_rps=299.0), {"loop": "open", "rate": 300}, "offered rate", "299 of the 300 requests"),
+    ],
+    ids=["daemon", "daemon waits", "CPU", "disk", "load", "workers", "clients", "tcp", "script", "rate"],
+)
+def test_each_limit_is_known_by_its_figure(figures: Figures, settings: dict[str, Scalar], name: str, text: str) -> None:
+    (found,) = limit_of(figures, **settings)
+
+    assert found.name == name
+    assert text in found.text
+
+
+def test_busy_workers_keep_nobody_waiting_when_every_client_has_one() -> None:
+    assert limit_of(Figures(workers_busy_max=400), workers=400, clients=400) == ()
+
+
+def test_two_saturated_resources_are_both_named_and_not_told_apart() -> None:
+    line = small(Figures(cgid_cpu_share=0.93, host_cpu_share=0.99)).lines[3]
+
+    assert "fork loop used 0.93 of a core" in line
+    assert "the host's CPUs were 99 % busy" in line
+    assert "cannot say which one alone limits" in line
+
+
+def test_workers_that_pile_up_behind_the_daemon_are_called_a_consequence() -> None:
+    line = small(Figures(cgid_cpu_share=0.98, workers_busy_max=100), workers=100).lines[3]
+
+    assert line.startswith("At its limit instead: the cgid daemon's fork loop used 0.98 of a core")
+    assert "100 of 100 workers were busy, which may be a consequence" in line
+
+
+def test_when_nothing_is_saturated_the_limit_is_not_known() -> None:
+    line = small(Figures(cgid_cpu_share=0.41, host_cpu_share=0.55)).lines[3]
+
+    assert line.startswith("What limits throughput is not known: nothing that was observed is at its limit")
+    assert "0.41 of a core" in line
+    assert "not observed: disk, load generator and TCP accept queue" in line
+
+
+def test_a_run_without_any_trial_is_said_to_be_one() -> None:
+    experiment, _ = verdict_data.load("no_overflow")
+    none: list[TrialRecord] = []
+
+    verdict = judge(analyse(none, experiment), none)
+
+    assert verdict.overflow is Overflow.INCONCLUSIVE
+    assert verdict.lines[0] == "Whether the queue overflowed is not known: no trial was run (no reason was recorded)."
+
+
+RUNS = sorted(path.stem for path in verdict_data.DATA.glob("*.csv"))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_line_is_a_sentence_and_the_text_is_all_of_them(name: str) -> None:
+    verdict = verdict_of(name)
+
+    assert len(verdict.lines) == 5
+    assert all(line[0].isupper() and line.endswith(".") and "None" not in line for line in verdict.lines)
+    assert verdict.text == " ".join(verdict.lines)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_summary_is_plain_json_with_the_documented_keys(name: str) -> None:
+    experiment, records = verdict_data.load(name)
+    analysis = analyse(records, experiment)
+    timing = {"wall_s": 600.0, "measured_s": 480.0, "overhead_s_per_trial": 0.4}
+
+    found = summary_json(analysis, judge(analysis, records), experiment="backlog", run_id="r1", timing=timing)
+
+    again = json.loads(json.dumps(found, allow_nan=False))
+    assert again == found
+    assert again["schema_version"] == 1
+    assert (again["experiment"], again["run_id"], again["timing"]) == ("backlog", "r1", timing)
+    assert sum(again["trials"].values()) == len(records)
+    assert set(again["trials"]) == {s.value for s in Status}
+    assert again["verdict"]["overflow"] in {"observed", "not_observed", "inconclusive"}
+    assert [c["levels"] for c in again["cells"]] == [dict(c.levels) for c in analysis.cells]
+    complete = [c for c in again["cells"] if c["n"]]
+    assert all(c["medians"]["throughput_rps"] > 0 for c in complete)
