@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cgidlab.errors import StoreError
 from cgidlab.numeric_lines import Ints, parse
 
+_MAX_S, _MAX_MS = 10**11, 10**9  # more cannot be meant
 _HEADER = b"starttime\tseconds\tctime\tdtime\tttime\twait"
 # the first column repeats the second one as text in the local zone
 _DATE = re.compile(rb"(?m)^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\t")
@@ -29,4 +30,6 @@ def parse_rows(data: bytes, *, where: str) -> Rows:
         raise StoreError("this is not a file of `ab -g`", where=where)
     table = parse(_DATE.sub(b"", body), separator=b"\t", fields=5)
     start, connect, _, total, wait = table.columns
-    return Rows(start, connect, total, wait, table.bad_lines)
+    good = (start >= 0) & (start < _MAX_S) & (connect >= 0) & (total >= 0) & (total < _MAX_MS) & (wait >= 0)
+    bad = table.bad_lines + int((~good).sum())
+    return Rows(start[good], connect[good], total[good], wait[good], bad)

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from cgidlab.errors import StoreError
 from cgidlab.model import SCHEMA_VERSION, FailureKind, Scalar, Settings, Status
+from cgidlab.numeric_lines import read
 
 InstrumentState = Literal["ran", "unavailable", "off"]
 
@@ -46,7 +48,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The httpd of a trial."""
+    """The httpd of a trial. None: not known when the trial ended."""
 
     cgid_pid: int | None
     cgid_pid_at_end: int | None
@@ -228,6 +230,11 @@ def parse_result(data: bytes, *, where: str) -> Result:
     )
 
 
+def read_result(path: Path) -> Result:
+    """Return `result.json` at `path`. Raise `StoreError` if it cannot be read; see `parse_result`."""
+    return parse_result(read(path), where=str(path))
+
+
 def parse_readback(data: bytes, *, where: str) -> Readback:
     """Return `readback.json`. Raise `StoreError` naming the field that is missing or wrong."""
     top = _document(data, where)
@@ -274,7 +281,8 @@ def _document(data: bytes, where: str) -> _Fields:
 
 
 def _there(top: _Fields, field: str) -> bool:
-    return field in top and top.raw(field) is not None
+    """Say whether a field holds something: a trial that ended early leaves null or an empty object."""
+    return field in top and top.raw(field) not in (None, {})
 
 
 def _span(fields: _Fields) -> Span:

@@ -35,6 +35,7 @@ _ERRNOS = {b"111": REFUSED, b"2": MISSING}
 
 _CHUNK = 1 << 21
 _HEAD = 1 << 14  # of a line longer than a chunk; httpd itself cuts lines at 8 kB
+_ZERO, _NINE = ord("0"), 9
 _WORD, _MANTISSA_BITS, _EXPONENT_BIAS = 8, 52, 1023
 _ROOM = 64  # behind a chunk: a look at a line's first bytes may reach past the last line
 _KEEP_NS = 60_000_000_000  # a request's retries end within 32 s, so older requests cannot come again
@@ -175,15 +176,14 @@ class _Tally:
         self.by_errno: Counter[str] = Counter({REFUSED: 0, MISSING: 0, OTHER: 0})
         self.by_attempt: Counter[int] = Counter()
         self.requests = 0
+        self._lines: list[tuple[bytes | None, bytes | None]] = []  # of the chunk being read
         self._recent: set[bytes] = set()
         self._older: set[bytes] = set()
         self._turned_ns = 0
 
-    def retry(self, errno: bytes | None, attempt: bytes, request: bytes, time_ns: int) -> None:
+    def retry(self, errno: bytes | None, attempt: bytes | None, request: bytes, time_ns: int) -> None:
         """Count one retry line."""
-        self.by_errno[_ERRNOS.get(errno or b"", OTHER)] += 1
-        if attempt:
-            self.by_attempt[int(attempt)] += 1
+        self._lines.append((errno, attempt))
         if request in self._recent:
             return
         if abs(time_ns - self._turned_ns) > _KEEP_NS or len(self._recent) >= _KEEP_REQUESTS:
@@ -191,8 +191,18 @@ class _Tally:
         self.requests += request not in self._older
         self._recent.add(request)
 
+    def settle(self) -> None:
+        """Add up the lines noted since the last call."""
+        for (errno, attempt), n in Counter(self._lines).items():
+            self.messages[RETRY] += n
+            self.by_errno[_ERRNOS.get(errno or b"", OTHER)] += n
+            if attempt:
+                self.by_attempt[int(attempt)] += n
+        self._lines.clear()
+
     def result(self) -> Retries:
         """Return the counts as a value."""
+        self.settle()
         return Retries(dict(self.by_errno), dict(sorted(self.by_attempt.items())), self.requests)
 
 
@@ -209,6 +219,8 @@ class _Scan:
 
     def result(self) -> ErrorLog:
         """Return what was counted so far."""
+        for tally in (self._before, self._inside, self._after):
+            tally.settle()
         total = Counter(dict.fromkeys(LISTED, 0))
         for tally in (self._before, self._inside, self._after):
             total.update(tally.messages)
@@ -274,91 +286,109 @@ class _Scan:
             ours = np.flatnonzero(known & (text[starts + tag] == _TAG[0]))
             for offset, byte in enumerate(_TAG[1:], start=tag + 1):
                 ours = ours[text[starts[ours] + offset] == byte]
-            for start, stop in zip(starts[ours].tolist(), ends[ours].tolist(), strict=True):
-                self._modern_line(bytes(buffer[start:stop]), layout)
+            self._modern_lines(_lines(buffer, starts[ours], ends[ours]), layout)
             if layout is _OF_22:
                 self._old_lines(buffer, begin, end)
             starts, ends = starts[strange], ends[strange]
             if not len(starts):
-                return
+                break
         self._unreadable += len(starts)
+        for tally in (self._before, self._inside, self._after):
+            tally.settle()
 
     def _old_lines(self, buffer: bytearray, begin: int, end: int) -> None:
         """Count the messages of httpd 2.2, whose lines do not name their module."""
-        lines = set()
+        found = set()
         for needle in _NEEDLES_OF_22:
             at = buffer.find(needle, begin, end)
             while at >= 0:
                 stop = buffer.find(b"\n", at, end)
-                lines.add((max(buffer.rfind(b"\n", begin, at) + 1, begin), stop))
+                found.add((max(buffer.rfind(b"\n", begin, at) + 1, begin), stop))
                 at = buffer.find(needle, stop, end)
-        for start, stop in sorted(lines):
-            line = bytes(buffer[start:stop])
-            match = _OLD.match(line, _OF_22.width + len("] "))
-            if not match or line[_OF_22.width : _OF_22.width + 1] != b"]":
+        head = _OF_22.width + len("] ")
+        lines = [bytes(buffer[start:stop]) for start, stop in sorted(found)]
+        matches = [(line, match) for line in lines if (match := _OLD.match(line, head)) and line[head - 2] == _CLOSE]
+        for match, time_ns in zip(
+            [m for _, m in matches], self._times_ns([line for line, _ in matches], _OF_22), strict=True
+        ):
+            if time_ns is None:
+                self._unreadable += 1
                 continue
             client, errno, attempt, again, text = match.groups()
+            tally = self._tally(time_ns)
             if attempt:
-                self._count(line, _OF_22, RETRY, (errno, attempt, client or b""))
+                tally.retry(errno, attempt, client or b"", time_ns)
             else:
-                last_resort = "AH01260" if again else "AH01259"
-                self._count(line, _OF_22, _TEXTS_OF_22[text] if text else last_resort)
+                tally.messages[_TEXTS_OF_22[text] if text else "AH01260" if again else "AH01259"] += 1
 
-    def _modern_line(self, line: bytes, layout: _Layout) -> None:
-        """Count a line that names the module."""
-        match = _MODERN.match(line, layout.width + len("] "))
-        if match is None:
-            self._unreadable += 1
-            return
-        thread, request, errno, client, number, attempt, timed_out = match.groups()
-        if number == _RETRY or (attempt and not number):
-            if not request or request == b"-":
-                request = b"%b%b" % (thread or b"", client or b"")
-            self._count(line, layout, RETRY, (errno, attempt or b"", request))
-        elif number:
-            self._count(line, layout, number.decode())
-        else:
-            self._count(line, layout, TIMED_OUT if timed_out else None)
+    def _modern_lines(self, lines: list[bytes], layout: _Layout) -> None:
+        """Count lines that name the module."""
+        head = layout.width + len("] ")
+        for line, time_ns in zip(lines, self._times_ns(lines, layout), strict=True):
+            match = _MODERN.match(line, head)
+            if match is None or time_ns is None:
+                self._unreadable += 1
+                continue
+            thread, request, errno, client, number, attempt, timed_out = match.groups()
+            if number == _RETRY or (attempt and not number):
+                if not request or request == b"-":
+                    request = b"%b%b" % (thread or b"", client or b"")
+                self._tally(time_ns).retry(errno, attempt, request, time_ns)
+            elif number:
+                self._tally(time_ns).messages[number.decode()] += 1
+            elif timed_out:
+                self._tally(time_ns).messages[TIMED_OUT] += 1
 
-    def _count(
-        self, line: bytes, layout: _Layout, name: str | None, retry: tuple[bytes | None, bytes, bytes] | None = None
-    ) -> None:
-        """Count a message where its time puts it, or the line as unreadable if it has no such time."""
-        time_ns = self._time_ns(line, layout)
-        if time_ns is None:
-            self._unreadable += 1
-            return
-        if name is None:
-            return
+    def _tally(self, time_ns: int) -> _Tally:
+        """Return the counts of the stretch that a moment lies in."""
         if self._begin_ns is not None and time_ns < self._begin_ns:
-            tally = self._before
-        elif self._end_ns is not None and time_ns >= self._end_ns:
-            tally = self._after
-        else:
-            tally = self._inside
-        tally.messages[name] += 1
-        if retry:
-            tally.retry(*retry, time_ns)
+            return self._before
+        if self._end_ns is not None and time_ns >= self._end_ns:
+            return self._after
+        return self._inside
 
-    def _time_ns(self, line: bytes, layout: _Layout) -> int | None:
-        """Return a line's time in nanoseconds since 1970, None if there is no such date."""
-        minute = line[5:18] + line[layout.width - 4 : layout.width] if layout.ctime else line[1:18]
+    def _times_ns(self, lines: list[bytes], layout: _Layout) -> list[int | None]:
+        """Return the lines' times in nanoseconds since 1970, None where there is no such moment.
+
+        Digits are read for all lines at once; the calendar is asked once a minute.
+        """
+        if not lines:
+            return []
+        text = np.frombuffer(b"".join([line[: layout.width] for line in lines]), np.uint8).reshape(len(lines), -1)
+        minute_at = [*range(5, 18), *range(layout.width - 4, layout.width)] if layout.ctime else range(1, 18)
+        minutes = text[:, list(minute_at)]
+        first = np.concatenate(([True], (minutes[1:] != minutes[:-1]).any(axis=1)))
+        begins = [self._minute_s(bytes(row), layout) for row in minutes[first]]
+        digits = text[:, [18, 19, *(range(21, 27) if layout.microseconds else ())]] - np.uint8(_ZERO)
+        scale = np.array([10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1][: digits.shape[1]])
+        within_ns = (digits * scale).sum(axis=1) * 1000
+        valid: list[bool] = np.asarray((digits <= _NINE).all(axis=1)).tolist()
+        return [
+            None if begin is None or not ok else begin * 1_000_000_000 + ns
+            for begin, ok, ns in zip(
+                map(begins.__getitem__, (np.cumsum(first) - 1).tolist()), valid, within_ns.tolist(), strict=True
+            )
+        ]
+
+    def _minute_s(self, minute: bytes, layout: _Layout) -> int | None:
+        """Return when a minute began, in seconds since 1970."""
         begin_s = self._minutes.get(minute)
-        second, fraction = line[18:20], line[21:27] if layout.microseconds else b"0"
-        if not (second.isdigit() and fraction.isdigit()):
-            return None
         if begin_s is None:
             form = "%b %d %H:%M:%Y" if layout.ctime else "%Y-%m-%d %H:%M:"
             try:
                 # a log is in the zone of the host that wrote it: naive until here
-                moment = datetime.strptime(minute.decode(), form).replace(tzinfo=self._zone)
-                begin_s = int(moment.timestamp())
+                begin_s = int(datetime.strptime(minute.decode(), form).replace(tzinfo=self._zone).timestamp())
             except (ValueError, OverflowError):
                 return None
             if len(self._minutes) >= _KEEP_MINUTES:
                 self._minutes.clear()
             self._minutes[minute] = begin_s
-        return (begin_s + int(second)) * 1_000_000_000 + int(fraction) * 1000
+        return begin_s
+
+
+def _lines(buffer: bytearray, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[bytes]:
+    view = memoryview(buffer)
+    return [bytes(view[start:stop]) for start, stop in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
 def _newlines(text: NDArray[np.uint8], begin: int, end: int) -> NDArray[np.int64]:

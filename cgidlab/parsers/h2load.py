@@ -1,8 +1,9 @@
 """h2load's request log and its closing words.
 
 With `-D` the log holds exactly the requests that were *answered* in the main
-phase, whenever they were sent, those sent in the warm-up included; requests in flight at the
-end and requests without an answer are in no row. h2load appends to a log that exists.
+phase, those sent in the warm-up included; requests in flight at its end and
+requests without an answer are in no row. A request whose answer began in the
+warm-up and ended after it has status 0. h2load appends to a log that exists.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from cgidlab.numeric_lines import Ints, parse
 
+_MAX_STATUS = 999
 _SUMMARY = re.compile(
     rb"^requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, "
     rb"(\d+) failed, (\d+) errored, (\d+) timeout$",
@@ -23,7 +25,7 @@ class Rows:
 
     bad_lines: int
     start_us: Ints  # since 1970
-    status: Ints
+    status: Ints  # 0: not known
     latency_us: Ints
 
 
@@ -42,7 +44,9 @@ class Summary:
 def parse_rows(data: bytes) -> Rows:
     """Return the rows of `--log-file`. Lines that are not three numbers are counted."""
     table = parse(data, separator=b"\t", fields=3)
-    return Rows(table.bad_lines, *table.columns)
+    start, status, latency = table.columns
+    good = (start >= 0) & (status >= 0) & (status <= _MAX_STATUS) & (latency >= 0)
+    return Rows(table.bad_lines + int((~good).sum()), start[good], status[good], latency[good])
 
 
 def parse_summary(stdout: bytes) -> Summary | None:

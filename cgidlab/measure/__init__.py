@@ -1,0 +1,283 @@
+"""From a trial's directory to its figures and to whether they can be true. Reads, and writes only the column file.
+
+Everything is cut to the window of `result.json` by converting the host's clocks.
+A request belongs to the window if it was answered in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from cgidlab.measure import physics
+from cgidlab.measure import requests as reqs
+from cgidlab.measure.gauges import Flags, hold
+from cgidlab.measure.physics import Check
+from cgidlab.measure.witnesses import Witnesses
+from cgidlab.model import Figures
+from cgidlab.numeric_lines import ABSENT, Ints, read
+from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
+from cgidlab.parsers.h2load import Summary, parse_summary
+
+__all__ = [
+    "Check",
+    "Detail",
+    "Measured",
+    "Track",
+    "detail",
+    "latencies_us",
+    "measure",
+    "throughput_series",
+    "write_rows",
+]
+
+_NOT_OVERHEAD = ("warmup", "window")
+_UNAVAILABLE = 503
+_WORKER_STATES = ("connect", "read", "idle", "running", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A figure over time: `times_s` counts from the window's begin; a None value was not observed."""
+
+    times_s: Sequence[float]
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one trial measured, and whether its witnesses agree."""
+
+    figures: Figures
+    checks: tuple[Check, ...]
+    overhead_s: float | None  # all phases but warm-up and window
+    started_s: float | None  # seconds since 1970 of the window's begin
+    throughput_rps: tuple[float, ...]  # second by second of the window
+    p99_ms: tuple[float | None, ...]  # same
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What one trial's instruments saw over its window. None: the instrument did not run."""
+
+    queue_depth: Track | None = None
+    queue_limit: int | None = None
+    workers_in_connect: Track | None = None
+    throughput_rps: Track | None = None
+    worker_states: Mapping[str, float] | None = None  # mean number of threads by where they sleep
+
+
+class _LoadFigures(TypedDict, total=False):
+    requests: int | None
+    errors: int | None
+    throughput_rps: float | None
+    latency_mean_ms: float | None
+    latency_p50_ms: float | None
+    latency_p90_ms: float | None
+    latency_p99_ms: float | None
+    latency_p999_ms: float | None
+    latency_max_ms: float | None
+    worst_second_rps: float | None
+    worst_second_p99_ms: float | None
+    gave_up_503: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What client and server logged of one trial, cut to its window."""
+
+    result: Result
+    window: Span
+    span_us: tuple[int, int]
+    requests: reqs.Requests | None
+    inside: reqs.Requests | None
+    served: Ints | None  # statuses the server answered with in the window
+    summary: Summary | None
+
+
+def measure(directory: Path) -> Measured:
+    """Return the figures of the trial in `directory` and the checks on them.
+
+    Raise `StoreError` naming the file if `result.json` or `trial.json` is missing or wrong, or
+    an instrument's file is not what its header should say. A trial that ended
+    before its window has no figures.
+    """
+    result, trial = _read_result(directory), _read_trial(directory)
+    overhead_s = sum(p.span.length_s for p in result.phases if p.name not in _NOT_OVERHEAD) if result.phases else None
+    sources = _sources(directory, result)
+    if sources is None:
+        none = physics.skipped("window", "the trial ended before its window did")
+        return Measured(Figures(), (none,), overhead_s, None, (), ())
+    client, seconds = _client(sources)
+    w = Witnesses(directory, result, sources.window)
+    figures = Figures(
+        **client,
+        **w.queue(),
+        **w.workers(),
+        **w.connects(client.get("requests")),
+        **w.retries(trial.settings),
+        **w.daemon(),
+        **w.host(),
+    )
+    clients = int(trial.settings["clients"]) if trial.settings.get("loop") == "closed" else None
+    checks = (
+        physics.answers(sources.inside),
+        physics.rows(sources.requests, sources.summary),
+        physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us),
+        physics.little(sources.requests, clients, sources.span_us),
+        physics.loadgen(figures.loadgen_cpu_share),
+        *w.checks,
+    )
+    return Measured(
+        figures,
+        checks,
+        overhead_s,
+        result.clock.to_realtime_ns(sources.window.begin_ns) / 1e9,
+        tuple(seconds.throughput_rps.tolist()) if seconds else (),
+        tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
+    )
+
+
+def write_rows(directory: Path) -> Path:
+    """Write the load generator's rows as `load/requests.parquet` and return its path.
+
+    Columns: start_us (int64, since 1970), status (int16, 0: not known), latency_us
+    (int64). Raise `StoreError` if there are no rows or the file cannot be written.
+    """
+    return reqs.write_rows(directory, _driver(_read_result(directory).load))
+
+
+def latencies_us(directory: Path) -> Ints | None:
+    """Return the latency of every request answered in the window, None if there is no window or no log."""
+    sources = _sources(directory, _read_result(directory))
+    return None if sources is None or sources.inside is None else sources.inside.latency_us
+
+
+def throughput_series(directory: Path) -> Sequence[float] | None:
+    """Return successful answers a second, second by second of the window, None where there is none."""
+    sources = _sources(directory, _read_result(directory))
+    if sources is None or sources.requests is None:
+        return None
+    series: list[float] = reqs.by_second(sources.requests, sources.span_us).throughput_rps.tolist()
+    return series or None
+
+
+def detail(directory: Path) -> Detail | None:
+    """Return what the instruments saw over the window, None if the trial ended before it."""
+    result = _read_result(directory)
+    if result.window is None:
+        return None
+    window = result.window
+    w = Witnesses(directory, result, window)
+    queue, workers, series = w.listen_queue(), w.worker_states(), throughput_series(directory)
+    held = hold(workers.monotonic_ns, window) if workers else None
+    inside = queue is not None and _inside(queue.monotonic_ns, window)
+    limits = queue.cgid_limit[inside] if queue is not None else np.empty(0, np.int64)
+    limits = limits[limits != ABSENT]
+    return Detail(
+        queue_depth=None if queue is None else _track(queue.monotonic_ns, queue.cgid_depth, window),
+        queue_limit=int(np.median(limits)) if len(limits) else None,
+        workers_in_connect=None if workers is None else _track(workers.monotonic_ns, workers.connect, window),
+        throughput_rps=None if series is None else Track([n + 0.5 for n in range(len(series))], series),
+        worker_states=None
+        if workers is None or held is None
+        else {name: held.mean(getattr(workers, name)) for name in _WORKER_STATES},
+    )
+
+
+def _client(s: _Sources) -> tuple[_LoadFigures, reqs.Seconds | None]:
+    """Return the figures of the load, and the load second by second."""
+    gave_up = None if s.served is None else int((s.served == _UNAVAILABLE).sum())
+    if s.requests is None or s.inside is None:
+        return {"gave_up_503": gave_up}, None
+    inside = s.inside
+    if gave_up is None and inside.exact:
+        gave_up = int((inside.status == _UNAVAILABLE).sum())
+    unanswered = _unanswered(s)
+    wrong = int(inside.failed.sum()) + reqs.failures_of_unknown(inside, s.served)
+    answered = len(inside.status)
+    if not inside.exact and s.served is not None:  # rows are placed to the second: the server counts better
+        answered, wrong = len(s.served), int((~_succeeded(s.served)).sum())
+    figures: _LoadFigures = {
+        "requests": answered + unanswered,
+        "errors": wrong + unanswered,
+        "throughput_rps": (answered - wrong) / s.window.length_s,
+        "gave_up_503": gave_up,
+    }
+    seconds = reqs.by_second(s.requests, s.span_us)
+    if len(seconds.throughput_rps):
+        figures["worst_second_rps"] = float(seconds.throughput_rps.min())
+        if not np.isnan(seconds.p99_ms).all():
+            figures["worst_second_p99_ms"] = float(np.nanmax(seconds.p99_ms))
+    if len(inside.latency_us):
+        figures |= {
+            "latency_mean_ms": float(inside.latency_us.mean()) / 1000,
+            "latency_p50_ms": reqs.percentile_ms(inside.latency_us, 0.5),
+            "latency_p90_ms": reqs.percentile_ms(inside.latency_us, 0.9),
+            "latency_p99_ms": reqs.percentile_ms(inside.latency_us, 0.99),
+            "latency_p999_ms": reqs.percentile_ms(inside.latency_us, 0.999),
+            "latency_max_ms": float(inside.latency_us.max()) / 1000,
+        }
+    return figures, seconds
+
+
+def _succeeded(statuses: Ints) -> Flags:
+    return np.asarray(statuses < 400)  # noqa: PLR2004 -- the first status that is no success
+
+
+def _unanswered(s: _Sources) -> int:
+    """Return how many requests got no answer.
+
+    h2load says so itself, unless it was ended at its time limit: then, in an
+    open loop, they are those of `-n` that have no row.
+    """
+    if s.summary is not None:
+        return s.summary.errored
+    argv = s.result.load.argv if s.result.load else ()
+    if _driver(s.result.load) == "h2load" and "-n" in argv[:-1] and s.requests is not None:
+        total = argv[argv.index("-n") + 1]
+        return max(0, int(total) - len(s.requests.status)) if total.isdigit() else 0
+    return 0
+
+
+def _sources(directory: Path, result: Result) -> _Sources | None:
+    if result.window is None:
+        return None
+    span = reqs.span_us(result.window, result.clock.to_realtime_ns(0))
+    requests = reqs.read_requests(directory, _driver(result.load))
+    log = reqs.read_access_log(directory, result.load)
+    stdout = directory / "load/stdout.txt"
+    return _Sources(
+        result,
+        result.window,
+        span,
+        requests,
+        None if requests is None else requests.within(span),
+        None if log is None else reqs.answered(log, span),
+        parse_summary(read(stdout)) if stdout.exists() else None,
+    )
+
+
+def _driver(load: Load | None) -> str:
+    return load.driver if load else "h2load"
+
+
+def _inside(times_ns: Ints, window: Span) -> Flags:
+    return np.asarray((times_ns >= window.begin_ns) & (times_ns < window.end_ns))
+
+
+def _track(times_ns: Ints, values: Ints, window: Span) -> Track:
+    inside = _inside(times_ns, window)
+    times: list[float] = ((times_ns[inside] - window.begin_ns) / 1e9).tolist()
+    return Track(times, [None if v == ABSENT else float(v) for v in values[inside].tolist()])
+
+
+def _read_result(directory: Path) -> Result:
+    return read_result(directory / "result.json")
+
+
+def _read_trial(directory: Path) -> TrialFile:
+    path = directory / "trial.json"
+    return parse_trial(read(path), where=str(path))

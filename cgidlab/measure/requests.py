@@ -1,0 +1,169 @@
+"""What the load generator and the server say about requests: rows, and the access_log beside them."""
+
+import io
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from cgidlab import files
+from cgidlab.errors import StoreError
+from cgidlab.measure.gauges import Flags, Floats
+from cgidlab.numeric_lines import Ints, read
+from cgidlab.parsers import ab, h2load
+from cgidlab.parsers.access_log import AccessLog, parse_access_log
+from cgidlab.parsers.documents import Load, Span
+
+UNKNOWN = 0  # status of a request whose log does not say
+_FAILED = 400  # the first status that is no success
+ROWS, PARQUET = "load/rows.log", "load/requests.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Every answered request the load generator logged, warm-up included where it logs that."""
+
+    start_us: Ints  # since 1970
+    status: Ints
+    latency_us: Ints
+    exact: bool  # False: starts are known to the second only (ab)
+
+    @property
+    def end_us(self) -> Ints:
+        """Return when each was answered; to the second where `exact` is False."""
+        return self.start_us + self.latency_us
+
+    def within(self, span_us: tuple[int, int]) -> "Requests":
+        """Return those answered in a span; without exact starts, those that began in it."""
+        at = self.end_us if self.exact else self.start_us
+        inside = (at >= span_us[0]) & (at < span_us[1])
+        return Requests(self.start_us[inside], self.status[inside], self.latency_us[inside], self.exact)
+
+    @property
+    def failed(self) -> Flags:
+        """Return which got an answer that is no success."""
+        return self.status >= _FAILED
+
+
+def read_requests(directory: Path, driver: str) -> Requests | None:
+    """Return a trial's requests, from the column file if it is there. None without either file."""
+    if (directory / PARQUET).exists():
+        return _from_parquet(directory / PARQUET, driver)
+    path = directory / ROWS
+    if not path.exists():
+        return None
+    if driver == "ab":
+        rows = ab.parse_rows(read(path), where=str(path))
+        none = np.full(len(rows.start_s), UNKNOWN, np.int64)
+        return Requests(rows.start_s * 1_000_000, none, rows.total_ms * 1000, exact=False)
+    found = h2load.parse_rows(read(path))
+    return Requests(found.start_us, found.status, found.latency_us, exact=True)
+
+
+def write_rows(directory: Path, driver: str) -> Path:
+    """Write `load/requests.parquet` from `load/rows.log` and return its path; see `files` for how.
+
+    Columns: start_us int64 (since 1970), status int16 (0: not known), latency_us int64.
+    """
+    import polars as pl  # noqa: PLC0415 -- dear to import, and most callers only read
+
+    raw = directory / ROWS
+    if not raw.exists():
+        raise StoreError("the load generator's rows are missing", where=str(raw))
+    (directory / PARQUET).unlink(missing_ok=True)
+    requests = read_requests(directory, driver)
+    if requests is None:
+        raise StoreError("the load generator's rows are missing", where=str(raw))
+    frame = pl.DataFrame(
+        {
+            "start_us": requests.start_us,
+            "status": requests.status.astype(np.int16),
+            "latency_us": requests.latency_us,
+        }
+    )
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    files.write_bytes(directory / PARQUET, buffer.getvalue())
+    return directory / PARQUET
+
+
+def _from_parquet(path: Path, driver: str) -> Requests:
+    import polars as pl  # noqa: PLC0415 -- dear to import
+
+    try:
+        frame = pl.read_parquet(path, columns=["start_us", "status", "latency_us"], use_pyarrow=False)
+        start, status, latency = (
+            frame[name].cast(pl.Int64).to_numpy() for name in ("start_us", "status", "latency_us")
+        )
+    except (pl.exceptions.PolarsError, OSError) as err:
+        raise StoreError(
+            f"the file cannot be read: {err}", where=str(path), fix="delete it: rows.log has it all"
+        ) from err
+    return Requests(start, status, latency, exact=driver != "ab")
+
+
+def read_access_log(directory: Path, load: Load | None) -> AccessLog | None:
+    """Return what the server logged of the load's own path, None without the file.
+
+    Requests of other paths, such as the server's status page, are left out.
+    """
+    path = directory / "logs/access_log"
+    if not path.exists():
+        return None
+    log = parse_access_log(read(path))
+    wanted = next((urlsplit(a).path for a in (load.argv if load else ()) if a.startswith("http")), None)
+    if wanted is None:
+        return log
+    own = log.of_path(wanted)
+    return AccessLog(
+        log.bad_lines,
+        log.paths,
+        log.path_index[own],
+        *(c[own] for c in (log.begin_us, log.end_us, log.status, log.size_bytes)),
+    )
+
+
+def answered(log: AccessLog, span_us: tuple[int, int]) -> Ints:
+    """Return the statuses of what the server finished in a span."""
+    return log.status[(log.end_us >= span_us[0]) & (log.end_us < span_us[1])]
+
+
+def failures_of_unknown(requests: Requests, served: Ints | None) -> int:
+    """Return how many requests of unknown status failed: those the server counts beyond the known ones."""
+    unknown = int((requests.status == UNKNOWN).sum())
+    if served is None or not unknown:
+        return 0
+    return min(unknown, max(0, int((served >= _FAILED).sum()) - int(requests.failed.sum())))
+
+
+def percentile_ms(latency_us: Ints, share: float) -> float:
+    """Return the nearest-rank percentile: a latency that was really observed."""
+    return float(np.percentile(latency_us, share * 100, method="inverted_cdf")) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Requests second by second of the window; a last part of a second is left out."""
+
+    throughput_rps: Floats  # successful answers
+    p99_ms: Floats  # NaN in a second without an answer
+
+
+def by_second(requests: Requests, span_us: tuple[int, int]) -> Seconds:
+    """Return throughput and p99 of each whole second of a span."""
+    count = (span_us[1] - span_us[0]) // 1_000_000
+    at = (requests.end_us if requests.exact else requests.start_us) - span_us[0]
+    second = at // 1_000_000
+    inside = (at >= 0) & (second < count)
+    order = np.argsort(second[inside], kind="stable")
+    latency, bounds = requests.latency_us[inside][order], np.searchsorted(second[inside][order], np.arange(count + 1))
+    throughput = np.bincount(second[inside & ~requests.failed], minlength=count).astype(np.float64)
+    p99 = [percentile_ms(latency[a:b], 0.99) if b > a else np.nan for a, b in pairwise(bounds)]
+    return Seconds(throughput, np.array(p99, np.float64))
+
+
+def span_us(window: Span, to_realtime_ns: int) -> tuple[int, int]:
+    """Return a window in microseconds since 1970, given what to add to the monotonic clock."""
+    return (window.begin_ns + to_realtime_ns) // 1000, (window.end_ns + to_realtime_ns) // 1000
