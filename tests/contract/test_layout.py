@@ -10,7 +10,7 @@ MAX_LINES = 400
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # What would tie the repository to one machine or one person. Joined so that this file does not hold them.
 FORBIDDEN = (
-    re.compile("/" + r"home/\w"),
+    re.compile("/" + r"home/\w\w"),  # one letter stands for anybody
     re.compile("/" + r"work/\w"),
     re.compile("/" + r"Users/\w"),
     re.compile(r"(?<![\w.])/" + r"root/\w"),
