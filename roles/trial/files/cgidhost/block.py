@@ -76,15 +76,13 @@ class BlockRun:
     def _provide_tracer(self, order: TrialOrder, record: Record) -> None:
         """Have bpftrace run if the trial wants it, and not run if it does not."""
         wanted = order.wants("connect_times") and order.has_queue
-        if self._tracer is not None and not (wanted and self._tracer.is_running()):
+        prefix = f"{os.path.dirname(self._places(order).run)}/cgid-{self._unique}-"
+        if self._tracer is not None and not (wanted and self._tracer.serves(prefix)):
             self._tracer.end()
             self._tracer = None
         if wanted and self._tracer is None:
-            base = os.path.dirname(self._places(order).run)
             try:
-                self._tracer = Tracer(
-                    self._block.tools.get("bpftrace"), f"{base}/cgid-{self._unique}-", self._block.work_dir
-                )
+                self._tracer = Tracer(self._block.tools.get("bpftrace"), prefix, self._block.work_dir)
             except Unavailable as why:
                 record.result["instruments"]["connect_times"] = {"state": "unavailable", "reason": str(why)}
 

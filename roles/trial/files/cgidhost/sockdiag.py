@@ -34,6 +34,8 @@ _INET_QUEUE = struct.Struct("=II")  # idiag_rqueue, idiag_wqueue
 _INET_QUEUE_AT = 4 + 48 + 4  # family..retrans, sockid, expires
 _ATTRIBUTE = struct.Struct("=HH")
 _QUEUE = struct.Struct("=II")
+_ANSWER_BYTES = 4096
+_TIMEOUT = struct.pack("@ll", 2, 0)  # struct timeval
 
 
 class Queue(NamedTuple):
@@ -100,9 +102,9 @@ class SockDiag:
     def __init__(self) -> None:
         """Open the socket; raise OSError where the kernel has no sock_diag."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
-        self._socket.settimeout(2.0)  # an answer is immediate; never hang a trial on a lost one
+        # An answer is immediate; never hang a trial on a lost one. Python's own time limit would poll before each call.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
         self._socket.connect((0, 0))
-        self._buffer = bytearray(1 << 16)
 
     def close(self) -> None:
         """Close the socket."""
@@ -131,24 +133,27 @@ class SockDiag:
 
     def unix_queue(self, request: bytes) -> Optional[Queue]:
         """Return the queue of the one socket that `request` (of `unix_query`) names, or None when it is gone."""
-        answer = self._ask(request)
-        return None if answer is None else _unix_answer(answer, _HEADER.size, len(answer)).queue
+        return self.queues(request)[0]
 
-    def tcp_queue(self, request: bytes) -> Optional[Queue]:
-        """Return the accept queue of the listener that `request` (of `tcp_query`) names, or None."""
-        answer = self._ask(request)
-        return None if answer is None else Queue(*_INET_QUEUE.unpack_from(answer, _HEADER.size + _INET_QUEUE_AT))
+    def queues(self, *requests: bytes) -> list[Optional[Queue]]:
+        """Return the queue for each request (of `unix_query` or `tcp_query`), None for a socket that is not there.
 
-    def _ask(self, request: bytes) -> Optional[bytes]:
-        self._socket.send(request)
-        length = self._socket.recv_into(self._buffer)
-        data = bytes(self._buffer[:length])
-        if _HEADER.unpack_from(data)[1] != _NLMSG_ERROR:
-            return data
-        error = _error(data, 0)
-        if isinstance(error, FileNotFoundError):
-            return None
-        raise error
+        All requests go to the kernel in one message, which halves what a
+        sample costs.
+        """
+        self._socket.send(b"".join(requests))
+        return [self._answer() for _ in requests]
+
+    def _answer(self) -> Optional[Queue]:
+        data = self._socket.recv(_ANSWER_BYTES)
+        if _HEADER.unpack_from(data)[1] == _NLMSG_ERROR:
+            error = _error(data, 0)
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise error
+        if data[_HEADER.size] == socket.AF_UNIX:
+            return _unix_answer(data, _HEADER.size, len(data)).queue
+        return Queue(*_INET_QUEUE.unpack_from(data, _HEADER.size + _INET_QUEUE_AT))
 
 
 def unix_query(listener: UnixListener) -> bytes:

@@ -105,9 +105,9 @@ class Tracer:
         except TrialEnd as error:
             raise Unavailable(_text(self._said) or error.reason) from error
 
-    def is_running(self) -> bool:
-        """Say whether it has not ended."""
-        return self._program.exit_code() is None
+    def serves(self, prefix: str) -> bool:
+        """Say whether it still runs and watches sockets of this prefix."""
+        return prefix == self._prefix and self._program.exit_code() is None
 
     def wait_until_ready(self, patience: Patience, timeout_s: float) -> None:
         """Return once all probes are attached; raise Unavailable with bpftrace's own words. For the trial's side."""
@@ -154,7 +154,7 @@ class Tracer:
                 text = file.read()
             if text.count(end) >= marks:
                 return text
-            if not self.is_running():
+            if self._program.exit_code() is not None:
                 raise Unavailable(f"bpftrace ended before its time: {self._complaint()}")
             if time.monotonic() > deadline:
                 raise Unavailable(f"bpftrace did not write its last rows within {_DRAIN_S:g} s")

@@ -28,26 +28,25 @@ class ListenQueue(Gauge):
         except OSError as error:
             raise Unavailable(f"sock_diag: {error.strerror}") from error
         try:
-            self._diag.tcp_queue(self._tcp)
+            self._diag.queues(self._tcp)
         except OSError:  # a kernel without tcp_diag: its fields stay empty
             self._tcp = None
         super().__init__(directory)
 
     def read(self) -> str:
         """Return the four fields, empty where a socket is not there now."""
-        return (
-            f"{_fields(self._unix_queue())},{_fields(None if self._tcp is None else self._diag.tcp_queue(self._tcp))}"
-        )
+        requests = [request for request in (self._unix, self._tcp) if request is not None]
+        queues = self._diag.queues(*requests) if requests else []
+        unix = queues.pop(0) if self._unix is not None else None
+        if unix is None and self._path:
+            unix = self._find_again()
+        return f"{_fields(unix)},{_fields(queues[0] if queues else None)}"
 
-    def _unix_queue(self) -> Optional[Queue]:
-        if not self._path:
-            return None
-        queue = None if self._unix is None else self._diag.unix_queue(self._unix)
-        if queue is None:  # a restarted daemon binds a new socket to the same path
-            listener = self._diag.find_unix(self._path)
-            self._unix = None if listener is None else unix_query(listener)
-            return None if listener is None else listener.queue
-        return queue
+    def _find_again(self) -> Optional[Queue]:
+        """Look for the socket that a restarted daemon binds to the same path."""
+        listener = self._diag.find_unix(self._path)
+        self._unix = None if listener is None else unix_query(listener)
+        return None if listener is None else listener.queue
 
 
 def _fields(queue: Optional[Queue]) -> str:
