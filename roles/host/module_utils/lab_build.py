@@ -59,7 +59,9 @@ def from_os_error(error, doing):
             where=str(path),
             fix="set host_cache_dir to a directory this user may write, or remove the one another user made",
         )
-    return LabError("%s while %s" % (error.strerror or error, doing), where=str(path))
+    return LabError(
+        "%s while %s" % (error.strerror or error, doing), where=str(path), fix="check that path and what it is on"
+    )
 
 
 def key_of(parts):
@@ -212,7 +214,7 @@ def output_of(argv):
         )
     except (FileNotFoundError, PermissionError) as error:
         raise LabError(
-            "%s is not installed or not in PATH (%s)" % (argv[0], os.environ.get("PATH", "")),
+            "%s is not installed or not in PATH" % argv[0],
             fix="let the play install it (become), or install it by hand",
         ) from error
     text = process.stdout.decode("utf-8", "replace")
