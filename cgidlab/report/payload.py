@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 from urllib.parse import quote
 
 import numpy as np
@@ -226,16 +226,24 @@ def _typical(
     found = []
     for cell in cells:
         middle = cell.median("throughput_rps") or 0.0
-        trials = [t for t in cell.complete if t.number in details]
+        trials = [
+            t
+            for t in cell.complete
+            if (d := details.get(t.number)) and (_seen(d.queue_depth) or _seen(d.workers_in_connect))
+        ]
         if trials:
             found.append((cell, min(trials, key=lambda t: abs((t.figures.throughput_rps or 0.0) - middle))))
     return tuple(found)
 
 
+def _seen(series: Series | None) -> TypeGuard[Series]:
+    return series is not None and any(known(v) for v in series.values)
+
+
 def _pack(trial: TrialRecord, detail: TrialDetail) -> dict[str, Any]:
     gauges = {"depth": detail.queue_depth, "asleep": detail.workers_in_connect}
-    packed: dict[str, Any] = {n: thin(s, MAX_POINTS, "max") for n, s in gauges.items() if s is not None}
-    if detail.throughput_rps is not None:
+    packed: dict[str, Any] = {n: thin(s, MAX_POINTS, "max") for n, s in gauges.items() if _seen(s)}
+    if _seen(detail.throughput_rps):
         packed["rate"] = thin(detail.throughput_rps, MAX_POINTS, "mean")
     if detail.queue_limit is not None:
         packed["limit"] = detail.queue_limit

@@ -36,7 +36,7 @@ def plotting_script(cache: Path | None) -> str:
     """
     if cache is None:
         return _bundle()
-    kept = cache / f"vega-{VEGA_LITE}-{version('vl-convert-python')}.js"
+    kept = cache / f"plotting-{VEGA_LITE}-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, ValueError):
         digest, _, script = kept.read_text(encoding="utf-8").partition("\n")
         if digest == f"// sha256 {sha256(script).hex()}":

@@ -34,6 +34,8 @@
     const result = await window.vegaEmbed(box, spec, {
       renderer: canvas && "dots" in box.dataset ? "canvas" : "svg",
       actions: false, ast: true, config: look, tooltip: { theme: "custom" },
+      // An instrument that did not run leaves a set empty, which is no cause for a warning; errors are always shown.
+      logLevel: Object.keys(data).length ? 1 : 2, // Vega's numbers for errors alone, and for warnings too
     });
     box.classList.remove("vega-embed"); // its class brings a width of its own
     return result;
