@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
+    import argparse
+
     from cgidlab.pipeline import Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- argparse has no public name for it
 
 
 def add_experiment(parser: argparse.ArgumentParser) -> None:

@@ -29,9 +29,7 @@ def judge(directory: Path, key: str) -> Outcome:
     itself is `invalid`; neither is an error of the run.
     """
     try:
-        result = documents.read_result(directory / "result.json")
-        if result.key != key:
-            raise StoreError(f"the archive is of the trial {result.key}", where=str(directory))
+        result = _result(directory, key)
         measured = measure.measure(directory)
         _keep(directory, measured)
     except StoreError as err:
@@ -42,6 +40,13 @@ def judge(directory: Path, key: str) -> Outcome:
     if failed:
         return Outcome(key, Status.INVALID, failed.reason, failed.kind)
     return Outcome(key, Status.COMPLETE, "", None)
+
+
+def _result(directory: Path, key: str) -> documents.Result:
+    result = documents.read_result(directory / "result.json")
+    if result.key != key:
+        raise StoreError(f"the archive is of the trial {result.key}", where=str(directory))
+    return result
 
 
 def load(run: Path, stored: store.StoredTrial) -> TrialRecord:

@@ -61,14 +61,28 @@ def _provenance(run: store.RunDirectory) -> dict[str, Any]:
 
 
 def _detail(directory: Path) -> report.TrialDetail | None:
-    return measure.detail(directory)
+    found = measure.detail(directory)
+    if found is None:
+        return None
+    return report.TrialDetail(
+        queue_depth=_series(found.queue_depth),
+        queue_limit=found.queue_limit,
+        workers_in_connect=_series(found.workers_in_connect),
+        throughput_rps=_series(found.throughput_rps),
+        worker_states=found.worker_states,
+    )
+
+
+def _series(track: measure.Track | None) -> report.Series | None:
+    return None if track is None else report.Series(track.times_s, track.values)
 
 
 def _latency(run: Path, records: Sequence[TrialRecord]) -> Sequence[float] | None:
     """Return the quantiles of all requests of some trials together, in milliseconds."""
     found = [measure.latencies_us(run / r.directory) for r in records]
-    merged = np.concatenate([f for f in found if f is not None] or [np.empty(0)])
-    if not merged.size:
+    observed = [f for f in found if f is not None and f.size]
+    if not observed:
         return None
+    merged = np.concatenate(observed)
     quantiles: list[float] = np.quantile(merged / 1000.0, report.QUANTILE_SHARES).tolist()
     return quantiles
