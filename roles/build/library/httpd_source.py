@@ -54,9 +54,11 @@ sources:
 """
 
 import os
+import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
+    MARKER,
     LabError,
     building,
     fail_with,
@@ -85,6 +87,24 @@ def parse_spec(spec):
     return kind, argument
 
 
+def known(directory):
+    """Return the description of a source in the cache with its path as it is now, None when it is not there whole."""
+    done = finished(directory)
+    return None if done is None else dict(done, path=os.path.join(directory, done["path"]))
+
+
+def fetch_into(directory, kind, argument, mirror, private):
+    """Fetch a source into an empty directory, marker last, and return its description."""
+    if kind == "distro":
+        description = fetch_distro(argument, directory, private)
+    else:
+        description = fetch_upstream(argument, directory, mirror)
+    # By its name alone, because the directory is about to get another one.
+    description["path"] = os.path.basename(description["path"])
+    write_json(os.path.join(directory, MARKER), description)
+    return description
+
+
 def fetch(kind, argument, params, check_mode):
     """Return (description of a source, whether it had to be fetched)."""
     if kind == "path":
@@ -92,23 +112,23 @@ def fetch(kind, argument, params, check_mode):
     home = os.path.join(params["cache_dir"], "sources")
     place = [kind, argument] if kind == "distro" else [kind, argument, params["mirror"]]
     directory = os.path.join(home, "%s-%s" % (kind, key_of(place)[:16]))
-    done = finished(directory)
+    done = known(directory)
     if done is not None and not params["refresh"]:
         return done, False
     if check_mode:
         return {"source": "%s %s" % (kind, argument or "newest"), "unpack": "later", "skipped": []}, True
-    if done is not None:
-        os.unlink(os.path.join(directory, "build.json"))
     make_directory(home)
-    with building(directory) as (_lock, other):
-        if other is not None:
+    # Beside the one there is, so that a refresh that fails takes nothing away.
+    fresh = directory + ".new"
+    with building(fresh) as (_lock, waiting):
+        other = known(directory)
+        if other is not None and not params["refresh"]:
             return other, False
-        if kind == "distro":
-            description = fetch_distro(argument, directory, os.path.join(home, "private"))
-        else:
-            description = fetch_upstream(argument, directory, params["mirror"])
-        write_json(os.path.join(directory, "build.json"), description)
-    return description, True
+        description = waiting or fetch_into(fresh, kind, argument, params["mirror"], os.path.join(home, "private"))
+        shutil.rmtree(directory, ignore_errors=True)
+        os.rename(fresh, directory)
+    changed = done is None or done["sha256"] != description["sha256"]
+    return known(directory), changed
 
 
 def main():
