@@ -200,14 +200,20 @@ class BlockRun:
         begin_ns = time.monotonic_ns()
 
         def result() -> bytes:
+            record.result["phases"] = [p for p in record.result["phases"] if p["name"] != "collect"]  # of a first try
             record.phase("collect", begin_ns, time.monotonic_ns())
             return json.dumps(record.result, indent=1).encode()
 
+        path = os.path.join(self._block.work_dir, f"{order.name}.tar.gz")
         packed: Optional[archive.Archive] = None
         try:
-            packed = archive.pack(places.trial, os.path.join(self._block.work_dir, f"{order.name}.tar.gz"), result)
-        except OSError as error:
+            packed = archive.pack(places.trial, path, result)
+        except OSError as error:  # a full disk above all: how the trial ended may still fit when its files are gone
             record.override(from_os_error("packing the trial", error))
+            shutil.rmtree(places.trial, ignore_errors=True)
+            with suppress(OSError):
+                os.mkdir(places.trial)
+                packed = archive.pack(places.trial, path, result)
         shutil.rmtree(places.trial, ignore_errors=True)
         entry = {
             "number": order.number,

@@ -100,14 +100,15 @@ def read(path: str) -> Block:
     except (OSError, ValueError) as error:
         raise BlockError(f"cannot read {path}: {error}") from error
     try:
-        return _block(data)
+        return parse(data)
     except KeyError as error:
         raise BlockError(f"{path}: {error.args[0]} is missing") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise BlockError(f"{path}: {error}") from error
 
 
-def _block(data: Mapping[str, Any]) -> Block:
+def parse(data: Mapping[str, Any]) -> Block:
+    """Return the block that `data` describes; raise KeyError, TypeError or ValueError with what is wrong."""
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {data['schema_version']}, this program reads {SCHEMA_VERSION}")
     work_dir = str(data["work_dir"])

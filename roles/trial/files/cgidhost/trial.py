@@ -98,6 +98,11 @@ class Trial:
         for name in INSTRUMENTS:
             if not self._order.wants(name):
                 self._tell_state(name, {"state": "off", "reason": ""})
+            elif name == "connect_times":
+                if not self._order.has_queue:
+                    self._unavailable(name, Unavailable("mod_cgi has no daemon to connect to"))
+            else:  # until it ran
+                self._unavailable(name, Unavailable("the trial ended before its load"))
         # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
         self._server.start(namespaces.become_server_user if self._isolated and not self._privileged else None)
         self._server.wait_until_ready(self._patience, diag, _START_S)

@@ -48,7 +48,10 @@ def undo(work_dir: str) -> list[str]:
 
 def _undo_one(change: dict[str, Any]) -> None:
     if "sysctl" in change:
-        kernel.write(change["sysctl"], change["old"])
+        if (
+            kernel.read(change["sysctl"]) != change["old"]
+        ):  # it was noted before it was tried, and may have been refused
+            kernel.write(change["sysctl"], change["old"])
     elif "directory" in change:
         shutil.rmtree(change["directory"], ignore_errors=True)
     elif "trial" in change:

@@ -1,0 +1,208 @@
+"""What the host's helper is told, and what it makes of it: block files, load plans, read-back expectations."""
+
+import ast
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cgidhost import blockfile, readback
+from cgidhost.drivers import ab, h2load
+from cgidhost.ending import BlockError, TrialEnd
+from hypothesis import given
+from hypothesis import strategies as st
+
+PACKAGE = Path(readback.__file__).parent
+
+
+def trial_entry(**changes: object) -> dict[str, Any]:
+    """Return one trial of a block file, with some of its settings changed."""
+    settings = {
+        "listen_backlog": 100,
+        "somaxconn": 4096,
+        "max_dgram_qlen": 10,
+        "mpm": "event",
+        "workers": 400,
+        "threads_per_child": 25,
+        "log_level": "warn cgid:debug",
+        "driver": "h2load",
+        "loop": "closed",
+        "clients": 50,
+        "rate": 300,
+        "isolation": "namespaces",
+        "warmup_s": 1.0,
+        "window_s": 2.5,
+        "script": "hello",
+    }
+    settings.update(changes)
+    return {
+        "number": 7,
+        "key": "k",
+        "settings": settings,
+        "httpd_conf": "",
+        "httpd_binary": "/x/httpd",
+        "module": "/x/mod_cgid.so",
+        "module_sha256": "ab",
+    }
+
+
+def block(trial: dict[str, Any], **changes: object) -> dict[str, Any]:
+    """Return a block file of one trial."""
+    base = {
+        "schema_version": 1,
+        "block": 1,
+        "work_dir": "/var/tmp/x",  # noqa: S108 -- a name that is only read
+        "server_user": "nobody",
+        "control": None,
+        "lease_s": 30,
+        "tools": {},
+        "trials": [trial],
+    }
+    return {**base, **changes}
+
+
+def order(**changes: object) -> blockfile.TrialOrder:
+    return blockfile.parse(block(trial_entry(**changes))).trials[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "want"),
+    [
+        pytest.param({"schema_version": 2}, "schema_version is 2", id="a later schema"),
+        pytest.param({"work_dir": "var"}, "not an absolute path", id="a relative work directory"),
+        pytest.param({"trials": [trial_entry(isolation="vm")]}, "isolation", id="an unknown isolation"),
+        pytest.param({"trials": [trial_entry(), trial_entry()]}, "same number", id="a number twice"),
+        pytest.param({"trials": [{"number": 1}]}, "settings is missing", id="a key left out"),
+        pytest.param(
+            {"trials": [{**trial_entry(), "fault": {"action": "kill_cgid", "at_s": 2.5, "for_s": 0}}]},
+            "outside the window",
+            id="a fault after the window",
+        ),
+        pytest.param(
+            {"trials": [{**trial_entry(), "fault": {"action": "melt", "at_s": 1, "for_s": 0}}]},
+            "melt is none of",
+            id="an unknown fault",
+        ),
+    ],
+)
+def test_a_wrong_block_file_is_refused_with_what_is_wrong(tmp_path: Path, change: dict[str, Any], want: str) -> None:
+    path = tmp_path / "block.json"
+    path.write_text(json.dumps(block(trial_entry(), **change)))
+
+    with pytest.raises(BlockError, match=want):
+        blockfile.read(str(path))
+
+
+def test_a_block_file_that_is_no_json_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "block.json"
+    path.write_text("{")
+
+    with pytest.raises(BlockError, match=r"block\.json"):
+        blockfile.read(str(path))
+
+
+@given(st.integers(min_value=1, max_value=2_000).map(lambda tens: 10 * tens))
+def test_a_rate_is_kept_exactly_in_short_periods(rate: int) -> None:
+    each, period_ms = h2load.rate_steps(rate)
+
+    assert Fraction(each, period_ms) == Fraction(rate, 1000)
+    assert h2load.SHORTEST_PERIOD_MS <= period_ms <= h2load.LONGEST_PERIOD_MS
+
+
+def test_a_rate_that_would_come_in_bursts_is_refused() -> None:
+    with pytest.raises(TrialEnd, match="333"):
+        h2load.rate_steps(333)
+
+
+def test_an_open_loop_sends_the_rates_requests_over_warm_up_and_window_one_a_connection() -> None:
+    plan = h2load.plan(order(loop="open", rate=300), "/usr/bin/h2load", "/t/rows.log", 8080)
+
+    joined = " ".join(plan.argv)
+    assert "-r 3 --rate-period=10ms -n 1050 -c 1050" in joined
+    assert "-D" not in plan.argv
+    assert plan.late_answers_are_fine
+    assert plan.limit_s > 3.5
+
+
+def test_a_closed_loops_durations_are_whole_milliseconds() -> None:
+    plan = h2load.plan(order(warmup_s=0.5, window_s=2.5), "h2load", "/t/rows.log", 8081)
+
+    joined = " ".join(plan.argv)
+    assert "-c 50 -D 2500ms --warm-up-time=500ms http://127.0.0.1:8081/cgi-bin/hello" in joined
+    assert plan.begin_mark is not None
+
+
+def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
+    plan = ab.plan(order(driver="ab"), "ab", "/t/rows.log", 8080)
+
+    total_s = int(plan.argv[plan.argv.index("-t") + 1])
+    assert total_s >= 1.0 + 1.0 + 2.5
+    assert plan.argv.index("-t") < plan.argv.index("-n"), "ab's -t sets -n to 50000 where it comes later"
+    assert plan.limit_s > total_s
+
+
+def test_ab_refuses_an_open_loop() -> None:
+    with pytest.raises(TrialEnd, match="h2load"):
+        ab.plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", 8080)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "somaxconn", "want"), [(100, 4096, "100"), (4096, 128, "128"), (1, 1, "1")], ids=str
+)
+def test_the_queue_limit_to_find_is_the_smaller_of_backlog_and_somaxconn(
+    backlog: int, somaxconn: int, want: str
+) -> None:
+    assert readback.wanted(order(listen_backlog=backlog, somaxconn=somaxconn))["queue_limit"] == want
+
+
+def test_prefork_has_no_queue_to_check() -> None:
+    assert "queue_limit" not in readback.wanted(order(mpm="prefork"))
+
+
+def test_a_mismatch_says_what_was_wanted_and_what_was_found() -> None:
+    checks = [readback.Check("workers", "410", "400"), readback.Check("mpm", "event", "event")]
+
+    assert readback.mismatch(checks) == "workers: want 410, found 400"
+    assert readback.document(checks)["ok"] is False
+
+
+SERVER_INFO = """<dd><tt>&nbsp;&nbsp;24:&nbsp;KeepAlive <i>On</i></tt></dd>
+<dd><tt>&nbsp;&nbsp;25:&nbsp;LogLevel <i>warn cgid:debug</i></tt></dd>
+<dd><tt>&nbsp;&nbsp;26:&nbsp;ErrorLog <i>/t/LogLevel</i></tt></dd>
+<dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>"""
+
+
+def test_log_levels_are_read_from_the_servers_own_page_in_their_order() -> None:
+    assert readback.log_levels(SERVER_INFO) == ["warn cgid:debug", "debug"]
+
+
+MAPS = """7f1-7f2 r-xp 00000000 fe:00 12 /x/modules/mod_cgid.so
+7f2-7f3 r--p 00000000 fe:00 12 /x/modules/mod_cgid.so
+7f3-7f4 r-xp 00000000 fe:00 13 /x/modules/mod_alias.so
+7f4-7f5 rw-p 00000000 00:00 0
+"""
+
+
+def test_the_module_that_is_mapped_is_found_whatever_was_ordered() -> None:
+    assert readback.mapped_module(MAPS, "/y/mod_cgid.so") == "/x/modules/mod_cgid.so"
+    assert readback.mapped_module(MAPS.replace("mod_cgid", "mod_env"), "/y/mod_cgid.so") is None
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_module_is_python_3_9_and_imports_the_standard_library_alone(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and node.level == 0
+            else []
+        )
+    }
+    assert imported <= set(sys.stdlib_module_names) | {"cgidhost"}
