@@ -260,12 +260,69 @@ def test_the_newest_version_that_can_really_be_fetched_is_taken() -> None:
     ]
 
 
-def test_when_no_version_can_be_fetched_every_reason_is_told() -> None:
-    def fetch(version: str) -> None:
-        raise LabError(f"no {version} here")
+class _Archive:
+    """A package manager that offers versions and can really fetch some of them."""
+
+    def __init__(self, offered: list[str], fetchable: list[str]) -> None:
+        self.offered, self.fetchable = offered, fetchable
+
+    def versions(self) -> tuple[list[str], list[str]]:
+        return self.offered, []
+
+    def fetch(self, version: str, directory: str) -> None:
+        (Path(directory) / f"{version}.part").write_text("begun")
+        if version not in self.fetchable:
+            raise LabError(f"no {version} here")
+        (Path(directory) / f"{version}.dsc").write_text("whole")
+
+
+class _Kit:
+    """What belongs to any package manager: order of versions and description of a source."""
+
+    newest_first = staticmethod(_falling)
+
+    @staticmethod
+    def describe(directory: str, version: str) -> dict[str, Any]:
+        return {"version": version, "files": sorted(path.name for path in Path(directory).iterdir())}
+
+
+def test_where_the_machines_entries_lead_to_no_source_other_suites_are_tried(tmp_path: Path) -> None:
+    own, wide = _Archive(["2.4.71-1"], []), _Archive(["2.4.71-1", "2.4.69-1", "2.4.68-1"], ["2.4.68-1"])
+
+    found = lab_source_distro.first_described([lambda: own, lambda: wide], _Kit, "", str(tmp_path))
+
+    assert found["version"] == "2.4.68-1"
+    assert found["files"] == ["2.4.68-1.dsc", "2.4.68-1.part"]
+    assert [one["version"] for one in found["skipped"]] == ["2.4.71-1", "2.4.69-1"]
+
+
+def test_other_suites_are_not_asked_when_the_machines_entries_suffice(tmp_path: Path) -> None:
+    def wide() -> _Archive:
+        raise AssertionError("asked")
+
+    own = _Archive(["2.4.68-1"], ["2.4.68-1"])
+
+    assert lab_source_distro.first_described([lambda: own, wide], _Kit, "", str(tmp_path))["version"] == "2.4.68-1"
+
+
+def test_when_no_version_can_be_fetched_every_reason_is_told(tmp_path: Path) -> None:
+    archive = _Archive(["2.4.68-1", "2.4.62-1"], [])
 
     with pytest.raises(LabError, match=r"2\.4\.68-1: .*no 2\.4\.68-1 here; 2\.4\.62-1: .*no 2\.4\.62-1 here"):
-        lab_source_distro.first_fetched(["2.4.68-1", "2.4.62-1"], [], fetch)
+        lab_source_distro.first_described([lambda: archive], _Kit, "", str(tmp_path))
+
+
+def test_the_siblings_of_a_suite_keep_archive_and_key() -> None:
+    text = (
+        "deb [signed-by=/k.gpg] http://a.example.org/debian trixie main\n"
+        "deb http://a.example.org/debian-security trixie-security main\n"
+    )
+
+    found = lab_source_apt.source_stanzas([("sources.list", text)], "trixie", wide=True)
+
+    want = "trixie-updates trixie-backports oldstable stable testing unstable devel"
+    assert f"Suites: {want}\nURIs: http://a.example.org/debian\nComponents: main\nSigned-By: /k.gpg\n" in found
+    assert "Suites: oldstable-security stable-security testing-security\n" in found
 
 
 # --- source of a distribution: dnf -----------------------------------------------------------------------------------

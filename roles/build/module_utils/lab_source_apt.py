@@ -36,11 +36,22 @@ def belongs(suite, codename):
     return any(suite == name or suite.startswith((name + "-", name + "/")) for name in (codename, *_GENERIC) if name)
 
 
-def source_stanzas(files, codename):
+def siblings(suite, codename):
+    """Return the suites of the same archive that may hold a source where the machine's own suite holds none.
+
+    Not each archive has them all: those it lacks are to be passed over.
+    """
+    names = [name for name in ("oldstable", "stable", "testing") if name != suite]
+    if "security" in suite:
+        return [name + "-security" for name in names]
+    return [codename + "-updates", codename + "-backports", *names, "unstable", "devel"]
+
+
+def source_stanzas(files, codename, *, wide=False):
     """Return deb822 text with a deb-src stanza for each of the machine's entries that is the distribution's own.
 
     `files` are (name, text) of the machine's .list and .sources files. Third parties' entries are left out: they
-    offer no source of httpd, and one that fails must not stop the others.
+    offer no source of httpd, and one that fails must not stop the others. `wide` takes the siblings instead.
     """
     found = []
     for name, text in files:
@@ -50,6 +61,8 @@ def source_stanzas(files, codename):
             if values.get("enabled", "yes").lower() in ("no", "false", "0"):
                 continue
             suites = [suite for suite in values.get("suites", "").split() if belongs(suite, codename)]
+            if wide:
+                suites = list(dict.fromkeys(other for suite in suites for other in siblings(suite, codename)))
             if not suites:
                 continue
             kept = [(k, v) for k, v in stanza if k.lower() not in ("types", "suites", "architectures", "enabled")]
@@ -116,9 +129,9 @@ def codename(path="/etc/os-release"):
 class PrivateApt:
     """apt with its own sources, lists and cache below one directory; works without root."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *, wide=False):
         """Write the configuration; LabError when the machine has no package source to derive it from."""
-        stanzas = source_stanzas(machine_files(), codename())
+        stanzas = source_stanzas(machine_files(), codename(), wide=wide)
         if not stanzas:
             raise LabError(
                 "this machine's apt has no entry of the distribution itself, so there is no source package to find",
@@ -127,6 +140,7 @@ class PrivateApt:
             )
         for name in ("", "lists/partial", "cache/archives/partial", "parts"):
             make_directory(os.path.join(directory, name))
+        self.wide = wide
         self.configuration = os.path.join(directory, "apt.conf")
         with open(os.path.join(directory, "private.sources"), "w") as file:
             file.write(stanzas)
@@ -147,10 +161,12 @@ class PrivateApt:
         try:
             output_of(["apt-get", "-c", self.configuration, "-q", "update"])
         except LabError as failure:
-            raise LabError(
-                "the index of source packages cannot be read: %s" % failure.what,
-                fix="check the network, or use httpd: path:TARBALL",
-            ) from failure
+            # Siblings are guesses: those that are not there say so, and the others are read all the same.
+            if not self.wide:
+                raise LabError(
+                    "the index of source packages cannot be read: %s" % failure.what,
+                    fix="check the network, or use httpd: path:TARBALL",
+                ) from failure
         source = parse_madison(output_of(["apt-cache", "-c", self.configuration, "madison", PACKAGE]))[0]
         binary = parse_madison(output_of(["apt-cache", "madison", PACKAGE]))[1]
         return source, binary

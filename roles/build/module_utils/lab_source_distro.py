@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import contextlib
+import functools
 import os
 import shutil
 
@@ -32,7 +33,10 @@ def candidates(source, binary, newest_first, wanted):
 
 
 def first_fetched(tries, skipped, fetch):
-    """Return the first version that `fetch` brings, and all that were skipped before it, each with its reason."""
+    """Return the first version that `fetch` brings, and all that were skipped before it, each with its reason.
+
+    The version is None when none could be fetched.
+    """
     skipped = list(skipped)
     for version in tries:
         try:
@@ -41,32 +45,59 @@ def first_fetched(tries, skipped, fetch):
             skipped.append({"version": version, "reason": "its source cannot be fetched: %s" % failure.what})
             continue
         return version, skipped
+    return None, skipped
+
+
+def fetch_distro(wanted, directory, private):
+    """Fetch a source package into a directory and return its description, skipped versions included.
+
+    Where no entry of the machine leads to a source, the other suites of the same archive are tried as well.
+    """
+    if shutil.which("apt-get"):
+        kit, managers = (
+            lab_source_apt,
+            [
+                lambda: lab_source_apt.PrivateApt(os.path.join(private, "apt")),
+                lambda: lab_source_apt.PrivateApt(os.path.join(private, "apt-wide"), wide=True),
+            ],
+        )
+    elif shutil.which("dnf"):
+        kit, managers = lab_source_dnf, [lambda: lab_source_dnf.PrivateDnf(os.path.join(private, "dnf"))]
+    else:
+        raise LabError(
+            "there is neither apt-get nor dnf here, so no source package of the distribution can be fetched",
+            fix="use httpd: upstream:VERSION or path:TARBALL",
+        )
+    return first_described(managers, kit, wanted, directory)
+
+
+def first_described(managers, kit, wanted, directory):
+    """Return the description of what the first of several package managers can fetch; LabError when none can."""
+    skipped, nothing = [], None
+    for make in managers:
+        manager = make()
+        try:
+            tries, newer = candidates(*manager.versions(), kit.newest_first, wanted)
+        except LabError as failure:
+            nothing = nothing or failure
+            continue
+        known = {one["version"] for one in skipped}
+        skipped += [one for one in newer if one["version"] not in known]
+        tries = [version for version in tries if version not in known]
+        version, skipped = first_fetched(tries, skipped, functools.partial(fetch_alone, manager, directory))
+        if version is not None:
+            return dict(kit.describe(directory, version), skipped=skipped)
+    if nothing is not None and not skipped:
+        raise nothing
     raise LabError(
         "no source of httpd can be fetched: %s" % "; ".join("%(version)s: %(reason)s" % one for one in skipped),
         fix="check the network, or use httpd: upstream:VERSION or path:TARBALL",
     )
 
 
-def fetch_distro(wanted, directory, private):
-    """Fetch a source package into a directory and return its description, skipped versions included."""
-    if shutil.which("apt-get"):
-        manager, kit = lab_source_apt.PrivateApt(os.path.join(private, "apt")), lab_source_apt
-    elif shutil.which("dnf"):
-        manager, kit = lab_source_dnf.PrivateDnf(os.path.join(private, "dnf")), lab_source_dnf
-    else:
-        raise LabError(
-            "there is neither apt-get nor dnf here, so no source package of the distribution can be fetched",
-            fix="use httpd: upstream:VERSION or path:TARBALL",
-        )
-    source, binary = manager.versions()
-    tries, skipped = candidates(source, binary, kit.newest_first, wanted)
-
-    def fetch(version):
-        # What a failed attempt left behind must not be taken for a part of the next.
-        for name in os.listdir(directory):
-            with contextlib.suppress(IsADirectoryError):
-                os.unlink(os.path.join(directory, name))
-        manager.fetch(version, directory)
-
-    version, skipped = first_fetched(tries, skipped, fetch)
-    return dict(kit.describe(directory, version), skipped=skipped)
+def fetch_alone(manager, directory, version):
+    """Fetch a version into a directory; what a failed attempt left there must not be taken for a part of it."""
+    for name in os.listdir(directory):
+        with contextlib.suppress(IsADirectoryError):
+            os.unlink(os.path.join(directory, name))
+    manager.fetch(version, directory)
