@@ -1,0 +1,66 @@
+"""The command line answers with results, or with one error and its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cgidlab import cli
+
+ROOT = Path(__file__).parents[2]
+SMOKE = str(ROOT / "experiments" / "smoke.yml")
+
+
+def test_plan_lists_every_trial_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
+    status = cli.main(["plan", SMOKE])
+
+    out = capsys.readouterr().out
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if " block " in line] == ["1", "2", "3", "4"]
+    assert "2 cells x 2 blocks = 4 trials" in out
+    assert out.endswith("nothing was run\n")
+
+
+def test_plan_as_json_has_the_order_and_the_estimate(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["plan", SMOKE, "--format", "json", "--set", "clients=40"])
+
+    got = json.loads(capsys.readouterr().out)
+    assert [t["number"] for t in got["trials"]] == [1, 2, 3, 4]
+    assert got["cells"][0]["settings"]["clients"] == 40
+    assert got["estimated_s"] > 10
+
+
+@pytest.mark.parametrize(
+    ("argv", "want"),
+    [
+        (["plan", "no-such-file.yml"], "cannot read the experiment file"),
+        (["plan", SMOKE, "--set", "client=4"], "use `clients`"),
+        (["plan", SMOKE, "--set", "clients"], "--set takes name=value"),
+        (["plan", SMOKE, "--only", "listen_backlog=6"], "no level `6`"),
+        (["plan", SMOKE, "--target", "nowhere"], "no inventory"),
+        ([SMOKE, "--set", "workers=7"], "not a multiple"),
+    ],
+)
+def test_a_users_mistake_is_one_error_with_exit_status_2(
+    argv: list[str], want: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = cli.main(argv)
+
+    err = capsys.readouterr().err
+    assert status == 2
+    assert want in err
+    assert "Traceback" not in err
+
+
+def test_schema_knows_every_option_and_accepts_the_kept_experiments(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["schema"])
+
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["properties"]["settings"]["properties"]["mpm"]["enum"] == ["event", "worker", "prefork"]
+    assert schema["properties"]["factors"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yml")), ids=lambda p: p.stem)
+def test_every_kept_experiment_is_valid(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", str(path)]) == 0
+    assert "good" in capsys.readouterr().out

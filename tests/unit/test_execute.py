@@ -1,0 +1,72 @@
+"""What a block is handed to a host with."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cgidlab import catalogue, execute, plan, spec
+from cgidlab.errors import LabError
+from cgidlab.model import Plan
+from cgidlab.parsers import strict_yaml
+from cgidlab.parsers.host_report import HostReport, Httpd, Variant
+
+ROOT = Path(__file__).parents[2]
+CATALOGUE = catalogue.load(ROOT / "roles")
+HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (Variant(5, 15, "", "/v/5.so", "five"),))
+HOST = HostReport(
+    host="web1",
+    python="/usr/bin/python3",
+    become=True,
+    work_dir="/w",
+    helper="/c/cgidhost.pyz",
+    httpd={"distro": HTTPD},
+    scripts_dir="/s",
+    tools={"h2load": "/h2"},
+    raw={},
+)
+
+
+def smoke(extra: str = "") -> Plan:
+    text = (ROOT / "experiments" / "smoke.yml").read_text() + extra
+    return plan.make(spec.build(strict_yaml.parse(text.encode(), "smoke.yml"), CATALOGUE), CATALOGUE)
+
+
+def test_each_variant_is_asked_for_once() -> None:
+    settings = [c.settings for c in smoke().cells] * 3
+
+    assert execute.wanted_builds(settings) == [
+        {
+            "httpd": "distro",
+            "variants": [
+                {"listen_backlog": 5, "connect_attempts": 15, "patches": ""},
+                {"listen_backlog": 1024, "connect_attempts": 15, "patches": ""},
+            ],
+        }
+    ]
+
+
+def test_a_block_names_the_module_of_each_trials_level() -> None:
+    trials = tuple(t for t in smoke().blocks[0] if t.cell.settings["listen_backlog"] == 5)
+
+    got = execute.block_json(execute.BlockRun(Path(), HOST, "/w/b1"), trials, CATALOGUE)
+
+    assert got["trials"][0]["module"] == "/v/5.so"
+    assert got["trials"][0]["options"]["cgid_listen_backlog"] == 5
+    assert got["trials"][0]["fault"] is None
+
+
+def test_a_variant_that_was_not_built_is_said_before_any_trial() -> None:
+    with pytest.raises(LabError, match="listen_backlog=1024"):
+        execute.block_json(execute.BlockRun(Path(), HOST, "/w/b1"), smoke().blocks[0], CATALOGUE)
+
+
+def test_the_helper_is_the_same_program_for_the_same_sources() -> None:
+    package = ROOT / "roles" / "trial" / "files" / "cgidhost"
+
+    first = execute.pack_helper(package)
+
+    assert first == execute.pack_helper(package)
+    names = zipfile.ZipFile(io.BytesIO(first)).namelist()
+    assert {"__main__.py", "cgidhost/__main__.py", "cgidhost/block.py"} <= set(names)
