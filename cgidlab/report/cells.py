@@ -19,6 +19,7 @@ class CellTrials:
 
     levels: Levels
     trials: tuple[TrialRecord, ...]
+    complete: tuple[TrialRecord, ...]  # those that may be analysed
 
     @property
     def name(self) -> str:
@@ -29,11 +30,6 @@ class CellTrials:
     def title(self) -> str:
         """Return the cell as people read it."""
         return ", ".join(f"{factor} {label}" for factor, label in self.levels)
-
-    @property
-    def complete(self) -> tuple[TrialRecord, ...]:
-        """Return the trials that may be analysed."""
-        return tuple(t for t in self.trials if t.outcome.status is Status.COMPLETE)
 
     def median(self, column: str) -> float | None:
         """Return the median of a figure over the complete trials that know it, or None."""
@@ -51,7 +47,12 @@ def by_cell(trials: Iterable[TrialRecord], factors: Sequence[Factor]) -> tuple[C
     def place(levels: Levels) -> list[tuple[int, str]]:
         return [(rank.get(pair, len(rank)), pair[1]) for pair in levels]
 
-    return tuple(CellTrials(levels, tuple(groups[levels])) for levels in sorted(groups, key=place))
+    return tuple(
+        CellTrials(
+            levels, tuple(groups[levels]), tuple(t for t in groups[levels] if t.outcome.status is Status.COMPLETE)
+        )
+        for levels in sorted(groups, key=place)
+    )
 
 
 def others(levels: Levels, factor: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from cgidlab.model import TrialRecord
+from cgidlab.model import Status, TrialRecord
 from cgidlab.report.cells import CellTrials, of_reference, others, spread, with_room
 from cgidlab.report.data import QUANTILE_SHARES, WORKER_STATES, ReportInput, Series, TrialDetail
 from cgidlab.report.words import RESPONSES, known
@@ -70,7 +70,7 @@ def build(report: ReportInput, cells: Sequence[CellTrials]) -> Payload:
     """Return all data sets of a report; `report.detail` and `report.latency` are asked for the chosen trials only."""
     chosen = with_room(cells, MAX_DETAILED_TRIALS)
     details = {t.number: d for trials in chosen for t in trials if (d := report.detail(t)) is not None}
-    ended_early = [t for c in cells for t in c.trials if t not in c.complete]
+    ended_early = [t for t in report.trials if t.outcome.status is not Status.COMPLETE]
     for trial in spread(ended_early, MAX_DETAILED_OTHERS):
         if (detail := report.detail(trial)) is not None:
             details[trial.number] = detail
@@ -142,7 +142,7 @@ def _place(report: ReportInput, value: float | None, line: int, n_lines: int) ->
 
 
 def _dots(report: ReportInput, cells: Sequence[CellTrials]) -> Columns:
-    complete = [t for t in report.trials if t.outcome.status == "complete"]
+    complete = [t for t in report.trials if t.outcome.status is Status.COMPLETE]
     labels = list(lines(report, cells))
     values, again = numeric_levels(report) or {}, twins(report)
     at = [line_label(t.levels, report.factor) for t in complete]

@@ -18,7 +18,7 @@ from cgidlab.report import script
 from scripts import make_synthetic_run as synthetic
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
-HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)>\"'&{{7*7}}\u2028"
+HOSTILE = "</script x><script>alert(1)</script><!--<script <img src=x onerror=alert(1)>\"'&{{7*7}}\u2028"
 
 
 class Page(HTMLParser):
@@ -134,6 +134,13 @@ def test_hostile_text_stays_text_wherever_it_comes_from(given: report.ReportInpu
     assert not [a for t, a in got.tags if t == "img" or any(name.startswith("on") for name in a)]
     assert got.scripts[1:] == page.scripts[1:]
     assert HOSTILE in got.data["sets"]["dots"]["level"]
+
+
+def test_embedded_json_holds_no_character_that_markup_begins_with() -> None:
+    got = script.embedded_json({HOSTILE: [HOSTILE]})
+
+    assert not set("<>&\u2028") & set(got)
+    assert json.loads(got) == {HOSTILE: [HOSTILE]}
 
 
 def test_a_figure_nobody_observed_reads_not_known_and_never_0(given: report.ReportInput) -> None:
