@@ -19,6 +19,10 @@ options:
     description: Names of programs, each with the arguments that make it print its version.
     type: dict
     default: {}
+  why_missing:
+    description: What kept a package from being installed, to be told of each program that is missing.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -104,11 +108,11 @@ def missing(packages):
     return [name for name in packages if name in absent]
 
 
-def look_for(name, arguments):
+def look_for(name, arguments, why_missing):
     """Return path and version of a program, or a null path and the reason."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":" + _SYSTEM_PATH)
     if path is None:
-        return {"path": None, "reason": "%s is not installed" % name}
+        return {"path": None, "reason": ": ".join(filter(None, ["%s is not installed" % name, why_missing]))}
     try:
         code, text = run([path, *arguments])
     except OSError as error:
@@ -129,15 +133,19 @@ def main():
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "dict", "default": {}},
+            "why_missing": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    absent = missing(module.params["packages"])
+    params = module.params
+    absent = missing(params["packages"])
     module.exit_json(
         changed=False,
         missing=absent,
         can_become_without_asking=not absent or can_become_without_asking(),
-        tools={name: look_for(name, arguments) for name, arguments in module.params["programs"].items()},
+        tools={
+            name: look_for(name, arguments, params["why_missing"]) for name, arguments in params["programs"].items()
+        },
     )
 
 
