@@ -74,6 +74,7 @@ def order(**changes: object) -> blockfile.TrialOrder:
         pytest.param({"work_dir": "var"}, "not an absolute path", id="a relative work directory"),
         pytest.param({"trials": [trial_entry(isolation="vm")]}, "isolation", id="an unknown isolation"),
         pytest.param({"trials": [trial_entry(), trial_entry()]}, "same number", id="a number twice"),
+        pytest.param({"tools": {"ab": {"path": "/x"}}}, "not a string", id="a tool that is no path"),
         pytest.param({"trials": [{"number": 1}]}, "settings is missing", id="a key left out"),
         pytest.param(
             {"trials": [{**trial_entry(), "fault": {"action": "kill_cgid", "at_s": 2.5, "for_s": 0}}]},
@@ -171,7 +172,7 @@ def test_a_mismatch_says_what_was_wanted_and_what_was_found() -> None:
 SERVER_INFO = """<dd><tt>&nbsp;&nbsp;24:&nbsp;KeepAlive <i>On</i></tt></dd>
 <dd><tt>&nbsp;&nbsp;25:&nbsp;LogLevel <i>warn cgid:debug</i></tt></dd>
 <dd><tt>&nbsp;&nbsp;26:&nbsp;ErrorLog <i>/t/LogLevel</i></tt></dd>
-<dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>"""
+<dd><tt>&nbsp;&nbsp;&nbsp;&nbsp;:&nbsp;&lt;/Location&gt;</tt></dd><dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>"""
 
 
 def test_log_levels_are_read_from_the_servers_own_page_in_their_order() -> None:
@@ -206,3 +207,17 @@ def test_every_module_is_python_3_9_and_imports_the_standard_library_alone(path:
         )
     }
     assert imported <= set(sys.stdlib_module_names) | {"cgidhost"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "want"),
+    [
+        ({"script": "hello"}, "/cgi-bin/hello"),
+        ({"script": "sleep", "sleep_ms": 20}, "/cgi-bin/sleep?20"),
+        ({"script": "burn", "burn_ms": 5}, "/cgi-bin/burn?5"),
+        ({"script": "bytes", "size_bytes": 1000}, "/cgi-bin/bytes?1000"),
+    ],
+    ids=str,
+)
+def test_a_script_is_told_in_the_query_how_long_or_how_much(settings: dict[str, object], want: str) -> None:
+    assert order(**settings).url_path == want

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from contextlib import suppress
 from typing import Optional
 
@@ -67,6 +68,9 @@ class BlockRun:
             self._cut_trace(places, record)
         except OSError as error:
             record.override(from_os_error("running the trial", error))
+        except Exception as error:  # noqa: BLE001 -- a fault of ours in one trial must not stop the block
+            traceback.print_exc()
+            record.override(TrialEnd("infra", f"{type(error).__name__}: {error}"))
         finally:
             if order.settings["isolation"] == "host":
                 for problem in undo.undo(self._block.work_dir):

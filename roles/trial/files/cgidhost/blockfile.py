@@ -126,11 +126,12 @@ def parse(data: Mapping[str, Any]) -> Block:
         if control is None
         else Control(int(control["pid"]), int(control["start_ticks"]), str(control["boot_id"])),
         lease_s=float(data["lease_s"]),
-        tools=dict(data["tools"]),
+        tools={name: None if path is None else _path(path) for name, path in data["tools"].items()},
         trials=trials,
     )
 
 
+_QUERIES = {"sleep": "sleep_ms", "burn": "burn_ms", "bytes": "size_bytes"}
 _NEEDED = (
     "listen_backlog",
     "somaxconn",
@@ -166,10 +167,23 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         module=str(data["module"]),
         module_sha256=str(data["module_sha256"]),
         port=int(data.get("port", 8080)),
-        url_path=str(data.get("url_path") or f"/cgi-bin/{settings.get('script', 'hello')}"),
+        url_path=str(data.get("url_path") or _url_path(settings)),
         want={str(k): str(v) for k, v in data.get("want", {}).items()},
         fault=_fault(data.get("fault"), float(settings["window_s"])),
     )
+
+
+def _path(value: Any) -> str:  # noqa: ANN401 -- JSON of any shape
+    if not isinstance(value, str):
+        raise TypeError(f"a path is not a string: {value!r}")
+    return value
+
+
+def _url_path(settings: Mapping[str, Setting]) -> str:
+    """Return what the load asks for: the script, told in the query how long or how much."""
+    script = str(settings.get("script", "hello"))
+    option = _QUERIES.get(script)
+    return f"/cgi-bin/{script}" if option is None else f"/cgi-bin/{script}?{settings[option]}"
 
 
 def _fault(data: Optional[Mapping[str, Any]], window_s: float) -> Optional[Fault]:

@@ -58,7 +58,7 @@ def wanted(order: TrialOrder) -> dict[str, str]:
     }
     want.update({name: value for name, value in order.want.items() if name in want})
     if not order.has_queue:
-        del want["queue_limit"]
+        del want["queue_limit"], want["module_sha256"]  # the baseline: no daemon and no variant of mod_cgid
     return want
 
 
@@ -121,7 +121,8 @@ def _module_sha256(order: TrialOrder, server: Server) -> str:
 
 def log_levels(server_info: str) -> list[str]:
     """Return the arguments of all LogLevel directives on mod_info's configuration page, in order."""
-    return _LOG_LEVEL.findall(html.unescape(_TAG.sub("", server_info)).replace("\xa0", " "))
+    lines = server_info.replace("<dd>", "\n")  # not every directive of the page is on a line of its own
+    return _LOG_LEVEL.findall(html.unescape(_TAG.sub("", lines)).replace("\xa0", " "))
 
 
 def _log_level(server: Server) -> str:

@@ -12,6 +12,9 @@ from . import SCHEMA_VERSION
 from .ending import TrialEnd
 
 
+_SILENCE = "the trial's first process ended without a word"
+
+
 class Teller:
     """The trial's end of the pipe: one JSON line for each thing that is known."""
 
@@ -46,7 +49,7 @@ class Record:
             "schema_version": SCHEMA_VERSION,
             "key": key,
             "ended": "failed",
-            "reason": "the trial's first process ended without a word",
+            "reason": _SILENCE,
             "kind": "infra",
             "clock": {"realtime_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns()},
             "phases": [],
@@ -77,6 +80,7 @@ class Record:
 
     def override(self, end: TrialEnd) -> None:
         """Say that the trial ended in this way, unless it already told of another bad end."""
-        silent = self.result["reason"] == "the trial's first process ended without a word"
-        if silent or self.result["ended"] == "complete":
+        silent = self.result["reason"] == _SILENCE
+        told_to = end.kind == self.result["kind"] == "interrupted"  # the block process knows why
+        if silent or told_to or self.result["ended"] == "complete":
             self.result.update(ended=end.ended, kind=end.kind, reason=end.reason)

@@ -1,0 +1,365 @@
+"""Trials that the host's helper runs for real: a built httpd, real load, real instruments, and nothing left behind."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cgidhost.process import start_ticks
+
+from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
+
+SYSCTLS = ("/proc/sys/net/core/somaxconn", "/proc/sys/net/unix/max_dgram_qlen")
+
+
+def host_state() -> dict[str, object]:
+    """Return what a trial must leave as it was."""
+    return {
+        **{path: Path(path).read_text() for path in SYSCTLS},
+        "mounts": sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
+        "run": [*Path("/run").glob("cgid-*"), *Path("/tmp").glob("cgid-*")],  # noqa: S108 -- where the helper makes them
+    }
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+    """Say whether a condition that nothing announces comes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture(scope="module")
+def rig(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    return Rig(provisioned_host, tmp_path_factory.mktemp("blocks"))
+
+
+@pytest.fixture(scope="module")
+def block(rig: Rig) -> dict[int, Outcome]:
+    """Run one block of very different trials for most tests of this module."""
+    return rig.run(
+        "many",
+        [
+            rig.trial(1, listen_backlog=1, clients=60),
+            rig.trial(2, listen_backlog=1024, clients=60),
+            rig.trial(3, somaxconn=3, max_dgram_qlen=17, listen_backlog=100),
+            rig.trial(4, workers=110, threads_per_child=25),
+            rig.trial(5, conf="Nonsense on\n"),
+            rig.trial(6, url_path="/cgi-bin/no-such-script"),
+            rig.trial(7, loop="open", rate=100),
+            rig.trial(8, driver="ab", clients=10),
+            rig.trial(9, mpm="prefork", workers=20),
+            rig.trial(10, mpm="worker", connect_times=False),
+            rig.trial(11, clients=20, fault={"action": "kill_cgid", "at_s": 0.2, "for_s": 0}),
+            rig.trial(12, listen_backlog=5, fault={"action": "freeze_cgid", "at_s": 0.2, "for_s": 0.5}),
+            rig.trial(13, loop="open", rate=333),
+            rig.trial(14, driver="wrk"),
+            rig.trial(15, log_level="info", conf="LogLevel debug\n"),
+        ],
+    )
+
+
+COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12)
+
+
+@pytest.mark.parametrize("number", COMPLETE)
+def test_a_trial_in_which_nothing_is_wrong_is_complete(block: dict[int, Outcome], number: int) -> None:
+    assert block[number].result["reason"] == ""
+    assert block[number].entry["ended"] == block[number].result["ended"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("number", "ended", "kind", "want"),
+    [
+        pytest.param(4, "invalid", "treatment", "workers: want 110, found 100", id="httpd rounds the workers"),
+        pytest.param(5, "failed", "sut", "Invalid command 'Nonsense'", id="httpd does not start"),
+        pytest.param(6, "invalid", "treatment", "cgi_status: want 200, found 404", id="the CGI is not there"),
+        pytest.param(13, "failed", "client", "333 requests a second", id="a rate that cannot be kept"),
+        pytest.param(14, "failed", "infra", "wrk is not installed", id="no such load generator"),
+        pytest.param(15, "invalid", "treatment", "log_level: want info, found debug", id="a directive overrides"),
+    ],
+)
+def test_a_trial_that_goes_wrong_says_why_and_the_block_goes_on(
+    block: dict[int, Outcome], number: int, ended: str, kind: str, want: str
+) -> None:
+    result = block[number].result
+
+    assert (result["ended"], result["kind"]) == (ended, kind)
+    assert want in result["reason"]
+    assert "window" not in result
+
+
+def test_a_short_queue_is_full_at_one_above_its_limit_and_workers_sleep_in_connect(block: dict[int, Outcome]) -> None:
+    short = block[1]
+
+    assert short.checks()["queue_limit"] == ("1", "1")
+    rows = short.table("listen_queue")
+    assert {row["cgid_limit"] for row in rows} == {"1"}
+    assert max(int(row["cgid_depth"]) for row in rows) == 2
+    assert max(int(row["connect"]) for row in short.table("worker_states")) > 0
+    assert b"AH01256" not in short.files["logs/error_log"]
+
+
+def test_a_long_queue_is_never_full_and_nobody_sleeps_in_connect(block: dict[int, Outcome]) -> None:
+    long = block[2]
+
+    assert max(int(row["cgid_depth"]) for row in long.table("listen_queue")) < 1024
+    assert max(int(row["connect"]) for row in long.table("worker_states")) == 0
+
+
+def test_the_kernels_settings_are_the_trials_own(block: dict[int, Outcome]) -> None:
+    checks = block[3].checks()
+
+    assert checks["somaxconn"] == ("3", "3")
+    assert checks["max_dgram_qlen"] == ("17", "17")
+    assert checks["queue_limit"] == ("3", "3")
+
+
+def test_only_worker_threads_are_counted(block: dict[int, Outcome]) -> None:
+    for number, want in ((1, "100"), (9, "20"), (10, "100")):
+        assert {row["threads"] for row in block[number].table("worker_states")} == {want}
+
+
+def test_instruments_observe_warm_up_and_window_at_their_rates(block: dict[int, Outcome]) -> None:
+    result = block[2].result
+    begin, end = result["window"]["begin_ns"], result["window"]["end_ns"]
+
+    for name, per_second in (("listen_queue", 100), ("worker_states", 5), ("cgid_daemon", 10), ("host", 10)):
+        state = result["instruments"][name]
+        times = [int(row["monotonic_ns"]) for row in block[2].table(name)]
+        assert state["state"] == "ran"
+        assert times[0] < begin
+        assert times[-1] >= end - 1e9 / per_second
+        inside = sum(begin <= t < end for t in times)
+        assert per_second * 0.5 <= inside <= per_second * 1.1 + 1
+    assert json.loads(block[2].files["instruments/host.json"])["end"]["loadavg1"] >= 0
+
+
+def test_the_window_is_as_long_as_ordered_and_the_phases_follow_each_other(block: dict[int, Outcome]) -> None:
+    for number in COMPLETE:
+        result = block[number].result
+        window = result["window"]
+        assert 0.97e9 <= window["end_ns"] - window["begin_ns"] <= 1.001e9
+        begins = [phase["begin_ns"] for phase in result["phases"]]
+        assert begins == sorted(begins)
+        names = [phase["name"] for phase in result["phases"]]
+        assert names == ["namespaces", "start", "readback", "instruments", "warmup", "window", "stop", "collect"]
+
+
+def test_every_row_of_a_closed_loop_ended_in_the_window(block: dict[int, Outcome]) -> None:
+    result = block[2].result
+    to_realtime_ns = result["clock"]["realtime_ns"] - result["clock"]["monotonic_ns"]
+    begin_us, end_us = ((result["window"][edge] + to_realtime_ns) / 1e3 for edge in ("begin_ns", "end_ns"))
+
+    rows = [[int(field) for field in line.split()] for line in block[2].files["load/rows.log"].splitlines()]
+    assert len(rows) > 50
+    ends = [start_us + took_us for start_us, _, took_us in rows]
+    late_us = 50_000  # the window's begin is read from a pipe, on a machine that is busy by design
+    assert all(begin_us - late_us <= end <= end_us + late_us for end in ends)
+
+
+def test_an_open_loop_sends_exactly_its_rate_times_its_time(block: dict[int, Outcome]) -> None:
+    assert len(block[7].files["load/rows.log"].splitlines()) == 150
+
+
+def test_abs_window_begins_at_a_whole_second(block: dict[int, Outcome]) -> None:
+    result = block[8].result
+    begin_ns = result["window"]["begin_ns"] + result["clock"]["realtime_ns"] - result["clock"]["monotonic_ns"]
+
+    assert abs((begin_ns + 500_000_000) % 1_000_000_000 - 500_000_000) < 1_000_000
+    assert block[8].files["load/rows.log"].startswith(b"starttime\t")
+
+
+def test_every_request_of_the_window_made_two_timed_connects(block: dict[int, Outcome]) -> None:
+    if block[2].result["instruments"]["connect_times"]["state"] != "ran":
+        pytest.skip(f"connect_times: {block[2].result['instruments']['connect_times']['reason']}")
+    connects = [c for c in block[7].connects() if c[2] == 0]
+
+    assert block[7].result["instruments"]["connect_times"]["lost"] == 0
+    # 150 requests of the load and one of the read-back, each with a second connect for its script's pid
+    assert len(connects) == 2 * (150 + 1)
+
+
+def test_a_frozen_daemon_shows_as_connects_as_long_as_the_freeze(block: dict[int, Outcome]) -> None:
+    frozen = block[12]
+
+    assert frozen.result["server"]["cgid_pid_at_end"] == frozen.result["server"]["cgid_pid"]
+    assert max(int(row["cgid_depth"]) for row in frozen.table("listen_queue")) == 6
+    if frozen.result["instruments"]["connect_times"]["state"] == "ran":
+        assert max(took_us for _, took_us, result in frozen.connects() if result == 0) > 400_000
+
+
+def test_a_killed_daemon_is_seen_to_have_been_replaced(block: dict[int, Outcome]) -> None:
+    killed = block[11]
+
+    assert killed.result["server"]["cgid_pid_at_end"] not in (None, killed.result["server"]["cgid_pid"])
+    assert len({row["pid"] for row in killed.table("cgid_daemon")}) == 2
+    assert b"AH01239" in killed.files["logs/error_log"]
+
+
+def test_instruments_that_are_off_or_cannot_run_say_so(block: dict[int, Outcome]) -> None:
+    assert block[10].result["instruments"]["connect_times"]["state"] == "off"
+    assert block[10].result["instruments"]["strace"]["state"] == "off"
+    assert block[9].result["instruments"]["connect_times"]["state"] == "unavailable"
+    assert "instruments/connect_times.csv" not in block[10].files
+
+
+def test_checksums_cover_every_file(block: dict[int, Outcome]) -> None:
+    for outcome in block.values():
+        lines = [line.split("  ", 1) for line in outcome.files["SHA256SUMS"].decode().splitlines()]
+        sums = {name: digest for digest, name in lines}
+        assert sums == {n: hashlib.sha256(d).hexdigest() for n, d in outcome.files.items() if n != "SHA256SUMS"}
+        assert hashlib.sha256(outcome.archive.read_bytes()).hexdigest() == outcome.entry["sha256"]
+
+
+def test_a_block_leaves_the_host_as_it_was(rig: Rig) -> None:
+    before = host_state()
+
+    rig.run("clean", [rig.trial(1, somaxconn=99), rig.trial(2, isolation="host", somaxconn=99)])
+
+    directory = rig.work / "clean"
+    assert rig.say("cleanup", "--dir", str(directory)) == {"dir": str(directory), "removed": True}
+    assert not directory.exists()
+    assert trial_processes(directory) == []
+    assert host_state() == before
+
+
+@pytest.fixture
+def long_block(rig: Rig, request: pytest.FixtureRequest) -> Iterator[Callable[..., tuple[Path, int]]]:
+    """Return what starts a block of two long trials and waits until the first is under load."""
+    started: list[Path] = []
+
+    def start(isolation: str = "namespaces", **changes: object) -> tuple[Path, int]:
+        name = "".join(c if c.isalnum() else "-" for c in request.node.name)
+        trials = [rig.trial(n, window_s=60.0, isolation=isolation, somaxconn=99) for n in (1, 2)]
+        directory = rig.write(name, trials, **changes)
+        started.append(directory)
+        pid = rig.start(directory)
+        rows = directory / "001" / "load" / "rows.log"
+        assert eventually(lambda: rows.exists() and rows.stat().st_size > 0), (directory / "cgidhost.log").read_text()
+        return directory, pid
+
+    yield start
+    for directory in started:
+        rig.say("cleanup", "--dir", str(directory))
+
+
+@pytest.mark.parametrize("isolation", ["namespaces", "host"])
+def test_a_block_that_is_stopped_ends_its_trial_as_interrupted(
+    rig: Rig, long_block: Callable[..., tuple[Path, int]], isolation: str
+) -> None:
+    before = host_state()
+    directory, _ = long_block(isolation)
+    assert trial_processes(directory)
+
+    assert rig.say("stop", "--dir", str(directory))["stopped"] is True
+
+    assert trial_processes(directory) == []
+    outcome = rig.outcome(directory, 1)
+    assert (outcome.result["ended"], outcome.result["kind"]) == ("failed", "interrupted")
+    assert outcome.files["load/rows.log"]
+    assert rig.say("await", "--dir", str(directory), "--number", "2", "--timeout", "5")["state"] == "dead"
+    assert host_state() == before
+
+
+def test_nothing_of_a_trial_outlives_a_killed_block_process(
+    rig: Rig, long_block: Callable[..., tuple[Path, int]]
+) -> None:
+    before = host_state()
+    directory, pid = long_block()
+
+    os.kill(pid, signal.SIGKILL)
+
+    assert eventually(lambda: trial_processes(directory) == [])
+    assert host_state() == before
+    assert rig.say("await", "--dir", str(directory), "--number", "1", "--timeout", "5")["state"] == "dead"
+
+
+def test_what_a_killed_block_process_changed_on_the_host_is_undone_by_cleanup(
+    rig: Rig, long_block: Callable[..., tuple[Path, int]]
+) -> None:
+    before = host_state()
+    directory, pid = long_block("host")
+    assert host_state() != before, "without a network namespace the sysctl is the host's"
+
+    os.kill(pid, signal.SIGKILL)
+    rig.say("cleanup", "--dir", str(directory))
+
+    assert eventually(lambda: trial_processes(directory) == [])
+    assert host_state() == before
+
+
+def test_a_block_ends_with_the_process_that_ordered_it(rig: Rig, long_block: Callable[..., tuple[Path, int]]) -> None:
+    control = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    watched = {"pid": control.pid, "start_ticks": start_ticks(control.pid), "boot_id": boot_id}
+    directory, _ = long_block(control=watched)
+
+    control.communicate()
+
+    outcome = rig.outcome(directory, 1)
+    assert outcome.result["reason"] == "the control process is gone"
+    assert eventually(lambda: trial_processes(directory) == [])
+
+
+def test_a_block_ends_when_its_lease_does(rig: Rig, long_block: Callable[..., tuple[Path, int]]) -> None:
+    directory, _ = long_block(control={"pid": 1, "start_ticks": 0, "boot_id": "elsewhere"}, lease_s=2.0)
+
+    assert eventually(lambda: trial_processes(directory) == [])
+    assert rig.outcome(directory, 1).result["kind"] == "interrupted"
+
+
+def test_a_second_block_in_the_same_directory_is_refused(rig: Rig, long_block: Callable[..., tuple[Path, int]]) -> None:
+    directory, pid = long_block()
+
+    answer = rig.say("start", "--block", str(directory / "block.json"))
+
+    assert f"process {pid} runs a block" in answer["error"]
+
+
+def test_trials_run_without_root_where_the_kernel_lets_a_user_make_namespaces(
+    rig: Rig, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    allowed = rig.say("probe")["namespaces_user"]
+    if not allowed["ok"]:
+        pytest.skip(f"this host does not let a user make namespaces: {allowed['reason']}")
+    python = shutil.which("python3", path="/usr/bin")
+    if python is None:
+        pytest.skip("no Python that another user may run")
+    work = Path("/var/tmp") / tmp_path_factory.mktemp("nobody").name  # noqa: S108 -- pytest's own directories are root's
+    work.mkdir()
+    try:
+        user = Rig(rig.host, work, python)
+        directory = user.write("b", [user.trial(1, listen_backlog=1, somaxconn=50)])
+        for path in (work, directory, directory / "block.json"):
+            os.chown(path, NOBODY, NOBODY)
+        user.prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        user.start(directory)
+        outcome = user.outcome(directory, 1)
+
+        assert outcome.result["ended"] == "complete", outcome.result["reason"]
+        assert outcome.checks()["somaxconn"] == ("50", "50")
+        assert max(int(row["cgid_depth"]) for row in outcome.table("listen_queue")) == 2
+        assert outcome.result["instruments"]["connect_times"]["state"] == "unavailable"
+    finally:
+        shutil.rmtree(work)
+
+
+def test_the_probe_says_of_every_question_yes_or_why_not(rig: Rig) -> None:
+    answer = rig.say("probe")
+
+    for name in ("namespaces_root", "namespaces_user", "bpf", "unix_diag", "wchan", "schedstat", "psi", "pidfd"):
+        assert answer[name]["ok"] is True or answer[name]["reason"], name
+    assert answer["namespaces_root"]["sysctls"]["somaxconn"]["ok"] is True
+    assert answer["unix_diag"]["ok"] is True
