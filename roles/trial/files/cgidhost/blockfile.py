@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 Setting = Union[bool, int, float, str]
 
-ACTIONS = ("kill_cgid", "freeze_cgid")
+ACTIONS = ("kill_cgid", "freeze_cgid", "hide_socket")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to the cgid daemon in the window."""
+    """What is done to the cgid daemon or its socket in the window."""
 
     action: str
     at_s: float
