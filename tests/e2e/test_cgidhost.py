@@ -61,7 +61,7 @@ def block(rig: Rig) -> dict[int, Outcome]:
             rig.trial(8, driver="ab", clients=10),
             rig.trial(9, mpm="prefork", workers=20),
             rig.trial(10, mpm="worker", connect_times=False),
-            rig.trial(11, clients=20, fault={"action": "kill_cgid", "at_s": 0.2, "for_s": 0}),
+            rig.trial(11, clients=20, window_s=4.0, fault={"action": "kill_cgid", "at_s": 0.2, "for_s": 0}),
             rig.trial(12, listen_backlog=5, fault={"action": "freeze_cgid", "at_s": 0.2, "for_s": 0.5}),
             rig.trial(13, loop="open", rate=333),
             rig.trial(14, driver="wrk"),
@@ -150,7 +150,8 @@ def test_the_window_is_as_long_as_ordered_and_the_phases_follow_each_other(block
     for number in COMPLETE:
         result = block[number].result
         window = result["window"]
-        assert 0.97e9 <= window["end_ns"] - window["begin_ns"] <= 1.001e9
+        ordered_ns = 4e9 if number == 11 else 1e9  # httpd looks for dead children about once a second
+        assert 0.95 * ordered_ns <= window["end_ns"] - window["begin_ns"] <= ordered_ns + 1e6
         begins = [phase["begin_ns"] for phase in result["phases"]]
         assert begins == sorted(begins)
         names = [phase["name"] for phase in result["phases"]]

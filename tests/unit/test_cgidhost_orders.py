@@ -172,7 +172,7 @@ def test_a_mismatch_says_what_was_wanted_and_what_was_found() -> None:
 SERVER_INFO = """<dd><tt>&nbsp;&nbsp;24:&nbsp;KeepAlive <i>On</i></tt></dd>
 <dd><tt>&nbsp;&nbsp;25:&nbsp;LogLevel <i>warn cgid:debug</i></tt></dd>
 <dd><tt>&nbsp;&nbsp;26:&nbsp;ErrorLog <i>/t/LogLevel</i></tt></dd>
-<dd><tt>&nbsp;&nbsp;&nbsp;&nbsp;:&nbsp;&lt;/Location&gt;</tt></dd><dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>"""
+<dd><tt>:&nbsp;&lt;/Location&gt;</tt></dd><dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>"""
 
 
 def test_log_levels_are_read_from_the_servers_own_page_in_their_order() -> None:

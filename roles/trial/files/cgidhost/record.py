@@ -11,7 +11,6 @@ from typing import Any, Iterator, Mapping
 from . import SCHEMA_VERSION
 from .ending import TrialEnd
 
-
 _SILENCE = "the trial's first process ended without a word"
 
 

@@ -7,13 +7,13 @@ import json
 import os
 import select
 import time
-from contextlib import suppress
 from typing import Any, Callable, Mapping, Optional
 
 from . import libc
 from .ending import TrialEnd, Unavailable
 from .instruments import Gauge
 from .instruments.host import Host
+from .process import take_precedence
 from .waiting import Patience
 
 _NS = 1_000_000_000
@@ -90,22 +90,13 @@ def _run(makers: Makers, order_fd: int, answer_fd: int) -> None:
             gauges.append(make())
         except (Unavailable, OSError) as error:  # noqa: PERF203 -- one gauge less is no reason to end the others
             states[name] = {"state": "unavailable", "reason": str(error)}
-    _take_precedence()
+    take_precedence()
     gc.disable()  # rows are plain strings: there are no cycles to collect
     os.write(answer_fd, b"ready\n")
     trouble = sample_until_told(gauges, order_fd)
     for gauge in gauges:
         states[gauge.name] = _finish(gauge, trouble)
     os.write(answer_fd, json.dumps(states).encode() + b"\n")
-
-
-def _take_precedence() -> None:
-    """Run before the load where that is allowed: a few short samples a second that must not wait for a busy CPU."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except OSError:  # no root, or a control group without real time
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, -15)
 
 
 def _finish(gauge: Gauge, trouble: Mapping[str, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from typing import Any, Callable, Mapping, Optional
 
-from . import faults, kernel, load, namespaces, readback, waiting
+from . import faults, kernel, load, namespaces, process, readback, waiting
 from .blockfile import TrialOrder
 from .ending import TrialEnd, Unavailable, from_os_error
 from .instruments import Gauge, host
@@ -160,6 +160,7 @@ class Trial:
             raise TrialEnd("infra", f"{order.text('driver')} is not installed")
         run = load.Load(load.plan(order, program, self._places, self._server.port), self._places)
         pid = run.start()
+        process.take_precedence()
         if self._sampler is not None:
             self._sampler.watch_load(pid)
         timed = [] if order.fault is None else faults.timed(order.fault, self._server, diag)
