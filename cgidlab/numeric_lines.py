@@ -48,11 +48,11 @@ def parse(data: bytes, *, separator: bytes, fields: int, optional: Sequence[int]
         return Table(_numbers(whole, separator, fields), cut)
     number = rb"-?\d{1,%d}" % _MAX_DIGITS
     cells = [rb"(?:%s)?" % number if i in optional else number for i in range(fields)]
-    good = re.findall(rb"(?m)^" + re.escape(separator).join(cells) + rb"$", whole)
-    kept = b"\n".join([*good, b""]) if good else b""
+    sep = re.escape(separator)
+    good = re.findall(rb"(?m)^" + sep.join(cells) + rb"\n", whole)
+    kept = b"".join(good)
     if optional:
-        sep = re.escape(separator)
-        kept = re.sub(rb"(?m)(?:^|(?<=%s))(?=%s|$)" % (sep, sep), b"%d" % ABSENT, kept[:-1]) + kept[-1:]
+        kept = re.sub(rb"(?m)(?:^|(?<=%s))(?=%s|\n)" % (sep, sep), b"%d" % ABSENT, kept)
     return Table(_numbers(kept, separator, fields), cut + whole.count(b"\n") - len(good))
 
 

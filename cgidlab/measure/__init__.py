@@ -121,12 +121,12 @@ def measure(directory: Path) -> Measured:
         **w.daemon(),
         **w.host(),
     )
-    clients = int(trial.settings["clients"]) if trial.settings.get("loop") == "closed" else None
+    clients = trial.settings.get("clients") if trial.settings.get("loop") == "closed" else None
     checks = (
         physics.answers(sources.inside),
         physics.rows(sources.requests, sources.summary),
         physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us),
-        physics.little(sources.requests, clients, sources.span_us),
+        physics.little(sources.requests, clients if isinstance(clients, int) else None, sources.span_us),
         physics.loadgen(figures.loadgen_cpu_share),
         *w.checks,
     )

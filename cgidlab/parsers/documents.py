@@ -10,6 +10,8 @@ from cgidlab.errors import StoreError
 from cgidlab.model import SCHEMA_VERSION, FailureKind, Scalar, Settings, Status
 from cgidlab.numeric_lines import read
 
+_LARGEST = 2**62
+
 InstrumentState = Literal["ran", "unavailable", "off"]
 
 
@@ -169,6 +171,8 @@ class _Fields:
         value = self.raw(field)
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.error("is not a whole number", field)
+        if abs(value) > _LARGEST:
+            raise self.error("is larger than a clock or counter can be", field)
         return value
 
     def whole_or_none(self, field: str) -> int | None:
@@ -202,7 +206,9 @@ class _Fields:
         inner = self.inside(field)
         values = {name: inner.raw(name) for name in inner.names()}
         for name, value in values.items():
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
                 raise inner.error("is not a number", name)
         return cast("dict[str, float | None]", values)
 
@@ -211,9 +217,9 @@ def parse_result(data: bytes, *, where: str) -> Result:
     """Return `result.json`. Raise `StoreError` naming the field that is missing or wrong."""
     top = _document(data, where)
     clock, kind, ended = top.inside("clock"), top.raw("kind"), top.text("ended")
-    if ended not in set(Status):
+    if ended not in tuple(Status):
         raise top.error(f"is {ended!r}", "ended")
-    if kind is not None and kind not in set(FailureKind):
+    if kind is not None and kind not in tuple(FailureKind):
         raise top.error(f"is {kind!r}", "kind")
     instruments = top.inside("instruments")
     return Result(

@@ -1,0 +1,619 @@
+"""Measuring a trial: tiny trials with a known truth, the checks that catch a lying witness, and one real trial."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgidlab import measure
+from cgidlab.errors import StoreError
+from cgidlab.measure import gauges, physics, requests
+from cgidlab.measure.witnesses import retries_are_logged
+from cgidlab.model import FailureKind, Figures
+from cgidlab.parsers.documents import Span
+
+DATA = Path(__file__).parent.parent / "data"
+SECOND = 1_000_000_000  # ns
+BEGIN_NS, WINDOW_S = 50 * SECOND, 10
+OFFSET_NS = 1_795_447_600 * SECOND  # what the host's real-time clock is ahead of its monotonic one
+BEGIN_US = (BEGIN_NS + OFFSET_NS) // 1000
+CLIENTS = 10
+LATENCY_US = 100_000
+
+
+def steady_rows(seconds: float = 12.0, clients: int = CLIENTS, status: int = 200) -> list[tuple[int, int, int]]:
+    """Return rows of clients that each send as soon as they are answered, from 1 s before the window to its end."""
+    rounds = int(seconds * 1e6 / LATENCY_US)
+    start = BEGIN_US - 1_000_000
+    return [
+        (start + r * LATENCY_US + c * 7_001, status, LATENCY_US)
+        for r in range(rounds)
+        for c in range(clients)
+        if start + (r + 1) * LATENCY_US + c * 7_001 < BEGIN_US + WINDOW_S * 1_000_000
+    ]
+
+
+@dataclass
+class Trial:
+    """A trial's directory to be: change a part, then `write`."""
+
+    rows: list[tuple[int, int, int]] = field(default_factory=steady_rows)
+    served: list[tuple[int, int, int]] | None = None  # begin, end, status; None: what the client saw
+    stdout: str | None = None
+    error_log: str = ""
+    instruments: dict[str, str] = field(default_factory=dict)  # file name to text
+    ran: tuple[str, ...] = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {"clients": CLIENTS, "loop": "closed", "log_level": "warn cgid:debug", "patches": ""}
+    )
+    driver: str = "h2load"
+    argv: tuple[str, ...] = ("h2load", "http://127.0.0.1:8080/cgi-bin/hello")
+    window: dict[str, int] | None = field(
+        default_factory=lambda: {"begin_ns": BEGIN_NS, "end_ns": BEGIN_NS + WINDOW_S * SECOND}
+    )
+
+    def write(self, path: Path) -> Path:
+        """Write the trial below `path` and return its directory."""
+        for name in ("load", "logs", "instruments"):
+            (path / name).mkdir()
+        result: dict[str, Any] = {
+            "schema_version": 1,
+            "key": "k",
+            "ended": "complete",
+            "reason": "",
+            "kind": None,
+            "clock": {"realtime_ns": OFFSET_NS + 5, "monotonic_ns": 5},
+            "phases": [
+                {"name": n, "begin_ns": 0, "end_ns": int(s * SECOND)}
+                for n, s in (("start", 0.25), ("warmup", 1), ("window", 10), ("stop", 0.5))
+            ],
+            "server": {"cgid_pid": 7, "cgid_pid_at_end": 7},
+            "load": {"driver": self.driver, "argv": list(self.argv), "exit_code": 0, "timed_out": False},
+            "instruments": {
+                n: {"state": "ran" if n in self.ran else "off", "reason": ""}
+                for n in ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
+            },
+        }
+        if self.window:
+            result["window"] = self.window
+        (path / "result.json").write_text(json.dumps(result))
+        (path / "trial.json").write_text(json.dumps({"schema_version": 1, "key": "k", "settings": self.settings}))
+        (path / "load/rows.log").write_text("".join(f"{s}\t{c}\t{d}\n" for s, c, d in self.rows))
+        served = self.served if self.served is not None else [(s, s + d, c) for s, c, d in self.rows]
+        log = "".join(f"{b} {e} {c} 6 /cgi-bin/hello\n" for b, e, c in served)
+        (path / "logs/access_log").write_text(log + f"{BEGIN_US} {BEGIN_US + 9} 200 99 /server-status\n" * 1000)
+        n = len(self.rows)
+        done = f"requests: {n} total, {n} started, {n} done, {n} succeeded, 0 failed, 0 errored, 0 timeout\n"
+        (path / "load/stdout.txt").write_text(done if self.stdout is None else self.stdout)
+        (path / "logs/error_log").write_text(self.error_log)
+        for name, text in self.instruments.items():
+            (path / "instruments" / name).write_text(text)
+        return path
+
+
+def csv(header: str, rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join([header, *(",".join(str(v) for v in row) for row in rows)]) + "\n"
+
+
+def times(every_ms: int, begin_s: float = -1.0, end_s: float = 11.0) -> list[int]:
+    """Return moments from `begin_s` to `end_s` of the window's begin, in monotonic nanoseconds."""
+    return [BEGIN_NS + ms * 1_000_000 for ms in range(int(begin_s * 1000), int(end_s * 1000) + 1, every_ms)]
+
+
+QUEUE = "monotonic_ns,cgid_depth,cgid_limit,tcp_depth,tcp_limit"
+WORKERS = "monotonic_ns,threads,connect,read,idle,running,other"
+DAEMON = "monotonic_ns,pid,cpu_ns,runq_ns,switches"
+HOST = "monotonic_ns,user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns"
+
+
+def state(measured: measure.Measured, name: str) -> str:
+    return next(c.state for c in measured.checks if c.name == name)
+
+
+def reason(measured: measure.Measured, name: str) -> str:
+    return next(c.reason for c in measured.checks if c.name == name)
+
+
+def test_a_steady_closed_loop_has_the_figures_it_was_built_with_and_passes_every_check(tmp_path: Path) -> None:
+    measured = measure.measure(Trial().write(tmp_path))
+
+    f = measured.figures
+    inside = [r for r in steady_rows() if r[0] + r[2] >= BEGIN_US]
+    assert (f.requests, f.errors, f.gave_up_503) == (len(inside), 0, 0)
+    assert f.throughput_rps == pytest.approx(len(inside) / WINDOW_S)
+    assert f.throughput_rps == pytest.approx(CLIENTS / (LATENCY_US / 1e6), rel=0.01)
+    assert {f.latency_mean_ms, f.latency_p50_ms, f.latency_p999_ms, f.latency_max_ms} == {100.0}
+    assert [c.name for c in measured.checks if c.failed] == []
+    assert [state(measured, n) for n in ("answers", "rows", "access_log", "little")] == ["passed"] * 4
+    assert measured.overhead_s == pytest.approx(0.75)
+    assert measured.started_s == pytest.approx(BEGIN_US / 1e6)
+
+
+def test_a_request_counts_where_it_was_answered_and_not_where_it_was_sent(tmp_path: Path) -> None:
+    end = BEGIN_US + WINDOW_S * 1_000_000
+    rows = [(BEGIN_US - 50, 200, 49), (BEGIN_US - 50, 200, 50), (end - 10, 200, 9), (end - 10, 200, 10)]
+
+    assert measure.measure(Trial(rows=rows).write(tmp_path)).figures.requests == 2
+
+
+def test_throughput_counts_successes_and_errors_count_the_rest_and_the_unanswered(tmp_path: Path) -> None:
+    rows = steady_rows()
+    rows = [(s, 503 if i % 10 == 0 else 200, d) for i, (s, _, d) in enumerate(rows)]
+    n = len(rows)
+    stdout = f"requests: {n + 4} total, {n + 4} started, {n + 4} done, 1 succeeded, 5 failed, 4 errored, 0 timeout\n"
+
+    measured = measure.measure(Trial(rows=rows, stdout=stdout).write(tmp_path))
+
+    inside = [r for r in rows if r[0] + r[2] >= BEGIN_US]
+    bad = sum(r[1] == 503 for r in inside)
+    f = measured.figures
+    assert (f.requests, f.errors, f.gave_up_503) == (len(inside) + 4, bad + 4, bad)
+    assert f.throughput_rps == pytest.approx((len(inside) - bad) / WINDOW_S)
+    assert state(measured, "rows") == "passed"
+
+
+def test_rows_that_an_open_loop_never_got_are_errors(tmp_path: Path) -> None:
+    argv = ("h2load", "-r", "3", "--rate-period=10ms", "-n", "1500", "-c", "1500", "http://127.0.0.1/cgi-bin/hello")
+    trial = Trial(rows=steady_rows(), stdout="", argv=argv)
+    trial.settings["loop"] = "open"
+
+    measured = measure.measure(trial.write(tmp_path))
+
+    assert measured.figures.errors == 1500 - len(trial.rows)
+    assert state(measured, "little") == "skipped"
+
+
+def test_the_servers_log_says_how_many_answers_of_unknown_status_failed(tmp_path: Path) -> None:
+    rows = [(s, 0 if i % 10 == 0 else 200, d) for i, (s, _, d) in enumerate(steady_rows())]
+    served = [(s, s + d, 503 if i % 20 == 0 else 200) for i, (s, _, d) in enumerate(rows)]
+    want = sum(1 for _, e, c in served if c == 503 and e >= BEGIN_US)
+
+    assert measure.measure(Trial(rows=rows, served=served).write(tmp_path)).figures.errors == want
+
+
+def queue_full(share: float) -> str:
+    """Return samples in which the queue of 100 was full for a share of the window, and always outside of it."""
+    rows = []
+    for t in times(10):
+        inside = 0 <= t - BEGIN_NS < WINDOW_S * SECOND
+        full = not inside or t - BEGIN_NS < share * WINDOW_S * SECOND
+        rows.append((t, 101 if full else 20, 100, 1, 511))
+    return csv(QUEUE, rows)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_queue_was_full_for_exactly_the_share_of_the_window_it_was_built_with(tmp_path: Path, share: float) -> None:
+    f = measure.measure(Trial(instruments={"listen_queue.csv": queue_full(share)}).write(tmp_path)).figures
+
+    assert f.queue_full_share == pytest.approx(share)
+    assert f.queue_full_longest_ms == pytest.approx(share * WINDOW_S * 1000)
+    assert (f.queue_limit, f.queue_depth_max) == (100, 101 if share else 20)
+    assert f.queue_depth_mean == pytest.approx(101 * share + 20 * (1 - share))
+    assert (f.tcp_queue_limit, f.tcp_queue_depth_max) == (511, 1)
+
+
+def test_a_queue_at_its_limit_is_not_full(tmp_path: Path) -> None:
+    """listen(N) holds N + 1."""
+    text = csv(QUEUE, [(t, 100, 100, 0, 511) for t in times(10)])
+
+    f = measure.measure(Trial(instruments={"listen_queue.csv": text}).write(tmp_path)).figures
+
+    assert (f.queue_full_share, f.queue_depth_max) == (0.0, 100)
+
+
+def test_a_sample_weighs_as_long_as_it_stood(tmp_path: Path) -> None:
+    """The sampler was late once: one sample stood for 3 s of 10."""
+    moments = [t for t in times(100) if not 4 * SECOND < t - BEGIN_NS < 7 * SECOND]
+    rows = [(t, 101 if t - BEGIN_NS == 4 * SECOND else 0, 100, 0, 511) for t in moments]
+
+    f = measure.measure(Trial(instruments={"listen_queue.csv": csv(QUEUE, rows)}).write(tmp_path)).figures
+
+    assert f.queue_full_share == pytest.approx(0.3)
+    assert f.queue_full_longest_ms == pytest.approx(3000)
+
+
+def test_a_sampler_that_stopped_early_says_nothing(tmp_path: Path) -> None:
+    text = csv(QUEUE, [(t, 5, 100, 0, 511) for t in times(10, end_s=5)])
+
+    measured = measure.measure(Trial(instruments={"listen_queue.csv": text}).write(tmp_path))
+
+    assert measured.figures.queue_depth_max is None
+    assert "90 %" in reason(measured, "listen_queue")
+    assert state(measured, "listen_queue") == "skipped"
+
+
+def test_a_socket_that_was_gone_for_a_while_was_not_full_then(tmp_path: Path) -> None:
+    rows = [(t, "" if t - BEGIN_NS >= 5 * SECOND else 101, 100, 0, 511) for t in times(10)]
+
+    f = measure.measure(Trial(instruments={"listen_queue.csv": csv(QUEUE, rows)}).write(tmp_path)).figures
+
+    assert f.queue_full_share == pytest.approx(0.5)
+
+
+def test_workers_are_counted_where_they_sleep(tmp_path: Path) -> None:
+    rows = [(t, 400, 200 if t - BEGIN_NS < 5 * SECOND else 0, 50, 100, 40, 10) for t in times(100)]
+
+    f = measure.measure(Trial(instruments={"worker_states.csv": csv(WORKERS, rows)}).write(tmp_path)).figures
+
+    assert (f.workers_in_connect_max, f.workers_busy_max) == (200, 300)
+    assert f.workers_in_connect_mean == pytest.approx(100)
+    assert f.workers_in_read_mean == pytest.approx(50)
+    assert f.workers_idle_mean == pytest.approx(100)
+
+
+def connects(extra: Sequence[tuple[int, int, int]] = ()) -> str:
+    rows = [(BEGIN_NS + i * SECOND // 200, 1000, 0) for i in range(-100, 2100)]
+    return "".join(f"{t},{d},{r}\n" for t, d, r in [*rows, *extra])
+
+
+def test_connects_are_those_that_returned_in_the_window(tmp_path: Path) -> None:
+    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS - 5, 1, -111)]
+
+    measured = measure.measure(Trial(instruments={"connect_times.csv": connects(extra)}).write(tmp_path))
+
+    f = measured.figures
+    assert (f.connects, f.connects_refused, f.connects_failed_other) == (2002, 1, 1)
+    assert (f.connect_p50_us, f.connect_max_us) == (1000.0, 9000.0)
+    assert f.requests
+    assert f.connect_wait_per_request_ms == pytest.approx((2000 * 1000 + 9010) / f.requests / 1000)
+
+
+def test_lost_events_leave_times_but_no_counts(tmp_path: Path) -> None:
+    files = {"connect_times.csv": connects(), "connect_times.stderr": "Lost 3 events\n"}
+
+    measured = measure.measure(Trial(instruments=files).write(tmp_path))
+
+    assert (measured.figures.connects, measured.figures.connect_wait_per_request_ms) == (None, None)
+    assert measured.figures.connect_p99_us == 1000.0
+    assert "lost 3" in reason(measured, "connect_times")
+
+
+def test_cpu_of_the_daemon_is_a_share_of_one_core_and_a_restart_is_seen(tmp_path: Path) -> None:
+    """The daemon uses 40 % of a core; after 5 s another one does, whose clock begins at 0."""
+    rows = [
+        (t, 7, (t - BEGIN_NS + SECOND) * 4 // 10, (t - BEGIN_NS + SECOND) // 10, 0)
+        if t < BEGIN_NS + 5 * SECOND
+        else (t, 8, (t - BEGIN_NS - 5 * SECOND) * 4 // 10, (t - BEGIN_NS - 5 * SECOND) // 10, 0)
+        for t in times(100)
+    ]
+
+    f = measure.measure(Trial(instruments={"cgid_daemon.csv": csv(DAEMON, rows)}).write(tmp_path)).figures
+
+    assert f.cgid_restarts == 1
+    assert f.cgid_cpu_share == pytest.approx(0.4, rel=0.02)
+    assert f.cgid_runq_share == pytest.approx(0.1, rel=0.02)
+
+
+def host(loadgen_share: float) -> str:
+    """Return a host of two CPUs: 1.2 of 2 busy, 0.2 stolen, 0.1 waiting for a disk, 30 forks a second."""
+    rows = []
+    for t in times(100):
+        tenth = (t - BEGIN_NS) // 100_000_000 + 10
+        spent: object = int((t - BEGIN_NS) * loadgen_share) if t >= BEGIN_NS - SECOND // 2 else ""
+        rows.append((t, 4 * tenth, tenth, 5 * tenth, 5 * tenth, tenth, tenth, tenth, 2 * tenth, 0, 3 * tenth, spent))
+    return csv(HOST, rows)
+
+
+def test_the_hosts_time_is_split_by_kind(tmp_path: Path) -> None:
+    edge = {"listen_overflows": 3, "pswpin": 0}
+    files = {
+        "host.csv": host(0.5),
+        "host.json": json.dumps(
+            {"schema_version": 1, "clk_tck": 100, "cpus": 2, "begin": edge, "end": edge | {"listen_overflows": 10}}
+        ),
+    }
+
+    measured = measure.measure(Trial(instruments=files).write(tmp_path))
+
+    f = measured.figures
+    assert f.host_cpu_share == pytest.approx(12 / 20)
+    assert f.host_steal_share == pytest.approx(0.1)
+    assert f.host_iowait_share == pytest.approx(0.05)
+    assert f.forks_per_s == pytest.approx(30)
+    assert f.loadgen_cpu_share == pytest.approx(0.5)
+    assert f.tcp_overflows == 7
+    assert state(measured, "loadgen") == "passed"
+
+
+def test_a_saturated_load_generator_makes_the_trial_invalid(tmp_path: Path) -> None:
+    measured = measure.measure(Trial(instruments={"host.csv": host(0.97)}).write(tmp_path))
+
+    check = next(c for c in measured.checks if c.name == "loadgen")
+    assert (check.failed, check.kind) == (True, FailureKind.CLIENT)
+    assert "0.97" in check.reason
+
+
+def retry(at_s: float, errno: int = 111) -> str:
+    moment = np.datetime64(BEGIN_US + round(at_s * 1e6), "us")
+    day, clock = str(moment).split("T")
+    head = f"[{day} {clock}] [cgid:debug] [pid 1:tid 2] [request r{at_s}] ({errno})Some words: [client 127.0.0.1:1] "
+    return f"{head}AH01256: connect #1 to cgi daemon failed, sleeping before retry\n"
+
+
+def test_retries_are_split_by_errno_and_by_the_window(tmp_path: Path) -> None:
+    log = "".join(retry(s) for s in (-0.5, -0.000001, 0, 3, 9.999999, 10)) + retry(4, errno=2)
+
+    f = measure.measure(Trial(error_log=log).write(tmp_path)).figures
+
+    assert (f.retries_in_window, f.retries_outside_window) == (4, 3)
+    assert (f.retries_refused_in_window, f.retries_enoent_in_window) == (3, 1)
+
+
+def test_no_retry_line_is_no_evidence_where_the_log_level_hides_them(tmp_path: Path) -> None:
+    trial = Trial()
+    trial.settings["log_level"] = "warn"
+
+    measured = measure.measure(trial.write(tmp_path))
+
+    assert measured.figures.retries_in_window is None
+    assert "LogLevel" in reason(measured, "error_log")
+
+
+@pytest.mark.parametrize(
+    ("level", "want"),
+    [
+        ("warn", False),
+        ("warn cgid:debug", True),
+        ("debug", True),
+        ("debug cgid:warn", False),
+        ("trace3", True),
+        ("info mod_cgid.c:trace1", True),
+        ("cgid:debug", True),
+        ("warn core:debug", False),
+    ],
+)
+def test_the_log_level_that_counts_is_the_modules_own(level: str, *, want: bool) -> None:
+    assert retries_are_logged({"log_level": level}) is want
+
+
+def test_a_patch_may_raise_the_level_of_the_retry_line() -> None:
+    assert retries_are_logged({"log_level": "warn", "patches": "retry-visible"})
+
+
+def test_instruments_that_did_not_run_leave_every_figure_of_theirs_empty(tmp_path: Path) -> None:
+    """Their files are there, from an earlier attempt say, but nobody vouches for them."""
+    files = {"listen_queue.csv": queue_full(1), "host.csv": host(0.5), "connect_times.csv": connects()}
+
+    figures = measure.measure(Trial(ran=(), instruments=files).write(tmp_path)).figures
+
+    empty = {f.name for f in fields(Figures) if getattr(figures, f.name) is None}
+    assert {n for n in asdict(figures) if n.startswith(("queue", "tcp", "workers", "connect", "cgid", "host"))} <= empty
+    assert {"loadgen_cpu_share", "forks_per_s"} <= empty
+    assert not {"requests", "throughput_rps", "retries_in_window", "gave_up_503"} & empty
+
+
+def test_a_missing_file_of_an_instrument_that_ran_is_said(tmp_path: Path) -> None:
+    measured = measure.measure(Trial().write(tmp_path))
+
+    assert measured.figures.queue_depth_max is None
+    assert "missing" in reason(measured, "listen_queue")
+
+
+def test_a_client_that_lost_rows_is_caught(tmp_path: Path) -> None:
+    n = len(steady_rows())
+    stdout = (
+        f"requests: {n + 1} total, {n + 1} started, {n + 1} done, {n + 1} succeeded, 0 failed, 0 errored, 0 timeout\n"
+    )
+
+    measured = measure.measure(Trial(stdout=stdout).write(tmp_path))
+
+    assert state(measured, "rows") == "failed"
+
+
+@pytest.mark.parametrize(
+    ("missing", "want"), [(0, "passed"), (CLIENTS + 5, "passed"), (CLIENTS + 6, "failed")], ids=["all", "edge", "more"]
+)
+def test_the_servers_count_may_differ_by_what_was_under_way(tmp_path: Path, missing: int, want: str) -> None:
+    served = [(s, s + d, c) for s, c, d in steady_rows()]
+
+    measured = measure.measure(Trial(served=served[: len(served) - missing]).write(tmp_path))
+
+    assert state(measured, "access_log") == want
+
+
+@pytest.mark.parametrize(("alive", "want"), [(10, "passed"), (9, "failed"), (11, "failed")])
+def test_littles_law_finds_clients_that_stopped_asking(tmp_path: Path, alive: int, want: str) -> None:
+    assert state(measure.measure(Trial(rows=steady_rows(clients=alive)).write(tmp_path)), "little") == want
+
+
+def test_a_server_that_stood_still_does_not_break_littles_law(tmp_path: Path) -> None:
+    """All wait through the stall: the longest latencies are long, but nobody is missing."""
+    stall_begin, stall_us = BEGIN_US + 3_000_000, 2_000_000
+
+    def stalled(row: tuple[int, int, int]) -> tuple[int, int, int]:
+        start, status, latency = row
+        end = start + latency
+        moved_start = start + stall_us if start >= stall_begin else start
+        moved_end = end + stall_us if end >= stall_begin else end
+        return moved_start, status, moved_end - moved_start
+
+    rows = [r for r in map(stalled, steady_rows()) if r[0] + r[2] < BEGIN_US + WINDOW_S * 1_000_000]
+
+    measured = measure.measure(Trial(rows=rows).write(tmp_path))
+
+    assert state(measured, "little") == "passed"
+    assert measured.figures.latency_max_ms == pytest.approx(2100)
+    assert measured.figures.worst_second_rps == pytest.approx(0)
+
+
+def test_a_latency_as_long_as_the_window_leaves_littles_law_undecided(tmp_path: Path) -> None:
+    rows = [*steady_rows(), (BEGIN_US - 100, 200, 9_000_000)]
+
+    assert state(measure.measure(Trial(rows=rows).write(tmp_path)), "little") == "skipped"
+
+
+def test_a_window_without_an_answer_is_invalid(tmp_path: Path) -> None:
+    measured = measure.measure(Trial(rows=[(BEGIN_US - 100, 200, 50)]).write(tmp_path))
+
+    assert state(measured, "answers") == "failed"
+    assert (measured.figures.throughput_rps, measured.figures.latency_p50_ms) == (0.0, None)
+
+
+def test_a_trial_that_ended_before_its_window_has_no_figures(tmp_path: Path) -> None:
+    measured = measure.measure(Trial(window=None).write(tmp_path))
+
+    assert measured.figures == Figures()
+    assert measured.started_s is None
+    assert measured.overhead_s == pytest.approx(0.75)
+    assert not any(c.failed for c in measured.checks)
+    assert measure.detail(tmp_path) is None
+    assert measure.throughput_series(tmp_path) is None
+    assert measure.latencies_us(tmp_path) is None
+
+
+def test_seconds_are_those_of_the_window(tmp_path: Path) -> None:
+    """In its third second half the answers came, and they took twice as long."""
+    rows = [
+        (BEGIN_US + i * 10_000 - 5000, 200, 5000 if i // 100 != 2 else 10_000)
+        for i in range(1, 1000)
+        if i // 100 != 2 or i % 2
+    ]
+
+    measured = measure.measure(Trial(rows=rows).write(tmp_path))
+
+    assert len(measured.throughput_rps) == WINDOW_S
+    assert measured.throughput_rps[2] == min(measured.throughput_rps) == pytest.approx(50, abs=1)
+    assert measured.p99_ms[2] == measured.figures.worst_second_p99_ms == 10.0
+    assert measured.figures.worst_second_rps == measured.throughput_rps[2]
+    assert measure.throughput_series(tmp_path) == list(measured.throughput_rps)
+
+
+def test_ab_counts_by_the_servers_log_and_takes_latencies_from_its_own(tmp_path: Path) -> None:
+    path = Trial(driver="ab", argv=("ab", "http://127.0.0.1/cgi-bin/hello"), stdout="").write(tmp_path)
+    second = BEGIN_US // 1_000_000
+    rows = "".join(
+        f"Mon Nov 23 15:04:05 2026\t{second + s}\t0\t{ms}\t{ms}\t{ms}\n" for s in range(-2, 12) for ms in (10, 30)
+    )
+    (path / "load/rows.log").write_text("starttime\tseconds\tctime\tdtime\tttime\twait\n" + rows)
+
+    measured = measure.measure(path)
+
+    assert measured.figures.requests == len([r for r in steady_rows() if r[0] + r[2] >= BEGIN_US])
+    assert (measured.figures.latency_mean_ms, measured.figures.latency_max_ms) == (20.0, 30.0)
+    assert not any(c.failed for c in measured.checks)
+
+
+@pytest.mark.parametrize("driver", ["h2load", "ab"])
+def test_the_column_file_holds_the_rows_and_is_measured_alike(tmp_path: Path, driver: str) -> None:
+    path = Trial(driver=driver).write(tmp_path)
+    if driver == "ab":
+        (path / "load/rows.log").write_bytes((DATA / "trial/ab.rows").read_bytes())
+    before = measure.measure(path)
+
+    written = measure.write_rows(path)
+
+    frame = pl.read_parquet(written)
+    assert frame.schema == {"start_us": pl.Int64(), "status": pl.Int16(), "latency_us": pl.Int64()}
+    if driver == "h2load":
+        assert frame.rows() == steady_rows()
+    (path / "load/rows.log").unlink()
+    assert measure.measure(path) == before
+
+
+def test_rows_that_are_not_there_cannot_become_columns(tmp_path: Path) -> None:
+    path = Trial().write(tmp_path)
+    (path / "load/rows.log").unlink()
+
+    with pytest.raises(StoreError, match="missing"):
+        measure.write_rows(path)
+
+
+def test_a_torn_column_file_is_named(tmp_path: Path) -> None:
+    path = Trial().write(tmp_path)
+    (path / "load/requests.parquet").write_bytes(b"PAR1 torn")
+
+    with pytest.raises(StoreError, match=r"requests\.parquet"):
+        measure.measure(path)
+
+
+def test_what_instruments_saw_counts_from_the_windows_begin(tmp_path: Path) -> None:
+    rows = [(t, 400, 200, 50, 100, 40, 10) for t in times(100)]
+    files = {"listen_queue.csv": queue_full(0.3), "worker_states.csv": csv(WORKERS, rows)}
+
+    detail = measure.detail(Trial(instruments=files).write(tmp_path))
+
+    assert detail is not None
+    assert detail.queue_limit == 100
+    assert detail.queue_depth is not None
+    assert detail.queue_depth.times_s[0] == 0.0
+    assert detail.queue_depth.times_s[-1] == pytest.approx(9.99)
+    assert detail.queue_depth.values[:301] == [101.0] * 300 + [20.0]
+    assert detail.worker_states == pytest.approx({"connect": 200, "read": 50, "idle": 100, "running": 40, "other": 10})
+    assert detail.throughput_rps is not None
+    assert detail.throughput_rps.times_s[:2] == [0.5, 1.5]
+
+
+@pytest.mark.parametrize("name", ["result.json", "trial.json"])
+def test_a_missing_document_is_named(tmp_path: Path, name: str) -> None:
+    path = Trial().write(tmp_path)
+    (path / name).unlink()
+
+    with pytest.raises(StoreError, match=name):
+        measure.measure(path)
+
+
+def test_a_rise_is_read_between_samples() -> None:
+    moments = np.array([0, 4, 8, 12]) * SECOND
+
+    assert gauges.rise(moments, np.array([0, 40, 80, 120]), Span(1 * SECOND, 11 * SECOND)) == pytest.approx(100)
+
+
+samples = st.lists(st.tuples(st.integers(-2000, 12_000), st.integers(0, 200)), min_size=1, max_size=60)
+
+
+@settings(deadline=None, max_examples=40)  # each example looks 10,000 times
+@given(samples)
+def test_held_time_agrees_with_a_look_at_every_millisecond(pairs: list[tuple[int, int]]) -> None:
+    pairs = sorted(dict(pairs).items())
+    moments, values = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
+    held = gauges.hold(moments * 1_000_000, Span(0, 10 * SECOND))
+    step = int(np.median(np.diff(moments * 1_000_000))) // 1_000_000 if len(moments) > 1 else 0
+
+    look = [
+        int(values[i])
+        for ms in range(10_000)
+        if (i := int(np.searchsorted(moments, ms, side="right")) - 1) >= 0 and ms < moments[-1] + step
+    ]
+
+    if len(look) < 0.9 * 10_000 - 2:
+        assert held is None
+    elif held is not None:
+        assert held.mean(values) == pytest.approx(np.mean(look), abs=0.1)
+        assert held.share(values > 100) == pytest.approx(np.mean(np.array(look) > 100), abs=1e-3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 10**7), min_size=1, max_size=300), st.sampled_from([0.5, 0.9, 0.99, 0.999]))
+def test_a_percentile_is_the_smallest_latency_that_enough_requests_kept_to(latency: list[int], share: float) -> None:
+    found = requests.percentile_ms(np.array(latency), share) * 1000
+
+    ordered = sorted(latency)
+    want = next(v for i, v in enumerate(ordered, start=1) if i >= share * len(ordered) - 1e-9)
+    assert found == pytest.approx(want)
+
+
+ROW = st.tuples(st.integers(0, 10**15), st.sampled_from([0, 200, 404, 503]), st.integers(0, 10**9))
+
+
+@settings(deadline=None)
+@given(st.lists(ROW, max_size=40), st.integers(0, 10**15), st.integers(1, 10**8))
+def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int, length: int) -> None:
+    columns = np.array(rows, np.int64).reshape(-1, 3).T
+    some = requests.Requests(columns[0], columns[1], columns[2], exact=True)
+    span = (begin, begin + length)
+
+    inside = some.within(span)
+    requests.by_second(some, span)
+    checks: list[Callable[[], physics.Check]] = [
+        lambda: physics.answers(inside),
+        lambda: physics.access_log(some, inside, inside.status, span),
+        lambda: physics.little(some, 5, span),
+    ]
+    assert {check().state for check in checks} <= {"passed", "failed", "skipped"}
