@@ -200,7 +200,7 @@ def detail(made: SyntheticTrial) -> report.TrialDetail | None:
         return None
     edges = np.linspace(0, made.window_s, 41)
     counts, _ = np.histogram(seen.start_s, edges)
-    rate = report.Series(edges[:-1].tolist(), (counts / np.diff(edges)).tolist())
+    rate = report.Series(((edges[:-1] + edges[1:]) / 2).tolist(), (counts / np.diff(edges)).tolist())
     if not seen.instruments:
         return report.TrialDetail(throughput_rps=rate)
     return report.TrialDetail(
@@ -244,11 +244,11 @@ def report_input(run: SyntheticRun) -> report.ReportInput:
             " refused; throughput did not change with the backlog."
         ),
         verdict_lines=(
-            "Did the queue overflow? Yes: at 400 clients the queue of 100 held 101 for 100 % of the window.",
-            "Did workers retry? No: AH01256 was not logged once in a window.",
-            "What did it cost? Backlog 1 costs at least 5 % of throughput; 5 is inconclusive.",
-            "What limits instead? The cgid daemon's one thread used 97 % of a core.",
-            "What to do? Leave the backlog at 100; it rests on the throughput at 1024, +0.3 %.",
+            "Yes, at 400 clients the queue of 100 held 101; that is 100 % of the window.",
+            "No: AH01256 was not logged once in a window.",
+            "Backlog 1 costs at least 5 % of throughput; 5 is inconclusive.",
+            "The cgid daemon's one thread used 97 % of a core.",
+            "Leave the backlog at 100; it rests on the throughput at 1024, +0.3 %.",
         ),
         factors=experiment.factors,
         factor=experiment.rule.factor,

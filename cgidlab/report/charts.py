@@ -61,11 +61,22 @@ CONFIG: Spec = {
     "text": {"color": "var(--ink)", "fontSize": 12},
 }
 
-_CHANGES = (-0.9, -0.75, -0.5, -0.3, -0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 9, 19, 49, 99)
-_THREE_DECADES = 1000
+_CHANGES = (-0.99, -0.9, -0.75, -0.5, -0.3, -0.2, -0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4)
+_RATIO_TICKS = (*(1 + c for c in _CHANGES), *(10.0**power for power in range(1, 9)))
+_DIGITS: tuple[tuple[float, ...], ...] = (
+    (1,),
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 4, 5, 7),
+    (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+    tuple(d / 4 for d in range(4, 40)),
+    tuple(d / 20 for d in range(20, 200)),
+)
+_FEW_TICKS = 3
 _AXIS_ROOM = 5  # labels fit a narrow plot when neighbours are a fifth of its axis apart
 _WHOLE = "datum.value % 1 ? '' : datum.label"  # there is no half of a connection
-_AS_CHANGE = "replace(format(datum.value - 1, '+.0%'), '%', ' %')"
+_AS_CHANGE = (  # from ten on the ratio itself is easier to read
+    "datum.value >= 10 ? '\u00d7' + format(datum.value, ',~r') : replace(format(datum.value - 1, '+.0%'), '%', ' %')"
+)
 
 
 def _finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, description: str) -> Spec:
@@ -78,11 +89,15 @@ def _finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, des
     return {key: value for key, value in spec.items() if key not in ("config", "$schema")}
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times the powers of ten from `low` to `high`; 1 alone over more than three decades."""
-    digits = (1, 2, 5) if high / low < _THREE_DECADES else (1,)
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers from `low` to `high` for a log axis: the roundest of which there are at least three."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [tick for power in powers for digit in digits if low <= (tick := float(f"{digit}e{power}")) <= high]
+    ticks: list[float] = []
+    for digits in _DIGITS:
+        ticks = [t for power in powers for digit in digits if low <= (t := float(f"{digit}e{power}")) <= high]
+        if len(ticks) >= _FEW_TICKS:
+            break
+    return ticks
 
 
 def _ratio_scale(ends: Sequence[float]) -> tuple[alt.Scale, list[float]]:
@@ -90,7 +105,7 @@ def _ratio_scale(ends: Sequence[float]) -> tuple[alt.Scale, list[float]]:
     pad = (high / low) ** 0.05
     low, high = low / pad, high * pad
     ticks: list[float] = []
-    for tick in sorted((1 + c for c in _CHANGES if low <= 1 + c <= high), key=lambda t: abs(math.log(t))):
+    for tick in sorted((t for t in _RATIO_TICKS if low <= t <= high), key=lambda t: abs(math.log(t))):
         if all(abs(math.log(tick / kept)) > math.log(high / low) / _AXIS_ROOM for kept in ticks):
             ticks.append(tick)  # nearest to "no change" first, so that it is always labelled
     return alt.Scale(type="log", domain=[low, high], nice=False), sorted(ticks)
@@ -192,7 +207,7 @@ def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float,
     if latency:
         low, high = ends[0] / 1.1, ends[1] * 1.1
         scale = alt.Scale(type="log", nice=False, domain=[low, high])
-        y_axis = alt.Axis(title=f"{unit} (log scale)", values=_log_ticks(low, high), format=",~r")
+        y_axis = alt.Axis(title=f"{unit} (log scale)", values=log_ticks(low, high), format=",~r")
     else:
         scale, y_axis = alt.Scale(zero=True), alt.Axis(title=unit, tickCount=5, format=",d")
     x, y = axis.encoding(), alt.Y(f"{column.name}:Q", scale=scale, axis=y_axis)
@@ -231,7 +246,7 @@ def distribution(ends: tuple[float, float], description: str) -> Spec:
     x = alt.X(
         "ms:Q",
         scale=alt.Scale(type="log", nice=False, domain=list(ends)),
-        axis=alt.Axis(title="latency, ms (log scale)", format=",~r", values=_log_ticks(*ends), labelOverlap=True),
+        axis=alt.Axis(title="latency, ms (log scale)", format=",~r", values=log_ticks(*ends), labelOverlap=True),
     )
     y = alt.Y("share:Q", axis=alt.Axis(title="share of requests answered by then", format="%", tickCount=5))
     lines = (
@@ -248,19 +263,22 @@ def distribution(ends: tuple[float, float], description: str) -> Spec:
     return _finish(alt.layer(lines), 300, description)
 
 
-def over_time(data: str, title: str, colour: str, *, limit: bool, description: str) -> Spec:
-    """Return one figure over a trial's window. `data` holds t (seconds) and v; "limit" holds v and text."""
+def over_time(
+    data: str, title: str, colour: str, *, description: str, limit: bool = False, middles: bool = False
+) -> Spec:
+    """Return one figure over a trial's window. `data` holds t (seconds) and v; "limit" holds v and text.
+
+    A value holds until the next, or with `middles` as far to either side: rates
+    are given at the middle of the stretch they were counted over.
+    """
     x_axis = alt.Axis(title="seconds into the window", grid=False, tickCount=5, labelOverlap=True)
-    x = alt.X("t:Q", axis=x_axis, scale=alt.Scale(nice=False))
-    y = alt.Y(
-        "v:Q", axis=alt.Axis(title=title, tickCount=4, format=",~r", labelExpr=_WHOLE), scale=alt.Scale(zero=True)
-    )
-    area = (
-        alt.Chart(alt.NamedData(data))
-        .mark_area(line={"color": colour, "strokeWidth": 1.5}, color=colour, fillOpacity=0.18, interpolate="step-after")
-        .encode(x=x, y=y)
-    )
-    layers: list[alt.Chart] = [area]
+    x = alt.X("t:Q", axis=x_axis, scale=alt.Scale(nice=False, zero=True))
+    y_axis = alt.Axis(title=title, tickCount=4, format=",~r", labelExpr=_WHOLE)
+    y = alt.Y("v:Q", axis=y_axis, scale=alt.Scale(zero=True))
+    line: Spec = {"color": colour, "strokeWidth": 1}
+    hold: Literal["step", "step-after"] = "step" if middles else "step-after"
+    area = alt.Chart(alt.NamedData(data)).mark_area(line=line, color=colour, fillOpacity=0.18, interpolate=hold)
+    layers: list[alt.Chart] = [area.encode(x=x, y=y)]
     if limit:
         layers += _limit(y)
     return _finish(alt.layer(*layers), 170, description)
@@ -268,16 +286,18 @@ def over_time(data: str, title: str, colour: str, *, limit: bool, description: s
 
 def _limit(y: alt.Y) -> list[alt.Chart]:
     known = alt.Chart(alt.NamedData("limit"))
-    words = known.mark_text(align="right", baseline="bottom", dy=-3, fontSize=11, color="var(--soft)", aria=False)
+    words = known.mark_text(align="right", baseline="bottom", fontSize=11, color="var(--soft)", aria=False)
     return [
         known.mark_rule(strokeDash=[5, 4], strokeWidth=1.3, color="var(--soft)", aria=False).encode(y=y),
-        words.encode(y=y, x=alt.value("width"), text="text:N"),
+        words.encode(y=alt.value(-4), x=alt.value("width"), text="text:N"),
     ]
 
 
 def small(description: str) -> Spec:
     """Return queue depth (area) and workers asleep in connect (line) of one trial, in little room."""
-    x = alt.X("t:Q", axis=alt.Axis(title=None, grid=False, tickCount=4, format="~s"), scale=alt.Scale(nice=False))
+    x = alt.X(
+        "t:Q", axis=alt.Axis(title=None, grid=False, tickCount=4, format="~s"), scale=alt.Scale(nice=False, zero=True)
+    )
     y = alt.Y("v:Q", axis=alt.Axis(title=None, tickCount=3, format=",~r", labelExpr=_WHOLE), scale=alt.Scale(zero=True))
     depth = alt.Chart(alt.NamedData("depth"))
     depth = depth.mark_area(
@@ -317,7 +337,11 @@ def drift(lines: Lines, description: str) -> Spec:
     """Return throughput of the reference level over the run. Data "drift": minutes, rps, at, trial."""
     y_axis = alt.Axis(title="requests per second", tickCount=5, format=",d")
     base = alt.Chart(alt.NamedData("drift")).encode(
-        x=alt.X("minutes:Q", axis=alt.Axis(title="minutes into the run", grid=False), scale=alt.Scale(nice=False)),
+        x=alt.X(
+            "minutes:Q",
+            axis=alt.Axis(title="minutes into the run", grid=False, tickCount=6),
+            scale=alt.Scale(zero=True),
+        ),
         y=alt.Y("rps:Q", axis=y_axis, scale=alt.Scale(zero=True)),
         color=lines.colour(),
     )

@@ -22,7 +22,10 @@ WORKER_STATES: tuple[str, ...] = ("connect", "read", "idle", "running", "other")
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A figure over time: `times_s` counts from the window's begin; a None value was not observed."""
+    """A figure over time: `times_s` counts from the window's begin; a None value was not observed.
+
+    A gauge is given at the moment of its sample, a rate at the middle of the stretch it was counted over.
+    """
 
     times_s: Sequence[float]
     values: Sequence[float | None]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from statistics import median
 
 from cgidlab.model import Status, TrialRecord
@@ -13,7 +14,22 @@ _OVERFLOW = {
     "not_observed": "The queue did not overflow",
     "inconclusive": "Whether the queue overflowed cannot be said",
 }
-_LEAD_LENGTH = 60  # a longer first sentence is no heading
+QUESTIONS = (
+    "Did the queue overflow?",
+    "Did workers retry?",
+    "What did it cost?",
+    "What limits throughput?",
+    "What to do?",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of the verdict's answers: its question, the clause that answers it, and what it rests on."""
+
+    question: str  # empty when the verdict has other lines than the five it always has
+    answer: str
+    rest: str
 
 
 def overflow_words(overflow: str) -> str:
@@ -21,10 +37,37 @@ def overflow_words(overflow: str) -> str:
     return _OVERFLOW.get(overflow, overflow or "No verdict")
 
 
-def split_lead(line: str) -> tuple[str, str]:
-    """Return a verdict line as (question, answer), or ("", line) when it does not begin with a question."""
-    lead, mark, rest = line.partition("? ")
-    return (lead + "?", rest) if mark and len(lead) <= _LEAD_LENGTH else ("", line)
+def clauses(sentence: str) -> tuple[str, str]:
+    """Return a sentence's first clause and the rest: it ends at the first semicolon outside parentheses."""
+    depth = 0
+    for i, character in enumerate(sentence):
+        depth += (character == "(") - (character == ")")
+        if character == ";" and depth <= 0:
+            return sentence[:i], sentence[i + 1 :].strip()
+    return sentence, ""
+
+
+def headline(report: ReportInput) -> str:
+    """Return the verdict in one clause: its lines follow, so a text that only joins them is not said twice."""
+    if _joined(report):
+        return clauses(report.verdict_lines[0])[0].removesuffix(".") + "."
+    return report.verdict
+
+
+def verdict_lines(report: ReportInput) -> list[Line]:
+    """Return the verdict's lines, each under its question when there are as many as questions.
+
+    What the headline says already is left out of the first.
+    """
+    lines = list(report.verdict_lines)
+    if _joined(report) and (rest := clauses(lines[0])[1]):
+        lines[0] = rest[:1].upper() + rest[1:]
+    questions = QUESTIONS if len(lines) == len(QUESTIONS) else ("",) * len(lines)
+    return [Line(question, *clauses(line)) for question, line in zip(questions, lines, strict=True)]
+
+
+def _joined(report: ReportInput) -> bool:
+    return bool(report.verdict_lines) and report.verdict.startswith(report.verdict_lines[0])
 
 
 def status_counts(trials: Iterable[TrialRecord]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from cgidlab.report import words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
-from cgidlab.report.facts import facts, flat, overflow_words, split_lead
+from cgidlab.report.facts import facts, flat, headline, overflow_words, verdict_lines
 from cgidlab.report.plots import noise_row, title
 
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
@@ -29,9 +29,10 @@ def as_markdown(report: ReportInput) -> str:
     out = [f"# {escape(report.experiment)}", "", escape(report.question), ""]
     if report.state != "finished":
         out += [f"**This run is {escape(report.state)}.** What follows rests on the trials that were done.", ""]
-    out += [f"**{escape(overflow_words(report.overflow))}.** {escape(report.verdict)}", ""]
-    for i, (lead, rest) in enumerate(map(split_lead, report.verdict_lines), start=1):
-        out.append(f"{i}. **{escape(lead)}** {escape(rest)}" if lead else f"{i}. {escape(rest)}")
+    out += [f"**{escape(overflow_words(report.overflow))}.** {escape(headline(report))}", ""]
+    for i, (line, told) in enumerate(zip(report.verdict_lines, verdict_lines(report), strict=True), start=1):
+        question = f"**{escape(told.question)}** " if told.question else ""
+        out.append(f"{i}. {question}{escape(line)}")
     out += [
         "",
         " \N{MIDDLE DOT} ".join(f"{name}: {escape(value)}" for name, value in [("Run", report.run_id), *facts(report)]),

@@ -12,7 +12,7 @@ from cgidlab.model import Status, TrialRecord
 from cgidlab.report import charts, payload, plots, script, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
-from cgidlab.report.facts import facts, flat, overflow_words, split_lead, status_counts
+from cgidlab.report.facts import facts, flat, headline, overflow_words, status_counts, verdict_lines
 
 CANVAS_ABOVE_TRIALS = 2500  # so many dots are too many SVG elements; a canvas draws them all the same
 MAX_ORDER_TRIALS = 2000
@@ -59,7 +59,8 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         own=own,
         style=script.page_style(),
         data=script.embedded_json(data),
-        lines=[split_lead(line) for line in report.verdict_lines],
+        headline=headline(report),
+        lines=verdict_lines(report),
         overflow=overflow_words(report.overflow),
         facts=facts(report),
         counts=status_counts(report.trials),

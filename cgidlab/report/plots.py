@@ -148,12 +148,16 @@ def _others(report: ReportInput) -> str:
 
 def trial_plots() -> tuple[list[tuple[Plot, str]], dict[str, charts.Spec]]:
     """Return the plots of one chosen trial with the key of the details each needs."""
+    blue, orange, green = charts.COLOURS[:3]
+    asleep = "Workers asleep in connect over the chosen trial's window"
     specs = {
-        "depth": charts.over_time("depth", "connections", charts.COLOURS[0], limit=True, description="Queue depth"),
-        "asleep": charts.over_time(
-            "asleep", "threads", charts.COLOURS[1], limit=False, description="Workers asleep in connect"
+        "depth": charts.over_time(
+            "depth", "connections", blue, limit=True, description="Queue depth over the chosen trial's window"
         ),
-        "rate": charts.over_time("rate", "requests/s", charts.COLOURS[2], limit=False, description="Throughput"),
+        "asleep": charts.over_time("asleep", "threads", orange, description=asleep),
+        "rate": charts.over_time(
+            "rate", "requests/s", green, middles=True, description="Throughput over the chosen trial's window"
+        ),
     }
     titles = {"depth": "Queue depth", "asleep": "Workers asleep in connect", "rate": "Throughput"}
     return [(Plot(name, titles[name]), name) for name in specs], specs

@@ -83,9 +83,11 @@ def percent(share: float | None) -> str:
 
 
 def change(ratio: float | None) -> str:
-    """Return a ratio as a signed change: 0.95 is a minus of 5.0 %."""
+    """Return a ratio as a signed change: 0.95 is a minus of 5.0 %. From ten on the ratio itself is easier to read."""
     if ratio is None or not math.isfinite(ratio):
         return NOT_KNOWN
+    if ratio >= 10:  # noqa: PLR2004 -- ten times as much
+        return f"\N{MULTIPLICATION SIGN}{number(ratio)}"
     return f"{100 * (ratio - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 

@@ -81,11 +81,20 @@ def with_reason(given: report.ReportInput, reason: str) -> report.ReportInput:
 
 
 def test_the_verdict_and_its_lines_stand_before_anything_else(given: report.ReportInput, page: Page) -> None:
-    at = [page.words.index(line.partition("? ")[2]) for line in given.verdict_lines]
+    at = [page.words.index(line) for line in given.verdict_lines]
 
     assert page.words.index(given.verdict) < at[0]
     assert at == sorted(at)
     assert at[-1] < page.words.index("What it cost")
+
+
+def test_a_verdict_that_only_joins_its_lines_is_not_said_twice(given: report.ReportInput) -> None:
+    lines = ("The queue was full (a; b) in 2 cells; all agree.", "No.", "Nothing.", "The daemon.", "Nothing.")
+    got = Page(report.render(dataclasses.replace(given, verdict=" ".join(lines), verdict_lines=lines)))
+
+    assert got.words.count("The queue was full (a; b) in 2 cells.") == 1
+    assert "Did the queue overflow? All agree." in got.words
+    assert "What limits throughput? The daemon." in got.words
 
 
 def test_nothing_is_fetched_from_anywhere(page: Page) -> None:

@@ -125,7 +125,14 @@ def test_figures_are_rounded_for_reading(value: float | None, unit: str, want: s
 
 @pytest.mark.parametrize(
     ("ratio", "want"),
-    [(0.95, "\N{MINUS SIGN}5.0 %"), (1.0, "+0.0 %"), (2.5, "+150.0 %"), (None, "not known"), (math.nan, "not known")],
+    [
+        (0.95, "\N{MINUS SIGN}5.0 %"),
+        (1.0, "+0.0 %"),
+        (2.5, "+150.0 %"),
+        (250.0, "\N{MULTIPLICATION SIGN}250"),
+        (None, "not known"),
+        (math.nan, "not known"),
+    ],
 )
 def test_ratios_read_as_signed_changes(ratio: float | None, want: str) -> None:
     assert words.change(ratio) == want

@@ -6,10 +6,13 @@ import math
 import re
 
 import pytest
+from hypothesis import given as for_any
+from hypothesis import strategies as st
 
 from cgidlab import report
 from cgidlab.model import FailureKind, Outcome, Status
-from cgidlab.report.facts import flat, split_lead
+from cgidlab.report.charts import log_ticks
+from cgidlab.report.facts import clauses, flat
 from cgidlab.report.markdown import escape
 from scripts import make_synthetic_run as synthetic
 
@@ -88,15 +91,22 @@ def test_provenance_is_flattened_in_its_own_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "want"),
+    ("sentence", "want"),
     [
-        ("Did it? Yes: so.", ("Did it?", "Yes: so.")),
-        ("No question here.", ("", "No question here.")),
-        (
-            f"{'a long sentence that is no heading ' * 3}? Yes",
-            ("", f"{'a long sentence that is no heading ' * 3}? Yes"),
-        ),
+        ("It was full; all agree; so.", ("It was full", "all agree; so.")),
+        ("It was full (a; b) here; so.", ("It was full (a; b) here", "so.")),
+        ("One clause.", ("One clause.", "")),
+        ("A stray ) or (; is no harm.", ("A stray ) or (", "is no harm.")),
     ],
 )
-def test_a_line_that_begins_with_a_short_question_has_it_as_heading(line: str, want: tuple[str, str]) -> None:
-    assert split_lead(line) == want
+def test_a_sentence_is_cut_at_its_first_semicolon_outside_parentheses(sentence: str, want: tuple[str, str]) -> None:
+    assert clauses(sentence) == want
+
+
+@for_any(low=st.floats(1e-3, 1e5), factor=st.floats(1.2, 1e6))
+def test_a_log_axis_has_a_few_round_numbers_whatever_its_range(low: float, factor: float) -> None:
+    got = log_ticks(low, low * factor)
+
+    assert 3 <= len(got) <= 14
+    assert all(low <= tick <= low * factor for tick in got)
+    assert got == sorted(set(got))
