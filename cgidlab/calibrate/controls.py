@@ -1,0 +1,166 @@
+"""The words of a calibration, and what is done in each of its trials: the only module that knows the conditions."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cgidlab.catalogue import Catalogue
+from cgidlab.measure.witnesses import ConnectFigures, DaemonFigures, QueueFigures, RetryFigures, WorkerFigures
+from cgidlab.model import (
+    Cell,
+    Experiment,
+    Factor,
+    FailureKind,
+    Level,
+    Plan,
+    Repetitions,
+    Scalar,
+    Settings,
+    Status,
+    Trial,
+    TrialRecord,
+    VerdictRule,
+)
+from cgidlab.plan import trial_key
+
+NAME = "calibration"
+FACTOR = "control"
+FULL, REFUSED, MISSING, IDLE = "full queue", "refused", "missing socket", "light load"
+BARE = "no instrument"
+BLOCKS = 6
+COSTLY = 0.9  # a throughput ratio that no instrument may be known to fall below
+
+FREEZE_S, OUTAGE_S = 1.5, 1.0
+_ROOMY = 1024
+
+
+class Witness(StrEnum):
+    """What observes the mechanism; all but the last two are instruments of the role."""
+
+    QUEUE = "listen_queue"
+    SLEEPERS = "worker_states"
+    CONNECTS = "connect_times"
+    DAEMON = "cgid_daemon"
+    LOG = "error_log"
+    CLIENT = "load"  # the load generator: whether requests were answered
+
+
+FIGURES_OF: Mapping[Witness, frozenset[str]] = {
+    Witness.QUEUE: frozenset(QueueFigures.__annotations__),
+    Witness.SLEEPERS: frozenset(WorkerFigures.__annotations__),
+    Witness.CONNECTS: frozenset(ConnectFigures.__annotations__),
+    Witness.DAEMON: frozenset(DaemonFigures.__annotations__),
+    Witness.LOG: frozenset(RetryFigures.__annotations__),
+}
+"""Which columns of trials.csv rest on a witness alone."""
+
+
+class Kind(StrEnum):
+    """What a row asks of its witness."""
+
+    POSITIVE = "positive"  # to see what was done
+    NEGATIVE = "negative"  # to see nothing where nothing was done
+    COST = "cost"
+
+
+class State(StrEnum):
+    """How a row ended."""
+
+    PASS = "pass"  # noqa: S105 -- not a password
+    FAIL = "fail"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One trial of a calibration, and which instruments could not run in it, with their reasons."""
+
+    record: TrialRecord
+    unavailable: Mapping[str, str]
+
+    @property
+    def control(self) -> str:
+        """Return the label of the trial's control."""
+        return dict(self.record.levels)[FACTOR]
+
+    @property
+    def usable(self) -> bool:
+        """Say whether its witnesses can be judged. A client that gave up does not take the daemon's fault back."""
+        outcome = self.record.outcome
+        return outcome.status is Status.COMPLETE or (
+            outcome.status is Status.INVALID and outcome.kind is FailureKind.CLIENT
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    control: str
+    kind: Kind
+    witness: str
+    expected: str
+    found: str
+    state: State
+    reason: str = ""
+
+
+_FAULT: Mapping[str, Scalar] = {"fault_at_s": 0.3, "window_s": 3.0}
+_CONTROLS: Mapping[str, Mapping[str, Scalar]] = {
+    FULL: {**_FAULT, "listen_backlog": 5, "fault": "freeze_cgid", "fault_for_s": FREEZE_S},
+    REFUSED: {**_FAULT, "listen_backlog": _ROOMY, "fault": "kill_cgid", "fault_for_s": OUTAGE_S},
+    MISSING: {**_FAULT, "listen_backlog": _ROOMY, "fault": "hide_socket", "fault_for_s": OUTAGE_S},
+    IDLE: {"listen_backlog": _ROOMY, "window_s": 1.5, "clients": 2},
+}
+_INSTRUMENTS = (Witness.QUEUE, Witness.SLEEPERS, Witness.CONNECTS, Witness.DAEMON, "host")
+OBSERVED: Mapping[str, tuple[str, ...]] = {
+    BARE: (),
+    Witness.QUEUE: (Witness.QUEUE,),
+    Witness.SLEEPERS: (Witness.SLEEPERS,),
+    Witness.CONNECTS: (Witness.CONNECTS,),
+    "cgid_daemon and host": (Witness.DAEMON, "host"),
+}
+_COMMON: Mapping[str, Scalar] = {
+    "clients": 60,
+    "workers": 100,
+    # One process with more workers than clients: httpd never closes a connection for want of a worker.
+    "threads_per_child": 100,
+    "log_level": "warn cgid:debug",
+    "warmup_s": 0.3,
+}
+
+
+def make_plan(catalogue: Catalogue, *, target: str, httpd: str, controls_only: bool) -> Plan:
+    """Return the controls as block 1 and, unless left out, the observer effect as blocks 2 to 7 in random order."""
+    base = {**catalogue.defaults(), **_COMMON, "httpd": httpd}
+    with_all = dict.fromkeys(_INSTRUMENTS, True)
+    controls = [_cell(label, {**base, **with_all, **own}) for label, own in _CONTROLS.items()]
+    observers = [
+        _cell(label, {**base, **{name: name in on for name in _INSTRUMENTS}, "window_s": 1.5})
+        for label, on in ({} if controls_only else OBSERVED).items()
+    ]
+    trials = [Trial(n, 1, cell, trial_key(cell, 1)) for n, cell in enumerate(controls, start=1)]
+    for block in range(2, 2 + BLOCKS):
+        order = list(observers)
+        random.Random(f"{NAME}:{block}").shuffle(order)  # noqa: S311 -- an order, not a secret
+        trials += [Trial(len(trials) + n, block, cell, trial_key(cell, block)) for n, cell in enumerate(order, start=1)]
+    cells = (*controls, *observers)
+    experiment = Experiment(
+        name=NAME,
+        question="Does each witness see what is done to the queue, and nothing where nothing is done?",
+        target=target,
+        factors=(Factor(FACTOR, tuple(cell.levels[0][1] for cell in cells)),),
+        settings={"httpd": httpd, **_COMMON},
+        exclude=(),
+        repetitions=Repetitions(1, 1),
+        seed=0,
+        instruments=tuple(str(name) for name in _INSTRUMENTS),
+        rule=VerdictRule(FACTOR, IDLE, ()),
+        source="# Made by `runner.py calibrate`; plan.json has its trials.\n",
+    )
+    return Plan(experiment, cells, tuple(trials))
+
+
+def _cell(label: str, settings: Settings) -> Cell:
+    return Cell(id=f"{FACTOR}={label.replace(' ', '_')}", levels=((FACTOR, Level(label, label)),), settings=settings)

@@ -1,0 +1,125 @@
+"""From a calibration's records to its rows, and to which witnesses are proven."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cgidlab.calibrate.checks import CHECKS, Check
+from cgidlab.calibrate.controls import (
+    BARE,
+    COSTLY,
+    FIGURES_OF,
+    IDLE,
+    MISSING,
+    OBSERVED,
+    Kind,
+    Observation,
+    Row,
+    State,
+    Witness,
+)
+from cgidlab.inference.intervals import t_interval
+from cgidlab.model import Figures, Scalar, Status
+
+
+def judge(observations: Sequence[Observation]) -> tuple[Row, ...]:
+    """Return the rows of one host's trials: every control, then the observer effect where it was run."""
+    latest = {o.control: o for o in sorted(observations, key=lambda o: (o.usable, o.record.number))}
+    return (*(_judged(check, latest.get(check.control)) for check in CHECKS), *_costs(observations))
+
+
+def _judged(check: Check, seen: Observation | None) -> Row:
+    if seen is None or not seen.usable:
+        why = f"its trial: {seen.record.outcome.reason}" if seen else "its trial was not run"
+        return Row(check.control, check.kind, check.witness, check.expected, "nothing", State.FAIL, why)
+    figures, settings = seen.record.figures, seen.record.settings
+    values = {name: getattr(figures, name) for name in check.figures}
+    found = ", ".join(f"{name} {_number(v)}" for name, v in values.items())
+    state, reason = (State.PASS, "") if check.holds(figures, settings) else (State.FAIL, "")
+    if None in values.values():
+        reason = seen.unavailable.get(check.witness, "")
+        state = State.UNAVAILABLE if reason else State.FAIL
+        reason = reason or "it gave no figure although it ran"
+    elif state is State.FAIL and check.control == MISSING and check.witness is Witness.LOG and figures.gave_up_503:
+        # httpd before 2.4.13 answers 503 at once, and there is nothing to see in its log.
+        state, reason = State.UNAVAILABLE, "this httpd does not retry without a socket"
+    return Row(check.control, check.kind, check.witness, check.expected, found, state, reason)
+
+
+def _number(value: Scalar | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) and value < 1000 else f"{value:.0f}"  # noqa: PLR2004 -- three digits are enough
+
+
+def _costs(observations: Sequence[Observation]) -> list[Row]:
+    """Return the ratio of throughput with an instrument to that without, block by block, and its 95 % interval."""
+    done = {
+        (o.control, o.record.block): o.record.figures.throughput_rps
+        for o in observations
+        if o.control in OBSERVED and o.record.outcome.status is Status.COMPLETE
+    }
+    rows = []
+    for label, names in OBSERVED.items():
+        seen = [o for o in observations if o.control == label]
+        if label == BARE or not seen:
+            continue
+        why = next((o.unavailable[n] for o in seen for n in names if n in o.unavailable), "")
+        pairs = [(done.get((label, b)), done.get((BARE, b))) for b in sorted({o.record.block for o in seen})]
+        logs = [float(np.log(with_ / without)) for with_, without in pairs if with_ and without]
+        interval = t_interval(logs)
+        expected = f"throughput not wholly below {COSTLY} of that without"
+        if why or interval is None:
+            reason = why or "fewer than two blocks are complete"
+            rows.append(Row("observer effect", Kind.COST, label, expected, "-", State.UNAVAILABLE, reason))
+            continue
+        ratio = interval.exp()
+        found = f"ratio {np.exp(np.mean(logs)):.3f} ({ratio.low:.3f} to {ratio.high:.3f}, {len(logs)} blocks)"
+        state = State.FAIL if ratio.high < COSTLY else State.PASS
+        rows.append(Row("observer effect", Kind.COST, label, expected, found, state))
+    return rows
+
+
+def witnesses(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """Return how each witness did: `positive` and `negative` are passed, failed or unavailable."""
+    said = {}
+    for witness in FIGURES_OF:
+        said[witness.value] = {
+            kind.value: _together([r.state for r in rows if r.witness == witness and r.kind is kind])
+            for kind in (Kind.POSITIVE, Kind.NEGATIVE)
+        }
+    return said
+
+
+def _together(states: Sequence[State]) -> str:
+    if State.FAIL in states:
+        return "failed"
+    return "passed" if State.PASS in states else "unavailable"
+
+
+def proven(said: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """Return the witnesses that saw what was done, and nothing where nothing was."""
+    return frozenset(name for name, kinds in said.items() if set(kinds.values()) == {"passed"})
+
+
+_SCRIPT_ERROR = re.compile(
+    r"(?P<number>AH\d{5}: )?(?P<prefix>stderr from \S+: )?(?:failed reading PID from cgi daemon"
+    r"|cgid daemon is gone; is Apache terminating\?|unable to connect to cgi daemon after multiple tries)"
+)
+
+
+def httpd_facts(observations: Sequence[Observation], error_log: Sequence[str]) -> dict[str, object]:
+    """Return what was measured of the httpd version: connects a request, retries on ENOENT, form of its messages.
+
+    `error_log` holds the lines of the trial whose daemon was killed. None: could not be seen.
+    """
+    latest = {o.control: o.record.figures for o in observations if o.usable}
+    idle, missing = latest.get(IDLE, Figures()), latest.get(MISSING, Figures())
+    message = next((m for line in error_log if (m := _SCRIPT_ERROR.search(line))), None)
+    return {
+        "connects_per_request": round(idle.connects / idle.requests, 2) if idle.connects and idle.requests else None,
+        "retries_on_enoent": None if missing.retries_enoent_in_window is None else missing.retries_enoent_in_window > 0,
+        "ah_numbers": None if message is None else bool(message["number"]),
+        "stderr_from": None if message is None else bool(message["prefix"]),
+    }

@@ -1,0 +1,103 @@
+"""One block on one host, from its order to its records: the only module that keeps what comes home."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cgidlab import ansible, execute, files, harvest, store
+from cgidlab.errors import LabError, RunError
+from cgidlab.model import FailureKind, Figures, Outcome, Trial, TrialRecord
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.pipeline import records
+from cgidlab.pipeline.loading import Loaded
+from cgidlab.progress import Display
+from cgidlab.store import RunDirectory
+
+
+@dataclass(slots=True)
+class _Block:
+    """The state of one block while it runs."""
+
+    trials: dict[int, Trial]
+    came_home: set[int] = field(default_factory=set)
+    news: list[str] = field(default_factory=list)
+    fault: LabError | None = None
+
+
+def one_block(
+    loaded: Loaded,
+    run_directory: RunDirectory,
+    host: HostReport,
+    trials: tuple[Trial, ...],
+    display: Display,
+    cancelled: Callable[[], bool],
+) -> list[TrialRecord]:
+    """Run a block and keep its trials; those that never came home are recorded as failed."""
+    name = f"block-{trials[0].block:03d}"
+    block = execute.BlockRun(
+        directory=run_directory.ansible(name),
+        host=host,
+        host_directory=f"{host.work_dir}/{run_directory.run_id}-{name}",
+    )
+    state = _Block({t.number: t for t in trials})
+    kept: list[TrialRecord] = []
+
+    def arrived(arrival: execute.Arrival) -> None:
+        # ansible-runner calls this; an exception here would leave its process behind.
+        try:
+            record = _keep(run_directory, host, state, arrival)
+        except LabError as err:
+            state.fault = err
+            return
+        if record:
+            kept.append(record)
+            display.trial(state.trials[arrival.number], record.outcome, record.figures)
+
+    display.step(f"block {trials[0].block}")
+    played = execute.run_block(
+        loaded.site, block, trials, loaded.catalogue, arrived, lambda: cancelled() or state.fault is not None
+    )
+    if not played.ok:
+        execute.stop_block(loaded.site, block)
+    if state.fault:
+        raise state.fault
+    if not cancelled():
+        kept += _never_came(run_directory, host, state, played, display)
+    return kept
+
+
+def _keep(run_directory: RunDirectory, host: HostReport, state: _Block, arrival: execute.Arrival) -> TrialRecord | None:
+    """Unpack, measure and judge one trial; its outcome is written last."""
+    if arrival.archive is None:
+        state.news.append(arrival.reason)
+        return None
+    trial = state.trials[arrival.number]
+    directory = run_directory.trials / trial.directory
+    harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
+    store.write_outcome(directory, records.judge(directory, trial.key))
+    arrival.archive.unlink()
+    state.came_home.add(trial.number)
+    return records.load(run_directory.path, store.read_trial(directory))
+
+
+def _never_came(
+    run_directory: RunDirectory, host: HostReport, state: _Block, played: ansible.Played, display: Display
+) -> list[TrialRecord]:
+    missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
+    if not missing:
+        return []
+    said = [f.message for f in played.failures] or [n for n in state.news if n] or ["the block ended without it"]
+    reason = " ".join(said[0].split())
+    if not state.came_home:
+        raise RunError(
+            f"no trial of block {missing[0].block} was run: {reason}", where=str(played.directory / "stdout")
+        )
+    lost = []
+    for trial in missing:
+        directory = run_directory.trials / trial.directory
+        files.make_directory(directory)
+        files.write_json(directory / "trial.json", store.trial_json(trial, host.host))
+        outcome = Outcome(trial.key, Status.FAILED, f"did not come home: {reason}", FailureKind.INFRA)
+        store.write_outcome(directory, outcome)
+        display.trial(trial, outcome, Figures())
+        lost.append(records.load(run_directory.path, store.read_trial(directory)))
+    return lost

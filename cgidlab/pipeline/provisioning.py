@@ -1,0 +1,38 @@
+"""Hosts made ready for a plan; the only module that asks for a password."""
+
+import getpass
+import subprocess
+import sys
+from collections.abc import Callable
+
+from cgidlab import ansible, execute
+from cgidlab.errors import ProvisionError
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.pipeline.loading import Loaded
+from cgidlab.progress import Display
+from cgidlab.store import RunDirectory
+
+
+def provisioned(
+    loaded: Loaded, run_directory: RunDirectory, display: Display, cancelled: Callable[[], bool]
+) -> tuple[HostReport, ...]:
+    """Provision all hosts, asking for the sudo password if, and only if, a package is missing."""
+    display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
+    watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
+    hosts_dir = run_directory.path / "hosts"
+    directory = run_directory.ansible("provision")
+    try:
+        return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch)
+    except ProvisionError as err:
+        if "password" not in err.what or not sys.stdin.isatty() or _sudo_needs_no_password():
+            raise
+        display.say("a package is missing and sudo wants a password to install it")
+    password = getpass.getpass("sudo password: ")
+    return execute.provision(
+        loaded.site, loaded.plan, hosts_dir, run_directory.ansible("provision-become"), watch, password
+    )
+
+
+def _sudo_needs_no_password() -> bool:
+    ran = subprocess.run(["/usr/bin/env", "sudo", "-n", "true"], check=False, capture_output=True)
+    return ran.returncode == 0
