@@ -56,9 +56,16 @@ class Played:
 def _play(playbook: Path, variables: dict[str, Any], directory: Path) -> Played:
     (directory / "vars.json").write_text(json.dumps(variables))
     argv: list[str | Path] = [PLAYBOOK, playbook, "-i", "inventories/local.yml", "-e", f"@{directory}/vars.json"]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    # A module that is killed leaves its unpacked payload behind: here, not in everybody's directory.
+    changes = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "TMPDIR": str(directory)}
     process = subprocess.run(
-        argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
+        argv,
+        cwd=ROOT,
+        env={**os.environ, **changes},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
     )
     return Played(process.returncode, process.stdout + process.stderr)
 
