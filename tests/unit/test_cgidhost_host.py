@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from cgidhost import archive, blockfile, lease, undo, waiting, workdir
 from cgidhost.ending import TrialEnd
-from cgidhost.instruments import Gauge, connect_times, host, worker_states
+from cgidhost.instruments import Gauge, host, worker_states
 from cgidhost.process import start_ticks
 from cgidhost.record import Record
 from cgidhost.sampler import sample_until_told
@@ -124,17 +124,6 @@ def test_the_edge_reads_this_host_and_leaves_unknown_what_it_does_not_have() -> 
     assert edge["file_max"] > edge["file_handles"] > 0
     assert edge["loadavg1"] >= 0
     assert all(value is None or value >= 0 for value in edge.values())
-
-
-def test_marks_and_other_lines_are_not_taken_for_connects() -> None:
-    text = b"ready\n100,5,0\n\n200,7,-111\n300,1,-%d\n" % errno.EINVAL
-
-    assert connect_times.rows(text, 0) == b"100,5,0\n200,7,-111\n"
-    assert connect_times.rows(text, 40) == b"60,5,0\n160,7,-111\n"
-
-
-def test_lost_events_are_summed_over_bpftraces_messages() -> None:
-    assert connect_times.lost("Lost 12 events\nERROR: x\nLost 3 events\n") == 15
 
 
 class Ticks(Gauge):

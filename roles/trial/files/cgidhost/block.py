@@ -16,8 +16,7 @@ from typing import Optional
 
 from . import archive, lease, libc, namespaces, undo, workdir
 from .blockfile import Block, TrialOrder
-from .ending import TrialEnd, Unavailable, from_os_error
-from .instruments.connect_times import Tracer
+from .ending import TrialEnd, from_os_error
 from .record import Record, Teller
 from .server import Places
 from .trial import Trial
@@ -34,9 +33,8 @@ class BlockRun:
         self._watch = lease.Watch(block.control, block.work_dir, block.lease_s)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopped = ""
-        # Tells this block's sockets from all others of the machine, whose processes bpftrace sees too.
+        # Tells this block's sockets from all others of the machine, whose processes bpf sees too.
         self._unique = hashlib.sha256(f"{block.work_dir} {time.time_ns()}".encode()).hexdigest()[:8]
-        self._tracer: Optional[Tracer] = None
 
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
@@ -47,8 +45,6 @@ class BlockRun:
         for order in self._block.trials:
             if not self._stopped:
                 self._run_one(order)
-        if self._tracer is not None:
-            self._tracer.end()
         if self._stopped:
             _log(f"stopped: {self._stopped}")
 
@@ -63,9 +59,7 @@ class BlockRun:
         try:
             shutil.rmtree(places.trial, ignore_errors=True)
             os.mkdir(places.trial, 0o755)
-            self._provide_tracer(order, record)
             self._run_processes(order, places, record)
-            self._cut_trace(places, record)
         except OSError as error:
             record.override(from_os_error("running the trial", error))
         except Exception as error:  # noqa: BLE001 -- a fault of ours in one trial must not stop the block
@@ -76,32 +70,6 @@ class BlockRun:
                 for problem in undo.undo(self._block.work_dir):
                     record.override(TrialEnd("infra", f"could not be undone: {problem}"))
         self._collect(order, places, record)
-
-    def _provide_tracer(self, order: TrialOrder, record: Record) -> None:
-        """Have bpftrace run if the trial wants it, and not run if it does not."""
-        wanted = order.wants("connect_times") and order.has_queue
-        prefix = f"{os.path.dirname(self._places(order).run)}/cgid-{self._unique}-"
-        if self._tracer is not None and not (wanted and self._tracer.serves(prefix)):
-            self._tracer.end()
-            self._tracer = None
-        if wanted and self._tracer is None:
-            try:
-                self._tracer = Tracer(self._block.tools.get("bpftrace"), prefix, self._block.work_dir)
-            except Unavailable as why:
-                record.result["instruments"]["connect_times"] = {"state": "unavailable", "reason": str(why)}
-
-    def _cut_trace(self, places: Places, record: Record) -> None:
-        if self._tracer is None or not os.path.isdir(places.instruments):
-            return
-        states = record.result["instruments"]
-        if "connect_times" in states:  # it was not ready in time
-            self._tracer.end()
-            self._tracer = None
-            return
-        try:
-            states["connect_times"] = self._tracer.cut(places.instruments)
-        except Unavailable as why:
-            states["connect_times"] = {"state": "unavailable", "reason": str(why)}
 
     def _run_processes(self, order: TrialOrder, places: Places, record: Record) -> None:
         stop_read, stop_write = os.pipe()
@@ -130,7 +98,6 @@ class BlockRun:
                 Patience(stop_read),
                 Teller(tell_fd),
                 journal,
-                tracer=self._tracer,
                 privileged=privileged,
             )
             trial.run(trouble)
@@ -161,8 +128,6 @@ class BlockRun:
                 ready = self._wait([hear_fd, keeper_fd], deadline - time.monotonic())
                 if hear_fd in ready:
                     record.hear(os.read(hear_fd, 1 << 16))
-                    if record.result.pop("traced", False) and self._tracer is not None:
-                        self._tracer.note_ready()
                 if keeper_fd in ready:
                     break
                 if self._stopped and not told:

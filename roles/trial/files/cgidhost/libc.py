@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
-import struct
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -23,7 +21,6 @@ MS_PRIVATE = 1 << 18
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
-_LONGEST_ADDRESS = 128  # struct sockaddr_storage
 _PR_SET_CHILD_SUBREAPER = 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,11 +64,3 @@ def inotify(path: str, mask: int) -> int:
     _check(fd, "inotify_init1")
     _check(_libc.inotify_add_watch(fd, path.encode(), ctypes.c_uint32(mask)), f"inotify_add_watch {path}")
     return fd
-
-
-def connect_too_long(path: str) -> None:
-    """Call connect() on a unix socket with an address longer than any may be: it fails with EINVAL at once."""
-    address = struct.pack("=H", socket.AF_UNIX) + path.encode()
-    address += bytes(_LONGEST_ADDRESS + 1 - len(address))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-        _libc.connect(one.fileno(), address, len(address))

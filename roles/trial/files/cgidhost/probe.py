@@ -5,22 +5,19 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from typing import Any, Callable, Optional
 
 from . import SCHEMA_VERSION, kernel, libc, namespaces
+from .bpf import ConnectTracer
 from .commands import say
-from .ending import TrialEnd
-from .instruments.connect_times import TRACEPOINT, provide_tracefs
-from .process import ENVIRONMENT, read_text
+from .ending import TrialEnd, Unavailable
+from .process import read_text
 from .sockdiag import SockDiag, UnixListener, unix_query
 
-_BPFTRACE_S = 20.0
 _NOBODY = 65534
 _SLEEP_S = 1.0
 _SYSCTLS = ("somaxconn", "max_dgram_qlen")
@@ -90,36 +87,16 @@ def _writable(setting: str) -> dict[str, Any]:
     return _answer()
 
 
-def _bpf(bpftrace: Optional[str]) -> dict[str, Any]:
-    """Run a bpftrace program of one tracepoint that ends at once."""
-    if bpftrace is None:
-        return _answer("bpftrace is not installed")
-    argv = [bpftrace, "-e", "BEGIN { exit(); } tracepoint:syscalls:sys_enter_connect { }"]
-
-    def prepare() -> None:
-        libc.die_with_parent()
-        if not os.path.exists(TRACEPOINT):
-            provide_tracefs()
-
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_BPFTRACE_S,
-            check=False,
-            env=ENVIRONMENT,
-            preexec_fn=prepare,
-        )
-    except subprocess.TimeoutExpired:
-        return _answer(f"bpftrace did not end within {_BPFTRACE_S:g} s")
-    except (OSError, subprocess.SubprocessError) as error:
-        return _answer(f"bpftrace: {error}")
-    if done.returncode == 0:
-        return _answer()
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and "RLIMIT_MEMLOCK" not in line]
-    return _answer(" | ".join(lines)[-300:] or f"bpftrace exited with {done.returncode}")
+def _bpf() -> dict[str, Any]:
+    """Time one connect that fails, as a trial's are timed."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as one:
+        try:
+            tracer = ConnectTracer(directory + "/")
+        except Unavailable as why:
+            return _answer(str(why))
+        code = one.connect_ex(os.path.join(directory, "nobody"))
+        found = [connect.result for connect in tracer.take()]
+    return _answer("" if found == [-code] else f"a connect that failed with {code} was recorded as {found}")
 
 
 def _unix_diag() -> dict[str, Any]:
@@ -199,7 +176,7 @@ def examine() -> dict[str, Any]:
         "boot_id": read_text("/proc/sys/kernel/random/boot_id").strip(),
         "namespaces_root": _in_child(_namespaces) if root else no_root,
         "namespaces_user": as_user(),
-        "bpf": _bpf(shutil.which("bpftrace", path=ENVIRONMENT["PATH"])) if root else no_root,
+        "bpf": _in_child(_bpf),
         "unix_diag": _tried(_unix_diag),
         "wchan": _tried(_wchan),
         "schedstat": _readable("/proc/self/schedstat"),

@@ -111,6 +111,7 @@ def _finish(gauge: Gauge, trouble: Mapping[str, str]) -> dict[str, Any]:
         "cpu_ns": gauge.cpu_ns,
         "samples": gauge.samples,
         "missed": gauge.missed,
+        **gauge.more(),
     }
 
 

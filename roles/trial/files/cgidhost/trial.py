@@ -14,7 +14,7 @@ from .blockfile import TrialOrder
 from .ending import TrialEnd, Unavailable, from_os_error
 from .instruments import Gauge, host
 from .instruments.cgid_daemon import CgidDaemon
-from .instruments.connect_times import Tracer
+from .instruments.connect_times import ConnectTimes
 from .instruments.listen_queue import ListenQueue
 from .instruments.strace import Strace
 from .instruments.worker_states import WorkerStates
@@ -42,7 +42,6 @@ class Trial:
         teller: Teller,
         journal: Callable[[str, str], None],
         *,
-        tracer: Optional[Tracer],
         privileged: bool,
     ) -> None:
         self._order = order
@@ -54,7 +53,6 @@ class Trial:
         self._isolated = order.settings["isolation"] == "namespaces"
         self._privileged = privileged
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.port))
-        self._tracer = tracer
         self._strace: Optional[Strace] = None
         self._sampler: Optional[Sampler] = None
         self._at_begin: Optional[dict[str, Any]] = None
@@ -98,9 +96,8 @@ class Trial:
         for name in INSTRUMENTS:
             if not self._order.wants(name):
                 self._tell_state(name, {"state": "off", "reason": ""})
-            elif name == "connect_times":
-                if not self._order.has_queue:
-                    self._unavailable(name, Unavailable("mod_cgi has no daemon to connect to"))
+            elif name in ("connect_times", "cgid_daemon") and not self._order.has_queue:
+                self._unavailable(name, Unavailable("mod_cgi has no daemon"))
             else:  # until it ran
                 self._unavailable(name, Unavailable("the trial ended before its load"))
         # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
@@ -124,12 +121,6 @@ class Trial:
             raise TrialEnd("treatment", wrong, "invalid")
 
     def _start_instruments(self) -> None:
-        if self._tracer is not None:
-            try:
-                self._tracer.wait_until_ready(self._patience, _INSTRUMENT_S)
-                self._teller.tell(traced=True)
-            except Unavailable as why:
-                self._unavailable("connect_times", why)
         if self._order.wants("strace"):
             try:
                 self._strace = Strace(self._tools.get("strace"), self._server.worker_pids(), self._places.instruments)
@@ -148,9 +139,11 @@ class Trial:
         makers: dict[str, Callable[[], Gauge]] = {
             "listen_queue": lambda: ListenQueue(directory, server.listener, server.port),
             "worker_states": lambda: WorkerStates(directory, server.worker_pids, threads),
-            "cgid_daemon": lambda: CgidDaemon(directory, lambda: server.find_daemon(SockDiag())),
             "host": lambda: host.Host(directory),
         }
+        if order.has_queue:
+            makers["cgid_daemon"] = lambda: CgidDaemon(directory, lambda: server.find_daemon(SockDiag()))
+            makers["connect_times"] = lambda: ConnectTimes(directory, self._places.run + "/")
         return {name: make for name, make in makers.items() if order.wants(name)}
 
     def _load(self, diag: SockDiag) -> None:

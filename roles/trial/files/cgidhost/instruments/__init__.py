@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from typing import Any
 
 
-class Gauge(ABC):
+class Gauge:
     """Something read many times a second into one CSV file."""
 
     name: str
-    columns: str  # the CSV header, after monotonic_ns
+    columns: str = ""  # the CSV header, after monotonic_ns
     period_ns: int
 
     def __init__(self, directory: str) -> None:
         """Open the file; a subclass raises Unavailable where it cannot run."""
         path = os.path.join(directory, f"{self.name}.csv")
         self._file_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        self._lines = [f"monotonic_ns,{self.columns}\n"]
+        self._lines = [self.header()]
         self.cpu_ns = 0
         self.samples = 0
         self.missed = 0
 
-    @abstractmethod
+    def header(self) -> str:
+        """Return the file's first line."""
+        return f"monotonic_ns,{self.columns}\n"
+
     def read(self) -> str:
         """Return the fields of one row, without its time."""
+        raise NotImplementedError
+
+    def more(self) -> dict[str, Any]:
+        """Return what else result.json should say of this instrument."""
+        return {}
 
     def sample(self, now_ns: int) -> None:
         """Add one row."""

@@ -1,0 +1,129 @@
+"""The BPF programs of the host's helper, loaded into this kernel and tried on real sockets."""
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from cgidhost import bpf
+from cgidhost.ending import Unavailable
+from cgidhost.waiting import Patience
+
+pytestmark = pytest.mark.needs_root
+
+FORMAT = """name: sys_enter_connect
+format:
+	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
+	field:int __syscall_nr;	offset:8;	size:4;	signed:1;
+	field:int fd;	offset:16;	size:8;	signed:0;
+	field:struct sockaddr * uservaddr;	offset:24;	size:8;	signed:0;
+	field:int addrlen;	offset:32;	size:8;	signed:0;
+"""
+
+
+@pytest.fixture
+def tracer(tmp_path: Path) -> Iterator[bpf.ConnectTracer]:
+    """Return a tracer of sockets below `mine/`."""
+    (tmp_path / "mine").mkdir()
+    try:
+        made = bpf.ConnectTracer(f"{tmp_path}/mine/")
+    except Unavailable as why:
+        pytest.skip(f"this kernel lets nobody trace: {why}")
+    yield made
+    made.close()
+
+
+def connect(path: Path, kind: int = socket.SOCK_STREAM) -> int:
+    """Connect once without waiting and return the error number."""
+    with socket.socket(socket.AF_UNIX, kind) as one:
+        one.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
+        return one.connect_ex(str(path))
+
+
+def test_a_fields_place_is_read_from_the_tracepoints_own_description() -> None:
+    assert bpf.field_at(FORMAT, "uservaddr") == 24
+    with pytest.raises(Unavailable, match="no field ret"):
+        bpf.field_at(FORMAT, "ret")
+
+
+def test_every_connect_below_the_prefix_is_recorded_with_its_result_and_no_other(
+    tracer: bpf.ConnectTracer, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine" / "s"
+    begin_ns = time.monotonic_ns()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert connect(path) == errno.ECONNREFUSED
+        listener.listen(0)
+        with ExitStack() as stack:
+            first = stack.enter_context(socket.socket(socket.AF_UNIX))
+            first.connect(str(path))
+            assert connect(path) == errno.EAGAIN
+        assert connect(path, socket.SOCK_DGRAM) == errno.EPROTOTYPE
+    assert connect(tmp_path / "mine" / "none") == errno.ENOENT
+    assert connect(tmp_path / "other") == errno.ENOENT
+    end_ns = time.monotonic_ns()
+
+    found = tracer.take()
+    assert [-c.result for c in found] == [errno.ECONNREFUSED, 0, errno.EAGAIN, errno.EPROTOTYPE, errno.ENOENT]
+    assert all(begin_ns < c.end_ns < end_ns and 0 < c.took_ns < 1_000_000_000 for c in found)
+    assert tracer.take() == []
+
+
+def test_a_connect_that_sleeps_in_a_full_queue_is_as_long_as_its_sleep(
+    tracer: bpf.ConnectTracer, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "mine" / "s")
+    with ExitStack() as stack:
+        listener, filler, sleeper = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3))
+        listener.bind(path)
+        listener.listen(0)
+        filler.connect(path)
+        tracer.take()
+        thread = threading.Thread(target=sleeper.connect, args=(path,))
+        thread.start()
+        Patience(os.pipe()[0]).until("the sleeper's sleep", lambda: _sleeps_in_connect(thread), 10)
+        asleep_ns = time.monotonic_ns()
+        time.sleep(0.1)  # the length of the sleep is what is measured
+        listener.accept()[0].close()
+        thread.join()
+        slept_ns = time.monotonic_ns() - asleep_ns
+
+        (found,) = tracer.take()
+        assert found.result == 0
+        assert 100_000_000 <= found.took_ns <= slept_ns + 1_000_000_000
+
+
+def _sleeps_in_connect(thread: threading.Thread) -> bool:
+    return Path(f"/proc/self/task/{thread.native_id}/wchan").read_text() == "unix_wait_for_peer"
+
+
+def test_the_ring_goes_round_without_losing_or_cutting_a_record(tracer: bpf.ConnectTracer, tmp_path: Path) -> None:
+    each = 40_000
+    total = 0
+    for _ in range(4):  # more than the ring holds, in parts that fit
+        with socket.socket(socket.AF_UNIX) as one:
+            for _ in range(each):
+                one.connect_ex(f"{tmp_path}/mine/none")
+        found = tracer.take()
+        assert {c.result for c in found} == {-errno.ENOENT}
+        total += len(found)
+
+    assert total * 32 > bpf.RING_BYTES
+    assert total == 4 * each
+    assert tracer.lost() == 0
+
+
+def test_connects_without_room_are_counted_as_lost(tracer: bpf.ConnectTracer, tmp_path: Path) -> None:
+    fit = bpf.RING_BYTES // 32
+    with socket.socket(socket.AF_UNIX) as one:
+        for _ in range(fit + 1000):
+            one.connect_ex(f"{tmp_path}/mine/none")
+
+    assert len(tracer.take()) + tracer.lost() == fit + 1000
+    assert tracer.lost() >= 1000
