@@ -50,7 +50,9 @@ contract: setup-dev ## tests that two halves agree
 integration: setup-dev ## tests with real Ansible on this machine
 	pytest tests/integration $(ARGS)
 
-e2e: setup-dev ## tests of whole runs against a really built httpd (root)
+e2e: setup-dev ## tests of whole runs against a really built httpd, and of the report in a browser (root)
+	@[ "$$(id -u)" != 0 ] || ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >.cache-test-tools.log || { cat .cache-test-tools.log; exit 1; }
+	@rm -f .cache-test-tools.log
 	pytest tests/e2e $(ARGS)
 
 lock: setup-dev ## resolve the requirements*.in files again into their locks
