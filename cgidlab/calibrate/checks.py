@@ -44,8 +44,9 @@ def _all_others_slept(f: Figures, s: Settings) -> bool:
     one that the daemon had accepted when it froze: so no fewer than clients - places - 1 sleep. It may
     also sleep with a connection in the queue, since a request makes two, so no more than all.
     """
-    clients, asleep = int(s["clients"]), f.workers_in_connect_max or 0
-    return clients - _places(s) - 1 <= asleep <= clients
+    clients, fewest = int(s["clients"]), int(s["clients"]) - _places(s) - 1
+    lasting = (f.workers_in_connect_mean or 0.0) * float(s["window_s"]) >= SEEN * FREEZE_S * fewest
+    return fewest <= (f.workers_in_connect_max or 0) <= clients and lasting
 
 
 def _agree(f: Figures, s: Settings) -> bool:
@@ -96,7 +97,12 @@ CHECKS: tuple[Check, ...] = (
         ("queue_limit", "queue_depth_max", "queue_full_share"),
     ),
     Check(
-        FULL, _POS, Witness.SLEEPERS, "53 to 60 of 60 asleep in connect", _all_others_slept, ("workers_in_connect_max",)
+        FULL,
+        _POS,
+        Witness.SLEEPERS,
+        f"53 to 60 of 60 asleep in connect for {SEEN * FREEZE_S:.1f} s or more",
+        _all_others_slept,
+        ("workers_in_connect_max", "workers_in_connect_mean"),
     ),
     Check(
         FULL,

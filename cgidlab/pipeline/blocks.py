@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cgidlab import ansible, execute, files, harvest, store
 from cgidlab.errors import LabError, RunError
-from cgidlab.model import FailureKind, Figures, Outcome, Trial, TrialRecord
+from cgidlab.model import FailureKind, Figures, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import records
 from cgidlab.pipeline.loading import Loaded
@@ -57,12 +57,21 @@ def one_block(
         loaded.site, block, trials, loaded.catalogue, arrived, lambda: cancelled() or state.fault is not None
     )
     if not played.ok:
-        execute.stop_block(loaded.site, block)
+        _clean_up(loaded, block, display)
     if state.fault:
         raise state.fault
     if not cancelled():
         kept += _never_came(run_directory, host, state, played, display)
     return kept
+
+
+def _clean_up(loaded: Loaded, block: execute.BlockRun, display: Display) -> None:
+    stopped = execute.stop_block(loaded.site, block)
+    if not stopped.ok:
+        display.say(
+            f"warning: {block.host_directory} on {block.host.host} could not be cleaned up: {stopped.why}; "
+            "the next run there does it"
+        )
 
 
 def _keep(run_directory: RunDirectory, host: HostReport, state: _Block, arrival: execute.Arrival) -> TrialRecord | None:
@@ -85,12 +94,8 @@ def _never_came(
     missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
     if not missing:
         return []
-    said = [f.message for f in played.failures] or [n for n in state.news if n] or ["the block ended without it"]
-    reason = " ".join(said[0].split())
-    if not state.came_home:
-        raise RunError(
-            f"no trial of block {missing[0].block} was run: {reason}", where=str(played.directory / "stdout")
-        )
+    news = [n for n in state.news if n]
+    reason = " ".join((played.why or (news[0] if news else "the block ended without it")).split())
     lost = []
     for trial in missing:
         directory = run_directory.trials / trial.directory
@@ -100,4 +105,8 @@ def _never_came(
         store.write_outcome(directory, outcome)
         display.trial(trial, outcome, Figures())
         lost.append(records.load(run_directory.path, store.read_trial(directory)))
+    if not state.came_home:  # the next block would fare no better
+        raise RunError(
+            f"no trial of block {missing[0].block} was run: {reason}", where=str(played.directory / "stdout")
+        )
     return lost

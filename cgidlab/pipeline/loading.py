@@ -1,6 +1,8 @@
 """From the command line's words to a plan: everything that is checked before a host is touched."""
 
+import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cgidlab import catalogue as cat
@@ -46,10 +48,11 @@ def load_plan(request: Request) -> Loaded:
         target=request.target,
     )
     plan = planning.make(experiment, catalogue)
-    return Loaded(plan, catalogue, Site(request.root, _inventory(experiment.target, request.root)))
+    return Loaded(plan, catalogue, Site(request.root, inventory(experiment.target, request.root)))
 
 
-def _inventory(target: str, root: Path) -> Path:
+def inventory(target: str, root: Path) -> Path:
+    """Return the inventory that a target names. Raise `SpecError` if it is none."""
     path = root / "inventories" / "local.yml" if target == LOCAL else Path(target)
     if not path.exists():
         raise SpecError(
@@ -58,3 +61,8 @@ def _inventory(target: str, root: Path) -> Path:
             fix="use local, or the path of an Ansible inventory",
         )
     return path
+
+
+def new_run_id() -> str:
+    """Return a name that sorts by time and that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

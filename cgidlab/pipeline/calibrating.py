@@ -1,0 +1,201 @@
+"""A calibration from its plan to `calibration.json`, and the one that a run makes first where there is none."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cgidlab import calibrate, execute, store
+from cgidlab import catalogue as cat
+from cgidlab.errors import InterruptedRun, RunError
+from cgidlab.execute import Site
+from cgidlab.model import SCHEMA_VERSION, Trial, TrialRecord
+from cgidlab.parsers import documents
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.pipeline import proven, provenance
+from cgidlab.pipeline.blocks import one_block
+from cgidlab.pipeline.loading import Loaded, inventory, new_run_id
+from cgidlab.pipeline.provisioning import provisioned
+from cgidlab.plan import trial_key, trial_s
+from cgidlab.progress import Display
+from cgidlab.store import RunDirectory
+
+_LOG_BYTES = 10_000_000  # of an error_log, looked through for one message
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the user asked for."""
+
+    root: Path  # of the project
+    target: str
+    httpd: str = "distro"
+    controls_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """How a calibration ended, for the command line."""
+
+    document: Mapping[str, Any]  # as in calibration.json
+    text: str
+    directory: Path
+    exit_code: int
+
+
+def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
+    """Run the controls on every host of the target and judge its witnesses.
+
+    Raises `ProvisionError` before any trial ran, `RunError` when none could be run, `InterruptedRun` when
+    it was stopped; then there is no calibration.json and nothing is proven.
+    """
+    catalogue = cat.load(order.root / "roles")
+    catalogue.check("httpd", order.httpd, "--httpd")
+    plan = calibrate.make_plan(catalogue, target=order.target, httpd=order.httpd, controls_only=order.controls_only)
+    loaded = Loaded(plan, catalogue, Site(order.root, inventory(order.target, order.root)))
+    run = store.create(results, plan, new_run_id())
+    display.say(f"calibration {run.path}")
+    try:
+        hosts = provisioned(loaded, run, display, cancelled)
+        run.write("provenance.json", provenance.collect(order.root, plan, hosts))
+        display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
+        entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
+    except BaseException:
+        run.set_state(store.INTERRUPTED)
+        raise
+    if cancelled():
+        run.set_state(store.INTERRUPTED)
+        raise InterruptedRun("the calibration was stopped", where=str(run.path))
+    document = {"run": run.run_id, "when": store.now(), "controls_only": order.controls_only, "hosts": entries}
+    run.write(proven.FILE, document)
+    run.set_state(store.FINISHED)
+    failed = any(row["state"] == calibrate.State.FAIL for entry in entries for row in entry["rows"])
+    whole = {"schema_version": SCHEMA_VERSION, **document}
+    return Calibrated(whole, _text(entries), run.path, RunError.exit_code if failed else 0)
+
+
+def before_run(
+    loaded: Loaded, hosts: Sequence[HostReport], results: Path, display: Display, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    """Return what is known of the run's witnesses, for its provenance; calibrate first where that is nothing."""
+    wanted = _wanted(loaded)
+    keys = {host.host: _key(loaded.site.root, host) for host in hosts}
+
+    def known() -> dict[str, proven.Standing]:
+        return {name: proven.standing(results, key) for name, key in keys.items()}
+
+    if wanted and not all(found.settled(wanted) for found in known().values()):
+        display.say(
+            "calibrating the witnesses on this host, once for this kernel: about 15 s, and provisioning before it"
+        )
+        httpd = str(loaded.plan.cells[0].settings["httpd"])
+        order = Order(loaded.site.root, loaded.plan.experiment.target, httpd, controls_only=True)
+        calibrated = calibrate_hosts(order, results, display, cancelled)
+        if calibrated.exit_code:
+            display.say(calibrated.text)
+    return {
+        "hosts": {
+            name: {"run": found.run, "witnesses": {w: dict(said) for w, said in found.witnesses.items()}}
+            for name, found in known().items()
+        }
+    }
+
+
+def _wanted(loaded: Loaded) -> frozenset[str]:
+    """Return the witnesses that a run will use; none where no cell has a queue."""
+    cells = [cell.settings for cell in loaded.plan.cells if cell.settings["mpm"] != "prefork"]
+    used = {w.value for w in calibrate.FIGURES_OF if any(s.get(w, False) for s in cells)}
+    return frozenset(used | {calibrate.Witness.LOG.value}) if cells else frozenset()
+
+
+def _key(root: Path, host: HostReport) -> dict[str, Any]:
+    """Return what a proof holds for: this machine, this kernel, this helper."""
+    facts = host.raw["facts"]
+    helper = execute.pack_helper(root / "roles" / "trial" / "files" / "cgidhost")
+    return {
+        "machine_id_sha256": facts["machine_id_sha256"],
+        "kernel": facts["kernel"],
+        "helper_sha256": hashlib.sha256(helper).hexdigest(),
+    }
+
+
+def _host(
+    loaded: Loaded,
+    run: RunDirectory,
+    host: HostReport,
+    place: int,
+    display: Display,
+    cancelled: Callable[[], bool],
+) -> dict[str, Any]:
+    """Run all trials on one host and return its entry of calibration.json."""
+    plan = loaded.plan
+    blocks = 1 + max(t.block for t in plan.trials)
+    trials = [_moved(t, place * (len(plan.trials) + len(plan.cells)), place * blocks) for t in plan.trials]
+    controls = tuple(t for t in trials if t.block == trials[0].block)
+    observers = tuple(trials[len(controls) :])
+    done = one_block(loaded, run, host, controls, display, cancelled)
+    lost = {r.number for r in done if not calibrate.Observation(r, {}).usable}
+    again = tuple(_moved(t, len(trials), blocks - 1) for t in controls if t.number in lost)
+    if again and not cancelled():
+        display.say(f"once more, since {len(again)} of {len(controls)} trials did not come to their end")
+        done += one_block(loaded, run, host, again, display, cancelled)
+    if observers and not cancelled():  # all blocks in one go: what is compared is inside each
+        done += one_block(loaded, run, host, observers, display, cancelled)
+    observations = [calibrate.Observation(r, _unavailable(run.path / r.directory)) for r in done]
+    rows = calibrate.judge(observations)
+    return {
+        "host": host.host,
+        **_key(loaded.site.root, host),
+        "witnesses": calibrate.witnesses(rows),
+        "httpd": {
+            "version": host.httpd[str(plan.cells[0].settings["httpd"])].version,
+            **calibrate.httpd_facts(observations, _log_of_refused(run.path, done)),
+        },
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def _moved(trial: Trial, by_number: int, by_block: int) -> Trial:
+    """Return a trial under a number and block of its own."""
+    block = trial.block + by_block
+    return replace(trial, number=trial.number + by_number, block=block, key=trial_key(trial.cell, block))
+
+
+def _unavailable(directory: Path) -> dict[str, str]:
+    path = directory / "result.json"
+    if not path.exists():
+        return {}
+    states = documents.read_result(path).instruments
+    return {name: i.reason or "no reason given" for name, i in states.items() if i.state == "unavailable"}
+
+
+def _log_of_refused(run: Path, records: Iterable[TrialRecord]) -> list[str]:
+    """Return the error_log of the trial whose daemon was killed, where httpd has reason to write what it can."""
+    for record in records:
+        path = run / record.directory / "logs" / "error_log"
+        if tuple(label for _, label in record.levels) == (calibrate.REFUSED,) and path.exists():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                return file.readlines(_LOG_BYTES)
+    return []
+
+
+def _text(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table, and which witnesses are proven."""
+    columns = ("state", "control", "kind", "witness", "expected", "found")
+    lines = []
+    for entry in entries:
+        rows = [{c: str(row[c]) for c in columns} | {"reason": row["reason"]} for row in entry["rows"]]
+        widths = {c: max(len(c), *(len(row[c]) for row in rows)) for c in columns[:-1]}
+        lines.append(f"{entry['host']}, kernel {entry['kernel']}, httpd {entry['httpd']['version']}")
+        lines.append("  ".join(c.ljust(widths.get(c, 0)) for c in columns).rstrip())
+        for row in rows:
+            why = f" ({row['reason']})" if row["reason"] else ""
+            lines.append("  ".join(row[c].ljust(widths.get(c, 0)) for c in columns).rstrip() + why)
+        good = calibrate.proven(entry["witnesses"])
+        lines.append(f"proven: {', '.join(w for w in entry['witnesses'] if w in good) or 'no witness'}")
+        if missing := [w for w in entry["witnesses"] if w not in good]:
+            lines.append(f"not proven, and not counted by a verdict: {', '.join(missing)}")
+        facts = ", ".join(f"{k} {v}" for k, v in entry["httpd"].items() if k != "version")
+        lines.append(f"this httpd: {facts}")
+    return "\n".join(lines)
