@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cgidlab.parsers import error_log
-from cgidlab.parsers.error_log import ErrorLog, Window, parse_error_log
+from cgidlab.parsers.error_log import ErrorLog, Window, parse_error_log, scan
 
 DATA = Path(__file__).parent.parent / "data" / "error_log"
 CLIENT = "[client 127.0.0.1:40100]"
@@ -149,6 +149,12 @@ def test_the_same_number_from_another_module_or_in_a_clients_text_is_not_ours(tm
     assert found(parse(tmp_path, "\n".join(lines) + "\n")) == {"AH01264": 1}
 
 
+def test_a_line_of_the_module_that_is_no_message_is_read_and_not_counted(tmp_path: Path) -> None:
+    log = parse(tmp_path, "[2026-11-23 15:04:05.123456] [cgid:debug] [pid 1:tid 2] using passed fd 9 as stderr\n")
+
+    assert (log.lines, log.unreadable_lines, log.messages) == (1, 0, dict.fromkeys(error_log.LISTED, 0))
+
+
 def test_a_window_holds_its_begin_and_not_its_end(tmp_path: Path) -> None:
     line = "[2026-11-23 15:04:0{}.000000] [cgid:debug] [pid 1:tid 2] [request a] (2)No: [client -] AH01256: " + RETRY
     begin = int(datetime(2026, 11, 23, 15, 4, 2, tzinfo=UTC).timestamp()) * 10**9
@@ -203,15 +209,15 @@ def test_where_the_file_is_cut_into_chunks_does_not_matter(
     monkeypatch: pytest.MonkeyPatch, chunk: int, name: str
 ) -> None:
     want = parse_error_log(DATA / name)
-    monkeypatch.setattr(error_log, "_CHUNK", chunk + 200)
-    monkeypatch.setattr(error_log, "_HEAD", 150)
+    monkeypatch.setattr(scan, "_CHUNK", chunk + 200)
+    monkeypatch.setattr(scan, "_HEAD", 150)
 
     assert parse_error_log(DATA / name) == want
 
 
 def test_a_line_longer_than_the_buffer_counts_once_by_its_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(error_log, "_CHUNK", 1000)
-    monkeypatch.setattr(error_log, "_HEAD", 300)
+    monkeypatch.setattr(scan, "_CHUNK", 1000)
+    monkeypatch.setattr(scan, "_HEAD", 300)
     good = (DATA / "wrong_socket.own.log").read_bytes()
     long = good.splitlines()[3] + b" AH01256: connect #9" * 1000 + b"\n"
 
@@ -237,8 +243,8 @@ line = st.one_of(
 def test_no_file_breaks_the_parser_and_no_line_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], *, ended: bool, chunk: int
 ) -> None:
-    monkeypatch.setattr(error_log, "_CHUNK", chunk)
-    monkeypatch.setattr(error_log, "_HEAD", 250)
+    monkeypatch.setattr(scan, "_CHUNK", chunk)
+    monkeypatch.setattr(scan, "_HEAD", 250)
     text = b"\n".join(lines) + (b"\n" if ended and lines else b"")
 
     log = parse(tmp_path, text)
