@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import files
-from cgidlab.errors import LabError
+from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
+_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,22 @@ class Played:
     changed: Mapping[str, int]  # tasks that changed something, by host
     failures: tuple[TaskFailure, ...]
     directory: Path  # holds vars.json, stdout and rc
+    exit_code: int | None = 0  # None: a signal ended ansible-playbook
+
+    @property
+    def why(self) -> str:
+        """Return why it did not end well, in the first failed task's own words; empty when it did."""
+        if self.ok:
+            return ""
+        if self.timed_out:
+            return "ansible-playbook took too long"
+        if self.cancelled:
+            return "it was stopped"
+        if self.failures:
+            return self.failures[0].message
+        if self.exit_code is None:
+            return "ansible-playbook was killed"
+        return f"ansible-playbook exited with {self.exit_code} and named no task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +95,20 @@ def play(
 
     `variables` go through a JSON file and keep their types. `directory` is made,
     and afterwards holds `vars.json`, `stdout` and `rc`; the events are not kept.
-    Raises `LabError` when ansible-playbook cannot be started.
+    ansible-playbook ends with this process, however that ends. Raises `LabError`
+    when it cannot be started, `StoreError` when its words cannot be kept.
     """
     watch = watch or Watch()
     files.make_directory(directory)
     files.write_json(directory / "vars.json", variables)
     collected = _Collected()
     with _password_file(become_password) as password_path:
-        runner = _runner(playbook, inventory, directory, timeout_s, watch, collected, password_path)
+        try:
+            runner = _runner(playbook, inventory, directory, timeout_s, watch, collected, password_path)
+        except OSError as err:
+            raise StoreError(
+                f"cannot keep what ansible-playbook says: {err.strerror}", where=str(directory), fix="make room"
+            ) from err
     artifacts = directory / "artifacts"
     for name in ("stdout", "rc"):
         found = next(artifacts.glob(f"*/{name}"), None)
@@ -100,6 +123,7 @@ def play(
         changed=collected.changed,
         failures=tuple(collected.failures),
         directory=directory,
+        exit_code=runner.rc,
     )
 
 
@@ -122,13 +146,20 @@ def _runner(
     }
     if password_path:
         environment["ANSIBLE_BECOME_PASSWORD_FILE"] = password_path
+    # ansible-runner has its child ignore the hang-up that the end of this process is, so the kernel has to end it.
+    words = [
+        *(_WITH_PARENT if shutil.which(_WITH_PARENT[0]) else ()),
+        "ansible-playbook",
+        "--extra-vars",
+        f"@{(directory / 'vars.json').resolve()}",
+    ]
     try:
         return ansible_runner.run(
             private_data_dir=str(directory.resolve()),
             project_dir=str(root),
-            playbook=str(playbook.resolve()),
+            binary=words[0],
             inventory=str(inventory.resolve()),
-            cmdline=f"--extra-vars {shlex.quote('@' + str((directory / 'vars.json').resolve()))}",
+            cmdline=shlex.join([*words[1:], str(playbook.resolve())]),
             envvars=environment,
             # The pause between looks at `cancelled`, in whole seconds.
             settings={"pexpect_timeout": 1},

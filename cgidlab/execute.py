@@ -106,7 +106,7 @@ def _provision_error(played: ansible.Played) -> ProvisionError:
     if played.timed_out:
         return ProvisionError(f"provisioning took longer than {PROVISION_TIMEOUT_S:.0f} s", where=log)
     if not played.failures:
-        return ProvisionError("ansible-playbook failed without naming a task", where=log, fix="read the log")
+        return ProvisionError(played.why, where=log, fix="read the log")
     first = played.failures[0]
     what = "is unreachable" if first.unreachable else f"failed at the task `{first.task}`"
     return ProvisionError(f"provisioning {first.host} {what}:\n{first.message}", where=log)
@@ -210,6 +210,7 @@ def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue)
         "schema_version": 1,
         "block": trials[0].block,
         "work_dir": block.host_directory,
+        "host_dir": block.host.work_dir,
         "server_user": SERVER_USER,
         "control": _control(),
         "lease_s": LEASE_S,

@@ -80,6 +80,7 @@ class Block:
 
     number: int
     work_dir: str
+    host_dir: Optional[str]  # of all blocks of this host, which run one at a time. None: nobody else's business
     server_user: str
     control: Optional[Control]
     lease_s: float
@@ -114,6 +115,9 @@ def parse(data: Mapping[str, Any]) -> Block:
     work_dir = str(data["work_dir"])
     if not os.path.isabs(work_dir):
         raise ValueError(f"work_dir is not an absolute path: {work_dir}")
+    host_dir = data.get("host_dir")
+    if host_dir is not None and os.path.dirname(os.path.normpath(work_dir)) != os.path.normpath(host_dir):
+        raise ValueError(f"work_dir {work_dir} is not in host_dir {host_dir}")
     control = data.get("control")
     trials = tuple(_trial(t) for t in data["trials"])
     if len({t.number for t in trials}) != len(trials):
@@ -121,6 +125,7 @@ def parse(data: Mapping[str, Any]) -> Block:
     return Block(
         number=int(data["block"]),
         work_dir=work_dir,
+        host_dir=None if host_dir is None else str(host_dir),
         server_user=str(data["server_user"]),
         control=None
         if control is None

@@ -15,6 +15,7 @@ from .block import BlockRun
 from .ending import BlockError
 
 _IN_CLOSE_WRITE = 8
+_HOST_S = 15.0
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -34,19 +35,45 @@ def start(path: str) -> None:
     lock = workdir.Lock(work_dir)
     if not lock.take():
         raise BlockError(f"{workdir.owner_text(work_dir)} runs a block in {work_dir}: stop it first")
-    problems = undo.undo(work_dir)
-    if problems:
-        raise BlockError(f"changes of an earlier block could not be undone: {'; '.join(problems)}")
+    host_lock = None if block.host_dir is None else _have_host(block.host_dir)
+    for directory in [work_dir, *_dead_blocks(block)]:
+        problems = undo.undo(directory)
+        if problems:
+            raise BlockError(f"changes of an earlier block could not be undone: {'; '.join(problems)}")
+        if directory != work_dir:
+            shutil.rmtree(directory)
     _forget_earlier(block)
     lease.renew(work_dir)
     signed_read, signed_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become_block_process(block, lock, signed_write)
+        _become_block_process(block, [lock] if host_lock is None else [lock, host_lock], signed_write)
     os.close(signed_write)
     if not os.read(signed_read, 1):
         raise BlockError(f"the block process did not start; see {os.path.join(work_dir, workdir.LOG)}")
     say(pid=pid, dir=work_dir)
+
+
+def _have_host(host_dir: str) -> workdir.Lock:
+    """Return the lock of the host, held; raise BlockError with who has it. One that was told to stop is waited for."""
+    lock = workdir.Lock(host_dir)
+    if not lock.wait(_HOST_S):
+        raise BlockError(f"{workdir.owner_text(host_dir)} runs a block on this host, below {host_dir}: stop it first")
+    return lock
+
+
+def _dead_blocks(block: blockfile.Block) -> list[str]:
+    """Return the directories of blocks that did not clean up. Call it with the host's lock: none of them lives."""
+    if block.host_dir is None:
+        return []
+    paths = [os.path.join(block.host_dir, name) for name in sorted(os.listdir(block.host_dir))]
+    return [
+        path
+        for path in paths
+        if os.path.realpath(path) != os.path.realpath(block.work_dir)
+        and not os.path.islink(path)
+        and os.path.isfile(os.path.join(path, "block.json"))
+    ]
 
 
 def _forget_earlier(block: blockfile.Block) -> None:
@@ -59,7 +86,7 @@ def _forget_earlier(block: blockfile.Block) -> None:
             shutil.rmtree(path)
 
 
-def _become_block_process(block: blockfile.Block, lock: workdir.Lock, signed_fd: int) -> None:
+def _become_block_process(block: blockfile.Block, locks: list[workdir.Lock], signed_fd: int) -> None:
     code = 1
     try:
         os.setsid()
@@ -69,7 +96,8 @@ def _become_block_process(block: blockfile.Block, lock: workdir.Lock, signed_fd:
             os.dup2(source, target)
         os.chdir("/")
         os.umask(0o022)
-        lock.sign()
+        for lock in locks:
+            lock.sign()
         run = BlockRun(block)
         os.write(signed_fd, b"x")
         os.close(signed_fd)
@@ -134,16 +162,16 @@ def _stop(work_dir: str, timeout_s: float) -> None:
         select.select([process], [], [], timeout_s)
         os.close(process)
     lock = workdir.Lock(work_dir)
-    while not lock.take():
-        if time.monotonic() > deadline:
-            raise BlockError(f"{workdir.owner_text(work_dir)} of {work_dir} does not end within {timeout_s:g} s")
-        time.sleep(0.01)  # the kernel is ending what the block process forked; flock knows no time limit
+    if not lock.wait(deadline - time.monotonic()):  # the kernel is ending what the block process forked
+        raise BlockError(f"{workdir.owner_text(work_dir)} of {work_dir} does not end within {timeout_s:g} s")
     lock.close()
 
 
 def cleanup(work_dir: str) -> None:
     """Remove the work directory after making sure that nothing of it lives and nothing is left to undo."""
-    if os.path.isdir(work_dir):
+    if os.path.isdir(work_dir) and not os.listdir(work_dir):  # the run ended before its block was written
+        os.rmdir(work_dir)
+    elif os.path.isdir(work_dir):
         workdir.require(work_dir)
         _stop(work_dir, 60.0)
         problems = undo.undo(work_dir)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from typing import Any, Optional
 
 from .ending import BlockError
@@ -28,6 +29,15 @@ class Lock:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        return True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Try to get it until the time is up: what held it may be about to end."""
+        deadline = time.monotonic() + timeout_s
+        while not self.take():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)  # flock knows no time limit
         return True
 
     def sign(self) -> None:
