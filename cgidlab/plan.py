@@ -57,6 +57,16 @@ def estimated_s(plan: Plan, blocks: int | None = None) -> float:
     return per_block * blocks
 
 
+def blocks_within(plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0) -> int:
+    """Return how many blocks fit into a budget in all, at most the plan's.
+
+    By the pace of the `done` blocks, which took `elapsed_s`; by the estimate before there is one.
+    """
+    pace_s = elapsed_s / done if done else estimated_s(plan, 1)
+    more = max(0, int((budget_s - elapsed_s) // pace_s)) if pace_s > 0 else plan.experiment.repetitions.max
+    return min(plan.experiment.repetitions.max, done + more)
+
+
 def trial_s(settings: Settings) -> float:
     """Return how long one trial will take, in seconds."""
     return float(settings["warmup_s"]) + float(settings["window_s"]) + ESTIMATED_OVERHEAD_S

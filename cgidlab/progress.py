@@ -79,9 +79,15 @@ class Display(AbstractContextManager["Display"]):
 
     def expect(self, trials: int, seconds: float) -> None:
         """Say how many trials are to come and how long they will take."""
-        self._total, self._left_s, self._began_s = trials, seconds, time.monotonic()
+        self._done, self._total, self._left_s, self._began_s = 0, trials, seconds, time.monotonic()
         if self._bar:
             self._bar.update(self._task, total=trials, completed=0)
+
+    def now_expect(self, trials: int) -> None:
+        """Say that the number of trials to come in all has changed; the clock goes on."""
+        self._total = trials
+        if self._bar:
+            self._bar.update(self._task, total=trials)
 
     def trial(self, trial: Trial, outcome: Outcome, figures: Figures) -> None:
         """Show that a trial is done, with its result and the time left."""

@@ -1,14 +1,13 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files
+from cgidlab import files, processes
 from cgidlab.errors import StoreError
 from cgidlab.model import (
     SCHEMA_VERSION,
@@ -74,8 +73,9 @@ class RunDirectory:
         return read_json(self.path / name)
 
     def set_state(self, state: str, **more: Any) -> None:  # noqa: ANN401 -- what a state carries beside its name
-        """Record that the run is running, interrupted or finished."""
-        self.write("state.json", {"state": state, "pid": os.getpid(), "changed_at": now(), **more})
+        """Record that the run is running, interrupted or finished. What earlier states carried stays, `more` wins."""
+        known = self.read("state.json") if (self.path / "state.json").exists() else {}
+        self.write("state.json", {**known, "state": state, **processes.identity(), "changed_at": now(), **more})
 
     def stored_trials(self) -> tuple[StoredTrial, ...]:
         """Return every trial that has an outcome, in the order of the run.

@@ -126,7 +126,7 @@ def _effect(
     if smallest is not None and not ratio:
         answer, note = Answer.INCONCLUSIVE, "a ratio to 0 is not defined"
     elif smallest is not None:
-        answer = _answer(response, smallest, single, family)
+        answer = answer_of(response, smallest, single, family)
         if answer is Answer.INCONCLUSIVE and sd is not None:
             needed = _needed(float(np.mean(d)), sd, smallest, errors)
             more = None if needed is None else max(1, needed - n)
@@ -160,8 +160,8 @@ def _effect(
     )
 
 
-def _answer(response: str, smallest: float, single: Interval | None, family: Interval | None) -> Answer:
-    """Judge log-ratio intervals.
+def answer_of(response: str, smallest: float, single: Interval | None, family: Interval | None) -> Answer:
+    """Judge the log-ratio intervals of one comparison: at its own error, and at that of its family.
 
     "Costs less" is two one-sided tests (Schuirmann 1987) at each comparison's own 95 % interval: that
     every comparison is equivalent is an intersection-union claim and needs no

@@ -4,6 +4,15 @@ Importing a verb costs next to nothing: what it needs is imported when it runs,
 so that `--help` answers at once.
 """
 
-from cgidlab.commands import plan, report, run, schema, validate
+from cgidlab.commands import calibrate, compare, plan, report, run, schema, status, validate
 
-VERBS = (run.register, validate.register, plan.register, schema.register, report.register)
+VERBS = (
+    run.register,
+    validate.register,
+    plan.register,
+    schema.register,
+    status.register,
+    report.register,
+    compare.register,
+    calibrate.register,
+)

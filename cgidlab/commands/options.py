@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -44,6 +46,26 @@ def request(args: argparse.Namespace) -> Request:
         only=tuple((name, tuple(labels.split(","))) for name, labels in (_pair("--only", text) for text in args.only)),
         target=args.target,
     )
+
+
+def duration_s(text: str) -> float:
+    """Return a duration such as 90s, 30m or 2h in seconds, for argparse. Raise `SpecError` for what is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text.strip())
+    seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not 0 < seconds < math.inf:
+        raise SpecError(f"a duration is a number with s, m or h, not `{text}`", where="--budget", fix="--budget 30m")
+    return seconds
+
+
+def share(text: str) -> float:
+    """Return a share such as 5% or 0.05, for argparse. Raise `SpecError` for what is none between 0 and 1."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:  # false for NaN too
+        raise SpecError(f"a threshold is a share such as 5% or 0.05, not `{text}`", where="--threshold")
+    return value
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

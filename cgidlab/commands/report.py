@@ -10,14 +10,25 @@ def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("report", help="make a run's verdict and report again")
     parser.add_argument("run_directory", type=Path, metavar="RUN", help="results/<experiment>/<run-id>, or .../latest")
+    parser.add_argument(
+        "--format",
+        choices=("html", "md", "json"),
+        default="html",
+        help="html: write trials.csv, trials.parquet, summary.json and report.html again (default); "
+        "md, json: print the report and write nothing",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the derived files and print the verdict and the report's path."""
+    """Write the derived files and print the verdict and the report's path, or print the report alone."""
     from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
 
-    concluded = pipeline.conclude(store.open_run(args.run_directory))
+    opened = store.open_run(args.run_directory)
+    if args.format != "html":
+        print(pipeline.as_text(opened, args.format), end="")
+        return 0
+    concluded = pipeline.conclude(opened)
     print(concluded.text)
     print(concluded.report)
     return 0

@@ -1,7 +1,7 @@
 """The order of the stages. The only package that knows it."""
 
-from cgidlab.pipeline.concluding import Concluded, conclude
+from cgidlab.pipeline.concluding import Concluded, as_text, conclude
 from cgidlab.pipeline.loading import Loaded, Request, load_plan
 from cgidlab.pipeline.running import Ended, run
 
-__all__ = ["Concluded", "Ended", "Loaded", "Request", "conclude", "load_plan", "run"]
+__all__ = ["Concluded", "Ended", "Loaded", "Request", "as_text", "conclude", "load_plan", "run"]

@@ -1,14 +1,16 @@
-"""From a run directory to its derived files: trials.csv, summary.json, report.html. Needs nothing but the directory."""
+"""From a run directory to its derived files: tables, summary.json, report.html. Needs nothing but the directory."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal
 
 from cgidlab import analyse, files, measure, report, store, verdict
-from cgidlab.model import Status, TrialRecord
-from cgidlab.pipeline import records, reporting
+from cgidlab.model import Experiment, Status, TrialRecord
+from cgidlab.pipeline import proven, records, reporting, tables
+from cgidlab.progress import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +22,66 @@ class Concluded:
     trials: Mapping[Status, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Everything that the derived files are made from."""
+
+    run: store.RunDirectory
+    experiment: Experiment
+    rows: tuple[TrialRecord, ...]
+    analysis: analyse.Analysis
+    verdict: verdict.Verdict
+    timing: Mapping[str, float | None]
+
+    def summary(self) -> dict[str, Any]:
+        return verdict.summary_json(
+            self.analysis, self.verdict, experiment=self.experiment.name, run_id=self.run.run_id, timing=self.timing
+        )
+
+    def report(self) -> report.ReportInput:
+        return reporting.report_input(self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing)
+
+
 def conclude(run: store.RunDirectory) -> Concluded:
     """Measure, analyse and judge what a run directory holds, and write its derived files."""
+    judged = _judge(run)
+    tables.write(run.path, judged.rows)
+    files.write_json(run.path / "summary.json", judged.summary())
+    page = report.write(judged.report(), run.path, _script_cache())
+    trials = judged.analysis.trials
+    return Concluded(_text(judged.experiment.question, judged.verdict, trials, judged.timing), page, trials)
+
+
+def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
+    """Return the report of a run as Markdown or as one JSON object; writes no derived file."""
+    judged = _judge(run)
+    return report.as_markdown(judged.report()) if form == "md" else report.as_json(judged.report(), judged.summary())
+
+
+def _judge(run: store.RunDirectory) -> _Judged:
     experiment = store.experiment_of(run)
-    rows = [records.load(run.path, stored) for stored in run.stored_trials()]
+    rows = tuple(records.load(run.path, stored) for stored in run.stored_trials())
     series = {r.key: s for r in rows if (s := measure.throughput_series(run.path / r.directory)) is not None}
     analysis = analyse.analyse(rows, experiment, series)
-    judged = verdict.judge(analysis, rows)
-    timing = _timing(rows)
-    records.write_csv(run.path / "trials.csv", rows)
-    summary = verdict.summary_json(analysis, judged, experiment=experiment.name, run_id=run.run_id, timing=timing)
-    files.write_json(run.path / "summary.json", summary)
-    page = report.write(
-        reporting.report_input(run, experiment, rows, analysis, judged, timing), run.path, _script_cache()
-    )
-    return Concluded(_text(experiment.question, judged, analysis.trials, timing), page, analysis.trials)
+    counted, unproven = proven.counted(rows, _calibration(run))
+    judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *unproven))
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows))
+
+
+def _calibration(run: store.RunDirectory) -> Mapping[str, Any] | None:
+    """Return what the run knew of its witnesses, None for one that was ended before, or is older than that."""
+    return run.read("provenance.json").get("calibration") if (run.path / "provenance.json").exists() else None
+
+
+def _notes(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
+    """Return what the run's state says against its verdict."""
+    budget = run.read("state.json").get("budget")
+    if not budget:
+        return ()
+    wanted = experiment.repetitions
+    planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
+    blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
+    return (f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned",)
 
 
 def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:

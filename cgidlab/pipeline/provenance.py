@@ -22,6 +22,7 @@ def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, An
         "git": _git(root),
         "roles_sha256": tree_sha256(root / "roles"),
         "playbooks_sha256": tree_sha256(root / "playbooks"),
+        "measuring_sha256": _measuring_sha256(root),
         "experiment_sha256": hashlib.sha256(plan.experiment.source.encode()).hexdigest(),
         "control": {
             "python": platform.python_version(),
@@ -40,6 +41,19 @@ def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, An
             for h in hosts
         },
     }
+
+
+def _measuring_sha256(root: Path) -> str:
+    """Return one SHA-256 over the code that observes trials and makes figures of what was observed."""
+    code = Path(__file__).parent.parent
+    parts = (
+        code / "measure",
+        code / "parsers",
+        root / "roles/trial/files",
+        root / "roles/load",
+        root / "roles/instruments",
+    )
+    return hashlib.sha256("".join(tree_sha256(part) for part in parts).encode()).hexdigest()
 
 
 def tree_sha256(directory: Path) -> str:

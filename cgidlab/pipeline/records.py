@@ -1,18 +1,14 @@
 """A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from cgidlab import files, measure, store
 from cgidlab.errors import StoreError
-from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, Outcome, Scalar, Status, TrialRecord
+from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, Outcome, Status, TrialRecord
 from cgidlab.parsers import documents
 
 FIGURES = tuple(f.name for f in fields(Figures))
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,53 +88,3 @@ def _kept(directory: Path) -> _Kept:
         return _Kept(Figures(), None, None)  # its outcome says why it has none
     _keep(directory, measured)
     return _Kept(measured.figures, measured.overhead_s, measured.started_s)
-
-
-def write_csv(path: Path, records: Sequence[TrialRecord]) -> None:
-    """Write `trials.csv`: one row a trial, empty cells for what was not observed."""
-    factors = [name for name, _ in records[0].levels] if records else []
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "trial",
-            "block",
-            "host",
-            "status",
-            "reason",
-            "kind",
-            *factors,
-            *FIGURES,
-            "overhead_s",
-            "started_s",
-            "directory",
-        ]
-    )
-    for r in records:
-        writer.writerow(
-            [
-                r.number,
-                r.block,
-                _inert(r.host),
-                r.outcome.status,
-                _inert(r.outcome.reason),
-                r.outcome.kind or "",
-                *(_inert(label) for _, label in r.levels),
-                *(_cell(getattr(r.figures, name)) for name in FIGURES),
-                _cell(r.overhead_s),
-                _cell(r.started_s),
-                r.directory,
-            ]
-        )
-    files.write_text(path, text.getvalue())
-
-
-def _cell(value: Scalar | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.10g}" if isinstance(value, float) and abs(value) < 1e9 else str(value)  # noqa: PLR2004 -- keeps times whole
-
-
-def _inert(text: str) -> str:
-    """Return text that a spreadsheet will not take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

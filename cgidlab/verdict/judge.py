@@ -41,8 +41,11 @@ class Verdict:
         return " ".join(self.lines)
 
 
-def judge(analysis: Analysis, records: Sequence[TrialRecord]) -> Verdict:
-    """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them."""
+def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = ()) -> Verdict:
+    """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
+
+    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it.
+    """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
     place = {c.levels: i for i, c in enumerate(analysis.cells)}
     cells = tuple(sorted(overflow.by_cell(records), key=lambda c: place[c.levels]))
@@ -51,7 +54,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord]) -> Verdict:
     costs = cost.answers(analysis)
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
     found = limits.limits([r for r in valid if r.levels in loaded])
-    warnings = cost.warnings(analysis)
+    warnings = (*cost.warnings(analysis), *notes)
     if valid:
         lines = (
             _overflow_line(answer, cells, analysis.rule.factor, analysis.rule.reference),

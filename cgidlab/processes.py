@@ -1,0 +1,51 @@
+"""Which process this is, and whether one that was written down still lives. Reads /proc alone."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+_PROC = Path("/proc")
+_START_FIELD = 19  # starttime, counted from the state, which follows the program's name: proc_pid_stat(5)
+
+
+def identity() -> dict[str, Any]:
+    """Return what names this process for good: a pid alone is given to another one later.
+
+    `started_ticks` and `boot_id` are None where there is no /proc.
+    """
+    return {"pid": os.getpid(), "started_ticks": _started_ticks(os.getpid()), "boot_id": _boot_id()}
+
+
+def lives(pid: int, started_ticks: int | None, boot_id: str | None) -> bool:
+    """Say whether the process that `identity` described still runs on this machine.
+
+    Without start time the pid alone decides, which may be another process by now.
+    """
+    if boot_id is not None and boot_id != _boot_id():
+        return False
+    if started_ticks is not None:
+        return _started_ticks(pid) == started_ticks
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, but there
+    return True
+
+
+def _started_ticks(pid: int) -> int | None:
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    # The name is in parentheses and may hold some itself, so what follows the last one is counted.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[_START_FIELD])
+
+
+def _boot_id() -> str | None:
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
