@@ -1,23 +1,24 @@
 """A run from its plan to its verdict: provision, blocks, harvest, conclude."""
 
-import getpass
-import secrets
-import subprocess
-import sys
+import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from cgidlab import ansible, execute, files, harvest, store
-from cgidlab.errors import LabError, ProvisionError, RunError
-from cgidlab.model import FailureKind, Figures, Outcome, Status, Trial, TrialRecord
+from cgidlab import store
+from cgidlab.errors import InterruptedRun, ProvisionError, RunError, SpecError, StoreError
+from cgidlab.model import Plan, Status, TrialRecord
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import provenance, records
+from cgidlab.pipeline import calibrating, provenance
+from cgidlab.pipeline.blocks import one_block
 from cgidlab.pipeline.concluding import conclude
-from cgidlab.pipeline.loading import Loaded, Request, load_plan
-from cgidlab.plan import estimated_s
-from cgidlab.progress import Display
+from cgidlab.pipeline.loading import Loaded, Request, load_plan, new_run_id
+from cgidlab.pipeline.locking import exclusive
+from cgidlab.pipeline.provisioning import provisioned
+from cgidlab.plan import blocks_within, estimated_s
+from cgidlab.progress import Display, duration
 from cgidlab.store import RunDirectory
 
 INTERRUPTED_EXIT = 130
@@ -32,31 +33,61 @@ class Ended:
     exit_code: int
 
 
-@dataclass(slots=True)
-class _Block:
-    """The state of one block while it runs."""
-
-    trials: dict[int, Trial]
-    came_home: set[int] = field(default_factory=set)
-    news: list[str] = field(default_factory=list)
-    fault: LabError | None = None
-
-
-def run(request: Request, results: Path, display: Display, cancelled: Callable[[], bool]) -> Ended:
+def run(
+    request: Request,
+    results: Path,
+    display: Display,
+    cancelled: Callable[[], bool],
+    budget_s: float | None = None,
+    *,
+    uncalibrated: bool = False,
+) -> Ended:
     """Run an experiment to its verdict.
 
-    Raises `SpecError` before anything is touched and `ProvisionError` before any
-    trial ran. Trials that failed or are invalid are counted in the exit status.
+    `budget_s` is what all trials together may take, provisioning not counted: whole
+    blocks are dropped to keep it, never levels. Where the witnesses' controls never passed
+    on a host they are run first, unless `uncalibrated`. Raises `SpecError` before anything is
+    touched and `ProvisionError` before any trial ran. Trials that failed or are invalid
+    are counted in the exit status, and so is a block that did not run at all, which ends
+    the run. Raises `InterruptedRun` when it was stopped before any trial.
     """
     loaded = load_plan(request)
-    run_directory = store.create(results, loaded.plan, _new_run_id())
+    _check_budget(loaded.plan, budget_s)
+    with exclusive(loaded.site):
+        return _run(request, loaded, results, display, cancelled, budget_s, uncalibrated=uncalibrated)
+
+
+def _run(
+    request: Request,
+    loaded: Loaded,
+    results: Path,
+    display: Display,
+    cancelled: Callable[[], bool],
+    budget_s: float | None,
+    *,
+    uncalibrated: bool,
+) -> Ended:
+    run_directory = store.create(results, loaded.plan, new_run_id())
     display.say(f"run {run_directory.path}")
     try:
-        hosts = _provisioned(loaded, run_directory, display, cancelled)
-        run_directory.write("provenance.json", provenance.collect(request.root, loaded.plan, hosts))
-        _all_blocks(loaded, run_directory, hosts, display, cancelled)
-    except BaseException:
-        run_directory.set_state(store.INTERRUPTED)
+        hosts = provisioned(loaded, run_directory, display, cancelled)
+        run_directory.write(
+            "provenance.json",
+            {
+                **provenance.collect(request.root, loaded.plan, hosts),
+                "calibration": {"skipped": True}
+                if uncalibrated
+                else calibrating.before_run(loaded, hosts, results, display, cancelled),
+            },
+        )
+        _all_blocks(loaded, run_directory, hosts, display, cancelled, budget_s)
+    except RunError as err:  # what earlier blocks measured is not lost with it
+        display.say(str(err))
+    except BaseException as err:
+        with suppress(StoreError):  # of a full disk: the error that led here says more
+            run_directory.set_state(store.INTERRUPTED)
+        if isinstance(err, ProvisionError) and cancelled():
+            raise InterruptedRun("stopped before the first trial", where=str(run_directory.path)) from err
         raise
     stopped = cancelled()
     run_directory.set_state(store.INTERRUPTED if stopped else store.FINISHED)
@@ -68,33 +99,14 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
     return Ended(concluded.text, concluded.report, 0 if whole else RunError.exit_code)
 
 
-def _new_run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-
-
-def _provisioned(
-    loaded: Loaded, run_directory: RunDirectory, display: Display, cancelled: Callable[[], bool]
-) -> tuple[HostReport, ...]:
-    """Provision all hosts, asking for the sudo password if, and only if, a package is missing."""
-    display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
-    watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
-    hosts_dir = run_directory.path / "hosts"
-    directory = run_directory.ansible("provision")
-    try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch)
-    except ProvisionError as err:
-        if "password" not in err.what or not sys.stdin.isatty() or _sudo_needs_no_password():
-            raise
-        display.say("a package is missing and sudo wants a password to install it")
-    password = getpass.getpass("sudo password: ")
-    return execute.provision(
-        loaded.site, loaded.plan, hosts_dir, run_directory.ansible("provision-become"), watch, password
-    )
-
-
-def _sudo_needs_no_password() -> bool:
-    ran = subprocess.run(["/usr/bin/env", "sudo", "-n", "true"], check=False, capture_output=True)
-    return ran.returncode == 0
+def _check_budget(plan: Plan, budget_s: float | None) -> None:
+    if budget_s is not None and not blocks_within(plan, budget_s):
+        need_s = estimated_s(plan, 1)
+        raise SpecError(
+            f"no block fits into {duration(budget_s)}: its {len(plan.cells)} trials need about {duration(need_s)}",
+            where="--budget",
+            fix=f"use --budget {math.ceil(need_s)}s or more, a shorter window_s, or fewer levels",
+        )
 
 
 def _all_blocks(
@@ -103,100 +115,45 @@ def _all_blocks(
     hosts: tuple[HostReport, ...],
     display: Display,
     cancelled: Callable[[], bool],
+    budget_s: float | None,
 ) -> None:
     from cgidlab.analyse import decide  # noqa: PLC0415 -- scipy takes a second to load, and the first block can use it
+    from cgidlab.inference.looks import planned_looks  # noqa: PLC0415 -- same
 
     plan = loaded.plan
     repetitions = plan.experiment.repetitions
-    display.expect(len(plan.cells) * repetitions.min, estimated_s(plan))
+    expected = planned_looks(repetitions.min, repetitions.max)[0]
+    possible = repetitions.max if budget_s is None else blocks_within(plan, budget_s)
+    _expect(run_directory, plan, min(expected, possible))
+    display.expect(len(plan.cells) * min(expected, possible), estimated_s(plan, min(expected, possible)))
+    began_s = time.monotonic()
     done: list[TrialRecord] = []
-    for number, trials in enumerate(plan.blocks):
-        host = hosts[number % len(hosts)]
-        done += _one_block(loaded, run_directory, host, trials, display, cancelled)
+    for number, trials in enumerate(plan.blocks, start=1):
+        host = hosts[(number - 1) % len(hosts)]
+        done += one_block(loaded, run_directory, host, trials, display, cancelled)
         if cancelled():
             return
-        if number + 1 >= repetitions.min and not repetitions.fixed:
+        if not repetitions.fixed and number >= repetitions.min:
             decision = decide(done, plan.experiment.rule, repetitions)
             if decision.stop:
-                display.say(f"stopping after block {number + 1}: {decision.reason}")
+                display.say(f"stopping after block {number}: {decision.reason}")
                 return
+            if number == expected:  # a look that decided nothing, or not all
+                display.say(decision.reason)
+            expected = decision.next_look or expected
+        if budget_s is not None:
+            possible = blocks_within(plan, budget_s, done=number, elapsed_s=time.monotonic() - began_s)
+            if possible == number < repetitions.max:
+                display.say(f"stopping after block {number}: no further block fits into {duration(budget_s)}")
+                run_directory.set_state(store.RUNNING, budget={"budget_s": budget_s, "blocks": number})
+                _expect(run_directory, plan, number)
+                return
+        _expect(run_directory, plan, min(expected, possible))
+        display.now_expect(len(plan.cells) * min(expected, possible))
 
 
-def _one_block(
-    loaded: Loaded,
-    run_directory: RunDirectory,
-    host: HostReport,
-    trials: tuple[Trial, ...],
-    display: Display,
-    cancelled: Callable[[], bool],
-) -> list[TrialRecord]:
-    """Run a block and keep its trials; those that never came home are recorded as failed."""
-    name = f"block-{trials[0].block:03d}"
-    block = execute.BlockRun(
-        directory=run_directory.ansible(name),
-        host=host,
-        host_directory=f"{host.work_dir}/{run_directory.run_id}-{name}",
+def _expect(run_directory: RunDirectory, plan: Plan, blocks: int) -> None:
+    """Record how many trials the run will have as things stand, for those who look on."""
+    run_directory.set_state(
+        store.RUNNING, expected_trials=len(plan.cells) * blocks, estimated_s=round(estimated_s(plan, blocks), 1)
     )
-    state = _Block({t.number: t for t in trials})
-    kept: list[TrialRecord] = []
-
-    def arrived(arrival: execute.Arrival) -> None:
-        # ansible-runner calls this; an exception here would leave its process behind.
-        try:
-            record = _keep(run_directory, host, state, arrival)
-        except LabError as err:
-            state.fault = err
-            return
-        if record:
-            kept.append(record)
-            display.trial(state.trials[arrival.number], record.outcome, record.figures)
-
-    display.step(f"block {trials[0].block}")
-    played = execute.run_block(
-        loaded.site, block, trials, loaded.catalogue, arrived, lambda: cancelled() or state.fault is not None
-    )
-    if not played.ok:
-        execute.stop_block(loaded.site, block)
-    if state.fault:
-        raise state.fault
-    if not cancelled():
-        kept += _never_came(run_directory, host, state, played, display)
-    return kept
-
-
-def _keep(run_directory: RunDirectory, host: HostReport, state: _Block, arrival: execute.Arrival) -> TrialRecord | None:
-    """Unpack, measure and judge one trial; its outcome is written last."""
-    if arrival.archive is None:
-        state.news.append(arrival.reason)
-        return None
-    trial = state.trials[arrival.number]
-    directory = run_directory.trials / trial.directory
-    harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
-    store.write_outcome(directory, records.judge(directory, trial.key))
-    arrival.archive.unlink()
-    state.came_home.add(trial.number)
-    return records.load(run_directory.path, store.read_trial(directory))
-
-
-def _never_came(
-    run_directory: RunDirectory, host: HostReport, state: _Block, played: ansible.Played, display: Display
-) -> list[TrialRecord]:
-    missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
-    if not missing:
-        return []
-    said = [f.message for f in played.failures] or [n for n in state.news if n] or ["the block ended without it"]
-    reason = " ".join(said[0].split())
-    if not state.came_home:
-        raise RunError(
-            f"no trial of block {missing[0].block} was run: {reason}", where=str(played.directory / "stdout")
-        )
-    lost = []
-    for trial in missing:
-        directory = run_directory.trials / trial.directory
-        files.make_directory(directory)
-        files.write_json(directory / "trial.json", store.trial_json(trial, host.host))
-        outcome = Outcome(trial.key, Status.FAILED, f"did not come home: {reason}", FailureKind.INFRA)
-        store.write_outcome(directory, outcome)
-        display.trial(trial, outcome, Figures())
-        lost.append(records.load(run_directory.path, store.read_trial(directory)))
-    return lost

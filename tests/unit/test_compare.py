@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from tests.unit.trial_records import Array, run
 
 from cgidlab import compare
 from cgidlab.compare.environment import known_fields
 from cgidlab.errors import SpecError
 from cgidlab.inference.findings import Answer
 from cgidlab.inference.intervals import welch_interval
+from tests.unit.trial_records import Array, run
 
 ONE = (("listen_backlog", "100"), ("clients", "50"))
 TWO = (("listen_backlog", "100"), ("clients", "200"))
