@@ -72,7 +72,8 @@ def _dead_blocks(block: blockfile.Block) -> list[str]:
         for path in paths
         if os.path.realpath(path) != os.path.realpath(block.work_dir)
         and not os.path.islink(path)
-        and os.path.isfile(os.path.join(path, "block.json"))
+        and os.path.isdir(path)
+        and (os.path.isfile(os.path.join(path, "block.json")) or not os.listdir(path))  # or ended before it had one
     ]
 
 
