@@ -61,7 +61,9 @@ def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
 def _judge(run: store.RunDirectory) -> _Judged:
     experiment = store.experiment_of(run)
     rows = tuple(records.load(run.path, stored) for stored in run.stored_trials())
-    series = {r.key: s for r in rows if (s := measure.throughput_series(run.path / r.directory)) is not None}
+    # Of others the raw files may be missing or damaged, which is why they are not complete.
+    complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
+    series = {r.key: s for r in complete if (s := measure.throughput_series(run.path / r.directory)) is not None}
     analysis = analyse.analyse(rows, experiment, series)
     counted, unproven = proven.counted(rows, _calibration(run))
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *unproven))
