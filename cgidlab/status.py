@@ -107,7 +107,7 @@ def _checked(state: Mapping[str, Any]) -> tuple[str, str]:
     said = str(state.get("state"))
     if said != store.RUNNING:
         budget = state.get("budget")
-        return said, f"cut to {budget['blocks']} blocks by its budget" if budget else ""
+        return said, f"cut by its budget after block {budget['blocks']}" if budget else ""
     pid = int(state["pid"])
     if processes.lives(pid, state.get("started_ticks"), state.get("boot_id")):
         return said, f"process {pid}"
