@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from cgidlab import measure, report, store
+from cgidlab.errors import StoreError
 from cgidlab.inference.findings import Analysis, Drift
-from cgidlab.model import Experiment, TrialRecord
+from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.verdict import Verdict
 
 
@@ -40,7 +41,7 @@ def report_input(
         drift=_drift(analysis.drift),
         timing=timing,
         provenance=_provenance(run),
-        detail=lambda record: _detail(run.path / record.directory),
+        detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
         latency=lambda some: _latency(run.path, some),
     )
 
@@ -60,8 +61,13 @@ def _provenance(run: store.RunDirectory) -> dict[str, Any]:
     return {k: v for k, v in run.read("provenance.json").items() if k != "schema_version"}
 
 
-def _detail(directory: Path) -> report.TrialDetail | None:
-    found = measure.detail(directory)
+def _detail(directory: Path, status: Status) -> report.TrialDetail | None:
+    try:
+        found = measure.detail(directory)
+    except StoreError:
+        if status is Status.COMPLETE:
+            raise
+        return None  # missing or damaged files are why it is not complete, as its reason says
     if found is None:
         return None
     return report.TrialDetail(
