@@ -18,7 +18,7 @@ import pytest
 from cgidhost import archive, blockfile, lease, undo, waiting, workdir
 from cgidhost.ending import TrialEnd
 from cgidhost.instruments import Gauge, host, worker_states
-from cgidhost.process import start_ticks
+from cgidhost.process import cpu_time_ns, start_ticks
 from cgidhost.record import Record
 from cgidhost.sampler import sample_until_told
 from cgidhost.sockdiag import Queue, SockDiag, tcp_query, unix_query
@@ -353,7 +353,7 @@ def test_a_block_file_that_cannot_be_read_is_one_line_of_json(tmp_path: Path) ->
     assert done.stderr == ""
 
 
-def minimal_block(work_dir: Path) -> None:
+def minimal_block(work_dir: Path, lease_s: float = 30) -> None:
     work_dir.mkdir()
     text = {
         "schema_version": 1,
@@ -361,7 +361,7 @@ def minimal_block(work_dir: Path) -> None:
         "work_dir": str(work_dir),
         "server_user": "nobody",
         "control": None,
-        "lease_s": 30,
+        "lease_s": lease_s,
         "tools": {},
         "trials": [],
     }
@@ -393,6 +393,7 @@ def test_a_work_directory_that_is_held_is_refused_with_who_holds_it(tmp_path: Pa
 def test_cleanup_removes_only_a_work_directory_and_a_second_time_nothing(tmp_path: Path) -> None:
     minimal_block(tmp_path / "b")
     (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
 
     assert helper("cleanup", "--dir", str(tmp_path / "precious")).returncode == 2
     assert helper("cleanup", "--dir", str(tmp_path / "b")).returncode == 0
@@ -415,6 +416,33 @@ def test_waiting_ends_when_nobody_reads_the_answer(tmp_path: Path) -> None:
     os.close(read_fd)
 
     assert waiter.wait(30) == 0
+
+
+def test_waiting_costs_no_cpu_and_renews_the_lease(tmp_path: Path) -> None:
+    work_dir = tmp_path / "b"
+    minimal_block(work_dir, lease_s=0.6)
+    lock = workdir.Lock(str(work_dir))
+    assert lock.take()
+    lock.sign()
+    watch = lease.Watch(None, str(work_dir), lease_s=30)
+    patience = waiting.Patience(os.pipe()[0])
+    waiter = subprocess.Popen(
+        [*HELPER, "await", "--dir", str(work_dir), "--number", "1", "--timeout", "600"],
+        env={**os.environ, "PYTHONPATH": PACKAGES},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        path = Path(lease.lease_path(str(work_dir)))
+        patience.until("the first renewal", path.exists, 30)
+        used_ns, renewed_ns = cpu_time_ns(waiter.pid), path.stat().st_mtime_ns
+        time.sleep(1.0)  # what it uses in that time is what is asked
+
+        assert cpu_time_ns(waiter.pid) - used_ns < 20_000_000
+        assert path.stat().st_mtime_ns - renewed_ns > 300_000_000
+        assert not watch.expired()
+    finally:
+        waiter.kill()
+        waiter.communicate()
 
 
 def test_waiting_ends_with_the_trial(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from typing import Optional
 
 from . import archive, lease, libc, namespaces, undo, workdir
 from .blockfile import Block, TrialOrder
-from .ending import TrialEnd, from_os_error
+from .bpf import ConnectTracer
+from .ending import TrialEnd, Unavailable, from_os_error
 from .record import Record, Teller
 from .server import Places
 from .trial import Trial
@@ -35,6 +36,7 @@ class BlockRun:
         self._stopped = ""
         # Tells this block's sockets from all others of the machine, whose processes bpf sees too.
         self._unique = hashlib.sha256(f"{block.work_dir} {time.time_ns()}".encode()).hexdigest()[:8]
+        self._tracer: Optional[ConnectTracer] = None
 
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
@@ -59,6 +61,7 @@ class BlockRun:
         try:
             shutil.rmtree(places.trial, ignore_errors=True)
             os.mkdir(places.trial, 0o755)
+            self._provide_tracer(order, places, record)
             self._run_processes(order, places, record)
         except OSError as error:
             record.override(from_os_error("running the trial", error))
@@ -70,6 +73,23 @@ class BlockRun:
                 for problem in undo.undo(self._block.work_dir):
                     record.override(TrialEnd("infra", f"could not be undone: {problem}"))
         self._collect(order, places, record)
+
+    def _provide_tracer(self, order: TrialOrder, places: Places, record: Record) -> None:
+        """Have the tracer of connects there if the trial wants it, and gone if it does not.
+
+        It stays from trial to trial, since attaching and detaching it takes
+        longer than all else of an instrument's start.
+        """
+        wanted = order.wants("connect_times") and order.has_queue
+        prefix = places.run[: -len(f"-{order.number}")] + "-"
+        if self._tracer is not None and not (wanted and prefix == self._tracer.prefix):
+            self._tracer.close()
+            self._tracer = None
+        if wanted and self._tracer is None:
+            try:
+                self._tracer = ConnectTracer(prefix)
+            except Unavailable as why:
+                record.result["instruments"]["connect_times"] = {"state": "unavailable", "reason": str(why)}
 
     def _run_processes(self, order: TrialOrder, places: Places, record: Record) -> None:
         stop_read, stop_write = os.pipe()
@@ -98,6 +118,7 @@ class BlockRun:
                 Patience(stop_read),
                 Teller(tell_fd),
                 journal,
+                tracer=self._tracer,
                 privileged=privileged,
             )
             trial.run(trouble)

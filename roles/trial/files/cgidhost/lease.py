@@ -17,10 +17,15 @@ def lease_path(work_dir: str) -> str:
 
 
 def renew(work_dir: str) -> None:
-    """Renew the lease; a work directory that is gone has none."""
+    """Renew the lease; a work directory that is gone has none.
+
+    Nothing is opened for writing where it exists: awaiters are woken by that.
+    """
     with suppress(OSError):
-        os.close(os.open(lease_path(work_dir), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        os.utime(lease_path(work_dir))
+        try:
+            os.utime(lease_path(work_dir))
+        except FileNotFoundError:
+            os.close(os.open(lease_path(work_dir), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
 
 
 class Watch:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping, Optional
 
 from . import faults, kernel, load, namespaces, process, readback, waiting
 from .blockfile import TrialOrder
+from .bpf import ConnectTracer
 from .ending import TrialEnd, Unavailable, from_os_error
 from .instruments import Gauge, host
 from .instruments.cgid_daemon import CgidDaemon
@@ -42,6 +43,7 @@ class Trial:
         teller: Teller,
         journal: Callable[[str, str], None],
         *,
+        tracer: Optional[ConnectTracer],
         privileged: bool,
     ) -> None:
         self._order = order
@@ -51,6 +53,7 @@ class Trial:
         self._teller = teller
         self._journal = journal
         self._isolated = order.settings["isolation"] == "namespaces"
+        self._tracer = tracer
         self._privileged = privileged
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.port))
         self._strace: Optional[Strace] = None
@@ -98,7 +101,7 @@ class Trial:
                 self._tell_state(name, {"state": "off", "reason": ""})
             elif name in ("connect_times", "cgid_daemon") and not self._order.has_queue:
                 self._unavailable(name, Unavailable("mod_cgi has no daemon"))
-            else:  # until it ran
+            elif name != "connect_times" or self._tracer is not None:  # until it ran
                 self._unavailable(name, Unavailable("the trial ended before its load"))
         # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
         self._server.start(namespaces.become_server_user if self._isolated and not self._privileged else None)
@@ -143,7 +146,9 @@ class Trial:
         }
         if order.has_queue:
             makers["cgid_daemon"] = lambda: CgidDaemon(directory, lambda: server.find_daemon(SockDiag()))
-            makers["connect_times"] = lambda: ConnectTimes(directory, self._places.run + "/")
+        if order.has_queue and self._tracer is not None:
+            tracer = self._tracer
+            makers["connect_times"] = lambda: ConnectTimes(directory, tracer)
         return {name: make for name, make in makers.items() if order.wants(name)}
 
     def _load(self, diag: SockDiag) -> None:

@@ -15,9 +15,11 @@ class ConnectTimes(Gauge):
     name = "connect_times"
     period_ns = 200_000_000
 
-    def __init__(self, directory: str, prefix: str) -> None:
-        """Record connects to sockets whose path begins with `prefix` from now on; raise Unavailable."""
-        self._tracer = ConnectTracer(prefix)
+    def __init__(self, directory: str, tracer: ConnectTracer) -> None:
+        """Record what `tracer` sees from now on."""
+        self._tracer = tracer
+        self._tracer.take()  # of an earlier trial, or of this one's start
+        self._lost_before = tracer.lost()
         self._directory = directory
         super().__init__(directory)
 
@@ -35,8 +37,11 @@ class ConnectTimes(Gauge):
         self.sample(0)
         super().finish()
         with open(os.path.join(self._directory, "connect_times.stderr"), "w", encoding="utf-8") as file:
-            file.write(f"Lost {self._tracer.lost()} events\n" if self._tracer.lost() else "")
+            file.write(f"Lost {self._lost()} events\n" if self._lost() else "")
 
     def more(self) -> dict[str, Any]:
         """Return how many connects were lost for want of room."""
-        return {"lost": self._tracer.lost()}
+        return {"lost": self._lost()}
+
+    def _lost(self) -> int:
+        return self._tracer.lost() - self._lost_before

@@ -90,6 +90,40 @@ def _throttled_us() -> Optional[int]:
     return None
 
 
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of the kernel's proc_ns.h
+_IDLE_FIELDS = (3, 4)  # idle and iowait, counted after the line's name
+
+
+def _busy_ticks() -> Optional[int]:
+    """Return the ticks that the host's CPUs were busy, steal left out."""
+    try:
+        fields = [int(n) for n in read_text("/proc/stat").split("\n", 1)[0].split()[1 : _CPU_FIELDS]]
+    except (OSError, ValueError, IndexError):
+        return None
+    return sum(n for at, n in enumerate(fields) if at not in _IDLE_FIELDS)
+
+
+def _own_ticks() -> Optional[int]:
+    """Return the ticks that all processes of this PID namespace used, those that ended and were waited for included.
+
+    None outside of a namespace of the trial's own, where others' processes cannot be told from ours.
+    """
+    try:
+        if os.readlink("/proc/self/ns/pid") == _INITIAL_PID_NAMESPACE:
+            return None
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return None
+    total = 0
+    for pid in pids:
+        try:
+            # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
+            total += sum(int(n) for n in read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[11:15])
+        except (OSError, ValueError):
+            continue  # it ended meanwhile: whoever waited for it has its ticks
+    return total
+
+
 def edge() -> dict[str, Any]:
     """Return what is read at an edge of the window; None for what cannot be had here."""
     try:
@@ -108,6 +142,8 @@ def edge() -> dict[str, Any]:
         "file_max": handles[2],
         "throttled_us": _throttled_us(),
         "loadavg1": os.getloadavg()[0],
+        "busy_ticks": _busy_ticks(),
+        "own_ticks": _own_ticks(),
     }
 
 

@@ -1,0 +1,138 @@
+"""The two BPF programs that time connect(), as instructions: pure, bytes out. linux/bpf.h has the numbers."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+RECORD_BYTES = 24  # end, duration in ns, result
+
+_LOOKUP, _UPDATE, _DELETE, _KTIME_NS, _PID_TGID, _READ_USER, _RINGBUF_OUTPUT = 1, 2, 3, 5, 14, 112, 130
+_R0, _R1, _R2, _R3, _R4, _R6, _R7, _FP = 0, 1, 2, 3, 4, 6, 7, 10
+# r0 is a helper's answer, r1 to r4 its arguments, r6 and r7 outlive calls, fp is the stack's end.
+_MOVE, _SET, _SET64, _ADD, _SUBTRACT = 0xBF, 0xB7, 0x18, 0x07, 0x1F
+_LOAD, _STORE, _STORE32, _ATOMIC_ADD = 0x79, 0x7B, 0x63, 0xDB
+_CALL, _EXIT = 0x85, 0x95
+_IF_EQUAL, _IF_NOT_EQUAL, _IF_NOT_EQUAL_REGISTER = 0x15, 0x55, 0x5D
+_MAP_FD = 1  # the source register of _SET64 where its value is a map's descriptor
+_NO_WAKEUP = 1
+_AF_UNIX = struct.pack("=H", 1)
+
+
+class _Code:
+    """BPF instructions, with forward jumps to the end."""
+
+    def __init__(self) -> None:
+        self._words: list[bytes] = []
+        self._to_end: list[int] = []
+
+    def put(self, op: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0) -> None:
+        self._words.append(struct.pack("=BBhi", op, src << 4 | dst, off, imm))
+
+    def move(self, dst: int, src: int) -> None:
+        self.put(_MOVE, dst, src)
+
+    def set(self, dst: int, value: int) -> None:
+        self.put(_SET, dst, imm=value)
+
+    def set64(self, dst: int, value: int, pseudo: int = 0) -> None:
+        low, high = struct.unpack("=ii", struct.pack("=Q", value))
+        self.put(_SET64, dst, pseudo, imm=low)
+        self.put(0, imm=high)
+
+    def set_map(self, dst: int, fd: int) -> None:
+        self.set64(dst, fd, pseudo=_MAP_FD)
+
+    def load(self, dst: int, src: int, off: int) -> None:
+        self.put(_LOAD, dst, src, off)
+
+    def store(self, dst: int, off: int, src: int) -> None:
+        self.put(_STORE, dst, src, off)
+
+    def address(self, dst: int, off: int) -> None:
+        """Set `dst` to the stack at `off`."""
+        self.move(dst, _FP)
+        self.put(_ADD, dst, imm=off)
+
+    def call(self, helper: int) -> None:
+        self.put(_CALL, imm=helper)
+
+    def end_if(self, op: int, dst: int, src: int = 0, imm: int = 0) -> None:
+        self._to_end.append(len(self._words))
+        self.put(op, dst, src, 0, imm)
+
+    def finish(self) -> bytes:
+        """Return the whole program; its end returns 0."""
+        end = len(self._words)
+        self.set(_R0, 0)
+        self.put(_EXIT)
+        for at in self._to_end:
+            word = bytearray(self._words[at])
+            struct.pack_into("=h", word, 2, end - at - 1)
+            self._words[at] = bytes(word)
+        return b"".join(self._words)
+
+
+def enter_program(prefix: bytes, address_at: int, started_fd: int) -> bytes:
+    """Return the program for a connect's begin: note the time if the address is a socket below `prefix`."""
+    want = _AF_UNIX + prefix
+    padded = want + bytes(-len(want) % 8)
+    code = _Code()
+    code.load(_R3, _R1, address_at)
+    code.set(_R0, 0)
+    for at in range(0, len(padded), 8):
+        code.store(_FP, at - len(padded), _R0)
+    code.address(_R1, -len(padded))
+    code.set(_R2, len(want))
+    code.call(_READ_USER)
+    code.end_if(_IF_NOT_EQUAL, _R0)
+    for at in range(0, len(padded), 8):
+        code.load(_R1, _FP, at - len(padded))
+        code.set64(_R2, int.from_bytes(padded[at : at + 8], sys.byteorder))
+        code.end_if(_IF_NOT_EQUAL_REGISTER, _R1, _R2)
+    code.call(_PID_TGID)
+    code.store(_FP, -8, _R0)
+    code.call(_KTIME_NS)
+    code.store(_FP, -16, _R0)
+    code.set_map(_R1, started_fd)
+    code.address(_R2, -8)
+    code.address(_R3, -16)
+    code.set(_R4, 0)
+    code.call(_UPDATE)
+    return code.finish()
+
+
+def exit_program(result_at: int, started_fd: int, ring_fd: int, lost_fd: int) -> bytes:
+    """Return the program for a connect's end: record it if its begin was noted, count it if there is no room."""
+    code = _Code()
+    code.load(_R6, _R1, result_at)
+    code.call(_PID_TGID)
+    code.store(_FP, -8, _R0)
+    code.set_map(_R1, started_fd)
+    code.address(_R2, -8)
+    code.call(_LOOKUP)
+    code.end_if(_IF_EQUAL, _R0)
+    code.load(_R7, _R0, 0)
+    code.set_map(_R1, started_fd)
+    code.address(_R2, -8)
+    code.call(_DELETE)
+    code.call(_KTIME_NS)
+    code.store(_FP, -32, _R0)
+    code.put(_SUBTRACT, _R0, _R7)  # took = now - begin
+    code.store(_FP, -24, _R0)
+    code.store(_FP, -16, _R6)
+    code.set_map(_R1, ring_fd)
+    code.address(_R2, -32)
+    code.set(_R3, RECORD_BYTES)
+    code.set(_R4, _NO_WAKEUP)
+    code.call(_RINGBUF_OUTPUT)
+    code.end_if(_IF_EQUAL, _R0)
+    code.set(_R0, 0)
+    code.put(_STORE32, _FP, _R0, -8)  # key 0
+    code.set_map(_R1, lost_fd)
+    code.address(_R2, -8)
+    code.call(_LOOKUP)
+    code.end_if(_IF_EQUAL, _R0)
+    code.set(_R1, 1)
+    code.put(_ATOMIC_ADD, _R0, _R1)  # atomic add
+    return code.finish()
