@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cgidlab import calibrate, execute, store
 from cgidlab import catalogue as cat
-from cgidlab.errors import InterruptedRun, RunError
+from cgidlab.errors import InterruptedRun, RunError, StoreError
 from cgidlab.execute import Site
 from cgidlab.model import SCHEMA_VERSION, Trial, TrialRecord
 from cgidlab.parsers import documents
@@ -16,6 +17,7 @@ from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import proven, provenance
 from cgidlab.pipeline.blocks import one_block
 from cgidlab.pipeline.loading import Loaded, inventory, new_run_id
+from cgidlab.pipeline.locking import exclusive
 from cgidlab.pipeline.provisioning import provisioned
 from cgidlab.plan import trial_key, trial_s
 from cgidlab.progress import Display
@@ -45,15 +47,24 @@ class Calibrated:
 
 
 def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
-    """Run the controls on every host of the target and judge its witnesses.
+    """Run the controls on every host of the target and judge its witnesses, with the target to oneself.
 
-    Raises `ProvisionError` before any trial ran, `RunError` when none could be run, `InterruptedRun` when
+    Raises `ProvisionError` before any trial ran, also where another run has the target, `RunError` when none could be run, `InterruptedRun` when
     it was stopped; then there is no calibration.json and nothing is proven.
     """
+    with exclusive(_site(order)):
+        return _calibrated(order, results, display, cancelled)
+
+
+def _site(order: Order) -> Site:
+    return Site(order.root, inventory(order.target, order.root))
+
+
+def _calibrated(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
     catalogue = cat.load(order.root / "roles")
     catalogue.check("httpd", order.httpd, "--httpd")
     plan = calibrate.make_plan(catalogue, target=order.target, httpd=order.httpd, controls_only=order.controls_only)
-    loaded = Loaded(plan, catalogue, Site(order.root, inventory(order.target, order.root)))
+    loaded = Loaded(plan, catalogue, _site(order))
     run = store.create(results, plan, new_run_id())
     display.say(f"calibration {run.path}")
     try:
@@ -62,7 +73,8 @@ def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Ca
         display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
         entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
     except BaseException:
-        run.set_state(store.INTERRUPTED)
+        with suppress(StoreError):  # of a full disk: the error that led here says more
+            run.set_state(store.INTERRUPTED)
         raise
     if cancelled():
         run.set_state(store.INTERRUPTED)
@@ -91,7 +103,7 @@ def before_run(
         )
         httpd = str(loaded.plan.cells[0].settings["httpd"])
         order = Order(loaded.site.root, loaded.plan.experiment.target, httpd, controls_only=True)
-        calibrated = calibrate_hosts(order, results, display, cancelled)
+        calibrated = _calibrated(order, results, display, cancelled)  # the run has the target already
         if calibrated.exit_code:
             display.say(calibrated.text)
     return {
