@@ -49,8 +49,9 @@ class Calibrated:
 def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
     """Run the controls on every host of the target and judge its witnesses, with the target to oneself.
 
-    Raises `ProvisionError` before any trial ran, also where another run has the target, `RunError` when none could be run, `InterruptedRun` when
-    it was stopped; then there is no calibration.json and nothing is proven.
+    Raises `ProvisionError` before any trial ran (or when another run has the target),
+    `RunError` when none could be run, and `InterruptedRun` when it was stopped; then there
+    is no calibration.json and nothing is proven.
     """
     with exclusive(_site(order)):
         return _calibrated(order, results, display, cancelled)
