@@ -565,6 +565,22 @@ def test_a_rise_is_read_between_samples() -> None:
     assert gauges.rise(moments, np.array([0, 40, 80, 120]), Span(1 * SECOND, 11 * SECOND)) == pytest.approx(100)
 
 
+def test_a_counter_goes_on_where_its_owner_was_replaced() -> None:
+    """The new one had already counted 3 when it was first seen; a step back of the same owner is no rise."""
+    counter, owner = np.array([10, 20, 3, 8, 7]), np.array([7, 7, 8, 8, 8])
+
+    assert gauges.unbroken(counter, owner).tolist() == [0, 10, 13, 18, 18]
+
+
+def test_the_longest_spell_is_one_without_a_break(tmp_path: Path) -> None:
+    rows = [(t, 101 if (t - BEGIN_NS) // SECOND in (0, 1, 5, 8) else 3, 100, 0, 511) for t in times(10)]
+
+    f = measure.measure(Trial(instruments={"listen_queue.csv": csv(QUEUE, rows)}).write(tmp_path)).figures
+
+    assert f.queue_full_longest_ms == pytest.approx(2000)
+    assert f.queue_full_share == pytest.approx(0.4)
+
+
 samples = st.lists(st.tuples(st.integers(-2000, 12_000), st.integers(0, 200)), min_size=1, max_size=60)
 
 

@@ -65,6 +65,14 @@ def test_requests_are_told_apart_by_their_id() -> None:
     assert parse_error_log(path).inside.requests == want
 
 
+def test_two_requests_on_one_connection_are_two(tmp_path: Path) -> None:
+    line = "[2026-11-23 15:04:05.000000] [cgid:debug] [pid 1:tid 2] [request {}] (2)No: [client 1:1] AH01256: " + RETRY
+
+    log = parse(tmp_path, "".join(line.format(name) + "\n" for name in ("a", "b", "a")))
+
+    assert log.inside.requests == 2
+
+
 def test_requests_without_an_id_are_told_apart_by_thread_and_client() -> None:
     assert parse_error_log(DATA / "wrong_socket.default.log").inside.requests == 3
 
