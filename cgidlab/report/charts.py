@@ -117,7 +117,8 @@ def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float 
     Fields of `data`: row, ratio, low, high, answer, and text for the tooltip.
     `ends` are all ends of intervals, `share` the smallest effect or None.
     """
-    band = [] if share is None else [1 - share, 1 + share]
+    # A share of 1 and more leaves every fall inside the band: it begins where the log axis does.
+    band = [] if share is None else [1 - share if share < 1 else min([*ends, 1 / (1 + share)]), 1 + share]
     scale, ticks = _ratio_scale([*ends, *band])
     x_axis = alt.Axis(title="change against the reference", values=ticks, labelExpr=_AS_CHANGE, grid=False)
     y = alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8))

@@ -1,0 +1,15 @@
+"""The plots' axes hold whatever an experiment file may ask for."""
+
+import pytest
+
+from cgidlab.report import charts
+
+
+@pytest.mark.parametrize("share", [0.05, 0.99, 1.0, 5.0])
+def test_the_band_that_does_not_matter_lies_on_the_axis_however_wide_it_is(share: float) -> None:
+    spec = charts.effects("rows", ["a"], [0.5, 1.2], share, "words")
+
+    (band,) = spec["layer"][0]["data"]["values"]
+    low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert 0 < low <= band["from"] < 1 < band["to"] == pytest.approx(1 + share)
+    assert band["to"] <= high
