@@ -9,7 +9,7 @@ from cgidlab.report import charts
 def test_the_band_that_does_not_matter_lies_on_the_axis_however_wide_it_is(share: float) -> None:
     spec = charts.effects("rows", ["a"], [0.5, 1.2], share, "words")
 
-    (band,) = spec["layer"][0]["data"]["values"]
+    (band,) = spec["datasets"][spec["layer"][0]["data"]["name"]]
     low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert 0 < low <= band["from"] < 1 < band["to"] == pytest.approx(1 + share)
     assert band["to"] <= high
