@@ -103,7 +103,7 @@ def furnish(trouble: str) -> None:
     was in making the namespaces.
     """
     if trouble:
-        raise TrialEnd("infra", f"{trouble}; isolation: host runs without namespaces")
+        raise TrialEnd("infra", f"{trouble}; run with --set isolation=host, which needs none")
     try:
         libc.mount("none", "/", "none", libc.MS_REC | libc.MS_PRIVATE)
         libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)

@@ -120,6 +120,8 @@ class Trial:
         checks = readback.read_back(self._order, self._server, diag)
         _write_json(os.path.join(self._places.trial, "readback.json"), readback.document(checks))
         wrong = readback.mismatch(checks)
+        if any(c.name == "cgi_status" and not c.ok for c in checks):
+            wrong += f"; httpd said: {self._server.said()}"
         if wrong:
             raise TrialEnd("treatment", wrong, "invalid")
 

@@ -1,0 +1,498 @@
+"""What breaks in the middle of a real run: one error that says what to do, the right exit status, and nothing left."""
+
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.cgidhost_rig import Outcome, Rig
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
+
+SYSCTLS = ("net/core/somaxconn", "net/unix/max_dgram_qlen", "net/ipv4/tcp_max_syn_backlog")
+EXPERIMENT = """\
+schema_version: 1
+name: faults
+question: Does what breaks leave anything behind?
+factors: {listen_backlog: [5, 1024]}
+settings: {workers: 50, threads_per_child: 25}
+load: {loop: closed, driver: h2load, clients: 20}
+warmup_s: 0.3
+window_s: 1.0
+repetitions: 1
+seed: 1
+noise: ignore
+verdict: {factor: listen_backlog, reference: 1024}
+"""
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -> bool:
+    """Say whether a condition that nothing announces comes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def processes(mark: str) -> dict[int, tuple[str, int]]:
+    """Return name and parent of all processes that carry a text in command line or environment."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes() + (path / "environ").read_bytes()
+            name = (path / "comm").read_text().strip()
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if mark.encode() in words and int(path.name) != os.getpid():
+            found[int(path.name)] = (name, parent)
+    return found
+
+
+def named(mark: str, name: str) -> list[int]:
+    """Return the processes of this name, oldest first."""
+    return sorted(pid for pid, (its, _) in processes(mark).items() if its == name)
+
+
+@dataclass
+class Run:
+    """A run of its own directory for results and work, and the process that it is."""
+
+    place: Path
+    root: Path
+    process: subprocess.Popen[str] | None = None
+    output: str = ""
+    before: list[str] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        """Return the host's work directory."""
+        return self.place / "work"
+
+    @property
+    def directory(self) -> Path:
+        """Return the newest run directory."""
+        return (self.place / "results" / "faults" / "latest").resolve()
+
+    def start(self, *args: str, prefix: tuple[str, ...] = (), experiment: str = EXPERIMENT) -> "Run":
+        """Start the runner."""
+        (self.place / "faults.yml").write_text(experiment)
+        hosts = {"local": None}
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "host_work_dir": str(self.work),
+        }
+        groups = {"servers": {"hosts": hosts}, "generators": {"hosts": hosts}}
+        (self.place / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": groups, "vars": variables}}))
+        self.before = sysctls()
+        self.process = subprocess.Popen(
+            [
+                *(*prefix, sys.executable, "runner.py", str(self.place / "faults.yml"), "--uncalibrated"),
+                *("--target", str(self.place / "inventory.yml"), "--results", str(self.place / "results"), *args),
+            ],
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self
+
+    def end(self) -> int:
+        """Wait for the runner, make sure that it left no traceback, and return its exit status."""
+        assert self.process is not None
+        self.output = self.process.communicate(timeout=120)[0]
+        assert "Traceback" not in self.output, self.output
+        return self.process.returncode
+
+    def send(self, number: int) -> None:
+        """Send the runner a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def under_load(self, trial: int = 1) -> bool:
+        """Wait until a trial is under load."""
+        name = f"{trial:03d}/load/rows.log"
+        return eventually(lambda: any(p.stat().st_size for p in self.work.glob(f"*/{name}")), 60)
+
+    def processes(self) -> dict[int, tuple[str, int]]:
+        """Return everything of this run that lives, the runner included."""
+        return processes(str(self.place))
+
+    def left(self) -> dict[str, object]:
+        """Return what the run left behind that it should not have."""
+        blocks = [p.name for p in self.work.iterdir() if p.name != "lock"] if self.work.exists() else []
+        found = {"processes": self.processes(), "blocks": blocks, "sockets": list(Path("/tmp").glob("cgid-*"))}  # noqa: S108 -- as said
+        found["sysctls"] = [] if sysctls() == self.before else sysctls()
+        return {name: value for name, value in found.items() if value}
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """Return every outcome.json of the newest run, in the order of the trials."""
+        return [json.loads(p.read_text()) for p in sorted(self.directory.glob("trials/*/outcome.json"))]
+
+    def state(self) -> str:
+        """Return what state.json says."""
+        return str(json.loads((self.directory / "state.json").read_text())["state"])
+
+    def report(self) -> subprocess.CompletedProcess[str]:
+        """Make the report again from the run directory."""
+        return subprocess.run(
+            [sys.executable, "runner.py", "report", str(self.directory)],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def sysctls() -> list[str]:
+    """Return the host's values of what trials set."""
+    return [(Path("/proc/sys") / name).read_text().strip() for name in SYSCTLS]
+
+
+@pytest.fixture(scope="module")
+def rig(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    return Rig(provisioned_host, tmp_path_factory.mktemp("blocks"))
+
+
+@pytest.fixture
+def run(provisioned_host: dict[str, Any], tmp_path: Path, repo_root: Path) -> Iterator[Run]:
+    """Return a run that a test starts; whatever is left of it is ended."""
+    assert provisioned_host
+    made = Run(tmp_path, repo_root)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Return what makes a file system of few bytes."""
+    with ExitStack() as mounts:
+
+        def make(name: str, size: str) -> Path:
+            path = tmp_path / name
+            path.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", path], check=True)
+            mounts.callback(lambda: subprocess.run(["umount", "--lazy", path], check=True))
+            return path
+
+        yield make
+
+
+# The user stops a run.
+
+
+def test_ctrl_c_in_provisioning_ends_the_run_before_its_first_trial(run: Run) -> None:
+    run.start()
+    assert eventually(lambda: list((run.place / "results").glob("faults/*/ansible/provision/artifacts")))
+
+    run.send(signal.SIGINT)
+
+    assert run.end() == 130, run.output
+    assert "error: stopped before the first trial" in run.output
+    assert run.state() == "interrupted"
+    assert run.left() == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stopped_run_keeps_what_is_complete_and_judges_it(run: Run, number: int) -> None:
+    run.start("--set", "window_s=1.5")
+    assert run.under_load(2)
+    assert eventually(lambda: list((run.place / "results").glob("faults/*/trials/001*/outcome.json")))
+
+    run.send(number)
+
+    assert run.end() == 130, run.output
+    assert [o["status"] for o in run.outcomes()] == ["complete"]
+    assert run.state() == "interrupted"
+    assert json.loads((run.directory / "summary.json").read_text())["trials"]["complete"] == 1
+    assert "report.html" in run.output
+    assert run.left() == {}
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_next_run_cleans_up(run: Run) -> None:
+    run.start("--set", "window_s=30")
+    assert run.under_load()
+
+    run.send(signal.SIGINT)
+    assert run.process is not None
+    assert run.process.stdout is not None
+    assert any("once more to leave at once" in line for line in run.process.stdout)
+    run.send(signal.SIGINT)
+
+    assert run.end() == 130
+    assert eventually(lambda: not run.processes(), 3), run.processes()
+    assert run.state() == "interrupted"
+    assert run.start().end() == 0, run.output
+    assert run.left() == {}
+
+
+# Something is killed.
+
+
+def test_nothing_outlives_a_killed_runner_and_the_next_run_works(run: Run) -> None:
+    run.start("--set", "window_s=30", "--set", "somaxconn=77")
+    assert run.under_load()
+
+    run.send(signal.SIGKILL)
+
+    assert eventually(lambda: not run.processes(), 3), run.processes()
+    assert sysctls() == run.before
+    made = run.report()
+    assert made.returncode == 0, made.stderr
+    assert "trials: none" in made.stdout
+    assert run.start().end() == 0, run.output
+    assert run.left() == {}
+
+
+def test_a_killed_ansible_playbook_fails_the_trials_that_it_was_to_bring_home(run: Run) -> None:
+    run.start("--set", "window_s=30")
+    assert run.under_load()
+    assert run.process is not None
+    player = next(pid for pid, (_, parent) in run.processes().items() if parent == run.process.pid)
+
+    os.kill(player, signal.SIGKILL)
+
+    assert run.end() == 4, run.output
+    assert [(o["status"], o["kind"]) for o in run.outcomes()] == [("failed", "infra")] * 2
+    assert "error: no trial of block 1 was run: ansible-playbook was killed" in run.output
+    assert run.report().returncode == 0
+    assert run.left() == {}
+
+
+def test_a_killed_block_process_fails_the_trials_that_were_to_come(run: Run) -> None:
+    run.start("--set", "window_s=3")
+    assert run.under_load(2)
+    block = json.loads(next(run.work.glob("*/lock")).read_text())["pid"]
+
+    os.kill(block, signal.SIGKILL)
+
+    assert run.end() == 4, run.output
+    assert [o["status"] for o in run.outcomes()] == ["complete", "failed"]
+    assert "the block ended without it" in run.outcomes()[1]["reason"]
+    assert run.left() == {}
+
+
+def test_a_journal_that_nobody_undid_is_undone_by_the_next_run(run: Run) -> None:
+    """Runner and block process end at the same moment, as when the power fails, but for the kernel's memory."""
+    run.start("--set", "window_s=30", "--set", "isolation=host", "--set", "somaxconn=77")
+    assert run.under_load()
+    assert sysctls() != run.before, "without a network namespace the sysctl is the host's"
+    assert run.process is not None
+    block = json.loads(next(run.work.glob("*/lock")).read_text())["pid"]
+    os.kill(block, signal.SIGSTOP)  # so that it notices nothing
+    run.send(signal.SIGKILL)
+    os.kill(block, signal.SIGKILL)
+    run.process.communicate()
+    assert sysctls() != run.before
+    before = run.before
+
+    assert run.start().end() == 0, run.output
+
+    assert sysctls() == before
+    run.before = before
+    assert run.left() == {}
+
+
+@pytest.fixture(scope="module")
+def killed(rig: Rig) -> dict[int, Outcome]:
+    """Run one block in which something of each trial but the last is killed under load."""
+    directory = rig.write("killed", [rig.trial(n, window_s=1.5, clients=20) for n in (1, 2, 3, 4)])
+    rig.start(directory)
+    found = {}
+    for number, name in ((1, "httpd"), (2, "h2load"), (3, "sampler")):
+        rows = directory / f"{number:03d}" / "load" / "rows.log"
+        assert eventually(lambda rows=rows: rows.exists() and rows.stat().st_size)  # type: ignore[misc]  # a default has no type
+        os.kill(_victim(directory, name), signal.SIGKILL)
+        found[number] = rig.outcome(directory, number)
+    return {**found, 4: rig.outcome(directory, 4)}
+
+
+def _victim(directory: Path, name: str) -> int:
+    own = processes(str(directory))
+    if name == "httpd":
+        return next(pid for pid, (its, parent) in own.items() if its == name and own[parent][0] != name)
+    if name == "h2load":
+        return named(str(directory), name)[0]
+    # Block process, keeper, first process, sampler: each is the child of the one before.
+    helpers = {pid for pid, (its, _) in own.items() if its.startswith("python")}
+    return next(pid for pid in helpers if pid not in {parent for _, parent in own.values()})
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "want"),
+    [
+        pytest.param(1, "sut", "httpd ended with -9", id="httpd"),
+        pytest.param(2, "client", "h2load exited with -9", id="h2load"),
+    ],
+)
+def test_a_trial_whose_program_is_killed_is_failed_with_the_reason(
+    killed: dict[int, Outcome], number: int, kind: str, want: str
+) -> None:
+    result = killed[number].result
+
+    assert (result["ended"], result["kind"]) == ("failed", kind)
+    assert want in result["reason"]
+
+
+def test_a_trial_whose_sampler_is_killed_is_complete_without_its_instruments(killed: dict[int, Outcome]) -> None:
+    result = killed[3].result
+
+    assert result["ended"] == "complete"
+    for name in ("listen_queue", "worker_states", "cgid_daemon", "host"):
+        assert result["instruments"][name]["state"] == "unavailable"
+        assert "the sampler ended" in result["instruments"][name]["reason"]
+
+
+def test_a_block_goes_on_after_trials_in_which_something_was_killed(killed: dict[int, Outcome]) -> None:
+    assert killed[4].result["ended"] == "complete"
+    assert {i["state"] for n, i in killed[4].result["instruments"].items() if n in {"listen_queue", "host"}} == {"ran"}
+
+
+# The host does not allow it.
+
+
+def test_a_host_without_namespaces_says_so_and_host_isolation_works_there(rig: Rig) -> None:
+    rig.prefix = ["setpriv", "--bounding-set=-sys_admin"]
+    try:
+        outcomes = rig.run("caged", [rig.trial(1), rig.trial(2, isolation="host", somaxconn=77, listen_backlog=100)])
+    finally:
+        rig.prefix = []
+
+    refused, done = outcomes[1].result, outcomes[2]
+    assert (refused["ended"], refused["kind"]) == ("failed", "infra")
+    assert "this host allows no namespaces" in refused["reason"]
+    assert "--set isolation=host" in refused["reason"]
+    assert done.result["ended"] == "complete", done.result["reason"]
+    assert done.checks()["somaxconn"] == ("77", "77")
+    assert done.checks()["queue_limit"] == ("77", "77")
+
+
+def test_host_isolation_takes_another_port_where_its_own_is_taken(rig: Rig) -> None:
+    before = sysctls()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = rig.run("port", [{**rig.trial(1, isolation="host"), "port": port}])[1]
+
+    assert outcome.result["ended"] == "complete", outcome.result["reason"]
+    found = re.search(rb"^Listen 127\.0\.0\.1:(\d+)$", outcome.files["httpd.conf"], re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) != port
+    assert sysctls() == before
+
+
+def test_a_cgi_that_answers_500_makes_the_trial_invalid_with_httpds_own_words(rig: Rig) -> None:
+    outcome = rig.run("five-hundred", [rig.trial(1, conf="RLimitMEM 4096 4096\n")])[1]
+
+    assert (outcome.result["ended"], outcome.result["kind"]) == ("invalid", "treatment")
+    assert "cgi_status: want 200, found 500" in outcome.result["reason"]
+    assert "End of script output before headers" in outcome.result["reason"]
+
+
+def test_a_httpd_that_does_not_start_ends_the_run_with_its_own_message(run: Run) -> None:
+    run.start("--set", "extra_directives=NoSuchDirective on")
+
+    assert run.end() == 4, run.output
+    assert [(o["status"], o["kind"]) for o in run.outcomes()] == [("failed", "sut")] * 2
+    assert all("Invalid command 'NoSuchDirective'" in o["reason"] for o in run.outcomes())
+    assert (
+        "Invalid command 'NoSuchDirective'"
+        in json.loads((run.directory / "summary.json").read_text())["verdict"]["text"]
+    )
+    assert run.left() == {}
+
+
+def test_a_source_that_is_nowhere_is_named_before_any_trial(run: Run) -> None:
+    run.start("--set", "httpd=distro:9.9.9", prefix=("unshare", "--net"))
+
+    assert run.end() == 3, run.output
+    assert "9.9.9" in run.output
+    assert run.output.count("error:") == 1, run.output
+    assert not list(run.directory.glob("trials/*"))
+    assert run.left() == {}
+
+
+# The disk is full.
+
+
+def test_results_that_do_not_fit_end_the_run_with_one_error(run: Run, small_disk: Callable[..., Path]) -> None:
+    results = small_disk("small", "200k")
+    run.start("--results", str(results))
+
+    assert run.end() in {1, 3}, run.output
+    errors = re.findall(r"^error: .*", run.output, re.MULTILINE)
+    assert len(errors) == 1, run.output
+    assert "No space left on device" in run.output
+    assert run.left() == {}
+
+
+def test_a_host_whose_disk_is_full_fails_its_trials_and_is_left_clean(
+    run: Run, small_disk: Callable[..., Path]
+) -> None:
+    small_disk("work", "300k")
+    run.start("--set", "window_s=2")
+
+    assert run.end() == 4, run.output
+    assert all(o["status"] == "failed" for o in run.outcomes()), run.output
+    assert "No space left on device" in run.output
+    assert run.left() == {}
+
+
+# Two at once.
+
+
+def test_a_second_run_is_refused_with_who_has_the_target(run: Run, tmp_path: Path, repo_root: Path) -> None:
+    run.start("--set", "window_s=30")
+    assert run.under_load()
+    assert run.process is not None
+    second = Run(tmp_path, repo_root)
+
+    assert second.start().end() == 3, second.output
+
+    assert f"error: another run has this target: process {run.process.pid} " in second.output
+    assert len(list((tmp_path / "results" / "faults").iterdir())) == 2, "no run directory beside the first and latest"
+    run.send(signal.SIGINT)
+    assert run.end() == 130
+
+
+# Text that wants to be code.
+
+
+def test_hostile_text_is_inert_everywhere(run: Run) -> None:
+    canary = run.place / "canary"
+    touch = f"touch {canary}"
+    hostile = (
+        f"# {{{{ lookup('pipe','{touch}') }}}} {{% if true %}}x{{% endif %}} $({touch}) `{touch}` ; {touch} </script>"
+    )
+    question = json.dumps(f"{hostile} Does it?")
+    run.start(
+        *("--set", f"extra_directives={hostile}"),
+        experiment=EXPERIMENT.replace("Does what breaks leave anything behind?", question),
+    )
+
+    assert run.end() == 0, run.output
+    assert not canary.exists()
+    for conf in run.directory.glob("trials/*/httpd.conf"):
+        assert hostile in conf.read_text().splitlines()
+    page = (run.directory / "report.html").read_text()
+    assert f"{touch} </script>" not in page
+    assert len(list(csv.DictReader((run.directory / "trials.csv").open()))) == 2
+    assert run.left() == {}
