@@ -57,6 +57,9 @@ _MEANING = {
     "host_cpu_share": ("share", "busy time of all CPUs of the host"),
     "host_steal_share": ("share", "time of all CPUs that the hypervisor gave to others"),
     "host_iowait_share": ("share", "time of all CPUs idle while a disk was awaited"),
+    "outsider_cpu_share": ("cores", "CPU of all processes that are not the trial's, 1.0 a whole core"),
+    "swapped_pages": ("", "pages swapped in or out on the whole host"),
+    "throttled_ms": ("ms", "how long the trial's control group was not allowed to run"),
     "forks_per_s": ("1/s", "processes and threads begun on the whole host"),
     "loadgen_cpu_share": ("cores", "CPU of the load generator, which has one thread"),
 }

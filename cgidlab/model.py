@@ -114,6 +114,15 @@ class Repetitions:
 
 
 @dataclass(frozen=True, slots=True)
+class NoisePolicy:
+    """When a trial is too disturbed to be believed, and how often it is run again. None: not checked."""
+
+    max_outsider_cpu: float | None  # cores that processes outside of the trial used
+    max_steal_share: float | None
+    reruns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """An experiment file that passed every check, with `--set` and `--only` applied."""
 
@@ -127,6 +136,7 @@ class Experiment:
     seed: int
     instruments: tuple[str, ...]
     rule: VerdictRule
+    noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
 
 
@@ -226,6 +236,9 @@ class Figures:
     host_cpu_share: float | None = None
     host_steal_share: float | None = None
     host_iowait_share: float | None = None
+    outsider_cpu_share: float | None = None
+    swapped_pages: int | None = None
+    throttled_ms: float | None = None
     forks_per_s: float | None = None
     loadgen_cpu_share: float | None = None
 

@@ -43,6 +43,7 @@ class Display(AbstractContextManager["Display"]):
         self._bar: Progress | None = None
         self._done = 0
         self._total = 0
+        self._again = 0
         self._left_s = 0.0
         self._began_s = 0.0
 
@@ -79,15 +80,21 @@ class Display(AbstractContextManager["Display"]):
 
     def expect(self, trials: int, seconds: float) -> None:
         """Say how many trials are to come and how long they will take."""
-        self._done, self._total, self._left_s, self._began_s = 0, trials, seconds, time.monotonic()
+        self._done, self._again, self._total = 0, 0, trials
+        self._left_s, self._began_s = seconds, time.monotonic()
         if self._bar:
             self._bar.update(self._task, total=trials, completed=0)
 
     def now_expect(self, trials: int) -> None:
         """Say that the number of trials to come in all has changed; the clock goes on."""
-        self._total = trials
+        self._total = trials + self._again
         if self._bar:
-            self._bar.update(self._task, total=trials)
+            self._bar.update(self._task, total=self._total)
+
+    def also_expect(self, trials: int) -> None:
+        """Say that so many trials will be run again."""
+        self._again += trials
+        self.now_expect(self._total - self._again + trials)
 
     def trial(self, trial: Trial, outcome: Outcome, figures: Figures) -> None:
         """Show that a trial is done, with its result and the time left."""

@@ -15,6 +15,7 @@ from cgidlab.model import (
     Factor,
     Figures,
     Level,
+    NoisePolicy,
     Repetitions,
     Scalar,
     SmallestEffect,
@@ -91,6 +92,7 @@ def build(
         seed=form.seed,
         instruments=tuple(n for n in cat.instruments(catalogue) if settings.get(n, catalogue.options[n].default)),
         rule=rule,
+        noise=_noise(document, form),
         source=document.text,
     )
     _check_size(document, experiment)
@@ -236,13 +238,20 @@ def _rule(
     return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
 
 
+def _noise(document: Document, form: FileForm) -> NoisePolicy:
+    if isinstance(form.noise, str):
+        return NoisePolicy(None, None, 0)
+    steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
+    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns)
+
+
 def _share(value: float | str, where: str) -> float:
     try:
         share = float(value.removesuffix("%")) / 100 if isinstance(value, str) and value.endswith("%") else float(value)
     except ValueError:
         share = math.nan
     if not 0 < share <= 10:  # noqa: PLR2004 -- false for NaN too; ten times is beyond any effect that needs a test
-        raise SpecError(f"a smallest effect is a share such as 5% or 0.05, not {value!r}", where=where)
+        raise SpecError(f"this is a share such as 5% or 0.05, not {value!r}", where=where)
     return share
 
 

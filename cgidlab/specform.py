@@ -13,6 +13,10 @@ from cgidlab.parsers.strict_yaml import Document, KeyPath
 LOAD_KEYS = ("loop", "driver", "clients", "rate")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
+# A third of a core that somebody else uses moves throughput on a small machine by more than
+# the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
+DEFAULT_MAX_OUTSIDER_CPU = 0.3
+DEFAULT_MAX_STEAL = 0.05
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -54,6 +58,14 @@ class VerdictForm(_Form):
     smallest_effects: dict[str, float | str] = Field(default_factory=dict)
 
 
+class NoiseForm(_Form):
+    """When a trial counts as disturbed."""
+
+    max_outsider_cpu: float = Field(default=DEFAULT_MAX_OUTSIDER_CPU, gt=0)
+    max_steal: float | str = DEFAULT_MAX_STEAL
+    reruns: int = Field(default=1, ge=0, le=10)
+
+
 class FileForm(_Form):
     """A whole experiment file."""
 
@@ -70,6 +82,7 @@ class FileForm(_Form):
     repetitions: int | RepetitionsForm = 6
     seed: int = Field(default=1, ge=0, le=2**63 - 1)
     instruments: list[str] | None = None
+    noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
     verdict: VerdictForm = Field(default_factory=VerdictForm)
 
 
@@ -131,7 +144,7 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
     path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
     where = document.where(path)
     if first["type"] == "extra_forbidden":
-        owner: Any = {"load": LoadForm, "verdict": VerdictForm, "repetitions": RepetitionsForm}.get(
+        owner: Any = {"load": LoadForm, "verdict": VerdictForm, "repetitions": RepetitionsForm, "noise": NoiseForm}.get(
             str(path[0]), FileForm
         )
         if str(path[0]) == "factors":
@@ -149,6 +162,6 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
 
 
 def _is_type_name(part: str) -> bool:
-    return part in {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm"} or part.startswith(
+    return part in {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm"} or part.startswith(
         ("list[", "function-")
     )

@@ -15,6 +15,7 @@ from cgidlab.model import (
     Factor,
     FailureKind,
     Level,
+    NoisePolicy,
     Outcome,
     Plan,
     Repetitions,
@@ -141,6 +142,11 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "reference": e.rule.reference,
             "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
         },
+        "noise": {
+            "max_outsider_cpu": e.noise.max_outsider_cpu,
+            "max_steal_share": e.noise.max_steal_share,
+            "reruns": e.noise.reruns,
+        },
         "cells": [
             {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
             for c in plan.cells
@@ -172,6 +178,7 @@ def experiment_of(run: RunDirectory) -> Experiment:
                 rule["reference"],
                 tuple(SmallestEffect(response, share) for response, share in rule["smallest_effects"].items()),
             ),
+            noise=NoisePolicy(**plan["noise"]),
             source=(run.path / "experiment.yml").read_text(),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:

@@ -13,6 +13,7 @@ from cgidlab.model import (
     Factor,
     FailureKind,
     Level,
+    NoisePolicy,
     Plan,
     Repetitions,
     Scalar,
@@ -157,6 +158,7 @@ def make_plan(catalogue: Catalogue, *, target: str, httpd: str, controls_only: b
         seed=0,
         instruments=tuple(str(name) for name in _INSTRUMENTS),
         rule=VerdictRule(FACTOR, IDLE, ()),
+        noise=NoisePolicy(None, None, 0),  # a control must hold on a busy host too
         source="# Made by `runner.py calibrate`; plan.json has its trials.\n",
     )
     return Plan(experiment, cells, tuple(trials))

@@ -14,7 +14,7 @@ from cgidlab.model import Settings
 from cgidlab.numeric_lines import ABSENT, Ints, read
 from cgidlab.parsers import connect_times as connects
 from cgidlab.parsers.cgid_daemon import parse_cgid_daemon
-from cgidlab.parsers.documents import Instrument, Result, Span, parse_host_edges
+from cgidlab.parsers.documents import HostEdges, Instrument, Result, Span, parse_host_edges
 from cgidlab.parsers.error_log import MISSING, REFUSED, Window, parse_error_log
 from cgidlab.parsers.host_counters import CPU_KINDS, parse_host_counters
 from cgidlab.parsers.listen_queue import ListenQueue, parse_listen_queue
@@ -82,6 +82,9 @@ class HostFigures(TypedDict, total=False):
     host_cpu_share: float | None
     host_steal_share: float | None
     host_iowait_share: float | None
+    outsider_cpu_share: float | None
+    swapped_pages: int | None
+    throttled_ms: float | None
     forks_per_s: float | None
     loadgen_cpu_share: float | None
     tcp_overflows: int | None
@@ -272,11 +275,22 @@ class Witnesses:
         if loadgen is not None:
             figures["loadgen_cpu_share"] = loadgen / (self.window.end_ns - self.window.begin_ns)
         edges = self.data("host", "host.json")
-        overflows = None
-        if edges is not None:
-            overflows = parse_host_edges(edges, where=self._where("host.json")).rise("listen_overflows")
-        figures["tcp_overflows"] = None if overflows is None else int(overflows)
-        return figures
+        return (
+            figures if edges is None else figures | self._edges(parse_host_edges(edges, where=self._where("host.json")))
+        )
+
+    def _edges(self, edges: HostEdges) -> HostFigures:
+        """Return what rose between the window's edges."""
+        overflows, throttled_us = edges.rise("listen_overflows"), edges.rise("throttled_us")
+        swapped = [n for name in ("pswpin", "pswpout") if (n := edges.rise(name)) is not None]
+        busy, own = edges.rise("busy_ticks"), edges.rise("own_ticks")
+        outsiders = None if busy is None or own is None else max(0.0, busy - own) / edges.clk_tck
+        return {
+            "tcp_overflows": None if overflows is None else int(overflows),
+            "outsider_cpu_share": None if outsiders is None else outsiders / self.window.length_s,
+            "swapped_pages": int(sum(swapped)) if swapped else None,
+            "throttled_ms": None if throttled_us is None else throttled_us / 1000,
+        }
 
     def _where(self, file: str) -> str:
         return str(self.directory / "instruments" / file)

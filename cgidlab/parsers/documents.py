@@ -115,6 +115,7 @@ class HostEdges:
     """`host.json`: counters and gauges of the host at the window's edges; None where not to be had."""
 
     cpus: int
+    clk_tck: int
     begin: Mapping[str, float | None]
     end: Mapping[str, float | None]
 
@@ -255,7 +256,7 @@ def parse_readback(data: bytes, *, where: str) -> Readback:
 def parse_host_edges(data: bytes, *, where: str) -> HostEdges:
     """Return `host.json`. Raise `StoreError` naming the field that is missing or wrong."""
     top = _document(data, where)
-    return HostEdges(top.whole("cpus"), top.numbers("begin"), top.numbers("end"))
+    return HostEdges(top.whole("cpus"), top.whole("clk_tck"), top.numbers("begin"), top.numbers("end"))
 
 
 def parse_trial(data: bytes, *, where: str) -> TrialFile:

@@ -1,11 +1,11 @@
 """One block on one host, from its order to its records: the only module that keeps what comes home."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cgidlab import ansible, execute, files, harvest, store
 from cgidlab.errors import LabError, RunError
-from cgidlab.model import FailureKind, Figures, Outcome, Status, Trial, TrialRecord
+from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import records
 from cgidlab.pipeline.loading import Loaded
@@ -31,8 +31,42 @@ def one_block(
     display: Display,
     cancelled: Callable[[], bool],
 ) -> list[TrialRecord]:
-    """Run a block and keep its trials; those that never came home are recorded as failed."""
+    """Run a block and keep its trials; those that never came home are recorded as failed.
+
+    Trials that were noisy are run again at the end of the block, as often as
+    the experiment allows; the noisy ones are kept beside them.
+    """
     name = f"block-{trials[0].block:03d}"
+    kept = _trials(loaded, run_directory, host, trials, name, display, cancelled)
+    for attempt in range(1, loaded.plan.experiment.noise.reruns + 1):
+        again = _noisy(trials, kept, run_directory, loaded)
+        if not again or cancelled():
+            break
+        display.say(f"running {len(again)} noisy trials of block {trials[0].block} again")
+        display.also_expect(len(again))
+        kept += _trials(loaded, run_directory, host, again, f"{name}-again-{attempt}", display, cancelled)
+    return kept
+
+
+def _noisy(
+    trials: tuple[Trial, ...], kept: list[TrialRecord], run_directory: RunDirectory, loaded: Loaded
+) -> tuple[Trial, ...]:
+    """Return, under new numbers, the trials of which only noisy records were kept."""
+    complete = {r.key for r in kept if r.outcome.status is Status.COMPLETE}
+    noisy = {r.key for r in kept if r.outcome.kind is FailureKind.NOISE} - complete
+    used = max([len(loaded.plan.trials), *(int(p.name.split("-")[0]) for p in run_directory.trials.glob("[0-9]*-*"))])
+    return tuple(replace(t, number=used + n) for n, t in enumerate((t for t in trials if t.key in noisy), start=1))
+
+
+def _trials(
+    loaded: Loaded,
+    run_directory: RunDirectory,
+    host: HostReport,
+    trials: tuple[Trial, ...],
+    name: str,
+    display: Display,
+    cancelled: Callable[[], bool],
+) -> list[TrialRecord]:
     block = execute.BlockRun(
         directory=run_directory.ansible(name),
         host=host,
@@ -44,7 +78,7 @@ def one_block(
     def arrived(arrival: execute.Arrival) -> None:
         # ansible-runner calls this; an exception here would leave its process behind.
         try:
-            record = _keep(run_directory, host, state, arrival)
+            record = _keep(run_directory, host, state, arrival, loaded.plan.experiment.noise)
         except LabError as err:
             state.fault = err
             return
@@ -74,7 +108,9 @@ def _clean_up(loaded: Loaded, block: execute.BlockRun, display: Display) -> None
         )
 
 
-def _keep(run_directory: RunDirectory, host: HostReport, state: _Block, arrival: execute.Arrival) -> TrialRecord | None:
+def _keep(
+    run_directory: RunDirectory, host: HostReport, state: _Block, arrival: execute.Arrival, noise: NoisePolicy
+) -> TrialRecord | None:
     """Unpack, measure and judge one trial; its outcome is written last."""
     if arrival.archive is None:
         state.news.append(arrival.reason)
@@ -82,7 +118,7 @@ def _keep(run_directory: RunDirectory, host: HostReport, state: _Block, arrival:
     trial = state.trials[arrival.number]
     directory = run_directory.trials / trial.directory
     harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
-    store.write_outcome(directory, records.judge(directory, trial.key))
+    store.write_outcome(directory, records.judge(directory, trial.key, noise))
     arrival.archive.unlink()
     state.came_home.add(trial.number)
     return records.load(run_directory.path, store.read_trial(directory))

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from cgidlab import analyse, files, measure, report, store, verdict
+from cgidlab import analyse, files, report, store, verdict
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.pipeline import proven, records, reporting, tables
 from cgidlab.progress import duration
@@ -20,6 +20,7 @@ class Concluded:
     text: str  # the verdict as the terminal shows it
     report: Path
     trials: Mapping[Status, int]
+    lacking: int  # planned trials of which no complete record is there, though one was tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ def conclude(run: store.RunDirectory) -> Concluded:
     files.write_json(run.path / "summary.json", judged.summary())
     page = report.write(judged.report(), run.path, _script_cache())
     trials = judged.analysis.trials
-    return Concluded(_text(judged.experiment.question, judged.verdict, trials, judged.timing), page, trials)
+    complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
+    lacking = len({r.key for r in judged.rows} - complete)
+    return Concluded(_text(judged.experiment.question, judged.verdict, trials, judged.timing), page, trials, lacking)
 
 
 def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
@@ -61,9 +64,8 @@ def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
 def _judge(run: store.RunDirectory) -> _Judged:
     experiment = store.experiment_of(run)
     rows = tuple(records.load(run.path, stored) for stored in run.stored_trials())
-    # Of others the raw files may be missing or damaged, which is why they are not complete.
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
-    series = {r.key: s for r in complete if (s := measure.throughput_series(run.path / r.directory)) is not None}
+    series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
     analysis = analyse.analyse(rows, experiment, series)
     counted, unproven = proven.counted(rows, _calibration(run))
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *unproven))

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from cgidlab import files, measure, store
 from cgidlab.errors import StoreError
-from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, Outcome, Status, TrialRecord
+from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
+from cgidlab.noise import disturbance
 from cgidlab.parsers import documents
 
 FIGURES = tuple(f.name for f in fields(Figures))
+_FIGURES = "figures.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class _Kept:
     started_s: float | None
 
 
-def judge(directory: Path, key: str) -> Outcome:
+def judge(directory: Path, key: str, noise: NoisePolicy) -> Outcome:
     """Measure a trial that just came home and return the outcome it deserves; leaves `figures.json`.
 
     A trial whose raw files cannot be read is `failed`, one that contradicts
@@ -35,6 +37,9 @@ def judge(directory: Path, key: str) -> Outcome:
     failed = next((c for c in measured.checks if c.failed), None)
     if failed:
         return Outcome(key, Status.INVALID, failed.reason, failed.kind)
+    disturbed = disturbance(measured.figures, noise)
+    if disturbed:
+        return Outcome(key, Status.INVALID, disturbed, FailureKind.NOISE)
     return Outcome(key, Status.COMPLETE, "", None)
 
 
@@ -63,22 +68,32 @@ def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
     )
 
 
+def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | None:
+    """Return requests a second, second by second of a measured trial's window; None if it has none."""
+    try:
+        series = tuple(float(v) for v in store.read_json(run / record.directory / _FIGURES)["throughput_rps"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        return None
+    return series or None
+
+
 def _keep(directory: Path, measured: measure.Measured) -> None:
     value = {
         "schema_version": SCHEMA_VERSION,
         "figures": asdict(measured.figures),
         "overhead_s": measured.overhead_s,
         "started_s": measured.started_s,
+        "throughput_rps": list(measured.throughput_rps),
         "checks": [asdict(c) for c in measured.checks],
     }
-    files.write_json(directory / "figures.json", value)
+    files.write_json(directory / _FIGURES, value)
 
 
 def _kept(directory: Path) -> _Kept:
-    path = directory / "figures.json"
+    path = directory / _FIGURES
     try:
         value = store.read_json(path)
-        if set(value["figures"]) == set(FIGURES):
+        if set(value["figures"]) == set(FIGURES) and "throughput_rps" in value:
             return _Kept(Figures(**value["figures"]), value["overhead_s"], value["started_s"])
     except (StoreError, KeyError, TypeError):
         pass  # missing, torn, or of a program with other figures: the raw files have them all

@@ -95,7 +95,7 @@ def _run(
     concluded = conclude(run_directory)
     if stopped:
         return Ended(concluded.text, concluded.report, INTERRUPTED_EXIT)
-    whole = concluded.trials[Status.COMPLETE] == sum(concluded.trials.values()) > 0
+    whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking
     return Ended(concluded.text, concluded.report, 0 if whole else RunError.exit_code)
 
 

@@ -11,6 +11,7 @@ from cgidlab.model import (
     FailureKind,
     Figures,
     Level,
+    NoisePolicy,
     Outcome,
     Repetitions,
     Scalar,
@@ -79,4 +80,4 @@ def experiment(
     names = [n for n, _ in records[0].levels]
     levels = {n: {dict(r.levels)[n]: r.settings[n] for r in records} for n in names}
     factors = tuple(Factor(n, tuple(Level(lb, v) for lb, v in levels[n].items())) for n in names)
-    return Experiment("x", "?", "local", factors, {}, (), repetitions, 1, (), rule, "")
+    return Experiment("x", "?", "local", factors, {}, (), repetitions, 1, (), rule, NoisePolicy(None, None, 0), "")

@@ -10,6 +10,7 @@ from cgidlab.model import (
     FailureKind,
     Figures,
     Level,
+    NoisePolicy,
     Outcome,
     Repetitions,
     Scalar,
@@ -48,6 +49,7 @@ def experiment(
         seed=1,
         instruments=(),
         rule=rule,
+        noise=NoisePolicy(None, None, 0),
         source="",
     )
 
