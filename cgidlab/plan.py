@@ -16,6 +16,9 @@ from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Tri
 ESTIMATED_OVERHEAD_S = 0.6
 ESTIMATED_BLOCK_S = 3.0
 _SLUG_LENGTH = 40
+# h2load is honest in an open loop only with periods of 10 to 100 ms and whole connections a period; with
+# its default of one second it sends one burst a second.
+RATE_STEP = 10
 
 
 def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
@@ -113,6 +116,12 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use workers={workers - workers % threads or threads}",
         )
+    if s["mpm"] == "prefork" and "cgid" in str(s["log_level"]):
+        raise SpecError(
+            "prefork runs mod_cgi; httpd would not start with a LogLevel for mod_cgid",
+            where=f"cell {cell.id}",
+            fix="use log_level: warn",
+        )
     if s["fault"] != "none" and float(s["fault_at_s"]) + float(s["fault_for_s"]) > float(s["window_s"]):
         raise SpecError(
             f"the fault would last beyond the window of {s['window_s']} s",
@@ -126,19 +135,7 @@ def _check_cell(cell: Cell) -> None:
                 where=f"cell {cell.id}",
                 fix="use driver: h2load with loop: open",
             )
-        if rate_step(int(s["rate"])) is None:
+        if int(s["rate"]) % RATE_STEP:
             raise SpecError(
-                f"rate={s['rate']} cannot be made of equal steps of 1 to 50 ms",
-                where=f"cell {cell.id}",
-                fix="use a multiple of 20 a second",
+                f"rate={s['rate']} cannot be sent evenly", where=f"cell {cell.id}", fix=f"use a multiple of {RATE_STEP}"
             )
-
-
-def rate_step(rate: int) -> tuple[int, int] | None:
-    """Return (connections a step, step in ms) that give exactly `rate` a second, nearest to 10 ms, or None.
-
-    h2load is honest in an open loop only with short steps: with its default of
-    one second it sends one burst a second.
-    """
-    steps = [(rate * ms // 1000, ms) for ms in range(1, 51) if rate * ms % 1000 == 0 and rate * ms >= 1000]  # noqa: PLR2004 -- ms a second
-    return min(steps, key=lambda step: (abs(step[1] - 10), step[1]), default=None)

@@ -178,7 +178,7 @@ def experiment_of(run: RunDirectory) -> Experiment:
                 rule["reference"],
                 tuple(SmallestEffect(response, share) for response, share in rule["smallest_effects"].items()),
             ),
-            noise=NoisePolicy(**plan["noise"]),
+            noise=NoisePolicy(**plan["noise"]) if "noise" in plan else NoisePolicy(None, None, 0),
             source=(run.path / "experiment.yml").read_text(),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:

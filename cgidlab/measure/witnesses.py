@@ -192,7 +192,7 @@ class Witnesses:
                 "connect_max_us": float(duration.max()),
             }
         if lost:
-            self.note("connect_times", f"bpftrace lost {lost} events: connects are not counted")
+            self.note("connect_times", f"the kernel's buffer lost {lost} events: connects are not counted")
             return figures
         refused = int((result == -int(REFUSED)).sum())
         return figures | {

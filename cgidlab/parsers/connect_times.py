@@ -1,11 +1,11 @@
-"""instruments/connect_times.csv, one row a connect() to the cgid socket, and bpftrace's own words."""
+"""instruments/connect_times.csv, one row a connect() to the cgid socket, and what its instrument lost."""
 
 import re
 from dataclasses import dataclass
 
 from cgidlab.numeric_lines import Ints, parse
 
-# "Lost 12 events" is what bpftrace 0.17 to 0.23 print when their buffer overflowed
+# Said when the kernel's buffer was full.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
 
 
@@ -20,11 +20,11 @@ class ConnectTimes:
 
 
 def parse_connect_times(data: bytes) -> ConnectTimes:
-    """Return the rows. There is no header; blank lines, which bpftrace prints, are not bad lines."""
+    """Return the rows. There is no header; blank lines are not bad lines."""
     table = parse(re.sub(rb"\n{2,}", b"\n", data.lstrip(b"\n")), separator=b",", fields=3)
     return ConnectTimes(table.bad_lines, *table.columns)
 
 
 def parse_lost_events(stderr: bytes) -> int:
-    """Return how many events bpftrace says it lost, summed over its messages."""
+    """Return how many events the instrument says it lost, summed over its messages."""
     return sum(int(n) for n in _LOST.findall(stderr))

@@ -33,7 +33,7 @@ def _host_state() -> dict[str, object]:
     return {
         "somaxconn": Path("/proc/sys/net/core/somaxconn").read_text(),
         "max_dgram_qlen": Path("/proc/sys/net/unix/max_dgram_qlen").read_text(),
-        "httpd": sum(n.strip() in {b"httpd", b"h2load", b"bpftrace"} for n in names),
+        "httpd": sum(n.strip() in {b"httpd", b"h2load"} for n in names),
         "mounts": sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
     }
 

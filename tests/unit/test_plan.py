@@ -104,20 +104,11 @@ def test_levels_that_are_no_file_names_get_distinct_directories() -> None:
     [
         ("settings: {workers: 410}", "multiple"),
         ("load: {loop: open, driver: ab}", "constant rate"),
-        ("load: {loop: open, rate: 333}", "equal steps"),
+        ("load: {loop: open, rate: 333}", "sent evenly"),
+        ('settings: {mpm: prefork, log_level: "warn cgid:debug"}', "mod_cgid"),
         ("exclude: [{clients: [50, 200]}]", "no cell"),
     ],
 )
 def test_a_design_that_contradicts_itself_is_refused(settings: str, want: str) -> None:
     with pytest.raises(SpecError, match=want):
         plan.make(experiment(TEXT + settings + "\n"), CATALOGUE)
-
-
-@pytest.mark.parametrize("rate", [20, 40, 100, 250, 300, 1000, 2300])
-def test_an_open_loop_keeps_exactly_its_rate(rate: int) -> None:
-    step = plan.rate_step(rate)
-
-    assert step is not None
-    connections, step_ms = step
-    assert connections * 1000 == rate * step_ms
-    assert step_ms <= 50
