@@ -97,7 +97,7 @@ _IDLE_FIELDS = (3, 4)  # idle and iowait, counted after the line's name
 def _busy_ticks() -> Optional[int]:
     """Return the ticks that the host's CPUs were busy, steal left out."""
     try:
-        fields = [int(n) for n in read_text("/proc/stat").split("\n", 1)[0].split()[1 : _CPU_FIELDS]]
+        fields = [int(n) for n in read_text("/proc/stat").split("\n", 1)[0].split()[1:_CPU_FIELDS]]
     except (OSError, ValueError, IndexError):
         return None
     return sum(n for at, n in enumerate(fields) if at not in _IDLE_FIELDS)
@@ -114,14 +114,15 @@ def _own_ticks() -> Optional[int]:
         pids = [name for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return None
-    total = 0
-    for pid in pids:
-        try:
-            # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
-            total += sum(int(n) for n in read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[11:15])
-        except (OSError, ValueError):
-            continue  # it ended meanwhile: whoever waited for it has its ticks
-    return total
+    return sum(_ticks(pid) for pid in pids)
+
+
+def _ticks(pid: str) -> int:
+    try:
+        # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
+        return sum(int(n) for n in read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[11:15])
+    except (OSError, ValueError):
+        return 0  # it ended meanwhile: whoever waited for it has its ticks
 
 
 def edge() -> dict[str, Any]:
