@@ -1,13 +1,12 @@
 """A calibration from its plan to `calibration.json`, and the one that a run makes first where there is none."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cgidlab import calibrate, execute, store
+from cgidlab import calibrate, store
 from cgidlab import catalogue as cat
 from cgidlab.errors import InterruptedRun, RunError, StoreError
 from cgidlab.execute import Site
@@ -93,7 +92,7 @@ def before_run(
 ) -> dict[str, Any]:
     """Return what is known of the run's witnesses, for its provenance; calibrate first where that is nothing."""
     wanted = _wanted(loaded)
-    keys = {host.host: _key(loaded.site.root, host) for host in hosts}
+    keys = {host.host: _key(host) for host in hosts}
 
     def known() -> dict[str, proven.Standing]:
         return {name: proven.standing(results, key) for name, key in keys.items()}
@@ -122,14 +121,13 @@ def _wanted(loaded: Loaded) -> frozenset[str]:
     return frozenset(used | {calibrate.Witness.LOG.value}) if cells else frozenset()
 
 
-def _key(root: Path, host: HostReport) -> dict[str, Any]:
-    """Return what a proof holds for: this machine, this kernel, this helper."""
+def _key(host: HostReport) -> dict[str, Any]:
+    """Return what a proof holds for: this machine, this kernel, the helper that runs there."""
     facts = host.raw["facts"]
-    helper = execute.pack_helper(root / "roles" / "trial" / "files" / "cgidhost")
     return {
         "machine_id_sha256": facts["machine_id_sha256"],
         "kernel": facts["kernel"],
-        "helper_sha256": hashlib.sha256(helper).hexdigest(),
+        "helper": PurePosixPath(host.helper).parent.name,  # the role `host` names it by its content
     }
 
 
@@ -159,7 +157,7 @@ def _host(
     rows = calibrate.judge(observations)
     return {
         "host": host.host,
-        **_key(loaded.site.root, host),
+        **_key(host),
         "witnesses": calibrate.witnesses(rows),
         "httpd": {
             "version": host.httpd[str(plan.cells[0].settings["httpd"])].version,

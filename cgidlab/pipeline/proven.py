@@ -10,7 +10,7 @@ from cgidlab.errors import StoreError
 from cgidlab.model import TrialRecord
 
 FILE = "calibration.json"
-_KEY = ("machine_id_sha256", "kernel", "helper_sha256")
+_KEY = ("machine_id_sha256", "kernel", "helper")
 
 
 @dataclass(frozen=True, slots=True)

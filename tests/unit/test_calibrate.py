@@ -281,7 +281,7 @@ def test_every_fault_that_an_experiment_may_name_is_one_the_helper_can_do() -> N
     assert choices - {"none"} == set(blockfile.ACTIONS) == set(faults._ACTIONS)  # noqa: SLF001 -- the two lists must not part
 
 
-KEY = {"machine_id_sha256": "m", "kernel": "6.1", "helper_sha256": "h"}
+KEY = {"machine_id_sha256": "m", "kernel": "6.1", "helper": "h"}
 PASSED = {w.value: {"positive": "passed", "negative": "passed"} for w in calibrate.FIGURES_OF}
 
 
