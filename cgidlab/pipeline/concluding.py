@@ -1,6 +1,7 @@
 """From a run directory to its derived files: tables, summary.json, report.html. Needs nothing but the directory."""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from cgidlab import analyse, files, report, store, verdict
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.pipeline import proven, records, reporting, tables
 from cgidlab.progress import duration
+
+_WIDTH = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +116,8 @@ def _text(
     counts = ", ".join(f"{n} {status}" for status, n in trials.items() if n)
     overhead = timing["overhead_s_per_trial"]
     cost = f"; a trial cost {overhead:.2f} s beside warm-up and window (median)" if overhead is not None else ""
-    return "\n".join([question, "", *(f"  {line}" for line in judged.lines), "", f"trials: {counts or 'none'}{cost}"])
+    answers = [
+        f"{asked}\n{textwrap.fill(said, _WIDTH, initial_indent='  ', subsequent_indent='  ', break_long_words=False)}"
+        for asked, said in zip(report.QUESTIONS, judged.lines, strict=True)
+    ]
+    return "\n".join([question, "", *answers, "", f"trials: {counts or 'none'}{cost}"])

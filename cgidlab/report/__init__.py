@@ -11,11 +11,13 @@ from cgidlab.report.data import (
     TrialDetail,
 )
 from cgidlab.report.document import as_json
+from cgidlab.report.facts import QUESTIONS
 from cgidlab.report.markdown import as_markdown
 from cgidlab.report.page import render
 
 __all__ = [
     "QUANTILE_SHARES",
+    "QUESTIONS",
     "WORKER_STATES",
     "ReportInput",
     "Series",
