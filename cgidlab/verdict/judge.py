@@ -153,7 +153,9 @@ def _example(cell: CellOverflow) -> str:
 def _retries_line(retries: Retries) -> str:
     reminder = "on Linux an overflow writes no retry line, a worker sleeps instead"
     if retries.in_window is None:
-        return words.sentence(f"whether workers retried is not known, no error log was read; {reminder}")
+        return words.sentence(
+            f"whether workers retried is not known: no log was read that could hold a retry line (LogLevel debug writes it); {reminder}"
+        )
     if not retries.in_window:
         refused = "no connect was refused and " if retries.connects_refused == 0 else ""
         outside = f" ({retries.outside_window:,} outside the windows)" if retries.outside_window else ""
@@ -173,19 +175,25 @@ def _retries_line(retries: Retries) -> str:
     return words.sentence(f"workers retried {retried} in the windows{split}{gave_up}{died}; {reminder}")
 
 
+def _in_cells(limit: Limit) -> str:
+    """Return a limit's figure, and in how many cells it held where that was not all of them."""
+    everywhere = limit.cells == limit.cells_known
+    return limit.text if everywhere else f"{limit.text} (in {limit.cells} of {limit.cells_known} cells)"
+
+
 def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
     full = [f for f in found if f.saturated]
     missing = limits.unobserved(found)
     unseen = f"; not observed: {words.listing(missing)}" if missing else ""
-    lead = "beside the backlog" if Answer.COSTS_AT_LEAST in costs.values() else "instead"
+    lead = ", beside the backlog" if Answer.COSTS_AT_LEAST in costs.values() else ""
     if not full:
         near = [f.text for f in found[:3]]
         figures = f": nothing that was observed is at its limit ({'; '.join(near)})" if near else ""
         return words.sentence(f"what limits throughput is not known{figures}{unseen}")
     first = [f for f in full if not f.behind]
     behind = [f for f in full if f.behind]
-    evidence = " and ".join(f"{f.text} (in {f.cells} of {f.cells_known} cells looked at)" for f in (first or behind))
-    parts = [f"at its limit {lead}: {evidence}"]
+    evidence = " and ".join(_in_cells(f) for f in (first or behind))
+    parts = [f"{evidence}{lead}"]
     if len(first) > 1:
         parts.append("they are saturated at the same time, so these figures cannot say which one alone limits")
     if first and behind:

@@ -37,7 +37,8 @@ def test_an_overflow_with_a_cost_is_observed_and_priced() -> None:
     assert retries.startswith("No connect was refused and no worker retried in the windows")
     assert "on Linux an overflow writes no retry line" in retries
     assert "Throughput is at least 5 % lower at listen_backlog=1 (clients=400) than at 100 (ratio 0.69" in cost
-    assert limit.startswith("At its limit beside the backlog: the cgid daemon's fork loop used 0.9")
+    assert limit.startswith("The cgid daemon's fork loop used 0.9")
+    assert "beside the backlog" in limit
     assert advice.startswith("Raise the backlog and somaxconn together")
     assert "do not use listen_backlog 1 in place of 100" in advice
 
@@ -280,7 +281,7 @@ def test_two_saturated_resources_are_both_named_and_not_told_apart() -> None:
 def test_workers_that_pile_up_behind_the_daemon_are_called_a_consequence() -> None:
     line = small(Figures(cgid_cpu_share=0.98, workers_busy_max=100), workers=100).lines[3]
 
-    assert line.startswith("At its limit instead: the cgid daemon's fork loop used 0.98 of a core")
+    assert line.startswith("The cgid daemon's fork loop used 0.98 of a core")
     assert "100 of 100 workers were busy, which may be a consequence" in line
 
 
