@@ -154,7 +154,8 @@ def _retries_line(retries: Retries) -> str:
     reminder = "on Linux an overflow writes no retry line, a worker sleeps instead"
     if retries.in_window is None:
         return words.sentence(
-            f"whether workers retried is not known: no log was read that could hold a retry line (LogLevel debug writes it); {reminder}"
+            "whether workers retried is not known: no log was read that could hold a retry line "
+            f"(LogLevel debug writes it); {reminder}"
         )
     if not retries.in_window:
         refused = "no connect was refused and " if retries.connects_refused == 0 else ""
