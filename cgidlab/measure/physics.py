@@ -97,7 +97,7 @@ def little(requests: Requests | None, clients: int | None, span_us: tuple[int, i
     """
     name = "little"
     if clients is None:
-        return skipped(name, "not a closed loop")
+        return skipped(name, "not a closed loop without a fault")
     if requests is None or not len(requests.status):
         return skipped(name, "no log of the load generator")
     if not requests.exact:
