@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cgidlab.inference.findings import Analysis, Answer, Effect
+from cgidlab.inference.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow, Overflow
@@ -93,6 +94,8 @@ def _number(label: str) -> tuple[float, str]:
 
 
 def _repeat(analysis: Analysis) -> str:
+    if analysis.blocks < MIN_BLOCKS:  # a spread of so few blocks predicts nothing
+        return f"change nothing yet: set repetitions to {MIN_BLOCKS} or more, which is the least that decides anything"
     more = [e.more_blocks for e in analysis.effects if e.answer is Answer.INCONCLUSIVE and not e.pooled]
     known = [m for m in more if m is not None]
     if not known:
