@@ -200,7 +200,7 @@ def test_few_blocks_give_ratios_but_no_claim() -> None:
     assert verdict.overflow is Overflow.OBSERVED
     assert set(verdict.cost.values()) == {Answer.INCONCLUSIVE}
     assert verdict.lines[2].startswith("No 95 % claim is made about throughput below 6 complete blocks (ratios from 0.")
-    assert verdict.lines[4].startswith("Change nothing yet; run about ")
+    assert verdict.lines[4].startswith("Change nothing yet: set repetitions to 6 or more")
 
 
 def test_an_open_question_says_how_many_more_blocks_would_probably_decide_it() -> None:
