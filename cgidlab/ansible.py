@@ -15,6 +15,7 @@ from cgidlab import files
 from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
+_LOOK_S = 0.25  # between looks at `cancelled`
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
@@ -101,6 +102,9 @@ def play(
     watch = watch or Watch()
     files.make_directory(directory)
     files.write_json(directory / "vars.json", variables)
+    # ansible-runner takes its settings from this file alone; what is passed to it is dropped without a word.
+    files.make_directory(directory / "env")
+    files.write_json(directory / "env" / "settings", {"pexpect_timeout": _LOOK_S})
     collected = _Collected()
     with _password_file(become_password) as password_path:
         try:
@@ -161,8 +165,6 @@ def _runner(
             inventory=str(inventory.resolve()),
             cmdline=shlex.join([*words[1:], str(playbook.resolve())]),
             envvars=environment,
-            # The pause between looks at `cancelled`, in whole seconds.
-            settings={"pexpect_timeout": 1},
             suppress_env_files=True,
             timeout=max(1, round(timeout_s)),
             quiet=True,
