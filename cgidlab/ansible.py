@@ -6,6 +6,8 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,9 +211,21 @@ def _password_file(password: str | None) -> Iterator[str | None]:
     if password is None:
         yield None
         return
-    handle = os.memfd_create("become")
-    try:
-        os.write(handle, password.encode())
-        yield f"/proc/{os.getpid()}/fd/{handle}"
-    finally:
-        os.close(handle)
+    # A pipe with a name: Ansible wants a path that it can resolve, and what goes through a pipe is never on a disk.
+    with tempfile.TemporaryDirectory(prefix="cgidlab-") as directory:
+        path = Path(directory) / "become"
+        os.mkfifo(path, 0o600)
+        writer = threading.Thread(target=lambda: _hand_over(path, password), daemon=True)
+        writer.start()
+        try:
+            yield str(path)
+        finally:
+            # Where Ansible never asked for it, the writer still waits for a reader.
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            writer.join(1.0)
+            os.close(handle)
+
+
+def _hand_over(path: Path, password: str) -> None:
+    with contextlib.suppress(BrokenPipeError), path.open("w", encoding="utf-8") as pipe:
+        pipe.write(password + "\n")

@@ -87,6 +87,7 @@ def provision(
             "cgidlab_instruments": list(plan.experiment.instruments),
             "cgidlab_helper_archive": str(helper.resolve()),
             "cgidlab_provision_dir": str(hosts_dir.resolve()),
+            "cgidlab_become_asked": become_password is not None,
         },
         invocation_dir,
         timeout_s=PROVISION_TIMEOUT_S,
