@@ -1,6 +1,7 @@
 """Hosts made ready for a plan; the only module that asks for a password."""
 
 import getpass
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
+
+_NOT_TAKEN = "Sorry, try again"  # sudo's own words, in the language that Ansible sets for it
 
 
 def provisioned(
@@ -24,13 +27,22 @@ def provisioned(
     try:
         return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch)
     except ProvisionError as err:
-        if "password" not in err.what or not sys.stdin.isatty() or _sudo_needs_no_password():
+        if (
+            "password" not in err.what
+            or not sys.stdin.isatty()
+            or not shutil.which("sudo")
+            or _sudo_needs_no_password()
+        ):
             raise
         display.say("a package is missing and sudo wants a password to install it")
     password = getpass.getpass("sudo password: ")
-    return execute.provision(
-        loaded.site, loaded.plan, hosts_dir, run_directory.ansible("provision-become"), watch, password
-    )
+    directory = run_directory.ansible("provision-become")
+    try:
+        return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch, password)
+    except ProvisionError as err:
+        if _NOT_TAKEN not in err.what:
+            raise
+        raise ProvisionError("sudo did not take the password", where=err.where, fix="run the command again") from err
 
 
 def _sudo_needs_no_password() -> bool:
