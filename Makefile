@@ -10,7 +10,7 @@ export PATH := $(VENV)/bin:$(PATH)
 # More words for pytest or for runner.py: make unit ARGS="-k queue", make sweep ARGS="--set window_s=5"
 ARGS ?=
 
-.PHONY: help setup setup-dev sweep smoke bench test lint unit contract integration e2e lock clean
+.PHONY: help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,13 +47,14 @@ unit: setup-dev ## tests without files, hosts or programs
 contract: setup-dev ## tests that two halves agree
 	pytest tests/contract $(ARGS)
 
-integration: setup-dev ## tests with real Ansible on this machine
+integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(ARGS)
 
-e2e: setup-dev ## tests of whole runs against a really built httpd, and of the report in a browser (root)
-	@[ "$$(id -u)" != 0 ] || ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >.cache-test-tools.log || { cat .cache-test-tools.log; exit 1; }
-	@rm -f .cache-test-tools.log
+e2e: test-tools ## tests of whole runs against a really built httpd, and of the report in a browser (root)
 	pytest tests/e2e $(ARGS)
+
+test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
+	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
 
 lock: setup-dev ## resolve the requirements*.in files again into their locks
 	scripts/lock.sh
