@@ -74,7 +74,15 @@ class Rig:
     def trial(self, number: int, conf: str = "", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- settings of any type
         """Return a block's entry for a short trial with some settings changed; `conf` is added to httpd.conf."""
         entry: dict[str, Any] = {key: changes.pop(key) for key in ("fault", "want", "url_path") if key in changes}
-        settings = {**defaults(), "warmup_s": 0.5, "window_s": 1.0, "clients": 50, "workers": 100, **changes}
+        settings = {
+            **defaults(),
+            "warmup_s": 0.5,
+            "window_s": 1.0,
+            "clients": 50,
+            "workers": 100,
+            "threads_per_child": 25,
+            **changes,
+        }
         httpd = self.host["httpd"]["distro"]
         module = next(v for v in httpd["variants"] if v["listen_backlog"] == settings["listen_backlog"])
         entry.update(

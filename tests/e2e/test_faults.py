@@ -446,8 +446,8 @@ def test_results_that_do_not_fit_end_the_run_with_one_error(run: Run, small_disk
 def test_a_host_whose_disk_is_full_fails_its_trials_and_is_left_clean(
     run: Run, small_disk: Callable[..., Path]
 ) -> None:
-    small_disk("work", "200k")
-    run.start("--set", "window_s=3")
+    small_disk("work", "150k")
+    run.start("--set", "window_s=2")
 
     assert run.end() == 4, run.output
     assert (run.outcomes()[-1]["status"], run.outcomes()[-1]["kind"]) == ("failed", "infra")
@@ -459,8 +459,8 @@ def test_a_host_whose_disk_is_full_fails_its_trials_and_is_left_clean(
 
 
 def test_a_second_run_is_refused_with_who_has_the_target(run: Run, tmp_path: Path, repo_root: Path) -> None:
-    run.start("--set", "window_s=30")
-    assert run.under_load()
+    run.start()
+    assert eventually(lambda: list((run.place / "results").glob("faults/latest")))
     assert run.process is not None
     second = Run(tmp_path, repo_root)
 
