@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgidlab.errors import LabError, ProvisionError
@@ -23,19 +23,31 @@ def exclusive(site: Site, place: Path = _PLACE) -> Iterator[None]:
     """
     path = place / f"cgidlab-{_name(site)}.lock"
     try:
-        handle = _open(path)
+        handle = _locked(path)
     except OSError as err:
         raise LabError(f"cannot lock the target: {err.strerror}", where=str(path)) from err
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise ProvisionError(
-                f"another run has this target: {_holder(handle)}", where=str(path), fix="wait until it has ended"
-            ) from err
         yield
     finally:
+        with suppress(OSError):  # another user's file stays
+            path.unlink()
         os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    while True:
+        handle = _open(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(handle)):
+                return handle
+        except BlockingIOError as err:
+            holder = _holder(handle)
+            os.close(handle)
+            raise ProvisionError(
+                f"another run has this target: {holder}", where=str(path), fix="wait until it has ended"
+            ) from err
+        os.close(handle)  # its holder ended, and took the name away, between our two calls
 
 
 def _name(site: Site) -> str:
