@@ -283,8 +283,8 @@ class Witnesses:
         """Return what rose between the window's edges."""
         overflows, throttled_us = edges.rise("listen_overflows"), edges.rise("throttled_us")
         swapped = [n for name in ("pswpin", "pswpout") if (n := edges.rise(name)) is not None]
-        busy, own = edges.rise("busy_ticks"), edges.rise("own_ticks")
-        outsiders = None if busy is None or own is None else max(0.0, busy - own) / edges.clk_tck
+        ticks = edges.rise("outsider_ticks")
+        outsiders = None if ticks is None else max(0.0, ticks) / edges.clk_tck
         return {
             "tcp_overflows": None if overflows is None else int(overflows),
             "outsider_cpu_share": None if outsiders is None else outsiders / self.window.length_s,

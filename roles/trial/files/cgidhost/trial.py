@@ -59,6 +59,7 @@ class Trial:
         self._strace: Optional[Strace] = None
         self._sampler: Optional[Sampler] = None
         self._at_begin: Optional[dict[str, Any]] = None
+        self._outsiders: Optional[host.Outsiders] = None
 
     def run(self, trouble: str) -> None:
         """Run the trial to its end and tell how it ended; `trouble` is what went wrong before it could begin.
@@ -82,6 +83,7 @@ class Trial:
         phase = self._teller.phase
         with phase("namespaces"):
             if self._isolated:
+                self._outsiders = host.Outsiders()
                 namespaces.furnish(trouble)
             self._places.make()
             kernel.apply(self._order, self._journal)
@@ -172,12 +174,12 @@ class Trial:
 
     def _on_begin(self) -> None:
         if self._order.wants("host"):
-            self._at_begin = host.edge()
+            self._at_begin = host.edge(self._outsiders)
 
     def _on_end(self) -> None:
         if self._at_begin is not None:
             path = os.path.join(self._places.instruments, "host.json")
-            _write_json(path, host.document(self._at_begin, host.edge()))
+            _write_json(path, host.document(self._at_begin, host.edge(self._outsiders)))
 
     def _tell_load(self, run: load.Load) -> None:
         now_ns = waiting.now_ns()

@@ -90,43 +90,48 @@ def _throttled_us() -> Optional[int]:
     return None
 
 
-_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of the kernel's proc_ns.h
-_IDLE_FIELDS = (3, 4)  # idle and iowait, counted after the line's name
+class Outsiders:
+    """CPU of the processes that are not the trial's.
 
-
-def _busy_ticks() -> Optional[int]:
-    """Return the ticks that the host's CPUs were busy, steal left out."""
-    try:
-        fields = [int(n) for n in read_text("/proc/stat").split("\n", 1)[0].split()[1:_CPU_FIELDS]]
-    except (OSError, ValueError, IndexError):
-        return None
-    return sum(n for at, n in enumerate(fields) if at not in _IDLE_FIELDS)
-
-
-def _own_ticks() -> Optional[int]:
-    """Return the ticks that all processes of this PID namespace used, those that ended and were waited for included.
-
-    None outside of a namespace of the trial's own, where others' processes cannot be told from ours.
+    Made before the trial has a /proc of its own, it goes on looking at the host's.
+    The trial's own share cannot be found by summing its processes: mod_cgid's
+    daemon ignores SIGCHLD, and what its scripts used is then in nobody's account.
     """
-    try:
-        if os.readlink("/proc/self/ns/pid") == _INITIAL_PID_NAMESPACE:
-            return None
-        pids = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return None
-    return sum(_ticks(pid) for pid in pids)
+
+    def __init__(self) -> None:
+        self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def ticks(self) -> int:
+        """Return the ticks of all processes outside of the caller's PID namespace, with those they waited for."""
+        own = os.readlink("/proc/self/ns/pid")
+        return sum(self._ticks(name, own) for name in os.listdir(self._proc) if name.isdigit())
+
+    def _ticks(self, name: str, own: str) -> int:
+        try:
+            if os.readlink(f"{name}/ns/pid", dir_fd=self._proc) == own:
+                return 0
+        except PermissionError:
+            pass  # somebody else's process, so not the trial's
+        except OSError:
+            return 0  # it ended meanwhile: whoever waited for it has its ticks
+        try:
+            fd = os.open(f"{name}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+        except OSError:
+            return 0
+        try:
+            # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
+            return sum(int(n) for n in os.read(fd, 4096).rpartition(b")")[2].split()[11:15])
+        except (OSError, ValueError):
+            return 0
+        finally:
+            os.close(fd)
 
 
-def _ticks(pid: str) -> int:
-    try:
-        # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
-        return sum(int(n) for n in read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[11:15])
-    except (OSError, ValueError):
-        return 0  # it ended meanwhile: whoever waited for it has its ticks
+def edge(outsiders: Optional[Outsiders]) -> dict[str, Any]:
+    """Return what is read at an edge of the window; None for what cannot be had here.
 
-
-def edge() -> dict[str, Any]:
-    """Return what is read at an edge of the window; None for what cannot be had here."""
+    `outsiders` is None where the trial shares the host's processes and they cannot be told apart.
+    """
     try:
         handles: list[Optional[int]] = [int(n) for n in read_text("/proc/sys/fs/file-nr").split()]
     except OSError:
@@ -143,8 +148,7 @@ def edge() -> dict[str, Any]:
         "file_max": handles[2],
         "throttled_us": _throttled_us(),
         "loadavg1": os.getloadavg()[0],
-        "busy_ticks": _busy_ticks(),
-        "own_ticks": _own_ticks(),
+        "outsider_ticks": None if outsiders is None else outsiders.ticks(),
     }
 
 
