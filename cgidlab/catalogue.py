@@ -42,6 +42,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "burn_ms": (0, 600_000),
     "size_bytes": (0, 1 << 30),
 }
+# Options of a trial role that say how a host is provisioned, the same for every trial on it.
+_OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
 _HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+")
 
 
@@ -102,9 +104,9 @@ def load(roles_dir: Path) -> Catalogue:
         except (OSError, yaml.YAMLError, KeyError, TypeError) as err:
             raise LabError(f"cannot read the options of the role {role}: {err}", where=str(path)) from err
         for long_name, spec in declared.items():
-            if spec["type"] not in _PYTHON_TYPES:
-                continue  # lists and dicts steer provisioning; they are not settings of a trial
             name = long_name.removeprefix(f"{role}_")
+            if spec["type"] not in _PYTHON_TYPES or name in _OF_PROVISIONING.get(role, ()):
+                continue  # it steers provisioning and is no setting of a trial
             if name in options:
                 other = options[name].long_name
                 raise LabError(f"two roles have an option with the short name {name}: {other}, {long_name}")

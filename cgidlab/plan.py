@@ -21,6 +21,16 @@ _SLUG_LENGTH = 40
 RATE_STEP = 10
 
 
+# A factor that means something only beside another setting: without it all its cells are the same.
+_NEEDS = {
+    "rate": ("loop", "open"),
+    "clients": ("loop", "closed"),
+    "sleep_ms": ("script", "sleep"),
+    "burn_ms": ("script", "burn"),
+    "size_bytes": ("script", "bytes"),
+}
+
+
 def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     """Return every cell once a block, each block in its own random order.
 
@@ -34,6 +44,7 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
         raise SpecError("the exclusions leave no cell", where=experiment.name, fix="remove one of `exclude`")
     for cell in cells:
         _check_cell(cell)
+    _check_factors(experiment, cells)
     trials: list[Trial] = []
     for block in range(1, experiment.repetitions.max + 1):
         order = list(cells)
@@ -105,6 +116,18 @@ def _slugs(levels: tuple[Level, ...]) -> dict[str, str]:
             slug += "~" + hashlib.sha256(level.label.encode()).hexdigest()[:6]
         slugs[level.label] = slug
     return slugs
+
+
+def _check_factors(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
+    """Refuse a factor that has no effect in any cell."""
+    for factor in experiment.factors:
+        name, value = _NEEDS.get(factor.name, ("", ""))
+        if name and all(cell.settings[name] != value for cell in cells):
+            raise SpecError(
+                f"the factor `{factor.name}` has no effect without {name}={value}",
+                where=experiment.name,
+                fix=f"set {name}: {value}, or leave {factor.name} out",
+            )
 
 
 def _check_cell(cell: Cell) -> None:

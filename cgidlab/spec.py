@@ -226,8 +226,8 @@ def _rule(
         if reference not in labels:
             raise cat.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
     else:
-        usual = label_of(catalogue.options[name].default or "")
-        reference = usual if usual in labels else labels[0]
+        usual = catalogue.options[name].default
+        reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
     effects = dict(DEFAULT_SMALLEST_EFFECTS)
     responses = [f.name for f in fields(Figures)]
     for response, share in form.verdict.smallest_effects.items():

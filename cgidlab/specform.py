@@ -138,8 +138,12 @@ def check_form(document: Document) -> FileForm:
 
 def _translated(document: Document, err: ValidationError) -> SpecError:
     """Return pydantic's first complaint in our words, at the line it is about."""
-    # A value of a union is reported once per member; the unknown keys are the clearest of them.
+    # A value of a union is reported once per member: unknown keys are the clearest, and then what lies
+    # deepest below the first key that is wrong, since there the value was taken for what it is.
     errors = sorted(err.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    if errors[0]["type"] != "extra_forbidden":
+        same_key = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+        errors = sorted(same_key, key=lambda e: -len(e["loc"]))
     first = errors[0]
     path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
     where = document.where(path)

@@ -18,6 +18,7 @@ from cgidlab.measure.physics import Check
 from cgidlab.measure.witnesses import Witnesses
 from cgidlab.model import Figures
 from cgidlab.numeric_lines import ABSENT, Ints, read
+from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
 from cgidlab.parsers.h2load import Summary, parse_summary
 
@@ -93,6 +94,7 @@ class _Sources:
     span_us: tuple[int, int]
     requests: reqs.Requests | None
     inside: reqs.Requests | None
+    log: AccessLog | None
     served: Ints | None  # statuses the server answered with in the window
     summary: Summary | None
 
@@ -162,7 +164,7 @@ def throughput_series(directory: Path) -> Sequence[float] | None:
     sources = _sources(directory, _read_result(directory))
     if sources is None or sources.requests is None:
         return None
-    series: list[float] = reqs.by_second(sources.requests, sources.span_us).throughput_rps.tolist()
+    series: list[float] = reqs.by_second(sources.requests, sources.span_us, sources.log).throughput_rps.tolist()
     return series or None
 
 
@@ -208,7 +210,7 @@ def _client(s: _Sources) -> tuple[_LoadFigures, reqs.Seconds | None]:
         "throughput_rps": (answered - wrong) / s.window.length_s,
         "gave_up_503": gave_up,
     }
-    seconds = reqs.by_second(s.requests, s.span_us)
+    seconds = reqs.by_second(s.requests, s.span_us, s.log)
     if len(seconds.throughput_rps):
         figures["worst_second_rps"] = float(seconds.throughput_rps.min())
         if not np.isnan(seconds.p99_ms).all():
@@ -257,6 +259,7 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
         span,
         requests,
         None if requests is None else requests.within(span),
+        log,
         None if log is None else reqs.answered(log, span),
         parse_summary(read(stdout)) if stdout.exists() else None,
     )

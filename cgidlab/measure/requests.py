@@ -38,8 +38,16 @@ class Requests:
     def within(self, span_us: tuple[int, int]) -> "Requests":
         """Return those answered in a span; without exact starts, those that began in it."""
         at = self.end_us if self.exact else self.start_us
-        inside = (at >= span_us[0]) & (at < span_us[1])
+        begin, end = self.span(span_us)
+        inside = (at >= begin) & (at < end)
         return Requests(self.start_us[inside], self.status[inside], self.latency_us[inside], self.exact)
+
+    def span(self, span_us: tuple[int, int]) -> tuple[int, int]:
+        """Return a span as its requests can be cut to it: without exact starts, at the nearest whole seconds."""
+        if self.exact:
+            return span_us
+        begin, end = (round(edge / 1_000_000) * 1_000_000 for edge in span_us)
+        return begin, end
 
     @property
     def failed(self) -> Flags:
@@ -151,15 +159,24 @@ class Seconds:
     p99_ms: Floats  # NaN in a second without an answer
 
 
-def by_second(requests: Requests, span_us: tuple[int, int]) -> Seconds:
-    """Return throughput and p99 of each whole second of a span."""
-    count = (span_us[1] - span_us[0]) // 1_000_000
-    at = (requests.end_us if requests.exact else requests.start_us) - span_us[0]
+def by_second(requests: Requests, span_us: tuple[int, int], log: AccessLog | None = None) -> Seconds:
+    """Return throughput and p99 of each whole second of a span.
+
+    Where the load generator logs no status (ab), the server's log says which answers were successful.
+    """
+    begin, end = requests.span(span_us)
+    count = (end - begin) // 1_000_000
+    at = (requests.end_us if requests.exact else requests.start_us) - begin
     second = at // 1_000_000
     inside = (at >= 0) & (second < count)
     order = np.argsort(second[inside], kind="stable")
     latency, bounds = requests.latency_us[inside][order], np.searchsorted(second[inside][order], np.arange(count + 1))
-    throughput = np.bincount(second[inside & ~requests.failed], minlength=count).astype(np.float64)
+    if requests.exact or log is None:
+        succeeded = second[inside & ~requests.failed]
+    else:
+        served = (log.end_us - begin) // 1_000_000
+        succeeded = served[(served >= 0) & (served < count) & (log.status < _FAILED)]
+    throughput = np.bincount(succeeded, minlength=count).astype(np.float64)
     p99 = [percentile_ms(latency[a:b], 0.99) if b > a else np.nan for a, b in pairwise(bounds)]
     return Seconds(throughput, np.array(p99, np.float64))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cgidlab import calibrate, store
 from cgidlab import catalogue as cat
-from cgidlab.errors import InterruptedRun, RunError, StoreError
+from cgidlab.errors import InterruptedRun, ProvisionError, RunError, StoreError
 from cgidlab.execute import Site
 from cgidlab.model import SCHEMA_VERSION, Trial, TrialRecord
 from cgidlab.parsers import documents
@@ -72,9 +72,11 @@ def _calibrated(order: Order, results: Path, display: Display, cancelled: Callab
         run.write("provenance.json", provenance.collect(order.root, plan, hosts))
         display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
         entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
-    except BaseException:
+    except BaseException as err:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             run.set_state(store.INTERRUPTED)
+        if isinstance(err, ProvisionError) and cancelled():
+            raise InterruptedRun("the calibration was stopped", where=str(run.path)) from err
         raise
     if cancelled():
         run.set_state(store.INTERRUPTED)

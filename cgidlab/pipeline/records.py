@@ -21,13 +21,16 @@ class _Kept:
 
 
 def judge(directory: Path, key: str, noise: NoisePolicy) -> Outcome:
-    """Measure a trial that just came home and return the outcome it deserves; leaves `figures.json`.
+    """Measure a trial that just came home and return the outcome it deserves.
 
+    Leaves `figures.json` and `load/requests.parquet` in its directory.
     A trial whose raw files cannot be read is `failed`, one that contradicts
     itself is `invalid`; neither is an error of the run.
     """
     try:
         result = _result(directory, key)
+        if (directory / "load" / "rows.log").exists():
+            measure.write_rows(directory)
         measured = measure.measure(directory)
         _keep(directory, measured)
     except StoreError as err:

@@ -132,7 +132,7 @@ def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
     """Return whether the queue overflowed in one trial, and what each witness saw.
 
     A yes and a no contradict each other. Two that saw a moment are a brief overflow; one is
-    enough only when no other witness denies it.
+    enough only when no other witness denies it. A queue at its brim proves neither by itself.
     """
     sights = {name: see(record) for name, see in _SIGHTS.items()}
     seen = set(sights.values())
@@ -141,8 +141,7 @@ def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
         return Overflow.INCONCLUSIVE, sights
     if Sight.YES in seen or len(brief) > 1 or (brief and Sight.NO not in seen):
         return Overflow.OBSERVED, sights
-    denied = Sight.NO in seen or Sight.BRIM in seen
-    return (Overflow.NOT_OBSERVED if denied else Overflow.INCONCLUSIVE), sights
+    return (Overflow.NOT_OBSERVED if Sight.NO in seen else Overflow.INCONCLUSIVE), sights
 
 
 def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:

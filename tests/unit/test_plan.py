@@ -112,3 +112,12 @@ def test_levels_that_are_no_file_names_get_distinct_directories() -> None:
 def test_a_design_that_contradicts_itself_is_refused(settings: str, want: str) -> None:
     with pytest.raises(SpecError, match=want):
         plan.make(experiment(TEXT + settings + "\n"), CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("factor", "want"),
+    [("rate: [100, 500]", "loop=open"), ("sleep_ms: [1, 5]", "script=sleep"), ("size_bytes: [1, 5]", "script=bytes")],
+)
+def test_a_factor_without_effect_is_refused(factor: str, want: str) -> None:
+    with pytest.raises(SpecError, match=want):
+        plan.make(experiment(TEXT.replace("clients: [50, 200]", factor)), CATALOGUE)

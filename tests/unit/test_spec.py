@@ -123,3 +123,24 @@ def test_only_keeps_the_named_levels_and_never_drops_the_reference() -> None:
     for only in ([("clients", ("7",))], [("client", ("50",))], [("listen_backlog", ("1",))]):
         with pytest.raises(SpecError):
             build(GOOD, only=only)
+
+
+def test_the_options_default_is_the_reference_wherever_it_stands() -> None:
+    got = build(GOOD.replace("listen_backlog: [1, 100]\n  clients: [50, 200]", "strace: [true, false]"))
+
+    assert got.rule.reference == "false"
+
+
+@pytest.mark.parametrize("name", ["cflags", "compiler", "mirror", "refresh"])
+def test_what_steers_provisioning_is_no_factor(name: str) -> None:
+    with pytest.raises(SpecError, match="no role has an option"):
+        build(GOOD.replace("listen_backlog: [1, 100]", f"{name}: [a, b]"))
+
+
+@pytest.mark.parametrize(
+    ("new", "want"),
+    [("repetitions: {min: 6}", "`max` is missing"), ("repetitions: {min: 0, max: 6}", "`min`")],
+)
+def test_a_wrong_range_of_repetitions_names_its_key(new: str, want: str) -> None:
+    with pytest.raises(SpecError, match=want):
+        build(GOOD.replace("repetitions: 6", new))

@@ -113,7 +113,7 @@ def test_contradictory_witnesses_are_inconclusive_and_both_named() -> None:
                     workers_in_connect_mean=9.0),
             Overflow.OBSERVED,
         ),
-        (Figures(queue_limit=100, queue_depth_max=100, queue_full_share=0.0), Overflow.NOT_OBSERVED),
+        (Figures(queue_limit=100, queue_depth_max=100, queue_full_share=0.0), Overflow.INCONCLUSIVE),
         (
             Figures(queue_limit=100, queue_depth_max=101, queue_full_share=0.6, workers_in_connect_max=0),
             Overflow.INCONCLUSIVE,

@@ -70,7 +70,7 @@ reason:
   type: str
   returned: always
 archive:
-  description: Path of the archive on the control machine.
+  description: Path of the archive on the control machine; null when the host could not pack one.
   type: str
   returned: when state is ended
 """
@@ -111,7 +111,8 @@ class ActionModule(ActionBase):
             **{k: answer[k] for k in ("number", "state", "ended", "reason") if k in answer},
         }
         if answer["state"] == "ended":
-            result["archive"] = self._fetch(answer, Path(args["dest"]))
+            # A host whose disk stays full has nothing to send; `reason` says so.
+            result["archive"] = self._fetch(answer, Path(args["dest"])) if answer["archive"] else None
         return result
 
     def _look(self, args: dict[str, Any], timeout_s: float) -> dict[str, Any]:
