@@ -206,7 +206,9 @@ def test_the_queue_of_a_running_variant_has_the_length_it_was_compiled_with(
     (tmp_path / "httpd.conf").write_text(text)
     command = (
         f"ip link set lo up; {httpd['binary']} -X -f {tmp_path}/httpd.conf & "
-        "until ss -xlH | grep cgid.sock; do kill -0 $! || exit 1; sleep 0.02; done"
+        # Between bind() and listen() the socket is there with a queue of 0.
+        "until ss -xlH | awk '/cgid.sock/ && $4 > 0 { print; found = 1 } END { exit !found }'; "
+        "do kill -0 $! || exit 1; sleep 0.02; done"
     )
     argv = ["unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", "sh", "-c", command]
     process = subprocess.run(argv, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
