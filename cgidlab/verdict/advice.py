@@ -47,9 +47,13 @@ def line(
         parts.append(_repeat(analysis))
     if not parts:
         parts.append(_leave(analysis, overflow, of_queue=of_queue))
-    limit = next((f for f in found if f.saturated), None)
-    if limit is not None:
-        parts.append(f"since {limit.text}, {_FOR_LIMIT[limit.name]}")
+    saturated = [f for f in found if f.saturated]
+    together = [f for f in saturated if not f.behind]
+    if len(together) > 1:  # to advise on one of them would be a guess
+        names = words.listing([f.name for f in together])
+        parts.append(f"{names} are saturated together: put the load on another host to see which of them limits")
+    elif saturated:
+        parts.append(f"since {saturated[0].text}, {_FOR_LIMIT[saturated[0].name]}")
     return words.sentence("; ".join(parts))
 
 

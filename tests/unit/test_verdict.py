@@ -270,6 +270,17 @@ def test_busy_workers_keep_nobody_waiting_when_every_client_has_one() -> None:
     assert limit_of(Figures(workers_busy_max=400), workers=400, clients=400) == ()
 
 
+def test_nothing_is_advised_about_one_of_two_saturated_resources() -> None:
+    figures = Figures(
+        cgid_cpu_share=0.93, host_cpu_share=0.99, queue_limit=100, queue_depth_max=3, queue_full_share=0.0
+    )
+
+    advice = small(figures).lines[4]
+
+    assert "to see which of them limits" in advice
+    assert "would raise throughput" not in advice
+
+
 def test_two_saturated_resources_are_both_named_and_not_told_apart() -> None:
     line = small(Figures(cgid_cpu_share=0.93, host_cpu_share=0.99)).lines[3]
 
