@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _with_verb(argv: Sequence[str]) -> list[str]:
-    """Put `run` before an experiment file that stands alone."""
+    """Put `run` before an experiment file, or a run to go on with, that stands alone."""
     first = argv[0] if argv else ""
-    return ["run", *argv] if first.endswith((".yml", ".yaml")) else list(argv)
+    alone = first.endswith((".yml", ".yaml")) or first.partition("=")[0] == "--resume"
+    return ["run", *argv] if alone else list(argv)

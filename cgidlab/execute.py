@@ -23,6 +23,8 @@ PROVISION_TIMEOUT_S = 3600.0
 TEARDOWN_TIMEOUT_S = 120.0
 # How long a trial may take beside warm-up and window before it is given up.
 TRIAL_GRACE_S = 120.0
+# How long Ansible may take for a block beside its trials.
+BLOCK_GRACE_S = 300.0
 LEASE_S = 30
 
 
@@ -159,7 +161,7 @@ def run_block(
     incoming = block.directory / "incoming"
     files.make_directory(incoming)
     files.write_json(block.directory / "block.json", block_json(block, trials, catalogue))
-    expected = [{"number": t.number, "timeout_s": _limit_s(t)} for t in trials]
+    expected = [{"number": t.number, "timeout_s": limit_s(t)} for t in trials]
     variables = {
         **_host_variables(block),
         "cgidlab_block_file": str((block.directory / "block.json").resolve()),
@@ -178,7 +180,7 @@ def run_block(
         site.inventory,
         variables,
         block.directory,
-        timeout_s=sum(_limit_s(t) for t in trials) + PROVISION_TIMEOUT_S,
+        timeout_s=sum(limit_s(t) for t in trials) + BLOCK_GRACE_S,
         watch=ansible.Watch(on_result=heard, cancelled=cancelled),
     )
 
@@ -201,7 +203,8 @@ def _host_variables(block: BlockRun) -> dict[str, Any]:
     }
 
 
-def _limit_s(trial: Trial) -> float:
+def limit_s(trial: Trial) -> float:
+    """Return after how many seconds a trial is given up."""
     return float(trial.cell.settings["warmup_s"]) + float(trial.cell.settings["window_s"]) + TRIAL_GRACE_S
 
 

@@ -32,7 +32,11 @@ def unpack(archive: Path, directory: Path, trial: Mapping[str, Any]) -> None:
         _check_sums(partial)
         files.write_json(partial / "trial.json", trial)
         if directory.exists():
-            shutil.rmtree(directory)
+            # Out of the way in one step: half of what was there would be neither the old trial nor the new one.
+            replaced = directory.with_name(f".{directory.name}.replaced")
+            shutil.rmtree(replaced, ignore_errors=True)
+            directory.replace(replaced)
+            shutil.rmtree(replaced)
         partial.replace(directory)
         files.sync_directory(directory.parent)
     except OSError as err:
@@ -70,20 +74,49 @@ def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     path.chmod(files.FILE_MODE)
 
 
+def verify(directory: Path) -> None:
+    """Raise `StoreError` naming the first file of a kept trial that is missing or does not have its checksum.
+
+    What the control machine added later is not in SHA256SUMS, and not looked at.
+    """
+    for name, digest in _listed(directory).items():
+        _check(directory / name, digest)
+
+
 def _check_sums(directory: Path) -> None:
-    sums = directory / "SHA256SUMS"
-    if not sums.is_file():
-        raise StoreError("the archive has no SHA256SUMS", where=str(directory))
-    listed = {}
-    for line in sums.read_text().splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
+    listed = _listed(directory)
     present = {str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()} - {"SHA256SUMS"}
     if present != set(listed):
         raise StoreError(f"files and SHA256SUMS differ: {sorted(present ^ set(listed))}", where=str(directory))
     for name, digest in listed.items():
-        if sha256(directory / name) != digest:
-            raise StoreError("the file does not have its checksum", where=str(directory / name))
+        _check(directory / name, digest)
+
+
+def _listed(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file the host wrote, by its path below `directory`."""
+    sums = directory / "SHA256SUMS"
+    try:
+        lines = sums.read_text().splitlines()
+    except FileNotFoundError as err:
+        raise StoreError("the trial has no SHA256SUMS", where=str(directory)) from err
+    except (OSError, ValueError) as err:
+        raise StoreError(f"the file cannot be read: {err}", where=str(sums)) from err
+    listed = {}
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    if "result.json" not in listed:  # as in a file that was cut short
+        raise StoreError("SHA256SUMS does not name result.json", where=str(sums))
+    return listed
+
+
+def _check(path: Path, digest: str) -> None:
+    try:
+        found = sha256(path)
+    except (OSError, ValueError) as err:
+        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
+    if found != digest:
+        raise StoreError("the file does not have its checksum", where=str(path))
 
 
 def sha256(path: Path) -> str:

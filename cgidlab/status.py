@@ -99,7 +99,7 @@ def _outcomes(trials: Path) -> tuple[dict[Status, int], list[float]]:
 
 def _outcome_files(trials: Path) -> Iterator[Path]:
     if trials.is_dir():
-        yield from (p for d in trials.iterdir() if (p := d / "outcome.json").is_file())
+        yield from (p for d in trials.iterdir() if not d.name.startswith(".") and (p := d / "outcome.json").is_file())
 
 
 def _checked(state: Mapping[str, Any]) -> tuple[str, str]:

@@ -43,6 +43,7 @@ class StoredTrial:
     levels: tuple[tuple[str, str], ...]
     settings: Settings
     outcome: Outcome
+    environment: str  # empty: not recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class RunDirectory:
         """Return the directory of one Ansible invocation."""
         return self.path / "ansible" / name
 
+    def unused_ansible(self, name: str) -> str:
+        """Return a name for an Ansible invocation that none of this run has: `name`, or one that says it is later."""
+        later = 1 + sum(1 for p in (self.path / "ansible").glob(f"{name}-resumed-*"))
+        return f"{name}-resumed-{later}" if self.ansible(name).exists() else name
+
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the run, with the schema's version first."""
         files.write_json(self.path / name, {"schema_version": SCHEMA_VERSION, **value})
@@ -75,8 +81,14 @@ class RunDirectory:
 
     def set_state(self, state: str, **more: Any) -> None:  # noqa: ANN401 -- what a state carries beside its name
         """Record that the run is running, interrupted or finished. What earlier states carried stays, `more` wins."""
-        known = self.read("state.json") if (self.path / "state.json").exists() else {}
-        self.write("state.json", {**known, "state": state, **processes.identity(), "changed_at": now(), **more})
+        self.write("state.json", {**self.state(), "state": state, **processes.identity(), "changed_at": now(), **more})
+
+    def state(self) -> dict[str, Any]:
+        """Return what `state.json` holds; nothing when it is not there or cannot be read, as after a crash."""
+        try:
+            return self.read("state.json")
+        except StoreError:
+            return {}
 
     def stored_trials(self) -> tuple[StoredTrial, ...]:
         """Return every trial that has an outcome, in the order of the run.
@@ -89,7 +101,8 @@ class RunDirectory:
         if not self.trials.is_dir():
             return
         for directory in self.trials.iterdir():
-            if (directory / "outcome.json").exists():
+            # A name with a dot is a trial that is being put in its place, or out of it.
+            if not directory.name.startswith(".") and (directory / "outcome.json").exists():
                 yield read_trial(directory)
 
 
@@ -185,8 +198,8 @@ def experiment_of(run: RunDirectory) -> Experiment:
         raise StoreError(f"not what a plan holds: {err!r}", where=str(run.path / "plan.json")) from err
 
 
-def trial_json(trial: Trial, host: str) -> dict[str, Any]:
-    """Return what a trial was meant to be: `trial.json`."""
+def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:
+    """Return what a trial was meant to be: `trial.json`. `environment` names what it ran with beside its settings."""
     return {
         "schema_version": SCHEMA_VERSION,
         "number": trial.number,
@@ -196,6 +209,7 @@ def trial_json(trial: Trial, host: str) -> dict[str, Any]:
         "cell": trial.cell.id,
         "levels": {name: level.label for name, level in trial.cell.levels},
         "settings": dict(trial.cell.settings),
+        **({"environment": environment} if environment else {}),
     }
 
 
@@ -231,6 +245,7 @@ def read_trial(directory: Path) -> StoredTrial:
                 outcome["reason"],
                 FailureKind(outcome["kind"]) if outcome["kind"] else None,
             ),
+            environment=str(trial.get("environment", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise StoreError(f"not what a trial's files hold: {err!r}", where=str(directory)) from err

@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- argparse has no public name for it
 
 
-def add_experiment(parser: argparse.ArgumentParser) -> None:
+def add_experiment(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the experiment file and what may be changed of it on the command line."""
-    parser.add_argument("experiment", type=Path, help="experiments/<name>.yml")
+    parser.add_argument("experiment", type=Path, nargs="?" if optional else None, help="experiments/<name>.yml")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a fixed setting; may be repeated"
     )

@@ -1,19 +1,31 @@
-"""`runner.py run`: run an experiment to its verdict."""
+"""`runner.py run`: run an experiment to its verdict, or go on with a run that was interrupted."""
 
-import argparse
+from __future__ import annotations
+
 import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from cgidlab.commands import options
+from cgidlab.errors import SpecError
+
+if TYPE_CHECKING:
+    import argparse
+    from types import FrameType
+
+    from cgidlab.pipeline import Request
+    from cgidlab.status import RunStatus
+    from cgidlab.store import RunDirectory
+
+_SUFFIXES = (".yml", ".yaml")
 
 
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("run", help="run an experiment (the verb may be left out)")
-    options.add_experiment(parser)
+    options.add_experiment(parser, optional=True)
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument(
         "--budget",
@@ -24,6 +36,23 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument(
         "--uncalibrated", action="store_true", help="count witnesses whose controls never passed on the host as well"
     )
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first trial that fails or is invalid")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with the newest interrupted run of the file, or with the run of this id or directory",
+    )
+    which.add_argument("--new", action="store_true", help="begin a new run although the last one was interrupted")
+    parser.add_argument(
+        "--accept-changed",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="with --resume: go on although this is not what it was; may be repeated",
+    )
     parser.set_defaults(run=run)
 
 
@@ -31,6 +60,27 @@ def run(args: argparse.Namespace) -> int:
     """Run all trials, print the verdict and the report's path, and return the exit status."""
     from cgidlab import pipeline, progress  # noqa: PLC0415 -- see cgidlab.commands
 
+    if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
+        args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
+    request = None if args.experiment is None else options.request(args)
+    resumed = _chosen(args, request)
+    how = pipeline.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
+    if resumed is None and how.accepted:
+        raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
+    stop = _stoppable()
+    with progress.Display() as display:
+        if resumed is not None:
+            ended = pipeline.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
+        else:
+            assert request is not None  # noqa: S101 -- tells mypy what _chosen made sure of
+            ended = pipeline.run(request, args.results, display, stop.is_set, how)
+    print(ended.text)
+    print(f"report: {ended.report}")
+    return ended.exit_code
+
+
+def _stoppable() -> threading.Event:
+    """Return what is set when the user wants the run to stop."""
     stop = threading.Event()
 
     def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
@@ -42,9 +92,47 @@ def run(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGINT, asked_to_stop)
     signal.signal(signal.SIGTERM, asked_to_stop)
-    request = options.request(args)
-    with progress.Display() as display:
-        ended = pipeline.run(request, args.results, display, stop.is_set, args.budget, uncalibrated=args.uncalibrated)
-    print(ended.text)
-    print(f"report: {ended.report}")
-    return ended.exit_code
+    return stop
+
+
+def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:
+    """Return the run to go on with, None for a new one. Raise `SpecError` where the user has to say which."""
+    from cgidlab.pipeline import resuming  # noqa: PLC0415 -- same
+
+    if args.resume:
+        return resuming.find(args.results, args.resume)
+    if request is None:
+        raise SpecError("an experiment file is missing", where="run", fix="run experiments/NAME.yml, or --resume RUN")
+    if args.resume is not None:
+        return resuming.latest(args.results, request)
+    found = None if args.new else resuming.interrupted(request, args.results)
+    if found is None:
+        return None
+    said = _said(found)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise SpecError(
+            f"the last run of this experiment was interrupted: {said}",
+            where=str(found.directory),
+            fix="add --resume to go on with it, or --new to begin again",
+        )
+    if _wants_to_resume(f"The last run of this experiment was interrupted: {said}"):
+        return resuming.find(args.results, str(found.directory))
+    return None
+
+
+def _said(found: RunStatus) -> str:
+    pending = f", {found.pending} pending" if found.pending is not None else ""
+    return f"{found.run_id}, {found.done} trials done{pending}"
+
+
+def _wants_to_resume(said: str) -> bool:
+    print(said, file=sys.stderr)
+    while True:
+        print("Go on with it (r, --resume), or begin again (n, --new)? ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+        if answer.strip().lower() in {"r", "resume", "--resume"}:
+            return True
+        if answer.strip().lower() in {"n", "new", "--new"}:
+            return False
+        if not answer:
+            raise SpecError("no answer", where="standard input", fix="add --resume or --new")

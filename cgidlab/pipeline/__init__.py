@@ -2,6 +2,7 @@
 
 from cgidlab.pipeline.concluding import Concluded, as_text, conclude
 from cgidlab.pipeline.loading import Loaded, Request, load_plan
-from cgidlab.pipeline.running import Ended, run
+from cgidlab.pipeline.readying import How
+from cgidlab.pipeline.running import Ended, resume, run
 
-__all__ = ["Concluded", "Ended", "Loaded", "Request", "as_text", "conclude", "load_plan", "run"]
+__all__ = ["Concluded", "Ended", "How", "Loaded", "Request", "as_text", "conclude", "load_plan", "resume", "run"]

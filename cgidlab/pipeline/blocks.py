@@ -1,26 +1,61 @@
 """One block on one host, from its order to its records: the only module that keeps what comes home."""
 
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cgidlab import ansible, execute, files, harvest, store
 from cgidlab.errors import LabError, RunError
+from cgidlab.failures import RULES
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import records
+from cgidlab.pipeline.halting import Watch
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
 
+# Beside what a trial may take: Ansible's start, and a slow way home. Silence for longer is a hang.
+SILENCE_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a block finds there when it begins."""
+
+    before: Sequence[TrialRecord] = ()  # records of its trials that an earlier session of the run left
+    environment: str = ""  # name of what trials run with beside their settings: see `environments`
+    watch: Watch = field(default_factory=Watch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What the passes of one block have in common."""
+
+    loaded: Loaded
+    run: RunDirectory
+    host: HostReport
+    display: Display
+    cancelled: Callable[[], bool]
+    environment: str
+    watch: Watch
+
+    @property
+    def noise(self) -> NoisePolicy:
+        return self.loaded.plan.experiment.noise
+
 
 @dataclass(slots=True)
-class _Block:
-    """The state of one block while it runs."""
+class _Pass:
+    """The state of one pass over trials of a block."""
 
     trials: dict[int, Trial]
     came_home: set[int] = field(default_factory=set)
     news: list[str] = field(default_factory=list)
     fault: LabError | None = None
+    heard_s: float = field(default_factory=time.monotonic)
+    silent: bool = False
 
 
 def one_block(
@@ -30,72 +65,103 @@ def one_block(
     trials: tuple[Trial, ...],
     display: Display,
     cancelled: Callable[[], bool],
+    given: Given | None = None,
 ) -> list[TrialRecord]:
-    """Run a block and keep its trials; those that never came home are recorded as failed.
+    """Run a block and return its records; trials that never came home are recorded as failed.
 
-    Trials that were noisy are run again at the end of the block, as often as
-    the experiment allows; the noisy ones are kept beside them.
+    Trials that have a record before are not run again, unless a rerun is due. Trials that failed in
+    a way that may pass are run again at the end of the block, as often as `failures` says; the failed
+    ones are kept beside them. Raises `RunError` when nothing at all came home twice, and when
+    `watch` has seen enough; what was kept by then is in the run directory.
     """
+    given = given or Given()
+    before = given.before
+    where = _Where(loaded, run_directory, host, display, cancelled, given.environment, given.watch)
     name = f"block-{trials[0].block:03d}"
-    kept = _trials(loaded, run_directory, host, trials, name, display, cancelled)
-    for attempt in range(1, loaded.plan.experiment.noise.reruns + 1):
-        again = _noisy(trials, kept, run_directory, loaded)
-        if not again or cancelled():
-            break
-        display.say(f"running {len(again)} noisy trials of block {trials[0].block} again")
+    done = {r.key for r in before}
+    todo = tuple(t for t in trials if t.key not in done)
+    kept = list(before)
+    if todo:
+        kept += _trials(where, todo, name)
+    attempt = 0
+    while (again := _due(where, trials, kept)) and not cancelled():
+        attempt += 1
+        display.say(f"running {len(again)} of the trials of block {trials[0].block} again: {_why(again, kept)}")
         display.also_expect(len(again))
-        kept += _trials(loaded, run_directory, host, again, f"{name}-again-{attempt}", display, cancelled)
+        kept += _trials(where, again, f"{name}-again-{attempt}")
+    lost = [r for r in kept if r not in before and not _came_home(run_directory, r)]
+    if lost and len(lost) == len(kept) and not cancelled():  # the next block would fare no better
+        raise RunError(
+            f"no trial of block {trials[0].block} was run: {lost[0].outcome.reason}",
+            where=str(run_directory.path / "ansible"),
+            fix=f"mend that, then go on: --resume {run_directory.run_id}",
+        )
     return kept
 
 
-def _noisy(
-    trials: tuple[Trial, ...], kept: list[TrialRecord], run_directory: RunDirectory, loaded: Loaded
-) -> tuple[Trial, ...]:
-    """Return, under new numbers, the trials of which only noisy records were kept."""
+def _came_home(run: RunDirectory, record: TrialRecord) -> bool:
+    return (run.path / record.directory / "result.json").exists()
+
+
+def _due(where: _Where, trials: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> tuple[Trial, ...]:
+    """Return, under new numbers, the trials that have no complete record and a rerun left."""
     complete = {r.key for r in kept if r.outcome.status is Status.COMPLETE}
-    noisy = {r.key for r in kept if r.outcome.kind is FailureKind.NOISE} - complete
-    used = max([len(loaded.plan.trials), *(int(p.name.split("-")[0]) for p in run_directory.trials.glob("[0-9]*-*"))])
-    return tuple(replace(t, number=used + n) for n, t in enumerate((t for t in trials if t.key in noisy), start=1))
+    due = [t for t in trials if t.key not in complete and _has_rerun(t.key, kept, where.noise)]
+    plan, directories = where.loaded.plan, where.run.trials.glob("[0-9]*-*")
+    used = max([len(plan.trials), *(int(p.name.split("-")[0]) for p in directories)])
+    return tuple(replace(t, number=used + n) for n, t in enumerate(due, start=1))
 
 
-def _trials(
-    loaded: Loaded,
-    run_directory: RunDirectory,
-    host: HostReport,
-    trials: tuple[Trial, ...],
-    name: str,
-    display: Display,
-    cancelled: Callable[[], bool],
-) -> list[TrialRecord]:
+def _has_rerun(key: str, kept: Sequence[TrialRecord], noise: NoisePolicy) -> bool:
+    kinds = [r.outcome.kind for r in kept if r.key == key and r.outcome.kind is not None]
+    if not kinds:
+        return False
+    reruns = RULES[kinds[-1]].reruns
+    return Counter(kinds)[kinds[-1]] <= (noise.reruns if reruns is None else reruns)
+
+
+def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
+    last = {r.key: r.outcome.kind for r in kept}
+    counts = Counter(kind for t in again if (kind := last.get(t.key)) is not None)
+    return ", ".join(f"{n} {kind.value}" for kind, n in counts.items())
+
+
+def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRecord]:
+    run, host = where.run, where.host
+    name = run.unused_ansible(name)
     block = execute.BlockRun(
-        directory=run_directory.ansible(name),
-        host=host,
-        host_directory=f"{host.work_dir}/{run_directory.run_id}-{name}",
+        directory=run.ansible(name), host=host, host_directory=f"{host.work_dir}/{run.run_id}-{name}"
     )
-    state = _Block({t.number: t for t in trials})
+    state = _Pass({t.number: t for t in trials})
     kept: list[TrialRecord] = []
+    patience_s = max(execute.limit_s(t) for t in trials) + SILENCE_S
 
     def arrived(arrival: execute.Arrival) -> None:
         # ansible-runner calls this; an exception here would leave its process behind.
+        state.heard_s = time.monotonic()
         try:
-            record = _keep(run_directory, host, state, arrival, loaded.plan.experiment.noise)
+            record = _keep(where, state, arrival)
         except LabError as err:
             state.fault = err
             return
         if record:
             kept.append(record)
-            display.trial(state.trials[arrival.number], record.outcome, record.figures)
+            where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
+            where.watch.saw(record.outcome)
 
-    display.step(f"block {trials[0].block}")
-    played = execute.run_block(
-        loaded.site, block, trials, loaded.catalogue, arrived, lambda: cancelled() or state.fault is not None
-    )
+    def over() -> bool:
+        state.silent = state.silent or time.monotonic() - state.heard_s > patience_s
+        return where.cancelled() or state.silent or state.fault is not None or where.watch.stop is not None
+
+    where.display.step(f"block {trials[0].block}")
+    played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, arrived, over)
     if not played.ok:
-        _clean_up(loaded, block, display)
+        _clean_up(where.loaded, block, where.display)
     if state.fault:
         raise state.fault
-    if not cancelled():
-        kept += _never_came(run_directory, host, state, played, display)
+    if not where.cancelled() and not where.watch.stop:
+        kept += _never_came(where, state, played, patience_s)
+    where.watch.check(run)
     return kept
 
 
@@ -108,41 +174,37 @@ def _clean_up(loaded: Loaded, block: execute.BlockRun, display: Display) -> None
         )
 
 
-def _keep(
-    run_directory: RunDirectory, host: HostReport, state: _Block, arrival: execute.Arrival, noise: NoisePolicy
-) -> TrialRecord | None:
+def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord | None:
     """Unpack, measure and judge one trial; its outcome is written last."""
     if arrival.archive is None:
         state.news.append(arrival.reason)
         return None
     trial = state.trials[arrival.number]
-    directory = run_directory.trials / trial.directory
-    harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
-    store.write_outcome(directory, records.judge(directory, trial.key, noise))
+    directory = where.run.trials / trial.directory
+    harvest.unpack(arrival.archive, directory, store.trial_json(trial, where.host.host, where.environment))
+    store.write_outcome(directory, records.judge(directory, trial.key, where.noise))
     arrival.archive.unlink()
     state.came_home.add(trial.number)
-    return records.load(run_directory.path, store.read_trial(directory))
+    return records.load(where.run.path, store.read_trial(directory))
 
 
-def _never_came(
-    run_directory: RunDirectory, host: HostReport, state: _Block, played: ansible.Played, display: Display
-) -> list[TrialRecord]:
+def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
     missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
-    if not missing:
-        return []
     news = [n for n in state.news if n]
     reason = " ".join((played.why or (news[0] if news else "the block ended without it")).split())
+    if state.silent:
+        reason = f"nothing was heard of the block for {patience_s:.0f} s"
+    late = state.silent or played.timed_out or "did not end within" in reason
+    kind = FailureKind.TIMEOUT if late else FailureKind.INFRA
     lost = []
     for trial in missing:
-        directory = run_directory.trials / trial.directory
+        directory = where.run.trials / trial.directory
         files.make_directory(directory)
-        files.write_json(directory / "trial.json", store.trial_json(trial, host.host))
-        outcome = Outcome(trial.key, Status.FAILED, f"did not come home: {reason}", FailureKind.INFRA)
+        files.write_json(directory / "trial.json", store.trial_json(trial, where.host.host, where.environment))
+        outcome = Outcome(trial.key, Status.FAILED, f"did not come home: {reason}", kind)
         store.write_outcome(directory, outcome)
-        display.trial(trial, outcome, Figures())
-        lost.append(records.load(run_directory.path, store.read_trial(directory)))
-    if not state.came_home:  # the next block would fare no better
-        raise RunError(
-            f"no trial of block {missing[0].block} was run: {reason}", where=str(played.directory / "stdout")
-        )
+        where.display.trial(trial, outcome, Figures())
+        lost.append(records.load(where.run.path, store.read_trial(directory)))
+    if lost:  # one cause, however many trials it took
+        where.watch.saw(lost[0].outcome)
     return lost

@@ -1,4 +1,4 @@
-"""One run at a time on a target: a lock that the kernel takes back when its holder dies, however that ends."""
+"""One run at a time on a target and in a run directory: locks that the kernel takes back when their holder dies."""
 
 import fcntl
 import hashlib
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cgidlab.errors import LabError, ProvisionError
+from cgidlab.errors import LabError, ProvisionError, StoreError
 from cgidlab.execute import Site
 
 # Every user of a machine has to meet at one place, and this one is there and writable on all of them.
@@ -31,6 +31,30 @@ def exclusive(site: Site, place: Path = _PLACE) -> Iterator[None]:
     finally:
         with suppress(OSError):  # another user's file stays
             path.unlink()
+        os.close(handle)
+
+
+@contextmanager
+def of_run(directory: Path) -> Iterator[None]:
+    """Have a run directory to oneself; raise `ProvisionError` with who has it otherwise.
+
+    The lock is the kernel's, on the directory itself: nothing is left of it, and a dead process holds none.
+    """
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as err:
+        raise StoreError(f"cannot lock the run directory: {err.strerror}", where=str(directory)) from err
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            raise ProvisionError(
+                f"this run directory is in use: {_holder(handle)}",
+                where=str(directory),
+                fix="wait until it has ended; how far it is: runner.py status",
+            ) from err
+        yield
+    finally:
         os.close(handle)
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from cgidlab import ansible, execute
 from cgidlab.errors import ProvisionError
@@ -17,13 +18,20 @@ _NOT_TAKEN = "Sorry, try again"  # sudo's own words, in the language that Ansibl
 
 
 def provisioned(
-    loaded: Loaded, run_directory: RunDirectory, display: Display, cancelled: Callable[[], bool]
+    loaded: Loaded,
+    run_directory: RunDirectory,
+    display: Display,
+    cancelled: Callable[[], bool],
+    hosts_dir: Path | None = None,
 ) -> tuple[HostReport, ...]:
-    """Provision all hosts, asking for the sudo password if, and only if, a package is missing."""
+    """Provision all hosts, asking for the sudo password if, and only if, a package is missing.
+
+    What was found goes to the run's `hosts/`, or to `hosts_dir`.
+    """
     display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
     watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
-    hosts_dir = run_directory.path / "hosts"
-    directory = run_directory.ansible("provision")
+    hosts_dir = hosts_dir or run_directory.path / "hosts"
+    directory = run_directory.ansible(run_directory.unused_ansible("provision"))
     try:
         return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch)
     except ProvisionError as err:
@@ -36,7 +44,7 @@ def provisioned(
             raise
         display.say("a package is missing and sudo wants a password to install it")
     password = getpass.getpass("sudo password: ")
-    directory = run_directory.ansible("provision-become")
+    directory = run_directory.ansible(run_directory.unused_ansible("provision-become"))
     try:
         return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch, password)
     except ProvisionError as err:

@@ -1,22 +1,22 @@
-"""A run from its plan to its verdict: provision, blocks, harvest, conclude."""
+"""A run from its plan to its verdict: provision, blocks, harvest, conclude; and an interrupted one to its end."""
 
 import math
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgidlab import store
 from cgidlab.errors import InterruptedRun, ProvisionError, RunError, SpecError, StoreError
-from cgidlab.model import Plan, Status, TrialRecord
-from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import calibrating, provenance
-from cgidlab.pipeline.blocks import one_block
+from cgidlab.model import Plan, Status
+from cgidlab.pipeline import readying, resuming
+from cgidlab.pipeline.blocks import Given, one_block
 from cgidlab.pipeline.concluding import conclude
-from cgidlab.pipeline.loading import Loaded, Request, load_plan, new_run_id
-from cgidlab.pipeline.locking import exclusive
-from cgidlab.pipeline.provisioning import provisioned
+from cgidlab.pipeline.halting import Watch
+from cgidlab.pipeline.loading import Request, load_plan, new_run_id
+from cgidlab.pipeline.locking import exclusive, of_run
+from cgidlab.pipeline.pacing import Pacing
+from cgidlab.pipeline.readying import How, Ready, Session
 from cgidlab.plan import blocks_within, estimated_s
 from cgidlab.progress import Display, duration
 from cgidlab.store import RunDirectory
@@ -33,69 +33,87 @@ class Ended:
     exit_code: int
 
 
-def run(
-    request: Request,
-    results: Path,
-    display: Display,
-    cancelled: Callable[[], bool],
-    budget_s: float | None = None,
-    *,
-    uncalibrated: bool = False,
-) -> Ended:
+def run(request: Request, results: Path, display: Display, cancelled: Callable[[], bool], how: How) -> Ended:
     """Run an experiment to its verdict.
 
-    `budget_s` is what all trials together may take, provisioning not counted: whole
-    blocks are dropped to keep it, never levels. Where the witnesses' controls never passed
+    To keep a budget whole blocks are dropped, never levels. Where the witnesses' controls never passed
     on a host they are run first, unless `uncalibrated`. Raises `SpecError` before anything is
     touched and `ProvisionError` before any trial ran. Trials that failed or are invalid
-    are counted in the exit status, and so is a block that did not run at all, which ends
-    the run. Raises `InterruptedRun` when it was stopped before any trial.
+    are counted in the exit status; where they end the run (see `blocks` and `halting`) it is `interrupted`,
+    and can go on. Raises `InterruptedRun` when it was stopped before any trial.
     """
     loaded = load_plan(request)
-    _check_budget(loaded.plan, budget_s)
+    _check_budget(loaded.plan, how.budget_s)
     with exclusive(loaded.site):
-        return _run(request, loaded, results, display, cancelled, budget_s, uncalibrated=uncalibrated)
+        run_directory = store.create(results, loaded.plan, new_run_id())
+        with of_run(run_directory.path):
+            display.say(f"run {run_directory.path}")
+            run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
+            session = Session(loaded, run_directory, results, display, cancelled, how)
+            with _last_word(session):
+                return _to_its_end(session, readying.new(session))
 
 
-def _run(
-    request: Request,
-    loaded: Loaded,
+def resume(
+    run_directory: RunDirectory,
+    request: Request | None,
+    root: Path,
     results: Path,
     display: Display,
     cancelled: Callable[[], bool],
-    budget_s: float | None,
-    *,
-    uncalibrated: bool,
+    how: How,
 ) -> Ended:
-    run_directory = store.create(results, loaded.plan, new_run_id())
-    display.say(f"run {run_directory.path}")
+    """Go on with a run where it ended, and bring it to its verdict.
+
+    Trials that count (see `resuming`) stay as they are; all others are run. `request` is what the command
+    line asks for beside the run, if anything. Raises `SpecError` with everything that is not what it was
+    and not accepted, and `ProvisionError` when another process has the run or its target.
+    """
+    with of_run(run_directory.path):
+        continued = resuming.load(run_directory, root, request)
+        resuming.refuse(run_directory, continued.differences, how.accepted)
+        how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
+        loaded = continued.loaded
+        session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
+        with exclusive(loaded.site):
+            display.say(f"resuming run {run_directory.path}: {_counted(continued)}")
+            ready = readying.again(session, continued)
+            with _last_word(session):
+                return _to_its_end(session, ready)
+
+
+def _counted(continued: resuming.Continued) -> str:
+    again = f", {len(continued.undone)} of them begun before and run again" if continued.undone else ""
+    return f"{len({r.key for r in continued.done})} trials are done, up to {continued.pending} are to come{again}"
+
+
+@contextmanager
+def _last_word(session: Session) -> Iterator[None]:
+    """Have the run's state say that it was interrupted, whatever it was that did it."""
     try:
-        hosts = provisioned(loaded, run_directory, display, cancelled)
-        run_directory.write(
-            "provenance.json",
-            {
-                **provenance.collect(request.root, loaded.plan, hosts),
-                "calibration": {"skipped": True}
-                if uncalibrated
-                else calibrating.before_run(loaded, hosts, results, display, cancelled),
-            },
-        )
-        _all_blocks(loaded, run_directory, hosts, display, cancelled, budget_s)
-    except RunError as err:  # what earlier blocks measured is not lost with it
-        display.say(str(err))
+        yield
     except BaseException as err:
         with suppress(StoreError):  # of a full disk: the error that led here says more
-            run_directory.set_state(store.INTERRUPTED)
-        if isinstance(err, ProvisionError) and cancelled():
-            raise InterruptedRun("stopped before the first trial", where=str(run_directory.path)) from err
+            session.run.set_state(store.INTERRUPTED)
+        if isinstance(err, ProvisionError) and session.cancelled():
+            raise InterruptedRun("stopped before the first trial", where=str(session.run.path)) from err
         raise
-    stopped = cancelled()
-    run_directory.set_state(store.INTERRUPTED if stopped else store.FINISHED)
-    display.step("verdict")
-    concluded = conclude(run_directory)
-    if stopped:
+
+
+def _to_its_end(session: Session, ready: Ready) -> Ended:
+    stopped = None
+    try:
+        _all_blocks(session, ready)
+    except RunError as err:  # what earlier blocks measured is not lost with it
+        session.display.say(str(err))
+        stopped = err.what
+    cancelled = session.cancelled()
+    session.run.set_state(store.INTERRUPTED if cancelled or stopped else store.FINISHED, stopped=stopped)
+    session.display.step("verdict")
+    concluded = conclude(session.run)
+    if cancelled:
         return Ended(concluded.text, concluded.report, INTERRUPTED_EXIT)
-    whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking
+    whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking and not stopped
     return Ended(concluded.text, concluded.report, 0 if whole else RunError.exit_code)
 
 
@@ -109,51 +127,16 @@ def _check_budget(plan: Plan, budget_s: float | None) -> None:
         )
 
 
-def _all_blocks(
-    loaded: Loaded,
-    run_directory: RunDirectory,
-    hosts: tuple[HostReport, ...],
-    display: Display,
-    cancelled: Callable[[], bool],
-    budget_s: float | None,
-) -> None:
-    from cgidlab.analyse import decide  # noqa: PLC0415 -- scipy takes a second to load, and the first block can use it
-    from cgidlab.inference.looks import planned_looks  # noqa: PLC0415 -- same
-
-    plan = loaded.plan
-    repetitions = plan.experiment.repetitions
-    expected = planned_looks(repetitions.min, repetitions.max)[0]
-    possible = repetitions.max if budget_s is None else blocks_within(plan, budget_s)
-    _expect(run_directory, plan, min(expected, possible))
-    display.expect(len(plan.cells) * min(expected, possible), estimated_s(plan, min(expected, possible)))
-    began_s = time.monotonic()
-    done: list[TrialRecord] = []
-    for number, trials in enumerate(plan.blocks, start=1):
-        host = hosts[(number - 1) % len(hosts)]
-        done += one_block(loaded, run_directory, host, trials, display, cancelled)
-        if cancelled():
+def _all_blocks(session: Session, ready: Ready) -> None:
+    """Run block after block until the plan, a look or the budget ends it, or somebody does."""
+    pacing = Pacing(session.loaded.plan, session.run, session.display, session.how.budget_s, session.before)
+    watch = Watch(fail_fast=session.how.fail_fast)
+    records = list(session.before)
+    for number, trials in enumerate(session.loaded.plan.blocks, start=1):
+        host = ready.hosts[(number - 1) % len(ready.hosts)]
+        before = [r for r in session.before if r.block == number]
+        given = Given(before, ready.environments[host.host], watch)
+        done = one_block(session.loaded, session.run, host, trials, session.display, session.cancelled, given)
+        records += done[len(before) :]
+        if session.cancelled() or pacing.stops_after(number, records):
             return
-        if not repetitions.fixed and number >= repetitions.min:
-            decision = decide(done, plan.experiment.rule, repetitions)
-            if decision.stop:
-                display.say(f"stopping after block {number}: {decision.reason}")
-                return
-            if number == expected:  # a look that decided nothing, or not all
-                display.say(decision.reason)
-            expected = decision.next_look or expected
-        if budget_s is not None:
-            possible = blocks_within(plan, budget_s, done=number, elapsed_s=time.monotonic() - began_s)
-            if possible == number < repetitions.max:
-                display.say(f"stopping after block {number}: no further block fits into {duration(budget_s)}")
-                run_directory.set_state(store.RUNNING, budget={"budget_s": budget_s, "blocks": number})
-                _expect(run_directory, plan, number)
-                return
-        _expect(run_directory, plan, min(expected, possible))
-        display.now_expect(len(plan.cells) * min(expected, possible))
-
-
-def _expect(run_directory: RunDirectory, plan: Plan, blocks: int) -> None:
-    """Record how many trials the run will have as things stand, for those who look on."""
-    run_directory.set_state(
-        store.RUNNING, expected_trials=len(plan.cells) * blocks, estimated_s=round(estimated_s(plan, blocks), 1)
-    )

@@ -1,0 +1,140 @@
+"""A run whose runner was killed goes on, and ends as if nothing had been."""
+
+import csv
+import json
+import os
+import pty
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_faults import EXPERIMENT, Run, eventually
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
+
+TWO_BLOCKS = EXPERIMENT.replace("repetitions: 1", "repetitions: 2")
+
+
+@pytest.fixture
+def run(provisioned_host: dict[str, Any], tmp_path: Path, repo_root: Path) -> Iterator[Run]:
+    """Return a run that a test starts; whatever is left of it is ended."""
+    assert provisioned_host
+    made = Run(tmp_path, repo_root)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
+
+
+def kill_under_load(run: Run, trial: int) -> None:
+    """Start a run and kill its runner in the middle of a trial."""
+    run.start(experiment=TWO_BLOCKS)
+    assert run.process is not None
+    first = (run.place / "results").glob(f"faults/2*/trials/{trial - 1:03d}-*/outcome.json")
+    assert eventually(lambda: list(first) or run.process is None or run.process.poll() is not None, 60)
+    assert run.under_load(trial)
+    run.send(signal.SIGKILL)
+    run.process.communicate()
+    assert eventually(lambda: not run.processes()), run.processes()
+
+
+def shape(value: object) -> object:
+    """Return the keys of a document without what they hold."""
+    return {k: shape(v) for k, v in value.items()} if isinstance(value, dict) else type(value).__name__
+
+
+def described(directory: Path) -> dict[str, object]:
+    """Return what two runs of one experiment must have in common, figures aside."""
+    summary = json.loads((directory / "summary.json").read_text())
+    rows = list(csv.DictReader((directory / "trials.csv").open()))
+    outcomes = [json.loads(p.read_text()) for p in sorted(directory.glob("trials/*/outcome.json"))]
+    return {
+        "trials": sorted(p.name for p in (directory / "trials").iterdir()),
+        "files": sorted({p.name for p in directory.glob("trials/*/*")}),
+        "outcomes": [(o["key"], o["status"]) for o in outcomes],
+        "columns": list(rows[0]),
+        "rows": [(r["trial"], r["block"], r["status"], r["listen_backlog"]) for r in rows],
+        "summary": sorted(summary),
+        "counts": summary["trials"],
+        "cells": [(c["levels"], c["n"], c["planned"]) for c in summary["cells"]],
+        "state": json.loads((directory / "state.json").read_text())["state"],
+    }
+
+
+def test_a_run_whose_runner_was_killed_goes_on_and_ends_as_if_nothing_had_been(run: Run) -> None:
+    kill_under_load(run, 3)
+    killed = run.directory
+    kept = {p.parent.name: p.stat().st_mtime_ns for p in killed.glob("trials/*/outcome.json")}
+    assert len(kept) == 2
+
+    assert run.start(experiment=TWO_BLOCKS).end() == 2, run.output
+    assert "the last run of this experiment was interrupted" in run.output
+    assert "2 trials done, 2 pending" in run.output
+
+    assert run.start("--resume", experiment=TWO_BLOCKS).end() == 0, run.output
+    assert run.directory == killed, "it is the same run"
+    resumed = described(killed)
+    assert {
+        n: t
+        for n, t in ((p.parent.name, p.stat().st_mtime_ns) for p in killed.glob("trials/*/outcome.json"))
+        if n in kept
+    } == kept
+    assert run.left() == {}
+
+    assert run.start(experiment=TWO_BLOCKS).end() == 0, run.output
+    assert run.directory != killed, "a run that is whole is in nobody's way"
+    assert described(run.directory) == resumed
+    provenance = json.loads((killed / "provenance.json").read_text())
+    assert [(r["done"], r["accepted"]) for r in provenance["resumed"]] == [(2, [])]
+
+
+def test_on_a_terminal_the_user_is_asked(run: Run) -> None:
+    kill_under_load(run, 2)
+    killed = run.directory
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"what?\nr\n")
+        run.start(experiment=TWO_BLOCKS, terminal=theirs)
+        os.close(theirs)
+        said = b""
+        while b"report:" not in said:
+            try:
+                said += os.read(ours, 1 << 16)
+            except OSError:  # the other end has gone
+                break
+        assert run.process is not None
+        assert run.process.wait(60) == 0, said.decode()
+    finally:
+        os.close(ours)
+
+    assert said.count(b"Go on with it (r, --resume), or begin again (n, --new)?") == 2
+    assert run.directory == killed
+    assert [o["status"] for o in run.outcomes()] == ["complete"] * 4
+
+
+def test_a_run_in_which_something_changed_is_refused_unless_that_is_accepted(run: Run) -> None:
+    kill_under_load(run, 2)
+    path = run.directory / "provenance.json"
+    provenance = json.loads(path.read_text())
+    fields = provenance["environments"]["local"]["fields"]
+    fields["roles"], fields["host"]["kernel"] = "0" * 64, "1.2.3"
+    path.write_text(json.dumps(provenance))
+    before = sorted(p.name for p in (run.directory / "trials").iterdir())
+
+    assert run.start("--resume", run.directory.name, experiment=TWO_BLOCKS).end() == 2, run.output
+    assert "  - roles: roles: 000000000000, now " in run.output
+    assert "kernel" not in run.output, "no host was asked yet"
+
+    assert run.start("--resume", "--accept-changed", "roles", experiment=TWO_BLOCKS).end() == 2, run.output
+    assert "  - host: host kernel: 1.2.3, now " in run.output
+    assert sorted(p.name for p in (run.directory / "trials").iterdir()) == before, "nothing was touched"
+
+    accepted = ("--accept-changed", "roles", "--accept-changed", "host")
+    assert run.start("--resume", *accepted, experiment=TWO_BLOCKS).end() == 0, run.output
+    assert [o["status"] for o in run.outcomes()] == ["complete"] * 4
+    recorded = json.loads(path.read_text())["resumed"][-1]["accepted"]
+    assert {d["field"] for d in recorded} == {"roles", "host"}
+    assert run.left() == {}
