@@ -103,7 +103,7 @@ def play(
     """
     watch = watch or Watch()
     files.make_directory(directory)
-    files.write_json(directory / "vars.json", variables)
+    files.write_json(directory / "vars.json", {name: _inert(value) for name, value in variables.items()})
     # ansible-runner takes its settings from this file alone; what is passed to it is dropped without a word.
     files.make_directory(directory / "env")
     files.write_json(directory / "env" / "settings", {"pexpect_timeout": _LOOK_S})
@@ -120,7 +120,7 @@ def play(
         found = next(artifacts.glob(f"*/{name}"), None)
         if found:
             found.replace(directory / name)
-    for leftover in ("artifacts", "env"):
+    for leftover in ("artifacts", "env", "tmp"):
         shutil.rmtree(directory / leftover, ignore_errors=True)
     return Played(
         ok=runner.rc == 0 and runner.status == "successful",
@@ -131,6 +131,15 @@ def play(
         directory=directory,
         exit_code=runner.rc,
     )
+
+
+def _inert(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
+    """Return a value in which Ansible takes no text for a template: much of it comes from files and from hosts."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value} if "{" in value else value
+    if isinstance(value, Mapping):
+        return {key: _inert(inner) for key, inner in value.items()}
+    return [_inert(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _runner(
@@ -148,6 +157,8 @@ def _runner(
     environment = {
         "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
+        # What a killed ansible-playbook leaves stays in its own directory.
+        "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / "tmp"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
     if password_path:

@@ -67,16 +67,19 @@ def provision(
     site: Site,
     plan: Plan,
     hosts_dir: Path,
+    snapshots_dir: Path,
     invocation_dir: Path,
     watch: ansible.Watch,
     become_password: str | None = None,
 ) -> tuple[HostReport, ...]:
     """Make the hosts ready for a plan and return what was found and built on each.
 
+    How each was before that is in `snapshots_dir`.
+
     Raises `ProvisionError` with the first host's own message when that fails.
     """
-    files.make_directory(hosts_dir)
-    files.make_directory(invocation_dir)
+    for directory in (hosts_dir, snapshots_dir, invocation_dir):
+        files.make_directory(directory)
     helper = invocation_dir / "cgidhost.pyz"
     files.write_bytes(helper, pack_helper(site.roles / "trial" / "files" / "cgidhost"))
     settings = [cell.settings for cell in plan.cells]
@@ -89,6 +92,7 @@ def provision(
             "cgidlab_instruments": list(plan.experiment.instruments),
             "cgidlab_helper_archive": str(helper.resolve()),
             "cgidlab_provision_dir": str(hosts_dir.resolve()),
+            "cgidlab_snapshot_dir": str(snapshots_dir.resolve()),
             "cgidlab_become_asked": become_password is not None,
         },
         invocation_dir,

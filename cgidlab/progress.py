@@ -71,12 +71,12 @@ class Display(AbstractContextManager["Display"]):
 
     def say(self, text: str) -> None:
         """Show one line that stays."""
-        self._console.print(escape(_printable(text)))
+        self._console.print(escape(printable(text)))
 
     def step(self, text: str) -> None:
         """Show what is being done now, where there is a live line for it."""
         if self._bar:
-            self._bar.update(self._task, description=escape(_printable(text)))
+            self._bar.update(self._task, description=escape(printable(text)))
 
     def expect(self, trials: int, seconds: float) -> None:
         """Say how many trials are to come and how long they will take."""
@@ -116,6 +116,6 @@ class Display(AbstractContextManager["Display"]):
         return max(0.0, by_pace_s)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return text without the control sequences that a host's message may carry."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

@@ -4,7 +4,7 @@ Importing a verb costs next to nothing: what it needs is imported when it runs,
 so that `--help` answers at once.
 """
 
-from cgidlab.commands import calibrate, compare, plan, report, run, schema, status, validate
+from cgidlab.commands import calibrate, compare, plan, recover, report, run, schema, status, validate
 
 VERBS = (
     run.register,
@@ -15,4 +15,5 @@ VERBS = (
     report.register,
     compare.register,
     calibrate.register,
+    recover.register,
 )

@@ -10,7 +10,7 @@ from cgidlab.errors import LabError, RunError
 from cgidlab.failures import RULES
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import records
+from cgidlab.pipeline import journal, records
 from cgidlab.pipeline.halting import Watch
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
@@ -154,9 +154,10 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRe
         return where.cancelled() or state.silent or state.fault is not None or where.watch.stop is not None
 
     where.display.step(f"block {trials[0].block}")
+    journal.opened(run, str(where.loaded.site.inventory.resolve()), block, trials)
     played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, arrived, over)
-    if not played.ok:
-        _clean_up(where.loaded, block, where.display)
+    if played.ok or _clean_up(where.loaded, block, run, where.display):
+        journal.released(run, block)
     if state.fault:
         raise state.fault
     if not where.cancelled() and not where.watch.stop:
@@ -165,13 +166,14 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRe
     return kept
 
 
-def _clean_up(loaded: Loaded, block: execute.BlockRun, display: Display) -> None:
+def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:
     stopped = execute.stop_block(loaded.site, block)
     if not stopped.ok:
         display.say(
             f"warning: {block.host_directory} on {block.host.host} could not be cleaned up: {stopped.why}; "
-            "the next run there does it"
+            f"the next run there does it, and so does: python runner.py recover {run_directory.path}"
         )
+    return stopped.ok
 
 
 def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord | None:

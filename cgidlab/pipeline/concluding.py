@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cgidlab import analyse, files, report, store, verdict
 from cgidlab.model import Experiment, Status, TrialRecord
-from cgidlab.pipeline import proven, records, reporting, tables
+from cgidlab.pipeline import proven, records, reporting, snapshots, tables
 from cgidlab.progress import duration
 
 _WIDTH = 110
@@ -38,9 +38,10 @@ class _Judged:
     timing: Mapping[str, float | None]
 
     def summary(self) -> dict[str, Any]:
-        return verdict.summary_json(
+        found = verdict.summary_json(
             self.analysis, self.verdict, experiment=self.experiment.name, run_id=self.run.run_id, timing=self.timing
         )
+        return {**found, "hosts": snapshots.summary(self.run)}
 
     def report(self) -> report.ReportInput:
         return reporting.report_input(self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing)
@@ -71,7 +72,7 @@ def _judge(run: store.RunDirectory) -> _Judged:
     series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
     analysis = analyse.analyse(rows, experiment, series)
     counted, unproven = proven.counted(rows, _calibration(run))
-    judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *unproven))
+    judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *snapshots.notes(run), *unproven))
     return _Judged(run, experiment, rows, analysis, judged, _timing(rows))
 
 

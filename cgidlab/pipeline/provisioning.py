@@ -10,6 +10,7 @@ from pathlib import Path
 from cgidlab import ansible, execute
 from cgidlab.errors import ProvisionError
 from cgidlab.parsers.host_report import HostReport
+from cgidlab.pipeline import snapshots
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
@@ -31,9 +32,10 @@ def provisioned(
     display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
     watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
     hosts_dir = hosts_dir or run_directory.path / "hosts"
+    snapshots_dir = snapshots.directory_for_begin(run_directory)
     directory = run_directory.ansible(run_directory.unused_ansible("provision"))
     try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch)
+        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch)
     except ProvisionError as err:
         if (
             "password" not in err.what
@@ -46,7 +48,7 @@ def provisioned(
     password = getpass.getpass("sudo password: ")
     directory = run_directory.ansible(run_directory.unused_ansible("provision-become"))
     try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, directory, watch, password)
+        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, password)
     except ProvisionError as err:
         if _NOT_TAKEN not in err.what:
             raise

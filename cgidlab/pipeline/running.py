@@ -9,7 +9,7 @@ from pathlib import Path
 from cgidlab import store
 from cgidlab.errors import InterruptedRun, ProvisionError, RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
-from cgidlab.pipeline import readying, resuming
+from cgidlab.pipeline import readying, resuming, snapshots
 from cgidlab.pipeline.blocks import Given, one_block
 from cgidlab.pipeline.concluding import conclude
 from cgidlab.pipeline.halting import Watch
@@ -103,7 +103,8 @@ def _last_word(session: Session) -> Iterator[None]:
 def _to_its_end(session: Session, ready: Ready) -> Ended:
     stopped = None
     try:
-        _all_blocks(session, ready)
+        with snapshots.compared(session.loaded, session.run, ready.hosts, session.display):
+            _all_blocks(session, ready)
     except RunError as err:  # what earlier blocks measured is not lost with it
         session.display.say(str(err))
         stopped = err.what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Optional
 
@@ -21,6 +22,14 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument("--timeout", type=float, required=True, metavar="SECONDS")
     for name, what in (("stop", "end the block"), ("cleanup", "end the block and remove its directory")):
         verbs.add_parser(name, help=what).add_argument("--dir", required=True)
+    look = verbs.add_parser("snapshot", help="say how this host is, for a comparison")
+    look.add_argument("--work-dir", required=True)
+    look.add_argument("--cache-dir", required=True)
+    look.add_argument("--clean", action="store_true", help="undo what dead blocks left before looking")
+    again = verbs.add_parser("recover", help="undo what dead blocks still hold of this host")
+    again.add_argument("--work-dir", required=True)
+    again.add_argument("--block", action="append", default=[], metavar="DIR", help="of a run that is over")
+    again.add_argument("--sysctls", default="[]", metavar="JSON")
     verbs.add_parser("probe", help="say what this host allows")
     return parser
 
@@ -37,6 +46,18 @@ def main(argv: Optional[list[str]] = None) -> int:
             commands.stop(args.dir)
         elif args.verb == "cleanup":
             commands.cleanup(args.dir)
+        elif args.verb == "snapshot":
+            from cgidhost.recover import undo_dead_blocks  # noqa: PLC0415 -- no other verb needs it
+            from cgidhost.snapshot import take  # noqa: PLC0415 -- same
+
+            if args.clean:
+                undo_dead_blocks(os.path.normpath(args.work_dir))
+            commands.say(**take(os.path.normpath(args.work_dir), os.path.normpath(args.cache_dir)))
+        elif args.verb == "recover":
+            from cgidhost.recover import parse_sysctls, recover  # noqa: PLC0415 -- no other verb needs it
+
+            work_dir = os.path.normpath(args.work_dir)
+            commands.say(**recover(work_dir, args.block, parse_sysctls(args.sysctls)))
         else:
             from cgidhost.probe import run  # noqa: PLC0415 -- no other verb needs it
 

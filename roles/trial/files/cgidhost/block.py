@@ -107,9 +107,9 @@ class BlockRun:
             for fd in (stop_write, hear_fd):
                 os.close(fd)
 
-            def journal(setting: str, old: str) -> None:
+            def journal(setting: str, old: str, new: str) -> None:
                 if not isolated:
-                    undo.note(self._block.work_dir, sysctl=setting, old=old)
+                    undo.note(self._block.work_dir, sysctl=setting, old=old, new=new)
 
             trial = Trial(
                 order,

@@ -28,11 +28,14 @@ MOST_THREADS = 16384  # in connect() at once
 
 _SYSTEM_CALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 _MAP_CREATE, _MAP_LOOKUP, _PROG_LOAD = 0, 1, 5
+_PROG_NEXT, _PROG_OPEN, _INFO = 11, 13, 15
 _HASH, _ARRAY, _RINGBUF = 1, 2, 27
 _TRACEPOINT_PROGRAM = 5
 _PERF_TYPE_TRACEPOINT = 2
 _PERF_EVENT_IOC_ENABLE = 0x2400
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
+
+NAME = "cgidlab"  # of the programs, for those who look at what the kernel holds; 15 characters at most
 
 _IN_RING = struct.Struct("=IIQQq")  # with the ring buffer's own header of length and page offset
 _POSITION = struct.Struct("=Q")
@@ -70,11 +73,11 @@ def _map(kind: int, key: int, value: int, entries: int) -> int:
     return _bpf(_MAP_CREATE, struct.pack("=IIII", kind, key, value, entries), "bpf map")
 
 
-def _load(program: bytes) -> int:
+def _load(program: bytes, name: str) -> int:
     code = ctypes.create_string_buffer(program, len(program))
     license_text = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
-        "=IIQQIIQII",
+        "=IIQQIIQII16s",
         _TRACEPOINT_PROGRAM,
         len(program) // 8,
         ctypes.addressof(code),
@@ -84,6 +87,7 @@ def _load(program: bytes) -> int:
         0,
         0,
         0,
+        name.encode(),
     )
     return _bpf(_PROG_LOAD, attributes, "bpf program")
 
@@ -97,6 +101,30 @@ def _attach(tracepoint: str, program_fd: int) -> int:
     fcntl.ioctl(fd, _PERF_EVENT_IOC_SET_BPF, program_fd)
     fcntl.ioctl(fd, _PERF_EVENT_IOC_ENABLE, 0)
     return fd
+
+
+def programs() -> list[dict[str, object]]:
+    """Return id and name of every BPF program the kernel holds; empty where that may not be asked."""
+    found: list[dict[str, object]] = []
+    number = 0
+    with suppress(Unavailable):
+        while True:
+            attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 12)
+            _system_call(0, "bpf", ctypes.c_int(_PROG_NEXT), attributes, ctypes.c_uint(12))
+            number = struct.unpack_from("=I", attributes, 4)[0]
+            with suppress(Unavailable):  # it went between the two calls
+                found.append({"id": number, "name": _name_of(number)})
+    return found
+
+
+def _name_of(number: int) -> str:
+    fd = _bpf(_PROG_OPEN, struct.pack("=III", number, 0, 0), "bpf program")
+    try:
+        info = ctypes.create_string_buffer(80)
+        _bpf(_INFO, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)), "bpf program")
+        return info.raw[64:80].split(b"\0", 1)[0].decode(errors="replace")
+    finally:
+        os.close(fd)
 
 
 def field_at(form: str, name: str) -> int:
@@ -150,8 +178,8 @@ class ConnectTracer:
         self._producer = self._opened.enter_context(
             mmap.mmap(ring, page + 2 * RING_BYTES, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         )
-        enter = self._own(_load(enter_program(prefix.encode(), field_at(forms["enter"], "uservaddr"), started)))
-        leave = self._own(_load(exit_program(field_at(forms["exit"], "ret"), started, ring, self._lost)))
+        enter = self._own(_load(enter_program(prefix.encode(), field_at(forms["enter"], "uservaddr"), started), NAME))
+        leave = self._own(_load(exit_program(field_at(forms["exit"], "ret"), started, ring, self._lost), NAME))
         self._own(_attach("sys_exit_connect", leave))
         self._own(_attach("sys_enter_connect", enter))
 

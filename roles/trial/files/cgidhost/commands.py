@@ -35,8 +35,9 @@ def start(path: str) -> None:
     lock = workdir.Lock(work_dir)
     if not lock.take():
         raise BlockError(f"{workdir.owner_text(work_dir)} runs a block in {work_dir}: stop it first")
-    host_lock = None if block.host_dir is None else _have_host(block.host_dir)
-    for directory in [work_dir, *_dead_blocks(block)]:
+    host_lock = None if block.host_dir is None else have_host(block.host_dir)
+    dead = [] if block.host_dir is None else dead_blocks(block.host_dir, work_dir)
+    for directory in [work_dir, *dead]:
         problems = undo.undo(directory)
         if problems:
             raise BlockError(f"changes of an earlier block could not be undone: {'; '.join(problems)}")
@@ -54,7 +55,7 @@ def start(path: str) -> None:
     say(pid=pid, dir=work_dir)
 
 
-def _have_host(host_dir: str) -> workdir.Lock:
+def have_host(host_dir: str) -> workdir.Lock:
     """Return the lock of the host, held; raise BlockError with who has it. One that was told to stop is waited for."""
     lock = workdir.Lock(host_dir)
     if not lock.wait(_HOST_S):
@@ -62,15 +63,16 @@ def _have_host(host_dir: str) -> workdir.Lock:
     return lock
 
 
-def _dead_blocks(block: blockfile.Block) -> list[str]:
-    """Return the directories of blocks that did not clean up. Call it with the host's lock: none of them lives."""
-    if block.host_dir is None:
-        return []
-    paths = [os.path.join(block.host_dir, name) for name in sorted(os.listdir(block.host_dir))]
+def dead_blocks(host_dir: str, own: str) -> list[str]:
+    """Return the directories of blocks that did not clean up, `own` aside.
+
+    Call it with the host's lock: none of them lives.
+    """
+    paths = [os.path.join(host_dir, name) for name in sorted(os.listdir(host_dir))]
     return [
         path
         for path in paths
-        if os.path.realpath(path) != os.path.realpath(block.work_dir)
+        if os.path.realpath(path) != os.path.realpath(own)
         and not os.path.islink(path)
         and os.path.isdir(path)
         and (os.path.isfile(os.path.join(path, "block.json")) or not os.listdir(path))  # or ended before it had one
@@ -151,11 +153,12 @@ def wait_for(work_dir: str, number: int, timeout_s: float) -> None:
 def stop(work_dir: str, timeout_s: float = 60.0) -> None:
     """End the block cleanly and return when nothing of it lives; raise BlockError when something does."""
     workdir.require(work_dir)
-    _stop(work_dir, timeout_s)
+    end_block(work_dir, timeout_s)
     say(dir=work_dir, stopped=True)
 
 
-def _stop(work_dir: str, timeout_s: float) -> None:
+def end_block(work_dir: str, timeout_s: float = 60.0) -> None:
+    """As `stop`, without a word."""
     deadline = time.monotonic() + timeout_s
     process = workdir.block_process(work_dir)
     if process is not None:
@@ -174,7 +177,7 @@ def cleanup(work_dir: str) -> None:
         os.rmdir(work_dir)
     elif os.path.isdir(work_dir):
         workdir.require(work_dir)
-        _stop(work_dir, 60.0)
+        end_block(work_dir)
         problems = undo.undo(work_dir)
         if problems:
             raise BlockError(f"could not be undone: {'; '.join(problems)}")

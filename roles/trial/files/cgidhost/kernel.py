@@ -26,8 +26,8 @@ def write(setting: str, value: str) -> None:
     write_text(f"/proc/sys/{SYSCTLS[setting]}", value)
 
 
-def apply(order: TrialOrder, before_change: Callable[[str, str], None]) -> None:
-    """Write the sysctls that the trial names and that differ; `before_change` is told the setting and its old value."""
+def apply(order: TrialOrder, before_change: Callable[[str, str, str], None]) -> None:
+    """Write the sysctls that the trial names and that differ; `before_change` is told setting, old and new value."""
     for setting, path in SYSCTLS.items():
         if setting not in order.settings:
             continue
@@ -35,7 +35,7 @@ def apply(order: TrialOrder, before_change: Callable[[str, str], None]) -> None:
         try:
             found = read(setting)
             if found != want:
-                before_change(setting, found)
+                before_change(setting, found, want)
                 write(setting, want)
         except OSError as error:
             reason = f"sysctl {path.replace('/', '.')} cannot be set to {want} here: {error.strerror}"

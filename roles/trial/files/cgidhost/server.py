@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
@@ -50,6 +51,10 @@ class Places:
         for path in (self.trial, self.logs, self.load, self.instruments):
             os.makedirs(path, mode=0o755, exist_ok=True)
         os.makedirs(self.run, mode=0o755, exist_ok=True)
+        with suppress(FileExistsError):
+            os.symlink(
+                self.trial, os.path.join(self.run, "owner")
+            )  # where it is not gone with the trial, it says whose
 
 
 class Server:

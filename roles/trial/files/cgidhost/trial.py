@@ -41,7 +41,7 @@ class Trial:
         places: Places,
         patience: Patience,
         teller: Teller,
-        journal: Callable[[str, str], None],
+        journal: Callable[[str, str, str], None],
         *,
         tracer: Optional[ConnectTracer],
         privileged: bool,

@@ -8,73 +8,134 @@ import shutil
 import signal
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Callable, Iterator
 
 from . import kernel
-from .process import pids
+from .process import pids, read_text
 
-_MARK = "CGIDLAB_TRIAL="
+MARK = "CGIDLAB_TRIAL="
 
 
 def _path(work_dir: str) -> str:
     return os.path.join(work_dir, "journal.jsonl")
 
 
+def boot_id() -> str:
+    """Return what tells this boot of the host from all others."""
+    return read_text("/proc/sys/kernel/random/boot_id").strip()
+
+
 def note(work_dir: str, **change: str) -> None:
-    """Write down a change before it is made: `sysctl` with its `old` value, `directory`, or `trial` (its processes)."""
+    """Write down a change before it is made.
+
+    `sysctl` with its `old` and `new` value, `directory`, or `trial` (its processes).
+    """
+    fresh = not os.path.exists(_path(work_dir))
     with open(_path(work_dir), "ab") as file:
-        file.write(json.dumps(change).encode() + b"\n")
+        file.write(json.dumps({**change, "boot_id": boot_id()}).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    if fresh:
+        directory = os.open(work_dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def undo(work_dir: str) -> list[str]:
     """Undo all noted changes, the latest first, and forget them. Return what could not be undone."""
+    return undo_and_tell(work_dir)[1]
+
+
+def undo_and_tell(work_dir: str) -> tuple[list[str], list[str]]:
+    """Undo as `undo` does; return what was really changed back, and what could not be undone."""
     try:
-        with open(_path(work_dir), encoding="utf-8") as file:
-            changes = [json.loads(line) for line in file if line.endswith("\n")]
+        changes = list(_noted(_path(work_dir)))
     except FileNotFoundError:
-        return []
-    problems = []
+        return [], []
+    undone, problems = [], []
     for change in reversed(changes):
         try:
-            _undo_one(change)
-        except OSError as error:  # noqa: PERF203 -- what can be undone has to be
+            said = _undo_one(change)
+        except OSError as error:
             problems.append(f"{change}: {error.strerror}")
+            continue
+        if said:
+            undone.append(said)
     if not problems:
         os.unlink(_path(work_dir))
-    return problems
+    return undone, problems
 
 
-def _undo_one(change: dict[str, Any]) -> None:
+def _noted(path: str) -> Iterator[dict[str, Any]]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.endswith("\n"):
+                return  # cut while it was written, so its change was never made
+            try:
+                change = json.loads(line)
+            except ValueError:  # of a damaged disk: what the other lines say still holds
+                continue
+            if isinstance(change, dict):
+                yield change
+
+
+def _undo_one(change: dict[str, Any]) -> str:
+    same_boot = change.get("boot_id", boot_id()) == boot_id()
     if "sysctl" in change:
-        if (
-            kernel.read(change["sysctl"]) != change["old"]
-        ):  # it was noted before it was tried, and may have been refused
-            kernel.write(change["sysctl"], change["old"])
-    elif "directory" in change:
+        return restore(change["sysctl"], change["old"], (change.get("new"),)) if same_boot else ""
+    if "directory" in change and os.path.isdir(change["directory"]):
         shutil.rmtree(change["directory"], ignore_errors=True)
-    elif "trial" in change:
-        end_processes(change["trial"])
+        return f"removed {change['directory']}"
+    if "trial" in change and same_boot:
+        ended = end_processes(change["trial"])
+        return f"ended {ended} processes of {change['trial']}" if ended else ""
+    return ""
 
 
-def end_processes(trial_dir: str, timeout_s: float = 5.0) -> None:
-    """Kill every process that carries the trial's mark in its environment; return when none is left."""
+def restore(setting: str, old: str, new: tuple[Any, ...]) -> str:
+    """Give a sysctl its old value if it still has one that a trial gave it; return what was done, "" if nothing.
+
+    Nothing is done where it was noted and then refused, and where somebody else
+    has set another value since.
+    """
+    found = kernel.read(setting)
+    if found == old or (found not in new and None not in new):
+        return ""
+    kernel.write(setting, old)
+    return f"{kernel.SYSCTLS[setting].replace('/', '.')}: {found} back to {old}"
+
+
+def end_processes(trial_dir: str, timeout_s: float = 5.0) -> int:
+    """Kill every process that carries the trial's mark in its environment; return how many, when none is left."""
+    return _end(lambda pid: (MARK + trial_dir).encode() in _environment(pid), trial_dir, timeout_s)
+
+
+def end_processes_below(directory: str, timeout_s: float = 5.0) -> int:
+    """Kill every process that carries the mark of any trial below a directory; as `end_processes`."""
+    mark = (MARK + directory + "/").encode()
+    return _end(lambda pid: any(word.startswith(mark) for word in _environment(pid)), directory, timeout_s)
+
+
+def _end(is_one: Callable[[int], bool], whose: str, timeout_s: float) -> int:
     deadline = time.monotonic() + timeout_s
+    ended: set[int] = set()
     while time.monotonic() < deadline:
-        marked = [pid for pid in pids() if pid != os.getpid() and _is_marked(pid, trial_dir)]
+        marked = [pid for pid in pids() if pid != os.getpid() and is_one(pid)]
         if not marked:
-            return
+            return len(ended)
+        ended.update(marked)
         for pid in marked:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)  # nothing tells when a process that is not a child has gone
-    raise TimeoutError(110, f"processes of {trial_dir} do not end")
+    raise TimeoutError(110, f"processes of {whose} do not end")
 
 
-def _is_marked(pid: int, trial_dir: str) -> bool:
+def _environment(pid: int) -> list[bytes]:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return (_MARK + trial_dir).encode() in file.read().split(b"\0")
+            return file.read().split(b"\0")
     except OSError:
-        return False
+        return []
