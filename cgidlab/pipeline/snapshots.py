@@ -30,11 +30,12 @@ def compared(loaded: Loaded, run: RunDirectory, hosts: tuple[HostReport, ...], d
     """
     try:
         yield
-    finally:
-        try:
-            _compare(loaded, run, hosts, display)
-        except LabError as err:
-            display.say(f"warning: the hosts could not be compared with how they were: {err.what}")
+    except KeyboardInterrupt:  # the user's second: leave at once
+        raise
+    except BaseException:
+        _compare_or_say(loaded, run, hosts, display)
+        raise
+    _compare_or_say(loaded, run, hosts, display)
 
 
 def directory_for_begin(run: RunDirectory) -> Path:
@@ -85,6 +86,13 @@ def summary(run: RunDirectory) -> dict[str, Any] | None:
     except (StoreError, KeyError, TypeError, AttributeError):
         return None  # a derived file that is damaged says nothing of the trials
     return found
+
+
+def _compare_or_say(loaded: Loaded, run: RunDirectory, hosts: tuple[HostReport, ...], display: Display) -> None:
+    try:
+        _compare(loaded, run, hosts, display)
+    except LabError as err:
+        display.say(f"warning: the hosts could not be compared with how they were: {err.what}")
 
 
 def _compare(loaded: Loaded, run: RunDirectory, hosts: tuple[HostReport, ...], display: Display) -> None:
