@@ -79,7 +79,7 @@ def _processes(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Differen
     after = {(p.pid, p.start_ticks) for p in end.processes}
     for process in end.processes:
         if (process.pid, process.start_ticks) not in before:
-            text = f"process {process.pid} ({process.name}) was left running"
+            text = f"process {process.pid} ({process.name}) was not there before"
             yield Difference("process", text, _sense_of_process(process, end, run_id))
     for process in begin.processes:
         if (process.pid, process.start_ticks) not in after:

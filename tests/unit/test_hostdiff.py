@@ -51,7 +51,7 @@ def test_a_host_that_is_as_it_was_differs_in_nothing() -> None:
         pytest.param(
             {"sysctls": {**BEFORE.sysctls, "net.core.somaxconn": "77"}}, "was 4096 and is 77", Sense.RUN, id="sysctl"
         ),
-        pytest.param({"processes": left(OWN)}, "process 900 (python3) was left", Sense.RUN, id="marked process"),
+        pytest.param({"processes": left(OWN)}, "process 900 (python3) was not there", Sense.RUN, id="marked process"),
         pytest.param({"processes": left("cache")}, "process 900", Sense.RUN, id="a program of the cache"),
         pytest.param({"files": {OWN: OWN}}, f"{OWN} was left", Sense.RUN, id="directory of a block"),
         pytest.param({"files": {"/tmp/cgid-ab-1": OWN}}, "/tmp/cgid-ab-1", Sense.RUN, id="sockets"),  # noqa: S108 -- a name
