@@ -152,7 +152,8 @@ def tidy(continued: Continued) -> None:
         files.make_directory(target)
         number = 1 + sum(1 for p in target.iterdir() if p.name.startswith(f"{directory.name}."))
         directory.replace(target / f"{directory.name}.{number}")
-    for scrap in [*run.trials.glob(".*"), *run.path.glob("ansible/*/incoming")]:
+    left = (p for name in ("incoming", "tmp", "env", "artifacts") for p in run.path.glob(f"ansible/*/{name}"))
+    for scrap in [*run.trials.glob(".*"), *left]:
         shutil.rmtree(scrap, ignore_errors=True)
     for place, _, names in os.walk(run.path):
         for name in names:
