@@ -9,8 +9,12 @@ PYTHON := $(VENV)/bin/python
 export PATH := $(VENV)/bin:$(PATH)
 # More words for pytest or for runner.py: make unit ARGS="-k queue", make sweep ARGS="--set window_s=5"
 ARGS ?=
+# Where guests keep roots, kernels and disks (gigabytes), and which kernels vm-matrix takes (none named: all)
+GUESTS ?= $(CURDIR)/.cache/guests
+SUITES ?=
 
-.PHONY: help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e lock clean
+.PHONY: help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e lock clean \
+	guest-tools vagrant-sweep vagrant-e2e vm-one vm-matrix el-host
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +59,25 @@ e2e: test-tools ## tests of whole runs against a really built httpd, and of the 
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
 	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
+
+guest-tools: setup-dev ## what vagrant-e2e, vm-one, vm-matrix and el-host need of this machine: qemu, libvirt, rpm ... (root)
+	ansible-playbook -i inventories/local.yml playbooks/guest-tools.yml
+
+vagrant-sweep: setup ## bring up CentOS in Vagrant, then run experiments/backlog-sweep.yml there (docs/vagrant.md)
+	vagrant up
+	$(PYTHON) runner.py experiments/backlog-sweep.yml --target vagrant $(ARGS)
+
+vagrant-e2e: guest-tools ## boot the Vagrantfile here with a Debian box of our own, run two trials, destroy it (root, ~15 minutes)
+	$(PYTHON) -m tests.rigs.vagrant_e2e $(GUESTS)
+
+vm-one: guest-tools ## what one other kernel does with the queue, in an emulated machine (root, ~15 minutes)
+	$(PYTHON) -m tests.rigs.vm matrix $(GUESTS) bookworm
+
+vm-matrix: guest-tools ## the same for the kernels of all Debian suites (root, an hour)
+	$(PYTHON) -m tests.rigs.vm matrix $(GUESTS) $(SUITES)
+
+el-host: guest-tools ## provision and measure on a host of Enterprise Linux's shape, with dnf and a source package (root)
+	$(PYTHON) -m tests.rigs.el_host $(GUESTS)
 
 lock: setup-dev ## resolve the requirements*.in files again into their locks
 	scripts/lock.sh

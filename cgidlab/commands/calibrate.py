@@ -18,7 +18,7 @@ def register(verbs: options.Verbs) -> None:
         description="Freezes and kills the cgid daemon and hides its socket, under load, and says of each "
         "witness whether it saw that. A run does the controls by itself where they never passed.",
     )
-    parser.add_argument("--target", default="local", help="local, or the path of an Ansible inventory")
+    parser.add_argument("--target", default="local", help="local, vagrant, or the path of an Ansible inventory")
     parser.add_argument(
         "--httpd", default="distro", help="which httpd: distro, distro:VERSION, upstream:VERSION, path:DIR"
     )

@@ -32,7 +32,7 @@ def add_experiment(parser: argparse.ArgumentParser, *, optional: bool = False) -
         metavar="FACTOR=LEVEL,...",
         help="keep only these levels of a factor; may be repeated",
     )
-    parser.add_argument("--target", help="local, or the path of an Ansible inventory")
+    parser.add_argument("--target", help="local, vagrant, or the path of an Ansible inventory")
 
 
 def request(args: argparse.Namespace) -> Request:

@@ -13,6 +13,7 @@ from cgidlab.errors import SpecError
 from cgidlab.execute import Site
 from cgidlab.model import Plan
 from cgidlab.parsers import strict_yaml
+from cgidlab.pipeline import vagrant
 
 LOCAL = "local"
 
@@ -53,12 +54,14 @@ def load_plan(request: Request) -> Loaded:
 
 def inventory(target: str, root: Path) -> Path:
     """Return the inventory that a target names. Raise `SpecError` if it is none."""
+    if target == vagrant.TARGET:  # written when the machines are needed, so that planning does without them
+        return vagrant.inventory_path(root)
     path = root / "inventories" / "local.yml" if target == LOCAL else Path(target)
     if not path.exists():
         raise SpecError(
             f"the target `{target}` is no inventory",
             where="target",
-            fix="use local, or the path of an Ansible inventory",
+            fix="use local, vagrant, or the path of an Ansible inventory",
         )
     return path
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cgidlab import ansible, execute
 from cgidlab.errors import ProvisionError
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import snapshots
+from cgidlab.pipeline import snapshots, vagrant
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
@@ -29,6 +29,8 @@ def provisioned(
 
     What was found goes to the run's `hosts/`, or to `hosts_dir`.
     """
+    if loaded.plan.experiment.target == vagrant.TARGET:
+        vagrant.write_inventory(loaded.site.root)
     display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
     watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
     hosts_dir = hosts_dir or run_directory.path / "hosts"
