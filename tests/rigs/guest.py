@@ -63,9 +63,7 @@ def call(*argv: str | Path, **options: Any) -> str:  # noqa: ANN401 -- passed on
     """Run a program and return what it prints; raise `RigError` with its words when it fails."""
     words = ["/usr/bin/env", *argv]
     try:
-        ran = subprocess.run(
-            words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
-        )
+        ran = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     except subprocess.TimeoutExpired as err:
         raise RigError(f"{argv[0]} did not end in {err.timeout:.0f} s") from err
     if ran.returncode != 0:
