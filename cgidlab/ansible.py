@@ -93,11 +93,13 @@ def play(
     timeout_s: float,
     watch: Watch | None = None,
     become_password: str | None = None,
+    home: Path | None = None,
 ) -> Played:
     """Run a playbook and return how it ended; nothing is raised for a task that failed.
 
     `variables` go through a JSON file and keep their types. `directory` is made,
     and afterwards holds `vars.json`, `stdout` and `rc`; the events are not kept.
+    `home` is where Ansible keeps what is its own, instead of ~/.ansible.
     ansible-playbook ends with this process, however that ends. Raises `LabError`
     when it cannot be started, `StoreError` when its words cannot be kept.
     """
@@ -110,7 +112,11 @@ def play(
     collected = _Collected()
     with _password_file(become_password) as password_path:
         try:
-            runner = _runner(playbook, inventory, directory, timeout_s, watch, collected, password_path)
+            own = {
+                **({"ANSIBLE_BECOME_PASSWORD_FILE": password_path} if password_path else {}),
+                **({"ANSIBLE_HOME": str(home)} if home else {}),
+            }
+            runner = _runner(playbook, inventory, directory, timeout_s, watch, collected, own)
         except OSError as err:
             raise StoreError(
                 f"cannot keep what ansible-playbook says: {err.strerror}", where=str(directory), fix="make room"
@@ -149,7 +155,7 @@ def _runner(
     timeout_s: float,
     watch: Watch,
     collected: _Collected,
-    password_path: str | None,
+    own: Mapping[str, str],
 ) -> Any:  # noqa: ANN401 -- ansible-runner has no types
     import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415 -- 0.2 s, not for verbs that only read
 
@@ -160,9 +166,8 @@ def _runner(
         # What a killed ansible-playbook leaves stays in its own directory.
         "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / "tmp"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        **own,
     }
-    if password_path:
-        environment["ANSIBLE_BECOME_PASSWORD_FILE"] = password_path
     # ansible-runner has its child ignore the hang-up that the end of this process is, so the kernel has to end it.
     words = [
         *(_WITH_PARENT if shutil.which(_WITH_PARENT[0]) else ()),

@@ -123,7 +123,16 @@ def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
     files.write_text(run.path / "experiment.yml", plan.experiment.source)
     run.write("plan.json", plan_json(plan))
     run.set_state(RUNNING)
-    _point_latest_to(run)
+    point_latest_to(run)
+    return run
+
+
+def begin(results: Path, name: str, run_id: str) -> RunDirectory:
+    """Make a run directory whose plan is not known yet; it is no run before its `plan.json` is there."""
+    run = RunDirectory(results / name / run_id)
+    files.make_directory(run.path)
+    files.make_directory(run.trials)
+    run.set_state(RUNNING)
     return run
 
 
@@ -270,7 +279,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _point_latest_to(run: RunDirectory) -> None:
+def point_latest_to(run: RunDirectory) -> None:
+    """Make `latest` lead to this run."""
     link = run.path.parent / "latest"
     temporary = run.path.parent / f".latest-{run.run_id}"
     temporary.symlink_to(run.run_id)

@@ -4,7 +4,7 @@ Importing a verb costs next to nothing: what it needs is imported when it runs,
 so that `--help` answers at once.
 """
 
-from cgidlab.commands import calibrate, compare, plan, recover, report, run, schema, status, validate
+from cgidlab.commands import calibrate, compare, observe, plan, recover, report, run, schema, status, validate
 
 VERBS = (
     run.register,
@@ -16,4 +16,5 @@ VERBS = (
     compare.register,
     calibrate.register,
     recover.register,
+    observe.register,
 )

@@ -1,6 +1,7 @@
 """Figures of the mechanism itself, each from one instrument's file. None where the instrument does not speak."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import TypedDict
 
@@ -214,7 +215,7 @@ class Witnesses:
         clock = self.result.clock
         begin, end = (clock.to_realtime_ns(edge) for edge in (self.window.begin_ns, self.window.end_ns))
         try:
-            log = parse_error_log(path, Window(begin, end))
+            log = parse_error_log(path, Window(begin, end), zone=_zone(settings))
         except OSError as err:
             raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
         outside = log.before.total + log.after.total
@@ -294,6 +295,12 @@ class Witnesses:
 
     def _where(self, file: str) -> str:
         return str(self.directory / "instruments" / file)
+
+
+def _zone(settings: Settings) -> timezone:
+    """Return the zone of the log's times: UTC in a trial, the host's own on a server that was watched."""
+    offset_s = settings.get("log_utc_offset_s", 0)
+    return timezone(timedelta(seconds=float(offset_s)))
 
 
 def retries_are_logged(settings: Settings) -> bool:

@@ -3,10 +3,14 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from cgidlab.numeric_lines import Ints, parse
 
 # Said when the kernel's buffer was full.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
+# In the byte order of the host, which all supported machines share.
+_RING = np.dtype([("header", "<u8"), ("end_ns", "<u8"), ("took_ns", "<u8"), ("result", "<i8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,17 @@ def parse_connect_times(data: bytes) -> ConnectTimes:
 def parse_lost_events(stderr: bytes) -> int:
     """Return how many events the instrument says it lost, summed over its messages."""
     return sum(int(n) for n in _LOST.findall(stderr))
+
+
+def from_ring(data: bytes) -> bytes:
+    """Return the CSV of connects that a host sent as they lay in the kernel's ring.
+
+    A record is a header of 8 bytes, the end, the duration in nanoseconds and the
+    result. Bytes after the last whole record are left out.
+    """
+    whole = data[: len(data) // _RING.itemsize * _RING.itemsize]
+    records = np.frombuffer(whole, dtype=_RING)
+    rows = zip(
+        records["end_ns"].tolist(), (records["took_ns"] // 1000).tolist(), records["result"].tolist(), strict=True
+    )
+    return "".join(f"{end},{took},{result}\n" for end, took, result in rows).encode()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cgidlab import analyse, files, report, store, verdict
 from cgidlab.model import Experiment, Status, TrialRecord
-from cgidlab.pipeline import proven, records, reporting, snapshots, tables
+from cgidlab.pipeline import proven, records, reporting, snapshots, tables, watching
 from cgidlab.progress import duration
 
 _WIDTH = 110
@@ -71,6 +71,9 @@ def _judge(run: store.RunDirectory) -> _Judged:
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
     series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
     analysis = analyse.analyse(rows, experiment, series)
+    if watching.is_observation(run):
+        judged = watching.verdict(run, rows)
+        return _Judged(run, experiment, rows, analysis, judged, _timing(rows))
     counted, unproven = proven.counted(rows, _calibration(run))
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *snapshots.notes(run), *unproven))
     return _Judged(run, experiment, rows, analysis, judged, _timing(rows))

@@ -18,17 +18,8 @@ _PACKAGES = ("ansible-core", "ansible-runner", "jinja2", "numpy", "polars", "pyd
 def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, Any]:
     """Return what is worth knowing of a run's environment before its first trial."""
     return {
-        "cgidlab": __version__,
-        "git": _git(root),
-        "roles_sha256": tree_sha256(root / "roles"),
-        "playbooks_sha256": tree_sha256(root / "playbooks"),
-        "measuring_sha256": _measuring_sha256(root),
+        **code(root),
         "experiment_sha256": hashlib.sha256(plan.experiment.source.encode()).hexdigest(),
-        "control": {
-            "python": platform.python_version(),
-            "kernel": platform.release(),
-            "packages": {name: version(name) for name in _PACKAGES},
-        },
         "hosts": {
             h.host: {
                 "facts": h.raw["facts"],
@@ -39,6 +30,22 @@ def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, An
                 "tools": h.raw["tools"],
             }
             for h in hosts
+        },
+    }
+
+
+def code(root: Path) -> dict[str, Any]:
+    """Return what the program itself is, and what it runs with on the control machine."""
+    return {
+        "cgidlab": __version__,
+        "git": _git(root),
+        "roles_sha256": tree_sha256(root / "roles"),
+        "playbooks_sha256": tree_sha256(root / "playbooks"),
+        "measuring_sha256": _measuring_sha256(root),
+        "control": {
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "packages": {name: version(name) for name in _PACKAGES},
         },
     }
 

@@ -20,15 +20,16 @@ class _Kept:
     started_s: float | None
 
 
-def judge(directory: Path, key: str, noise: NoisePolicy) -> Outcome:
+def judge(directory: Path, key: str, noise: NoisePolicy, *, observed_as: str | None = None) -> Outcome:
     """Measure a trial that just came home and return the outcome it deserves.
 
     Leaves `figures.json` and `load/requests.parquet` in its directory.
     A trial whose raw files cannot be read is `failed`, one that contradicts
-    itself is `invalid`; neither is an error of the run.
+    itself is `invalid`; neither is an error of the run. `observed_as` is the key that the
+    host knew a watched socket by.
     """
     try:
-        result = _result(directory, key)
+        result = _result(directory, key if observed_as is None else observed_as)
         if (directory / "load" / "rows.log").exists():
             measure.write_rows(directory)
         measured = measure.measure(directory)

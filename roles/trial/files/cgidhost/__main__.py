@@ -31,6 +31,9 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--block", action="append", default=[], metavar="DIR", help="of a run that is over")
     again.add_argument("--sysctls", default="[]", metavar="JSON")
     verbs.add_parser("probe", help="say what this host allows")
+    observe = verbs.add_parser("observe", help="watch the httpd instances of this host in the background")
+    observe.add_argument("--order", required=True, metavar="JSON")
+    observe.add_argument("--dir", required=True)
     return parser
 
 
@@ -58,6 +61,10 @@ def main(argv: Optional[list[str]] = None) -> int:
 
             work_dir = os.path.normpath(args.work_dir)
             commands.say(**recover(work_dir, args.block, parse_sysctls(args.sysctls)))
+        elif args.verb == "observe":
+            from cgidhost.observe.start import start  # noqa: PLC0415 -- no other verb needs it
+
+            start(args.order, args.dir)
         else:
             from cgidhost.probe import run  # noqa: PLC0415 -- no other verb needs it
 

@@ -201,6 +201,24 @@ class ConnectTracer:
         _POSITION.pack_into(self._consumer, 0, begin + len(found) * _IN_RING.size)
         return found
 
+    @property
+    def record_bytes(self) -> int:
+        """Return the length of a record of `take_raw`."""
+        return _IN_RING.size
+
+    def take_raw(self) -> bytes:
+        """Return the same as `take`, as it lies in the ring: records of `record_bytes`, to be read by `connects_in`."""
+        (begin,) = _POSITION.unpack_from(self._consumer)
+        (end,) = _POSITION.unpack_from(self._producer)
+        at = mmap.PAGESIZE + begin % RING_BYTES
+        data = bytes(self._producer[at : at + end - begin])
+        lengths = memoryview(data).cast("I")[:: _IN_RING.size // 4]
+        if any(length & _BUSY for length in lengths):
+            whole = next(i for i, length in enumerate(lengths) if length & _BUSY)
+            data = data[: whole * _IN_RING.size]
+        _POSITION.pack_into(self._consumer, 0, begin + len(data))
+        return data
+
     def lost(self) -> int:
         """Return how many connects found no room in the ring buffer since the begin."""
         key, value = ctypes.c_uint(0), ctypes.c_ulonglong(0)

@@ -59,10 +59,10 @@ def _unix_request(flags: int, states: int, inode: int, show: int, cookie: tuple[
     return _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST | flags, 1, 0) + body
 
 
-def _inet_request(address: str, port: int) -> bytes:
-    source = socket.inet_aton(address) + bytes(12)
+def _inet_request(address: bytes, port: int) -> bytes:
+    source = address.ljust(16, b"\0")
     body = _INET_REQUEST.pack(
-        socket.AF_INET,
+        socket.AF_INET6 if len(address) == 16 else socket.AF_INET,  # noqa: PLR2004 -- bytes of an IPv6 address
         socket.IPPROTO_TCP,
         0,
         0,
@@ -163,6 +163,11 @@ def unix_query(listener: UnixListener) -> bytes:
 
 def tcp_query(address: str, port: int) -> bytes:
     """Return a request for the accept queue of the IPv4 listener at `address`."""
+    return listener_query(socket.inet_aton(address), port)
+
+
+def listener_query(address: bytes, port: int) -> bytes:
+    """Return a request for the accept queue of the TCP listener at `address`, of IPv4 or IPv6."""
     return _inet_request(address, port)
 
 

@@ -1,0 +1,257 @@
+"""`runner.py observe`: watch the httpd instances of running servers. Changes nothing on them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cgidlab.commands import options
+from cgidlab.errors import SpecError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from cgidlab.parsers.observation import Observation
+    from cgidlab.pipeline.observing import Observed, Order
+
+_WIDTH = 110
+_WATCH_EVERY_S = 2.0
+_LOOK_EVERY_S = 10.0
+_DESCRIPTION = """Finds the httpd instances that run, by their processes, and watches the queues in front of their cgid
+daemons. It installs, changes, restarts and signals nothing; what it needs is in a temporary directory that is
+removed. Exit status: 0 whatever was found, 2 the command line, 3 nothing could be observed."""
+
+
+def register(verbs: options.Verbs) -> None:
+    """Add the verb and its options."""
+    p = verbs.add_parser(
+        "observe", help="watch a running server: does its cgid queue overflow?", description=_DESCRIPTION
+    )
+    _add_where(p)
+    _add_what(p)
+    p.add_argument(
+        "--cost", type=_cost, default=0.01, metavar="1%", help="what it may cost, as a share of one core (default: 1%%)"
+    )
+    p.add_argument("--watch", action="store_true", help="show what is seen while it is")
+    p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
+    p.add_argument("--format", choices=("text", "json"), default="text")
+    p.set_defaults(run=run)
+
+
+def _add_where(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--host", metavar="HOST", help="the host to watch, or Ansible's pattern (default: this machine)")
+    p.add_argument("--target", metavar="INVENTORY", help="local, or the path of an Ansible inventory")
+    p.add_argument("--become", action="store_true", help="watch as root, through Ansible's become")
+    p.add_argument(
+        "--socket",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="watch this socket, which may be any listening AF_UNIX stream socket (php-fpm, uwsgi, gunicorn); "
+        "@NAME is an abstract one",
+    )
+
+
+def _add_what(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--duration", type=_duration_s, metavar="60", help="how long: seconds, or 90s, 30m, 2h (default: 60)"
+    )
+    p.add_argument(
+        "--until-full",
+        action="store_true",
+        help="wait for the first overflow, for --duration at most, and keep the seconds around it",
+    )
+    p.add_argument(
+        "--around", type=_duration_s, default=10.0, metavar="10", help="seconds before and after (--until-full)"
+    )
+    p.add_argument(
+        "--error-log", action="append", default=[], metavar="PATH", help="an error_log on the host to count retries in"
+    )
+    p.add_argument(
+        "--status-url",
+        default="",
+        metavar="URL",
+        help="ask mod_status there once, such as http://127.0.0.1/server-status?auto; the server logs that request",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch, print what was found, and return 0 whatever that is."""
+    from cgidlab.pipeline import observing  # noqa: PLC0415 -- see cgidlab.commands
+
+    order = _order(args)
+    stop = threading.Event()
+
+    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # the second time the user means it: Python's own way out
+            signal.signal(number, signal.default_int_handler)
+        print("stopping: keeping what was seen; once more to leave at once", file=sys.stderr)
+        stop.set()
+
+    signal.signal(signal.SIGINT, asked_to_stop)
+    signal.signal(signal.SIGTERM, asked_to_stop)
+    display = _Watch() if args.watch else None
+    try:
+        seen = observing.observe(order, args.results, stop.is_set, display.show if display else lambda _live: None)
+    finally:
+        if display:
+            display.close()
+    print(json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen))
+    return 0
+
+
+def _order(args: argparse.Namespace) -> Order:
+    from cgidlab.pipeline.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
+
+    if args.status_url and not re.match(r"https?://", args.status_url):
+        raise SpecError(f"`{args.status_url}` is no http address", where="--status-url")
+    for path in (*args.socket, *args.error_log):
+        if not path.startswith(("/", "@")):
+            raise SpecError(f"`{path}` is not an absolute path", where="--socket, --error-log", fix="begin it with /")
+    return Order(
+        root=options.ROOT,
+        target=args.target,
+        hosts=args.host,
+        duration_s=args.duration if args.duration is not None or args.until_full else 60.0,
+        until_full=args.until_full,
+        around_s=args.around,
+        cost_share=args.cost,
+        sockets=tuple(args.socket),
+        status_url=args.status_url,
+        error_logs=tuple(args.error_log),
+        become=args.become,
+        poll_s=_WATCH_EVERY_S if args.watch else _LOOK_EVERY_S,
+    )
+
+
+def _duration_s(text: str) -> float:
+    """Return seconds; a plain number is seconds."""
+    return options.duration_s(f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else text)
+
+
+def _cost(text: str) -> float:
+    try:
+        return options.share(text)
+    except SpecError as err:
+        raise SpecError(f"a cost is a share of one core such as 1% or 0.01, not `{text}`", where="--cost") from err
+
+
+class _Watch:
+    """What is seen now, a line a socket: in place on a terminal, otherwise a line whenever something changed."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._lines = 0
+        self._last = ""
+
+    def show(self, live: Mapping[str, Mapping[str, Any]]) -> None:
+        """Show the helpers' latest words."""
+        several = len(live) > 1
+        lines = [
+            _live_line(f"{host}: " if several else "", seen["elapsed_s"], t)
+            for host, seen in sorted(live.items())
+            for t in seen["targets"]
+        ]
+        text = "\n".join(lines)
+        if not lines or text == self._last:
+            return
+        if self._terminal:
+            sys.stderr.write(f"\x1b[{self._lines}F\x1b[J" if self._lines else "")
+        print(text, file=sys.stderr, flush=True)
+        self._lines, self._last = len(lines), text
+
+    def close(self) -> None:
+        """Leave the last lines where they are."""
+
+
+def _live_line(host: str, elapsed_s: float, target: Mapping[str, Any]) -> str:
+    if not target["there"]:
+        return f"{elapsed_s:7.0f} s  {host}{target['label']}: not there now"
+    if target["depth"] is None:
+        return f"{elapsed_s:7.0f} s  {host}{target['label']}: its queue cannot be seen"
+    asleep = "" if target["asleep"] is None else f"  asleep {target['asleep']} (most {target['asleep_max']})"
+    full_s = f"  full for {target['full_s']:.1f} s" if target["full_s"] else ""
+    queue = f"queue {target['depth']} of {target['limit']} (most {target['depth_max']})"
+    return f"{elapsed_s:7.0f} s  {host}{target['label']}: {queue}{full_s}{asleep}"
+
+
+def _document(seen: Observed) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "instances": [dict(i) for i in seen.instances],
+        "cost": _cost_of(seen.hosts),
+        "hosts": [
+            {
+                "host": h.host,
+                "ended": h.ended,
+                "length_s": round(h.length_s, 3),
+                "cost": dict(h.cost),
+                "notes": list(h.notes),
+            }
+            for h in seen.hosts
+        ],
+        "failures": list(seen.failures),
+        "run_directory": str(seen.run),
+        "report": str(seen.report),
+    }
+
+
+def _cost_of(hosts: tuple[Observation, ...]) -> dict[str, Any]:
+    """Return the dearest host's cost."""
+    return dict(max(hosts, key=lambda h: h.cost.get("cpu_share") or 0.0).cost)
+
+
+def _text(seen: Observed) -> str:
+    from cgidlab.report import QUESTIONS  # noqa: PLC0415 -- see cgidlab.commands
+
+    lines: list[str] = []
+    for i in seen.instances:
+        lines += [_title(i, several=len(seen.hosts) > 1), ""]
+        for asked, said in zip(QUESTIONS, i["verdict"]["lines"], strict=True):
+            lines += [
+                asked,
+                textwrap.fill(said, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False),
+            ]
+        lines.append("")
+    lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
+    lines += [f"not watched: {failure}" for failure in seen.failures]
+    lines += [_cost_line(h, several=len(seen.hosts) > 1) for h in seen.hosts]
+    lines.append(f"report: {seen.report}")
+    return "\n".join(lines)
+
+
+def _title(i: Mapping[str, Any], *, several: bool) -> str:
+    where = f"{i['host']}: " if several else ""
+    if not i["httpd"]:
+        return f"{where}{i['socket']}, held by process {i['pid']}"
+    known = [i["version"] or "httpd", f"process {i['pid']}"]
+    if i["mpm"]:
+        size = f" {i['processes']} x {i['threads_per_child']}" if i["threads_per_child"] else ""
+        known.append(f"MPM {i['mpm']}{size}")
+    if i["server_limit"]:
+        known.append(f"ServerLimit {i['server_limit']}, ThreadLimit {i['thread_limit']}")
+    socket = i["socket"] or "no cgid socket"
+    return f"{where}{', '.join(known)}: {socket}" + (
+        f" (queue of {i['queue_limit']})" if i["queue_limit"] is not None else ""
+    )
+
+
+def _cost_line(host: Observation, *, several: bool) -> str:
+    c = host.cost
+    where = f" on {host.host}" if several else ""
+    share, cpu_s = c.get("cpu_share"), c.get("cpu_s")
+    if share is None or cpu_s is None:
+        return f"cost{where}: not known"
+    once = (c.get("set_up_cpu_s") or 0.0) + (c.get("packing_cpu_s") or 0.0)
+    return (
+        f"cost{where}: {100 * share:.2f} % of one core while watching ({cpu_s:.2f} s of CPU in {host.length_s:.0f} s, "
+        f"{100 * (c.get('limit') or 0):g} % allowed), and {once:.2f} s once to begin and to pack"
+    )

@@ -1,0 +1,276 @@
+"""The observation itself: the only loop of it, from the first look at the host to the packed results."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import time
+from typing import Any, Optional
+
+from .. import SCHEMA_VERSION, archive
+from ..instruments.host import document, edge
+from ..process import take_precedence
+from . import facts, find
+from .gauges import AnyGauge, HostCounters
+from .lease import Lease
+from .logtail import LogTail
+from .order import Order
+from .pace import Meter, Pace
+from .watched import Watched, gauge_state
+
+_NS = 1_000_000_000
+_EVERY_NS = _NS  # look after files, lease and pace
+_LONGEST_SLEEP_S = 0.5
+DURATION, FULL, STOPPED, NOTHING, ABANDONED = "duration", "full", "stopped", "nothing", "abandoned"
+
+
+class Session:
+    """One observation, in a directory of its own."""
+
+    def __init__(self, order: Order, directory: str) -> None:
+        self._order = order
+        self._directory = directory
+        self._lease = Lease(directory, order.lease_s)
+        self._watched: list[Watched] = []
+        self._host: Optional[HostCounters] = None
+        self._host_meter = Meter(0.05, 200_000_000, 2 * _NS, 200_000)
+        self._keep_ns = int(order.around_s * _NS) if order.until_full else None
+        self._full_ns: Optional[int] = None
+        self._cost: dict[str, Any] = {}
+        self._logs: list[LogTail] = []
+        self._notes: list[str] = []
+
+    def run(self) -> None:
+        """Observe, and leave the results; or nothing at all when nobody waits for them."""
+        found = find.look(self._order.sockets)
+        for number, target in enumerate(found.targets, start=1):
+            directory = os.path.join(self._directory, f"{number:03d}")
+            self._watched.append(Watched(number, target, directory, self._order.status_url, time.monotonic_ns))
+        for watched in self._watched:
+            watched.prepare(self._keep_ns)
+        self._open_logs()
+        why = NOTHING
+        begin_ns = end_ns = time.monotonic_ns()
+        if any(w.gauges for w in self._watched):
+            self._host = HostCounters(self._directory)
+            self._host.keep_ns = self._keep_ns
+            set_up_ns = time.process_time_ns()
+            edges = edge(None)
+            begin_ns = time.monotonic_ns()
+            take_precedence()
+            gc.disable()
+            why = self._loop(begin_ns)
+            gc.enable()
+            end_ns = time.monotonic_ns()
+            used_ns = time.process_time_ns() - set_up_ns
+            self._cost = {
+                "cpu_share": used_ns / max(1, end_ns - begin_ns),
+                "cpu_s": used_ns / _NS,
+                "set_up_cpu_s": set_up_ns / _NS,
+            }
+            self._close(edges)
+        if why == ABANDONED:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            return
+        if self._full_ns is not None and self._keep_ns is not None:
+            begin_ns = max(begin_ns, self._full_ns - self._keep_ns)
+        clock = {"realtime_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns()}
+        archives = [self._pack(w, clock, begin_ns, end_ns) for w in self._watched]
+        self._write(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "ended": why,
+                "clock": clock,
+                "begin_ns": begin_ns,
+                "end_ns": end_ns,
+                "full_ns": self._full_ns,
+                "facts": facts.collect(),
+                "notes": [*found.notes, *self._notes],
+                "listeners": found.listeners,
+                "targets": archives,
+                "cost": {**self._cost, "limit": self._order.cost_share, "packing_cpu_s": self._packing_s()},
+            }
+        )
+
+    def _open_logs(self) -> None:
+        """Find whose log each one is: the instance that has it open, or the only one there is."""
+        instances = [w for w in self._watched if w.target.master is not None and w.target.listener is not None]
+        for path in self._order.error_logs:
+            try:
+                log = LogTail(path)
+            except OSError as error:
+                self._notes.append(f"{path} cannot be read: {error.strerror}")
+                continue
+            owners = [w for w in instances if w.has_open(log.identity)] or (instances if len(instances) == 1 else [])
+            if len(owners) == 1:
+                owners[0].log = log
+            else:
+                self._notes.append(f"{path} cannot be told to be the log of one instance: none of several has it open")
+
+    def _packing_s(self) -> Optional[float]:
+        if not self._cost:
+            return None
+        before_s = float(self._cost["cpu_s"]) + float(self._cost["set_up_cpu_s"])
+        return time.process_time_ns() / _NS - before_s
+
+    def _meters(self) -> dict[AnyGauge, Meter]:
+        found: dict[AnyGauge, Meter] = {} if self._host is None else {self._host: self._host_meter}
+        several = max(1, sum(1 for w in self._watched if w.gauges))
+        for watched in self._watched:
+            for gauge, meter in watched.gauges.items():
+                meter.part /= several
+                found[gauge] = meter
+        return found
+
+    def _loop(self, begin_ns: int) -> str:
+        """Read every gauge when it is due; return why it ended."""
+        meters = self._meters()
+        pace = Pace(self._order.cost_share, meters.values(), begin_ns, time.process_time_ns())
+        due = dict.fromkeys(meters, begin_ns)
+        look_ns = begin_ns + _EVERY_NS
+        why = ""
+        while not why:
+            if pace.rest_s(time.monotonic_ns(), time.process_time_ns()) <= 0:
+                _sample_what_is_due(due, meters)
+            now_ns = time.monotonic_ns()
+            for watched in self._watched:
+                watched.count(now_ns)
+            if self._full_ns is None and self._order.until_full and any(w.overflows for w in self._watched):
+                self._full_ns = now_ns
+            why = self._ends(begin_ns, now_ns)
+            if now_ns >= look_ns:
+                self._look_after(meters, begin_ns, now_ns)
+                why = why or self._unwanted()
+                pace.adjust(time.monotonic_ns(), time.process_time_ns())
+                for gauge, due_ns in due.items():  # a period that became shorter counts at once
+                    due[gauge] = min(due_ns, now_ns + meters[gauge].period_ns)
+                look_ns += (max(0, now_ns - look_ns) // _EVERY_NS + 1) * _EVERY_NS
+            now_ns = time.monotonic_ns()
+            until_due_s = (min(look_ns, *due.values()) - now_ns) / _NS
+            time.sleep(min(_LONGEST_SLEEP_S, max(0.0, until_due_s, pace.rest_s(now_ns, time.process_time_ns()))))
+        return why
+
+    def _unwanted(self) -> str:
+        if self._lease.expired():
+            return ABANDONED
+        return STOPPED if self._lease.asked_to_stop() else ""
+
+    def _ends(self, begin_ns: int, now_ns: int) -> str:
+        order = self._order
+        if self._full_ns is not None:
+            return FULL if now_ns >= self._full_ns + order.around_s * _NS else ""
+        if order.duration_s is not None and now_ns - begin_ns >= order.duration_s * _NS:
+            return DURATION
+        return ""
+
+    def _look_after(self, meters: dict[AnyGauge, Meter], begin_ns: int, now_ns: int) -> None:
+        for watched in self._watched:
+            watched.check()
+        for gauge in meters:
+            if gauge.keep_ns is None:
+                gauge.flush()
+            else:
+                gauge.trim(now_ns)
+        live = {
+            "elapsed_s": (now_ns - begin_ns) / _NS,
+            "full": self._full_ns is not None,
+            "targets": [w.now() for w in self._watched],
+        }
+        _replace(os.path.join(self._directory, "live.json"), json.dumps(live))
+
+    def _close(self, edges: dict[str, Any]) -> None:
+        for gauge, meter in self._meters().items():
+            _sample(gauge, meter)  # what is read seldom would otherwise say nothing of the end
+            gauge.finish()
+        text = json.dumps(document(edges, edge(None)))
+        for watched in self._watched:
+            if watched.gauges:
+                shutil.copy(os.path.join(self._directory, "host.csv"), watched.instruments)
+                with open(os.path.join(watched.instruments, "host.json"), "w", encoding="utf-8") as file:
+                    file.write(text)
+
+    def _pack(self, watched: Watched, clock: dict[str, int], begin_ns: int, end_ns: int) -> dict[str, Any]:
+        """Pack what was seen of a target as a trial's directory is packed, and return what else is known of it."""
+        target = watched.target
+        gone_ns = watched.missing_since_ns
+        if watched.log is not None:
+            os.makedirs(os.path.join(watched.directory, "logs"), mode=0o755)
+            watched.log.write_new(os.path.join(watched.directory, "logs", "error_log"))
+        window = {"begin_ns": begin_ns, "end_ns": end_ns if gone_ns is None else max(begin_ns, gone_ns)}
+        seen = "listen_queue" not in watched.unavailable
+        reason = "" if seen else watched.unavailable.get("listen_queue", "")
+        states = watched.instrument_states()
+        if self._host is not None and watched.gauges:
+            states["host"] = gauge_state(self._host)
+        result = {
+            "schema_version": SCHEMA_VERSION,
+            "key": target.label,
+            "ended": "complete" if seen else "invalid",
+            "reason": reason,
+            "kind": None if seen else "infra",
+            "clock": clock,
+            "phases": [{"name": "window", **window}],
+            "window": window if seen else None,
+            "server": {
+                "httpd_pid": None if target.master is None else target.master.pid,
+                "cgid_pid": watched.daemon_at_begin,
+                "cgid_pid_at_end": target.daemon,
+                "version": str(watched.about.get("version") or ""),
+                "socket": target.path,
+            },
+            "load": None,
+            "instruments": states,
+        }
+        path = os.path.join(self._directory, f"{watched.number:03d}.tar.gz")
+        packed = archive.pack(watched.directory, path, lambda: json.dumps(result).encode())
+        shutil.rmtree(watched.directory)
+        return {
+            "number": watched.number,
+            "label": target.label,
+            "socket": target.path.replace("\0", "@"),
+            "pid": watched.first_pid,
+            "pid_at_end": target.pid,
+            "httpd": target.master is not None,
+            "by_name_alone": target.by_name_alone,
+            "about": watched.about,
+            "network": target.network,
+            "events": watched.events,
+            "stopped": gone_ns is not None,
+            "notes": target.notes,
+            "error_log": None if watched.log is None else watched.log.path,
+            "archive": path,
+            "sha256": packed.sha256,
+        }
+
+    def _write(self, value: dict[str, Any]) -> None:
+        _replace(os.path.join(self._directory, "observation.json"), json.dumps(value))
+
+
+def _sample_what_is_due(due: dict[AnyGauge, int], meters: dict[AnyGauge, Meter]) -> None:
+    """Read gauges whose time has come. Times that were slept through are counted as missed and not made up for."""
+    now_ns = time.monotonic_ns()
+    for gauge, due_ns in due.items():
+        if now_ns < due_ns:
+            continue
+        meter = meters[gauge]
+        _sample(gauge, meter)
+        passed = max(0, time.monotonic_ns() - due_ns) // meter.period_ns
+        gauge.missed += passed
+        due[gauge] = due_ns + (passed + 1) * meter.period_ns
+
+
+def _sample(gauge: AnyGauge, meter: Meter) -> None:
+    cpu_ns = time.thread_time_ns()
+    gauge.sample(time.monotonic_ns())
+    cpu_ns = time.thread_time_ns() - cpu_ns
+    gauge.cpu_ns += cpu_ns
+    meter.spent(cpu_ns)
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a file that readers find whole or not at all."""
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.rename(path + ".part", path)
