@@ -37,6 +37,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _look(args: argparse.Namespace) -> None:
+    """Run a verb that needs no block."""
+    if args.verb == "observe":
+        from cgidhost.observe.start import start  # noqa: PLC0415 -- no other verb needs it
+
+        start(args.order, args.dir)
+    else:
+        from cgidhost.probe import run  # noqa: PLC0415 -- no other verb needs it
+
+        run()
+
+
 def main(argv: Optional[list[str]] = None) -> int:
     """Run one verb; return 0, or 2 with the reason in the JSON line."""
     args = _parser().parse_args(argv)
@@ -61,14 +73,8 @@ def main(argv: Optional[list[str]] = None) -> int:
 
             work_dir = os.path.normpath(args.work_dir)
             commands.say(**recover(work_dir, args.block, parse_sysctls(args.sysctls)))
-        elif args.verb == "observe":
-            from cgidhost.observe.start import start  # noqa: PLC0415 -- no other verb needs it
-
-            start(args.order, args.dir)
         else:
-            from cgidhost.probe import run  # noqa: PLC0415 -- no other verb needs it
-
-            run()
+            _look(args)
     except BlockError as error:
         commands.say(error=str(error))
         return 2
