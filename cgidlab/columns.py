@@ -61,7 +61,7 @@ _MEANING = {
     "swapped_pages": ("", "pages swapped in or out on the whole host"),
     "throttled_ms": ("ms", "how long the trial's control group was not allowed to run"),
     "forks_per_s": ("1/s", "processes and threads begun on the whole host"),
-    "loadgen_cpu_share": ("cores", "CPU of the load generator, which has one thread"),
+    "loadgen_cpu_share": ("cores", "CPU of the load generator, which has one thread; of several, the busiest"),
 }
 
 COLUMNS: tuple[Column, ...] = tuple(Column(f.name, *_MEANING[f.name]) for f in fields(Figures))

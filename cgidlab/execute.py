@@ -1,22 +1,24 @@
 """Provisioning hosts and running blocks on them, through Ansible. Decides nothing about results."""
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cgidlab import ansible, files
+from cgidlab import ansible, files, generators
 from cgidlab.catalogue import Catalogue
 from cgidlab.errors import LabError, ProvisionError
 from cgidlab.model import Plan, Settings, Trial
 from cgidlab.parsers import host_report
-from cgidlab.parsers.host_report import HostReport
+from cgidlab.parsers.host_report import GeneratorReport, HostReport
 
 # Each trial has a network of its own, so that the port can be the same for all.
 PORT = 8080
+LOOPBACK = "127.0.0.1"
 SERVER_USER = "nobody"
 SERVER_GID = 65534  # of nobody's group on every supported distribution, whatever its name
 PROVISION_TIMEOUT_S = 3600.0
@@ -52,6 +54,7 @@ class Arrival:
     number: int
     archive: Path | None
     reason: str
+    load: Path | None = None  # what its generators left; None where the server's host made the load
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class BlockRun:
     directory: Path  # of the Ansible invocation, on the control machine
     host: HostReport
     host_directory: str  # of the block, on the host
+    generators: tuple[GeneratorReport, ...] = ()  # none: the load is made on the server's host
 
 
 def provision(
@@ -78,6 +82,7 @@ def provision(
 
     Raises `ProvisionError` with the first host's own message when that fails.
     """
+    shutil.rmtree(generators.reports_dir(hosts_dir), ignore_errors=True)  # of another inventory
     for directory in (hosts_dir, snapshots_dir, invocation_dir):
         files.make_directory(directory)
     helper = invocation_dir / "cgidhost.pyz"
@@ -165,19 +170,24 @@ def run_block(
     incoming = block.directory / "incoming"
     files.make_directory(incoming)
     files.write_json(block.directory / "block.json", block_json(block, trials, catalogue))
-    expected = [{"number": t.number, "timeout_s": limit_s(t)} for t in trials]
+    expected = [_expected(t, block) for t in trials]
     variables = {
         **_host_variables(block),
         "cgidlab_block_file": str((block.directory / "block.json").resolve()),
         "cgidlab_incoming_dir": str(incoming.resolve()),
         "cgidlab_trials": expected,
     }
+    for place, generator in enumerate(block.generators):
+        content = _generator_json(block, trials, place)
+        files.write_json(_generator_file(block, generator), content)
 
     def heard(result: ansible.TaskResult) -> None:
         res = result.result
         if "number" in res and "state" in res:
             archive = res.get("archive")
-            on_arrival(Arrival(res["number"], Path(archive) if archive else None, str(res.get("reason", ""))))
+            load = res.get("load")
+            home = Path(archive) if archive else None
+            on_arrival(Arrival(res["number"], home, str(res.get("reason", "")), Path(load) if load else None))
 
     return ansible.play(
         site.playbook("block"),
@@ -204,6 +214,61 @@ def _host_variables(block: BlockRun) -> dict[str, Any]:
         "cgidlab_python": block.host.python,
         "cgidlab_helper": block.host.helper,
         "cgidlab_block_dir": block.host_directory,
+        "cgidlab_generators": {
+            g.host: {
+                "become": g.become,
+                "python": g.python,
+                "helper": g.helper,
+                "dir": _on_generator(block, g),
+                "block_file": str(_generator_file(block, g).resolve()),
+            }
+            for g in block.generators
+        },
+    }
+
+
+def _on_generator(block: BlockRun, generator: GeneratorReport) -> str:
+    return f"{generator.work_dir}/{PurePosixPath(block.host_directory).name}"
+
+
+def _generator_file(block: BlockRun, generator: GeneratorReport) -> Path:
+    return block.directory / f"generator-{generator.host}.json"
+
+
+def _expected(trial: Trial, block: BlockRun) -> dict[str, Any]:
+    """Return a trial as the role waits for it."""
+    expected: dict[str, Any] = {"number": trial.number, "timeout_s": limit_s(trial)}
+    if not block.generators:
+        return expected
+    settings = trial.cell.settings
+    return {
+        **expected,
+        "generators": [g.host for g, _ in generators.busy(settings, block.generators)],
+        "load_s": generators.load_s(settings),
+        "max_clock_offset_s": float(settings["max_clock_offset_s"]),
+    }
+
+
+def _generator_json(block: BlockRun, trials: tuple[Trial, ...], place: int) -> dict[str, Any]:
+    """Return the block of one of its generators, with the trials in which that has something to do."""
+    own = block.generators[place]
+    wanted = [
+        generators.trial_json(trial, share, PORT)
+        for trial in trials
+        for found, share in generators.busy(trial.cell.settings, block.generators)
+        if found is own
+    ]
+    return {
+        "schema_version": 1,
+        "generates": True,
+        "block": trials[0].block,
+        "work_dir": _on_generator(block, own),
+        "host_dir": own.work_dir,
+        "server_user": SERVER_USER,
+        "control": _control(),
+        "lease_s": LEASE_S,
+        "tools": dict(own.tools),
+        "trials": wanted,
     }
 
 
@@ -224,7 +289,7 @@ def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue)
         "lease_s": LEASE_S,
         "tools": dict(block.host.tools),
         "scripts_dir": block.host.scripts_dir,
-        "trials": [_trial_json(trial, block.host, catalogue) for trial in trials],
+        "trials": [{**_trial_json(trial, block.host, catalogue), **_network(trial, block)} for trial in trials],
     }
 
 
@@ -254,6 +319,16 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "port": PORT,
         "fault": _fault(s),
     }
+
+
+def _network(trial: Trial, block: BlockRun) -> dict[str, Any]:
+    """Return where the trial's server listens and who may ask it: nobody but its own host, unless others load it."""
+    if not block.generators:
+        return {"listen": LOOPBACK, "remote": None}
+    address = generators.ipv4(block.host.address, block.host.host)
+    sources = [g.address for g, _ in generators.busy(trial.cell.settings, block.generators)]
+    margin_s = generators.margin_s(trial.cell.settings)
+    return {"listen": address, "remote": {"address": address, "margin_s": margin_s, "sources": sources}}
 
 
 def _fault(settings: Settings) -> Mapping[str, Any] | None:

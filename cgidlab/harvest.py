@@ -18,10 +18,11 @@ MAX_UNPACKED_BYTES = 8 << 30
 _CHUNK = 1 << 20
 
 
-def unpack(archive: Path, directory: Path, trial: Mapping[str, Any]) -> None:
+def unpack(archive: Path, directory: Path, trial: Mapping[str, Any], load: Path | None = None) -> None:
     """Make `directory` from a trial's archive and `trial.json`, or leave nothing of it.
 
-    The directory appears under its name only when every file is there and has
+    `load` holds `clocks.json` and an archive a generator, where these were other machines; each becomes a
+    directory below `load/`. The directory appears under its name only when every file is there and has
     the checksum that the host computed. Raises `StoreError` otherwise.
     """
     partial = directory.with_name(f".{directory.name}.partial")
@@ -31,6 +32,8 @@ def unpack(archive: Path, directory: Path, trial: Mapping[str, Any]) -> None:
         _extract(archive, partial)
         _check_sums(partial)
         files.write_json(partial / "trial.json", trial)
+        if load is not None:
+            _add_load(load, partial / "load")
         if directory.exists():
             # Out of the way in one step: half of what was there would be neither the old trial nor the new one.
             replaced = directory.with_name(f".{directory.name}.replaced")
@@ -43,6 +46,16 @@ def unpack(archive: Path, directory: Path, trial: Mapping[str, Any]) -> None:
         raise StoreError(f"cannot keep a trial: {err.strerror or err}", where=str(directory)) from err
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _add_load(load: Path, directory: Path) -> None:
+    files.make_directory(directory)
+    files.write_bytes(directory / "clocks.json", (load / "clocks.json").read_bytes())
+    for archive in sorted(load.glob("*.tar.gz")):
+        own = directory / archive.name.removesuffix(".tar.gz")
+        files.make_directory(own)
+        _extract(archive, own)
+        _check_sums(own)
 
 
 def _extract(archive: Path, directory: Path) -> None:

@@ -5,13 +5,13 @@ A request belongs to the window if it was answered in it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
-from cgidlab.measure import physics
+from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.measure.gauges import Flags, hold
 from cgidlab.measure.physics import Check
@@ -57,6 +57,7 @@ class Measured:
     started_s: float | None  # seconds since 1970 of the window's begin
     throughput_rps: tuple[float, ...]  # second by second of the window
     p99_ms: tuple[float | None, ...]  # same
+    generators: tuple[Mapping[str, Any], ...] = ()  # a row each, where other machines than the server's made the load
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class _Sources:
     log: AccessLog | None
     served: Ints | None  # statuses the server answered with in the window
     summary: Summary | None
+    load: merging.Merged | None  # None: the server's host made it
 
 
 def measure(directory: Path) -> Measured:
@@ -123,15 +125,20 @@ def measure(directory: Path) -> Measured:
         **w.daemon(),
         **w.host(),
     )
+    load = sources.load
+    if load is not None:
+        figures = replace(figures, loadgen_cpu_share=load.cpu_share)
     # A fault ends connections on purpose: the number of clients is then not what the law asks for.
     steady = trial.settings.get("loop") == "closed" and trial.settings.get("fault", "none") == "none"
     clients = trial.settings.get("clients") if steady else None
+    unsure_us = load.uncertainty_us if load else 0
     checks = (
+        *((merging.check(load, result, trial.settings),) if load else ()),
         physics.answers(sources.inside),
         physics.rows(sources.requests, sources.summary),
-        physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us),
+        physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us),
         physics.little(sources.requests, clients if isinstance(clients, int) else None, sources.span_us),
-        physics.loadgen(figures.loadgen_cpu_share),
+        merging.loadgen(load) if load else physics.loadgen(figures.loadgen_cpu_share),
         *w.checks,
     )
     return Measured(
@@ -141,16 +148,25 @@ def measure(directory: Path) -> Measured:
         result.clock.to_realtime_ns(sources.window.begin_ns) / 1e9,
         tuple(seconds.throughput_rps.tolist()) if seconds else (),
         tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
+        merging.table(load, trial.settings) if load else (),
     )
 
 
 def write_rows(directory: Path) -> Path:
     """Write the load generator's rows as `load/requests.parquet` and return its path.
 
-    Columns: start_us (int64, since 1970), status (int16, 0: not known), latency_us
-    (int64). Raise `StoreError` if there are no rows or the file cannot be written.
+    Columns: start_us (int64, since 1970), status (int16, 0: not known), latency_us (int64), and generator
+    (text) where other machines made the load; times are then the server's. Raise `StoreError` if there
+    are no rows or the file cannot be written.
     """
+    if merging.applies(directory):
+        return merging.write_rows(directory, _read_result(directory))
     return reqs.write_rows(directory, _driver(_read_result(directory).load))
+
+
+def has_rows(directory: Path) -> bool:
+    """Say whether a load generator left any rows."""
+    return (directory / reqs.ROWS).exists() or any((directory / "load").glob("*/rows.log"))
 
 
 def latencies_us(directory: Path) -> Ints | None:
@@ -237,6 +253,8 @@ def _unanswered(s: _Sources) -> int:
     h2load says so itself, unless it was ended at its time limit: then, in an
     open loop, they are those of `-n` that have no row.
     """
+    if s.load is not None:
+        return s.load.unanswered
     if s.summary is not None:
         return s.summary.errored
     argv = s.result.load.argv if s.result.load else ()
@@ -250,7 +268,8 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
     if result.window is None:
         return None
     span = reqs.span_us(result.window, result.clock.to_realtime_ns(0))
-    requests = reqs.read_requests(directory, _driver(result.load))
+    load = merging.merged(directory, result) if merging.applies(directory) else None
+    requests = load.requests if load else reqs.read_requests(directory, _driver(result.load))
     log = reqs.read_access_log(directory, result.load)
     stdout = directory / "load/stdout.txt"
     return _Sources(
@@ -261,7 +280,8 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
         None if requests is None else requests.within(span),
         log,
         None if log is None else reqs.answered(log, span),
-        parse_summary(read(stdout)) if stdout.exists() else None,
+        load.summary if load else parse_summary(read(stdout)) if stdout.exists() else None,
+        load,
     )
 
 

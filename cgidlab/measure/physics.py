@@ -64,12 +64,16 @@ def rows(requests: Requests | None, summary: Summary | None) -> Check:
 
 
 def access_log(
-    requests: Requests | None, inside: Requests | None, served: Ints | None, span_us: tuple[int, int]
+    requests: Requests | None,
+    inside: Requests | None,
+    served: Ints | None,
+    span_us: tuple[int, int],
+    uncertainty_us: int = 0,
 ) -> Check:
     """Check that server and client count the same answers in the window.
 
     They may differ by the requests under way at its edges: one side may put an
-    answer inside and the other outside.
+    answer inside and the other outside. `uncertainty_us` is by how much the two sides' clocks may differ.
     """
     name = "access_log"
     if requests is None or inside is None:
@@ -78,7 +82,8 @@ def access_log(
         return skipped(name, "no access_log")
     if not requests.exact:
         return skipped(name, "the load generator places requests to the second only")
-    under_way = max(int(((requests.start_us < edge) & (requests.end_us >= edge)).sum()) for edge in span_us)
+    begun, ended = requests.start_us - uncertainty_us, requests.end_us + uncertainty_us
+    under_way = max(int(((begun < edge) & (ended >= edge)).sum()) for edge in span_us)
     tolerance = under_way + _FEW
     client, server = len(inside.status), len(served)
     if abs(client - server) <= tolerance:
@@ -118,11 +123,11 @@ def little(requests: Requests | None, clients: int | None, span_us: tuple[int, i
     return failed(name, said, FailureKind.CLIENT)
 
 
-def loadgen(cpu_share: float | None) -> Check:
-    """Check that the load generator had CPU left: one that had not measures itself."""
+def loadgen(cpu_share: float | None, name: str = "") -> Check:
+    """Check that the load generator (the busiest, by its `name`) had CPU left: one that had not measures itself."""
     if cpu_share is None:
         return skipped("loadgen", "its CPU was not recorded")
     if cpu_share > LOADGEN_LIMIT:
-        said = f"the load generator was saturated: {cpu_share:.2f} of its one core"
+        said = f"the load generator{name and f' on {name}'} was saturated: {cpu_share:.2f} of its one core"
         return failed("loadgen", said, FailureKind.CLIENT)
     return Check("loadgen", "passed")

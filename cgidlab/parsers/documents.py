@@ -90,6 +90,7 @@ class Result:
     server: Server | None
     load: Load | None
     instruments: Mapping[str, Instrument]
+    start_lag_ns: int | None = None  # of a generator: how long after the agreed start its load began
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,7 @@ def parse_result(data: bytes, *, where: str) -> Result:
         server=_server(top.inside("server")) if _there(top, "server") else None,
         load=_load(top.inside("load")) if _there(top, "load") else None,
         instruments={name: _instrument(instruments.inside(name)) for name in instruments.names()},
+        start_lag_ns=_start_lag_ns(top.inside("start")) if _there(top, "start") else None,
     )
 
 
@@ -297,6 +299,10 @@ def _span(fields: _Fields) -> Span:
     if span.end_ns < span.begin_ns:
         raise fields.error("ends before it begins")
     return span
+
+
+def _start_lag_ns(fields: _Fields) -> int:
+    return fields.whole("began_ns") - fields.whole("agreed_ns")
 
 
 def _server(fields: _Fields) -> Server:

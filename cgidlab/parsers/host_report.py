@@ -55,6 +55,21 @@ class HostReport:
     scripts_dir: str
     tools: Mapping[str, str | None]  # path of each program, None where it is not to be had
     raw: Mapping[str, Any]  # the whole file, for provenance
+    address: str = ""  # where other machines find it
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorReport:
+    """All that a run needs to know of a host that makes load for others."""
+
+    host: str
+    python: str
+    become: bool
+    work_dir: str
+    helper: str
+    tools: Mapping[str, str | None]
+    address: str  # from which its requests come
+    raw: Mapping[str, Any]
 
 
 def read(path: Path) -> HostReport:
@@ -73,9 +88,30 @@ def read(path: Path) -> HostReport:
             scripts_dir=raw["scripts_dir"],
             tools={name: tool["path"] for name, tool in raw["tools"].items()},
             raw=raw,
+            address=raw.get("address", ""),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise StoreError(f"not a host report: {err!r}", where=str(path), fix="provision the host again") from err
+
+
+def read_generator(path: Path) -> GeneratorReport:
+    """Return the report of a generator in `path`. Raise `StoreError` as `read` does."""
+    try:
+        raw = json.loads(path.read_text())
+        if raw["schema_version"] != 1:
+            raise StoreError(f"schema_version {raw['schema_version']} is not known here", where=str(path))
+        return GeneratorReport(
+            host=raw["host"],
+            python=raw["python"],
+            become=raw["become"],
+            work_dir=raw["dirs"]["work"],
+            helper=raw["helper"],
+            tools={name: tool["path"] for name, tool in raw["tools"].items()},
+            address=raw["address"],
+            raw=raw,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        raise StoreError(f"not a generator's report: {err!r}", where=str(path), fix="provision it again") from err
 
 
 def _httpd(raw: Mapping[str, Any]) -> Httpd:

@@ -1,11 +1,12 @@
 """One block on one host, from its order to its records: the only module that keeps what comes home."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cgidlab import ansible, execute, files, harvest, store
+from cgidlab import ansible, execute, files, generators, harvest, store
 from cgidlab.errors import LabError, RunError
 from cgidlab.failures import RULES
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
@@ -129,9 +130,9 @@ def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
 def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRecord]:
     run, host = where.run, where.host
     name = run.unused_ansible(name)
-    block = execute.BlockRun(
-        directory=run.ansible(name), host=host, host_directory=f"{host.work_dir}/{run.run_id}-{name}"
-    )
+    loaded_by = generators.of_server(run.path / "hosts", host)
+    trials = generators.placed(trials, loaded_by)
+    block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
     state = _Pass({t.number: t for t in trials})
     kept: list[TrialRecord] = []
     patience_s = max(execute.limit_s(t) for t in trials) + SILENCE_S
@@ -183,9 +184,12 @@ def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord 
         return None
     trial = state.trials[arrival.number]
     directory = where.run.trials / trial.directory
-    harvest.unpack(arrival.archive, directory, store.trial_json(trial, where.host.host, where.environment))
+    about = store.trial_json(trial, where.host.host, where.environment)
+    harvest.unpack(arrival.archive, directory, about, arrival.load)
     store.write_outcome(directory, records.judge(directory, trial.key, where.noise))
     arrival.archive.unlink()
+    if arrival.load is not None:
+        shutil.rmtree(arrival.load)
     state.came_home.add(trial.number)
     return records.load(where.run.path, store.read_trial(directory))
 

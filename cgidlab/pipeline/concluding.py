@@ -51,6 +51,7 @@ def conclude(run: store.RunDirectory) -> Concluded:
     """Measure, analyse and judge what a run directory holds, and write its derived files."""
     judged = _judge(run)
     tables.write(run.path, judged.rows)
+    tables.write_generators(run.path, [(r, row) for r in judged.rows for row in records.generators(run.path, r)])
     files.write_json(run.path / "summary.json", judged.summary())
     page = report.write(judged.report(), run.path, _script_cache())
     trials = judged.analysis.trials

@@ -1,7 +1,9 @@
 """A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from cgidlab import files, measure, store
 from cgidlab.errors import StoreError
@@ -30,7 +32,7 @@ def judge(directory: Path, key: str, noise: NoisePolicy, *, observed_as: str | N
     """
     try:
         result = _result(directory, key if observed_as is None else observed_as)
-        if (directory / "load" / "rows.log").exists():
+        if measure.has_rows(directory):
             measure.write_rows(directory)
         measured = measure.measure(directory)
         _keep(directory, measured)
@@ -81,6 +83,14 @@ def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | Non
     return series or None
 
 
+def generators(run: Path, record: TrialRecord) -> tuple[Mapping[str, Any], ...]:
+    """Return a row for each generator of a measured trial; none where the server's own host made the load."""
+    try:
+        return tuple(dict(row) for row in store.read_json(run / record.directory / _FIGURES)["generators"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        return ()
+
+
 def _keep(directory: Path, measured: measure.Measured) -> None:
     value = {
         "schema_version": SCHEMA_VERSION,
@@ -89,6 +99,7 @@ def _keep(directory: Path, measured: measure.Measured) -> None:
         "started_s": measured.started_s,
         "throughput_rps": list(measured.throughput_rps),
         "checks": [asdict(c) for c in measured.checks],
+        "generators": [dict(row) for row in measured.generators],
     }
     files.write_json(directory / _FIGURES, value)
 

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from cgidlab import files
 from cgidlab.model import Figures, Scalar, TrialRecord
@@ -28,6 +29,19 @@ def write(directory: Path, records: Sequence[TrialRecord]) -> None:
     columns = _columns([name for name, _ in records[0].levels] if records else [])
     files.write_text(directory / "trials.csv", _csv(columns, records))
     files.write_bytes(directory / "trials.parquet", _parquet(columns, records))
+
+
+def write_generators(directory: Path, rows: Sequence[tuple[TrialRecord, Mapping[str, Any]]]) -> None:
+    """Write `generators.csv`, a row for each trial and generator; remove it where there is none."""
+    path = directory / "generators.csv"
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", "block", "host", *rows[0][1]])
+    writer.writerows([r.number, r.block, r.host, *(_cell(value) for value in row.values())] for r, row in rows)
+    files.write_text(path, text.getvalue())
 
 
 def _columns(factors: Sequence[str]) -> tuple[_Column, ...]:

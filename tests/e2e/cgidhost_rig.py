@@ -103,6 +103,8 @@ class Rig:
             "scripts_dir": self.host["scripts_dir"],
             "server_user": "nobody",
             "server_gid": NOBODY,
+            "listen": "127.0.0.1",
+            "remote": None,
         }
         options = {f"server_{name}": value for name, value in settings.items()}
         environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 -- no HTML

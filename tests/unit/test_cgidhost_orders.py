@@ -118,7 +118,7 @@ def test_a_rate_that_would_come_in_bursts_is_refused() -> None:
 
 
 def test_an_open_loop_sends_the_rates_requests_over_warm_up_and_window_one_a_connection() -> None:
-    plan = h2load.plan(order(loop="open", rate=300), "/usr/bin/h2load", "/t/rows.log", 8080)
+    plan = h2load.plan(order(loop="open", rate=300), "/usr/bin/h2load", "/t/rows.log", "http://127.0.0.1:8080")
 
     joined = " ".join(plan.argv)
     assert "-r 3 --rate-period=10ms -n 1050 -c 1050" in joined
@@ -128,7 +128,7 @@ def test_an_open_loop_sends_the_rates_requests_over_warm_up_and_window_one_a_con
 
 
 def test_a_closed_loops_durations_are_whole_milliseconds() -> None:
-    plan = h2load.plan(order(warmup_s=0.5, window_s=2.5), "h2load", "/t/rows.log", 8081)
+    plan = h2load.plan(order(warmup_s=0.5, window_s=2.5), "h2load", "/t/rows.log", "http://127.0.0.1:8081")
 
     joined = " ".join(plan.argv)
     assert "-c 50 -D 2500ms --warm-up-time=500ms http://127.0.0.1:8081/cgi-bin/hello" in joined
@@ -136,7 +136,7 @@ def test_a_closed_loops_durations_are_whole_milliseconds() -> None:
 
 
 def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
-    plan = ab.plan(order(driver="ab"), "ab", "/t/rows.log", 8080)
+    plan = ab.plan(order(driver="ab"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
 
     total_s = int(plan.argv[plan.argv.index("-t") + 1])
     assert total_s >= 1.0 + 1.0 + 2.5
@@ -146,7 +146,7 @@ def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
 
 def test_ab_refuses_an_open_loop() -> None:
     with pytest.raises(TrialEnd, match="h2load"):
-        ab.plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", 8080)
+        ab.plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     start = verbs.add_parser("start", help="start the trials of a block in the background")
     start.add_argument("--block", required=True, metavar="DIR/block.json")
+    start.add_argument("--number", type=int, help="run this trial alone")
     wait = verbs.add_parser("await", help="wait until a trial has ended")
     wait.add_argument("--dir", required=True)
     wait.add_argument("--number", type=int, required=True)
     wait.add_argument("--timeout", type=float, required=True, metavar="SECONDS")
+    wait.add_argument("--ready", action="store_true", help="or until other machines can load its server")
     for name, what in (("stop", "end the block"), ("cleanup", "end the block and remove its directory")):
         verbs.add_parser(name, help=what).add_argument("--dir", required=True)
     look = verbs.add_parser("snapshot", help="say how this host is, for a comparison")
@@ -54,9 +56,9 @@ def main(argv: Optional[list[str]] = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.verb == "start":
-            commands.start(args.block)
+            commands.start(args.block, args.number)
         elif args.verb == "await":
-            commands.wait_for(args.dir, args.number, args.timeout)
+            commands.wait_for(args.dir, args.number, args.timeout, ready=args.ready)
         elif args.verb == "stop":
             commands.stop(args.dir)
         elif args.verb == "cleanup":

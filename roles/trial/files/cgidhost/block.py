@@ -18,6 +18,7 @@ from . import archive, lease, libc, namespaces, undo, workdir
 from .blockfile import Block, TrialOrder
 from .bpf import ConnectTracer
 from .ending import TrialEnd, Unavailable, from_os_error
+from .generation import Generation
 from .record import Record, Teller
 from .server import Places
 from .trial import Trial
@@ -80,7 +81,7 @@ class BlockRun:
         It stays from trial to trial, since attaching and detaching it takes
         longer than all else of an instrument's start.
         """
-        wanted = order.wants("connect_times") and order.has_queue
+        wanted = order.wants("connect_times") and order.has_queue and not self._block.generates
         prefix = places.run[: -len(f"-{order.number}")] + "-"
         if self._tracer is not None and not (wanted and prefix == self._tracer.prefix):
             self._tracer.close()
@@ -111,12 +112,16 @@ class BlockRun:
                 if not isolated:
                     undo.note(self._block.work_dir, sysctl=setting, old=old, new=new)
 
+            patience, teller = Patience(stop_read), Teller(tell_fd)
+            if self._block.generates:
+                Generation(order, self._block.tools, places, patience, teller).run(trouble)
+                return
             trial = Trial(
                 order,
                 self._block.tools,
                 places,
-                Patience(stop_read),
-                Teller(tell_fd),
+                patience,
+                teller,
                 journal,
                 tracer=self._tracer,
                 privileged=privileged,

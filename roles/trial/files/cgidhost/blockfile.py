@@ -35,6 +35,15 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class RemoteLoad:
+    """Load that other machines make: on which of this host's addresses they find the server, and who they are."""
+
+    address: str
+    margin_s: float  # that their load lasts longer than the window, before and after it
+    sources: tuple[str, ...]  # the generators' addresses
+
+
+@dataclass(frozen=True)
 class TrialOrder:
     """One trial as the runner wants it."""
 
@@ -50,6 +59,7 @@ class TrialOrder:
     url_path: str
     want: Mapping[str, str]
     fault: Optional[Fault]
+    remote: Optional[RemoteLoad]  # None: the load is made here
 
     @property
     def name(self) -> str:
@@ -69,6 +79,11 @@ class TrialOrder:
         return bool(self.settings.get(instrument, False))
 
     @property
+    def address(self) -> str:
+        """Return the address that httpd listens on: loopback, unless somebody else makes the load."""
+        return "127.0.0.1" if self.remote is None else self.remote.address
+
+    @property
     def has_queue(self) -> bool:
         """Say whether this server has a cgid daemon: prefork pairs with mod_cgi, which has none."""
         return self.settings["mpm"] != "prefork"
@@ -86,6 +101,7 @@ class Block:
     lease_s: float
     tools: Mapping[str, Optional[str]]
     trials: tuple[TrialOrder, ...]
+    generates: bool = False  # this host makes the load of trials whose server is elsewhere
 
     @property
     def time_bound_s(self) -> float:
@@ -133,6 +149,7 @@ def parse(data: Mapping[str, Any]) -> Block:
         lease_s=float(data["lease_s"]),
         tools={name: None if path is None else _path(path) for name, path in data["tools"].items()},
         trials=trials,
+        generates=bool(data.get("generates", False)),
     )
 
 
@@ -175,7 +192,16 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         url_path=str(data.get("url_path") or _url_path(settings)),
         want={str(k): str(v) for k, v in data.get("want", {}).items()},
         fault=_fault(data.get("fault"), float(settings["window_s"])),
+        remote=_remote(data.get("remote"), str(settings["isolation"])),
     )
+
+
+def _remote(data: Optional[Mapping[str, Any]], isolation: str) -> Optional[RemoteLoad]:
+    if data is None:
+        return None
+    if isolation != "host":
+        raise ValueError("other machines cannot reach a trial's own namespaces: isolation has to be host")
+    return RemoteLoad(str(data["address"]), float(data["margin_s"]), tuple(str(a) for a in data["sources"]))
 
 
 def _path(value: Any) -> str:  # noqa: ANN401 -- JSON of any shape

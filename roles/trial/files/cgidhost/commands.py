@@ -9,8 +9,10 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
+from typing import Optional
 
-from . import blockfile, lease, libc, undo, workdir
+from . import blockfile, lease, libc, mailbox, undo, workdir
 from .block import BlockRun
 from .ending import BlockError
 
@@ -25,15 +27,18 @@ def say(**answer: object) -> None:
     sys.stdout.flush()
 
 
-def start(path: str) -> None:
-    """Start the block process and return at once; raise BlockError when another one holds the work directory."""
+def start(path: str, number: Optional[int] = None) -> None:
+    """Start the block process and return at once; raise BlockError when another one holds the work directory.
+
+    With `number` it runs that trial alone, once the one before it has ended.
+    """
     path = os.path.abspath(path)
-    block = blockfile.read(path)
+    block = _only(blockfile.read(path), number)
     work_dir = block.work_dir
     if os.path.realpath(os.path.dirname(path)) != os.path.realpath(work_dir):
         raise BlockError(f"{path} is not in its work directory {work_dir}")
     lock = workdir.Lock(work_dir)
-    if not lock.take():
+    if not lock.wait(0.0 if number is None else _HOST_S):
         raise BlockError(f"{workdir.owner_text(work_dir)} runs a block in {work_dir}: stop it first")
     host_lock = None if block.host_dir is None else have_host(block.host_dir)
     dead = [] if block.host_dir is None else dead_blocks(block.host_dir, work_dir)
@@ -53,6 +58,15 @@ def start(path: str) -> None:
     if not os.read(signed_read, 1):
         raise BlockError(f"the block process did not start; see {os.path.join(work_dir, workdir.LOG)}")
     say(pid=pid, dir=work_dir)
+
+
+def _only(block: blockfile.Block, number: Optional[int]) -> blockfile.Block:
+    if number is None:
+        return block
+    wanted = tuple(trial for trial in block.trials if trial.number == number)
+    if not wanted:
+        raise BlockError(f"the block has no trial {number}")
+    return replace(block, trials=wanted)
 
 
 def have_host(host_dir: str) -> workdir.Lock:
@@ -83,7 +97,7 @@ def _forget_earlier(block: blockfile.Block) -> None:
     """Remove what an earlier block left here, so that nobody takes it for this one's."""
     for name in os.listdir(block.work_dir):
         path = os.path.join(block.work_dir, name)
-        if name == workdir.ENDED or name.endswith((".tar.gz", ".part")):
+        if name == workdir.ENDED or name.endswith((".tar.gz", ".part")) or mailbox.is_word(name):
             os.unlink(path)
         elif name.isdigit():
             shutil.rmtree(path)
@@ -114,8 +128,10 @@ def _become_block_process(block: blockfile.Block, locks: list[workdir.Lock], sig
         os._exit(code)
 
 
-def wait_for(work_dir: str, number: int, timeout_s: float) -> None:
+def wait_for(work_dir: str, number: int, timeout_s: float, *, ready: bool = False) -> None:
     """Print how a trial ended, that it has not within the time, or that nobody is left who could run it.
+
+    With `ready`, print as well that its server can be loaded from elsewhere.
 
     Renews the lease meanwhile, sleeps without polling, and returns early when
     nobody reads its output any more.
@@ -136,6 +152,10 @@ def wait_for(work_dir: str, number: int, timeout_s: float) -> None:
         entry = workdir.ended(work_dir, number)
         if entry is not None:
             say(state="ended", **entry)
+            return
+        word = mailbox.read(work_dir, number, mailbox.READY) if ready else None
+        if word is not None:
+            say(number=number, state="ready", **word)
             return
         left_s = deadline - time.monotonic()
         if dead or left_s <= 0:

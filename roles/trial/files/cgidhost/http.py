@@ -15,11 +15,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def get(port: int, path: str, timeout_s: float) -> Answer:
-    """Return the answer of 127.0.0.1; raise OSError when there is none or it is no HTTP."""
-    with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
+def get(address: str, port: int, path: str, timeout_s: float) -> Answer:
+    """Return the answer of the server at an address of this host; raise OSError when there is none or it is no HTTP."""
+    with socket.create_connection((address, port), timeout_s) as connection:
         connection.settimeout(timeout_s)
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
         parts = []
         while True:
             part = connection.recv(1 << 16)

@@ -5,26 +5,35 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Callable, Optional
+from typing import Any, Callable, Mapping, Optional, Protocol
 
 from . import waiting
 from .blockfile import TrialOrder
 from .drivers import LoadPlan, ab, h2load
 from .ending import TrialEnd
 from .process import Program
-from .server import Places, Server
+from .record import Teller
+from .server import Server
 from .waiting import Patience
 
 _PLANS = {"h2load": h2load.plan, "ab": ab.plan}
 _NS = 1_000_000_000
 
 
-def plan(order: TrialOrder, program: str, places: Places, port: int) -> LoadPlan:
-    """Return the plan of the driver that the trial names; raise TrialEnd (client) when it cannot do that."""
+def plan(order: TrialOrder, program: str, directory: str, origin: str) -> LoadPlan:
+    """Return the plan of the trial's driver, with its log in `directory`; TrialEnd (client) when it cannot do that."""
     make = _PLANS.get(order.text("driver"))
     if make is None:
         raise TrialEnd("client", f"no driver is called {order.text('driver')}")
-    return make(order, program, os.path.join(places.load, "rows.log"), port)
+    return make(order, program, os.path.join(directory, "rows.log"), origin)
+
+
+def program(order: TrialOrder, tools: Mapping[str, Optional[str]]) -> str:
+    """Return the path of the trial's driver; raise TrialEnd (infra) when it is not there."""
+    path = tools.get(order.text("driver"))
+    if path is None:
+        raise TrialEnd("infra", f"{order.text('driver')} is not installed")
+    return path
 
 
 @dataclass
@@ -40,7 +49,7 @@ class Load:
     """One run of a load generator."""
 
     plan: LoadPlan
-    places: Places
+    directory: str  # for what the program writes
     program: Optional[Program] = None
     started_ns: int = 0
     begin_ns: Optional[int] = None  # of the window
@@ -49,9 +58,18 @@ class Load:
     exit_code: Optional[int] = None
     _unread: bytes = field(default=b"", repr=False)
 
+    def described(self) -> dict[str, Any]:
+        """Return what result.json says of the load."""
+        return {
+            "argv": self.plan.argv,
+            "pid": 0 if self.program is None else self.program.pid,
+            "exit_code": self.exit_code,
+            "timed_out": self.timed_out,
+        }
+
     def start(self) -> int:
         """Start the program and return its pid."""
-        errors = os.path.join(self.places.load, "stderr.txt")
+        errors = os.path.join(self.directory, "stderr.txt")
         self.started_ns = waiting.now_ns()
         self.program = Program(self.plan.argv, errors, errors, pipe=True)
         return self.program.pid
@@ -59,22 +77,23 @@ class Load:
     def run(
         self,
         patience: Patience,
-        server: Server,
+        server: Optional[Server],
         on_begin: Callable[[], None],
         on_end: Callable[[], None],
         timed: list[Timed],
     ) -> None:
         """Wait until the program has ended, calling `on_begin` and `on_end` at the window's edges.
 
-        Raises TrialEnd: sut when httpd ends, client when the program fails.
+        `server` is None where it runs on another machine. Raises TrialEnd: sut when httpd
+        ends, client when the program fails.
         """
         program = self.program
         if program is None:
             raise TrialEnd("infra", "the load generator was not started")
         todo = sorted(timed, key=lambda t: t.after_ns)
         limit_ns = self.started_ns + int(self.plan.limit_s * _NS)
-        with open(os.path.join(self.places.load, "stdout.txt"), "wb") as copy:
-            fds = {program.stdout_fd, program.pidfd, server.pidfd}
+        with open(os.path.join(self.directory, "stdout.txt"), "wb") as copy:
+            fds = {program.stdout_fd, program.pidfd, *([] if server is None else [server.pidfd])}
             while True:
                 edge_ns = self._next_edge_ns()
                 due_ns = min([limit_ns, edge_ns, *[self.begin_ns + t.after_ns for t in todo[:1] if self.begin_ns]])
@@ -89,7 +108,7 @@ class Load:
                     self._pass_edges(now_ns, on_begin, on_end)
                 while todo and self.begin_ns is not None and now_ns >= self.begin_ns + todo[0].after_ns:
                     todo.pop(0).action()
-                if server.pidfd in ready:
+                if server is not None and server.pidfd in ready:
                     server.check_alive()
                 if program.pidfd in ready:
                     fds -= {program.pidfd}
@@ -160,7 +179,7 @@ class Load:
     def _rows(self) -> int:
         """Return 0 or 1: whether the log has a row."""
         try:
-            with open(os.path.join(self.places.load, "rows.log"), "rb") as rows:
+            with open(os.path.join(self.directory, "rows.log"), "rb") as rows:
                 for _ in range(self.plan.header_lines):
                     rows.readline()
                 return int(bool(rows.readline()))
@@ -169,8 +188,32 @@ class Load:
 
     def _complaint(self) -> str:
         try:
-            with open(os.path.join(self.places.load, "stderr.txt"), encoding="utf-8", errors="replace") as file:
+            with open(os.path.join(self.directory, "stderr.txt"), encoding="utf-8", errors="replace") as file:
                 words = file.read(4000).strip().splitlines()
         except OSError:
             return ""
         return f": {words[-1]}" if words else ""
+
+
+class Told(Protocol):
+    """A run of the load, whoever makes it, as far as a trial's record needs it. None: it did not come so far."""
+
+    started_ns: int
+    begin_ns: Optional[int]
+    end_ns: Optional[int]
+
+    def described(self) -> dict[str, Any]:
+        """Return what result.json says of the load."""
+
+
+def tell(teller: Teller, order: TrialOrder, run: Told) -> None:
+    """Tell the phases and the window of a run that has ended, however it did."""
+    now_ns = waiting.now_ns()
+    begin_ns = now_ns if run.begin_ns is None else run.begin_ns
+    teller.tell(phase={"name": "warmup", "begin_ns": min(run.started_ns, begin_ns), "end_ns": begin_ns})
+    if run.begin_ns is not None:
+        end_ns = now_ns if run.end_ns is None else run.end_ns
+        teller.tell(phase={"name": "window", "begin_ns": run.begin_ns, "end_ns": end_ns})
+        if run.end_ns is not None:
+            teller.tell(window={"begin_ns": run.begin_ns, "end_ns": run.end_ns})
+    teller.tell(load={"driver": order.text("driver"), **run.described()})

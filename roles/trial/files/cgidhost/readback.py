@@ -127,7 +127,7 @@ def log_levels(server_info: str) -> list[str]:
 
 def _log_level(server: Server) -> str:
     try:
-        answer = http.get(server.port, "/server-info?config", 5.0)
+        answer = http.get(server.address, server.port, "/server-info?config", 5.0)
     except OSError as error:
         return f"unreadable: {error}"
     if answer.status != http.OK:
@@ -138,7 +138,7 @@ def _log_level(server: Server) -> str:
 
 def _cgi_status(order: TrialOrder, server: Server) -> str:
     try:
-        answer = http.get(server.port, order.url_path, 15.0)
+        answer = http.get(server.address, server.port, order.url_path, 15.0)
     except OSError as error:
         return f"no answer: {error}"
     body = order.want.get("cgi_body")

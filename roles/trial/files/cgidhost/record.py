@@ -6,10 +6,10 @@ import json
 import os
 import time
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from . import SCHEMA_VERSION
-from .ending import TrialEnd
+from .ending import TrialEnd, from_os_error
 
 _SILENCE = "the trial's first process ended without a word"
 
@@ -34,6 +34,18 @@ class Teller:
             yield
         finally:
             self.tell(phase={"name": name, "begin_ns": begin_ns, "end_ns": time.monotonic_ns()})
+
+    def judge(self, work: Callable[[], None]) -> None:
+        """Do the work of a trial and report how it ended. Does not raise for what can go wrong in one."""
+        try:
+            work()
+            self.tell(ended="complete", kind=None, reason="")
+        except TrialEnd as end:
+            self.end(end)
+        except OSError as error:
+            self.end(from_os_error("running the trial", error))
+        except Exception as error:  # noqa: BLE001 -- a fault of ours must not stop the block
+            self.end(TrialEnd("infra", f"{type(error).__name__}: {error}"))
 
     def end(self, end: TrialEnd) -> None:
         """Report that the trial ended before its time."""

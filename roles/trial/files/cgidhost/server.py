@@ -58,7 +58,7 @@ class Places:
 
 
 class Server:
-    """One httpd instance on 127.0.0.1. It dies with the process that started it."""
+    """One httpd instance on one address. It dies with the process that started it."""
 
     def __init__(self, order: TrialOrder, places: Places, port: int) -> None:
         self._order = order
@@ -67,6 +67,11 @@ class Server:
         self._program: Optional[Program] = None
         self.listener: Optional[UnixListener] = None
         self._counts: list[int] = []
+
+    @property
+    def address(self) -> str:
+        """Return the address that it listens on."""
+        return self._order.address
 
     @property
     def pid(self) -> int:
@@ -141,7 +146,7 @@ class Server:
 
     def status(self) -> dict[str, str]:
         """Return mod_status's machine-readable page as a mapping; raise OSError."""
-        answer = http.get(self.port, "/server-status?auto", 5.0)
+        answer = http.get(self.address, self.port, "/server-status?auto", 5.0)
         if answer.status != http.OK:
             raise OSError(f"server-status answered {answer.status}")
         lines = answer.body.decode("utf-8", "replace").splitlines()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import socket
 from contextlib import suppress
-from typing import Any, Callable, Mapping, Optional
+from functools import partial
+from typing import Any, Callable, Mapping, Optional, Union
 
-from . import faults, kernel, load, namespaces, process, readback, waiting
+from . import faults, firewall, kernel, load, namespaces, process, readback, remote, undo, waiting
 from .blockfile import TrialOrder
 from .bpf import ConnectTracer
-from .ending import TrialEnd, Unavailable, from_os_error
+from .ending import TrialEnd, Unavailable
 from .instruments import Gauge, host
 from .instruments.cgid_daemon import CgidDaemon
 from .instruments.connect_times import ConnectTimes
@@ -55,7 +57,7 @@ class Trial:
         self._isolated = order.settings["isolation"] == "namespaces"
         self._tracer = tracer
         self._privileged = privileged
-        self._server = Server(order, places, order.port if self._isolated else _free_port(order.port))
+        self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
         self._strace: Optional[Strace] = None
         self._sampler: Optional[Sampler] = None
         self._at_begin: Optional[dict[str, Any]] = None
@@ -67,14 +69,7 @@ class Trial:
         Does not raise for what can go wrong in a trial.
         """
         try:
-            self._run(trouble)
-            self._teller.tell(ended="complete", kind=None, reason="")
-        except TrialEnd as end:
-            self._teller.end(end)
-        except OSError as error:
-            self._teller.end(from_os_error("running the trial", error))
-        except Exception as error:  # noqa: BLE001 -- a fault of ours must not stop the block
-            self._teller.end(TrialEnd("infra", f"{type(error).__name__}: {error}"))
+            self._teller.judge(lambda: self._run(trouble))
         finally:
             with suppress(TrialEnd, OSError, Unavailable):
                 self._stop_instruments()
@@ -87,6 +82,7 @@ class Trial:
                 namespaces.furnish(trouble)
             self._places.make()
             kernel.apply(self._order, self._journal)
+            self._let_generators_in()
             _raise_file_limit()
         diag = SockDiag()
         with phase("start"):
@@ -96,6 +92,12 @@ class Trial:
         with phase("instruments"):
             self._start_instruments()
         self._load(diag)
+
+    def _let_generators_in(self) -> None:
+        far = self._order.remote
+        if far is not None:
+            work_dir = remote.work_dir_of(self._places.trial)
+            firewall.let_in(far.sources, far.address, self._server.port, partial(undo.note, work_dir))
 
     def _start(self, diag: SockDiag) -> None:
         for name in INSTRUMENTS:
@@ -144,7 +146,7 @@ class Trial:
         order, server, directory = self._order, self._server, self._places.instruments
         threads = int(order.settings["threads_per_child"])
         makers: dict[str, Callable[[], Gauge]] = {
-            "listen_queue": lambda: ListenQueue(directory, server.listener, server.port),
+            "listen_queue": lambda: ListenQueue(directory, server.listener, server.address, server.port),
             "worker_states": lambda: WorkerStates(directory, server.worker_pids, threads),
             "host": lambda: host.Host(directory),
         }
@@ -157,20 +159,31 @@ class Trial:
 
     def _load(self, diag: SockDiag) -> None:
         order = self._order
-        program = self._tools.get(order.text("driver"))
-        if program is None:
-            raise TrialEnd("infra", f"{order.text('driver')} is not installed")
-        run = load.Load(load.plan(order, program, self._places, self._server.port), self._places)
-        pid = run.start()
-        process.take_precedence()
-        if self._sampler is not None:
-            self._sampler.watch_load(pid)
+        run = self._started_load()
         timed = [] if order.fault is None else faults.timed(order.fault, self._server, diag)
         try:
             run.run(self._patience, self._server, self._on_begin, self._on_end, timed)
         finally:
-            self._tell_load(run)
+            load.tell(self._teller, order, run)
             self._teller.tell(server={"cgid_pid_at_end": self._server.find_daemon(diag)})
+
+    def _started_load(self) -> Union[load.Load, remote.Remote]:
+        """Return the load once it runs here, or once its start elsewhere is agreed on."""
+        order, server = self._order, self._server
+        if order.remote is not None:
+            agreed = remote.Remote(order, order.remote, remote.work_dir_of(self._places.trial), server.port)
+            process.take_precedence()
+            with self._teller.phase("agree"):
+                agreed.agree(self._patience, server)
+            return agreed
+        origin = f"http://{server.address}:{server.port}"
+        program = load.program(order, self._tools)
+        run = load.Load(load.plan(order, program, self._places.load, origin), self._places.load)
+        pid = run.start()
+        process.take_precedence()
+        if self._sampler is not None:
+            self._sampler.watch_load(pid)
+        return run
 
     def _on_begin(self) -> None:
         if self._order.wants("host"):
@@ -180,25 +193,6 @@ class Trial:
         if self._at_begin is not None:
             path = os.path.join(self._places.instruments, "host.json")
             _write_json(path, host.document(self._at_begin, host.edge(self._outsiders)))
-
-    def _tell_load(self, run: load.Load) -> None:
-        now_ns = waiting.now_ns()
-        begin_ns = now_ns if run.begin_ns is None else run.begin_ns
-        self._teller.tell(phase={"name": "warmup", "begin_ns": run.started_ns, "end_ns": begin_ns})
-        if run.begin_ns is not None:
-            end_ns = now_ns if run.end_ns is None else run.end_ns
-            self._teller.tell(phase={"name": "window", "begin_ns": run.begin_ns, "end_ns": end_ns})
-            if run.end_ns is not None:
-                self._teller.tell(window={"begin_ns": run.begin_ns, "end_ns": run.end_ns})
-        self._teller.tell(
-            load={
-                "driver": self._order.text("driver"),
-                "argv": run.plan.argv,
-                "pid": 0 if run.program is None else run.program.pid,
-                "exit_code": run.exit_code,
-                "timed_out": run.timed_out,
-            }
-        )
 
     def _stop_instruments(self) -> None:
         self._teller.tell(stopping_ns=waiting.now_ns())
@@ -215,14 +209,16 @@ class Trial:
         self._teller.tell(instruments={name: state})
 
 
-def _free_port(wanted: int) -> int:
-    """Return a port of loopback that nobody has, the wanted one if that is free."""
+def _free_port(address: str, wanted: int) -> int:
+    """Return a port of an address that nobody has, the wanted one if that is free, or if the address is not ours."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((address, wanted))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                return wanted  # httpd says so in its own words
+            probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any, Callable, Iterator
 
-from . import kernel
+from . import firewall, kernel
 from .process import pids, read_text
 
 MARK = "CGIDLAB_TRIAL="
@@ -91,6 +91,8 @@ def _undo_one(change: dict[str, Any]) -> str:
     if "trial" in change and same_boot:
         ended = end_processes(change["trial"])
         return f"ended {ended} processes of {change['trial']}" if ended else ""
+    if "firewall" in change and same_boot:
+        return firewall.close(change)
     return ""
 
 

@@ -13,7 +13,7 @@ from .h2load import GRACE_S
 MOST_PER_SECOND = 50_000
 
 
-def plan(order: TrialOrder, program: str, rows: str, port: int) -> LoadPlan:
+def plan(order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:
     """Return how ab makes this trial's load; raise TrialEnd (client) for an open loop."""
     if order.settings["loop"] != "closed":
         raise TrialEnd("client", "ab has no open loop; use driver: h2load")
@@ -21,5 +21,5 @@ def plan(order: TrialOrder, program: str, rows: str, port: int) -> LoadPlan:
     # The window begins at a whole second, up to one later than the warm-up's end, and must end before ab does.
     total_s = math.ceil(warmup_s + window_s) + 1
     argv = [program, "-k", "-r", "-q", "-s", "30", "-c", order.text("clients"), "-t", str(total_s)]
-    argv += ["-n", str(MOST_PER_SECOND * total_s), "-g", rows, f"http://127.0.0.1:{port}{order.url_path}"]
+    argv += ["-n", str(MOST_PER_SECOND * total_s), "-g", rows, f"{origin}{order.url_path}"]
     return LoadPlan(argv, warmup_s, window_s, total_s + GRACE_S, header_lines=1, whole_seconds=True)

@@ -34,10 +34,10 @@ def _duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"  # h2load reads whole numbers with a unit
 
 
-def plan(order: TrialOrder, program: str, rows: str, port: int) -> LoadPlan:
-    """Return how h2load makes this trial's load."""
+def plan(order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:
+    """Return how h2load makes this trial's load on the server at `origin`."""
     warmup_s, window_s = order.seconds("warmup_s"), order.seconds("window_s")
-    url = f"http://127.0.0.1:{port}{order.url_path}"
+    url = f"{origin}{order.url_path}"
     limit_s = warmup_s + window_s + GRACE_S
     common = [program, "--h1", "-t", "1", f"--log-file={rows}"]
     if order.settings["loop"] == "open":

@@ -16,11 +16,11 @@ class ListenQueue(Gauge):
     columns = "cgid_depth,cgid_limit,tcp_depth,tcp_limit"
     period_ns = 10_000_000
 
-    def __init__(self, directory: str, listener: Optional[UnixListener], port: int) -> None:
+    def __init__(self, directory: str, listener: Optional[UnixListener], address: str, port: int) -> None:
         """Open a netlink socket in the caller's network namespace; raise Unavailable where there is no sock_diag."""
         try:
             self._diag = SockDiag()
-            self._tcp: Optional[bytes] = tcp_query("127.0.0.1", port)
+            self._tcp: Optional[bytes] = tcp_query(address, port)
             self._path = "" if listener is None else listener.path
             self._unix = None if listener is None else unix_query(listener)
             if self._unix is not None:

@@ -1,0 +1,236 @@
+"""The load of a trial that several machines made: their logs on the server's clock, and whether all did their part."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cgidlab import files
+from cgidlab.measure import physics
+from cgidlab.measure.gauges import rise
+from cgidlab.measure.physics import Check
+from cgidlab.measure.requests import PARQUET, Requests
+from cgidlab.model import FailureKind, Settings, Status
+from cgidlab.numeric_lines import ABSENT, read
+from cgidlab.parsers import h2load
+from cgidlab.parsers.documents import Result, Span, read_result
+from cgidlab.parsers.h2load import Summary
+from cgidlab.parsers.host_counters import parse_host_counters
+from cgidlab.parsers.load_clocks import HostClock, LoadClocks, parse_load_clocks
+
+CLOCKS = "load/clocks.json"
+_UNKNOWN = HostClock(0, 0, "it was not read")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one generator did of a trial's load. Times are the server's, its own clock's offset taken off."""
+
+    name: str
+    state: str  # ended, or why nothing else is known
+    reason: str
+    clock: HostClock  # against the server's
+    result: Result | None
+    requests: Requests | None
+    summary: Summary | None
+    cpu_share: float | None  # of its one core, in the server's window
+
+    @property
+    def unanswered(self) -> int:
+        """Return how many of its requests got no answer; in an open loop that was cut off, those without a row."""
+        if self.summary is not None:
+            return self.summary.errored
+        argv = self.result.load.argv if self.result and self.result.load else ()
+        if "-n" in argv[:-1] and self.requests is not None:
+            return max(0, int(argv[argv.index("-n") + 1]) - len(self.requests.status))
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The whole load of a trial."""
+
+    clocks: LoadClocks
+    parts: tuple[Part, ...]
+
+    @property
+    def requests(self) -> Requests | None:
+        """Return every logged request of all generators, on the server's clock; None if nobody logged any."""
+        logs = [p.requests for p in self.parts if p.requests is not None]
+        if not logs:
+            return None
+        return Requests(
+            np.concatenate([log.start_us for log in logs]),
+            np.concatenate([log.status for log in logs]),
+            np.concatenate([log.latency_us for log in logs]),
+            exact=True,
+        )
+
+    @property
+    def summary(self) -> Summary | None:
+        """Return the sum of what the generators say they did; None unless every one of them says it."""
+        said = [p.summary for p in self.parts]
+        if not said or any(s is None for s in said):
+            return None
+        names = Summary.__dataclass_fields__
+        return Summary(**{name: sum(getattr(s, name) for s in said) for name in names})
+
+    @property
+    def unanswered(self) -> int:
+        """Return how many requests got no answer, over all of the load."""
+        return sum(p.unanswered for p in self.parts)
+
+    @property
+    def cpu_share(self) -> float | None:
+        """Return the CPU of the busiest load generator; None unless all are known."""
+        known = [p.cpu_share for p in self.parts if p.cpu_share is not None]
+        return max(known) if known and len(known) == len(self.parts) else None
+
+    @property
+    def uncertainty_us(self) -> int:
+        """Return by how much a request's time on the server's clock may be wrong."""
+        return max((p.clock.uncertainty_ns for p in self.parts), default=0) // 1000 + 1
+
+
+def applies(directory: Path) -> bool:
+    """Say whether other machines than the server's made the load of the trial in `directory`."""
+    return (directory / CLOCKS).exists()
+
+
+def merged(directory: Path, server: Result) -> Merged:
+    """Return the load of a trial. Raise `StoreError` naming the file that cannot be read."""
+    clocks = parse_load_clocks(read(directory / CLOCKS), where=str(directory / CLOCKS))
+    return Merged(
+        clocks, tuple(_part(directory / "load" / name, name, clocks, server) for name in sorted(clocks.generators))
+    )
+
+
+def _part(own: Path, name: str, clocks: LoadClocks, server: Result) -> Part:
+    clock = clocks.between(name) or _UNKNOWN
+    result = read_result(own / "result.json") if (own / "result.json").exists() else None
+    requests = None
+    if (own / "rows.log").exists():
+        rows = h2load.parse_rows(read(own / "rows.log"))
+        requests = Requests(rows.start_us - round(clock.offset_ns / 1000), rows.status, rows.latency_us, exact=True)
+    stdout = own / "stdout.txt"
+    return Part(
+        name,
+        *clocks.generators[name],
+        clock=clock,
+        result=result,
+        requests=requests,
+        summary=h2load.parse_summary(read(stdout)) if stdout.exists() else None,
+        cpu_share=_cpu_share(own / "instruments/host.csv", clock, result, server),
+    )
+
+
+def _cpu_share(path: Path, clock: HostClock, own: Result | None, server: Result) -> float | None:
+    if own is None or server.window is None or not path.exists():
+        return None
+    ahead_ns = server.clock.to_realtime_ns(0) + clock.offset_ns - own.clock.to_realtime_ns(0)
+    window = Span(server.window.begin_ns + ahead_ns, server.window.end_ns + ahead_ns)
+    h = parse_host_counters(read(path), where=str(path))
+    there = h.loadgen_cpu_ns != ABSENT
+    used_ns = rise(h.monotonic_ns[there], h.loadgen_cpu_ns[there], window)
+    return None if used_ns is None else used_ns / (window.end_ns - window.begin_ns)
+
+
+def check(load: Merged, server: Result, settings: Settings) -> Check:
+    """Check that every generator made its part of the load, in time and over all of the window."""
+    for part in load.parts:
+        said = _fault(part, server, float(settings["max_start_lag_s"]))
+        if said:
+            return physics.failed("generators", said, FailureKind.CLIENT)
+    return Check("generators", "passed")
+
+
+def _fault(part: Part, server: Result, most_s: float) -> str:
+    if part.clock.trouble:
+        return part.clock.trouble
+    if part.state != "ended" or part.result is None:
+        return f"the generator {part.name} is {part.state}: {part.reason or 'nothing came home'}"
+    if part.result.ended is not Status.COMPLETE:
+        return f"the load of {part.name} is {part.result.ended}: {part.result.reason}"
+    late_s = (part.result.start_lag_ns or 0) / 1e9
+    if late_s > most_s:
+        return f"the generator {part.name} started {late_s:.3f} s late; {most_s:g} s are allowed (max_start_lag_s)"
+    begin_s, end_s = _beyond(part, server)
+    spare_s = part.clock.uncertainty_ns / 1e9
+    if min(begin_s, end_s) < -spare_s:
+        where = f"{-begin_s:.3f} s after its begin" if begin_s < end_s else f"until {-end_s:.3f} s before its end"
+        return f"the load of {part.name} did not cover the window: it was made {where}"
+    return ""
+
+
+def _beyond(part: Part, server: Result) -> tuple[float, float]:
+    """Return by how many seconds a generator's load lasted longer than the server's window, at its begin and end."""
+    own = part.result
+    if own is None or own.window is None or server.window is None:
+        return -1.0, -1.0
+    ahead_ns = server.clock.to_realtime_ns(0) + part.clock.offset_ns - own.clock.to_realtime_ns(0)
+    begin_ns = server.window.begin_ns + ahead_ns - own.window.begin_ns
+    return begin_ns / 1e9, (own.window.end_ns - server.window.end_ns - ahead_ns) / 1e9
+
+
+def loadgen(load: Merged) -> Check:
+    """Check that every load generator had CPU left, as `physics.loadgen` does."""
+    known = [p for p in load.parts if p.cpu_share is not None]
+    busiest = max(known, key=lambda p: p.cpu_share or 0.0, default=None)
+    return physics.loadgen(load.cpu_share, busiest.name if busiest else "")
+
+
+def table(load: Merged, settings: Settings) -> tuple[dict[str, Any], ...]:
+    """Return a row a generator: what it did, and how well its clock and its start were kept."""
+    return tuple(_row(part, settings) for part in load.parts)
+
+
+def _row(part: Part, settings: Settings) -> dict[str, Any]:
+    argv = part.result.load.argv if part.result and part.result.load else ()
+    lag_ns = part.result.start_lag_ns if part.result else None
+    return {
+        "generator": part.name,
+        "state": part.state if part.result is None else part.result.ended.value,
+        "loop": settings["loop"],
+        "clients": int(argv[argv.index("-c") + 1]) if settings["loop"] == "closed" and "-c" in argv[:-1] else None,
+        "rate": _rate(argv),
+        "rows": None if part.requests is None else len(part.requests.status),
+        "cpu_share": part.cpu_share,
+        "start_lag_ms": None if lag_ns is None else lag_ns / 1e6,
+        "clock_offset_ms": part.clock.offset_ns / 1e6,
+        "clock_uncertainty_ms": part.clock.uncertainty_ns / 1e6,
+    }
+
+
+def _rate(argv: Sequence[str]) -> float | None:
+    """Return h2load's rate a second from its command line, None without one."""
+    period = next((a.removeprefix("--rate-period=") for a in argv if a.startswith("--rate-period=")), None)
+    if period is None or "-r" not in argv[:-1]:
+        return None
+    return int(argv[argv.index("-r") + 1]) * 1000 / int(period.removesuffix("ms"))
+
+
+def write_rows(directory: Path, server: Result) -> Path:
+    """Write all rows as `load/requests.parquet`, on the server's clock, with the generator of each; return its path."""
+    import polars as pl  # noqa: PLC0415 -- dear to import, and most callers only read
+
+    parts = [(p.name, p.requests) for p in merged(directory, server).parts if p.requests is not None]
+    frame = pl.concat(
+        [
+            pl.DataFrame(
+                {
+                    "start_us": log.start_us,
+                    "status": log.status.astype(np.int16),
+                    "latency_us": log.latency_us,
+                    "generator": pl.Series([name] * len(log.status), dtype=pl.String),
+                }
+            )
+            for name, log in parts
+        ]
+    )
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    files.write_bytes(directory / PARQUET, buffer.getvalue())
+    return directory / PARQUET

@@ -1,0 +1,133 @@
+"""What the actions of this role do alike: ask the helper, tell it something, fetch from it, read its host's clock.
+
+They talk to their own host over the connection that Ansible has open. Actions of
+several hosts of one block, which run at the same time, meet in a directory of the control machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+# The helper's own module: one file for both sides.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "files"))
+from cgidhost import clocks
+
+# One look lasts no longer than this, so that a connection that went dead is noticed.
+LOOK_S = 20.0
+_ALIVE_S = 5.0  # between two signs of life for a helper that would end itself without one
+_POLL_S = 0.01  # of a file of this machine that another process of this playbook writes
+ROUND_TRIPS = 7
+
+
+class Meeting:
+    """The directory in which the actions of one trial meet: each word is a file, whole or not there."""
+
+    def __init__(self, incoming: str, number: int) -> None:
+        self.directory = Path(incoming) / f"{number:03d}"
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def say(self, word: str, content: dict[str, Any]) -> None:
+        """Write a word."""
+        path = self.directory / f"{word}.json"
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(content), encoding="utf-8")
+        partial.replace(path)
+
+    def said(self, word: str) -> dict[str, Any] | None:
+        """Return a word, None if it was not said."""
+        try:
+            found: dict[str, Any] = json.loads((self.directory / f"{word}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return found
+
+    def wait(self, words: list[str], timeout_s: float, meanwhile: Callable[[], None]) -> dict[str, dict[str, Any]]:
+        """Return those of the words that were said within the time; all of them as soon as they were."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = {word: said for word in words if (said := self.said(word)) is not None}
+            if len(found) == len(words) or time.monotonic() > deadline:
+                return found
+            meanwhile()
+            time.sleep(_POLL_S)
+
+
+class HostAction(ActionBase):
+    """An action that works with the helper of its host."""
+
+    _requires_connection = True
+    _supports_check_mode = False
+    _alive_s = 0.0
+
+    def ask(self, args: dict[str, Any], verb: str, **words: object) -> dict[str, Any]:
+        """Return the answer of the helper to a verb; raise `AnsibleActionFail` when it gives none."""
+        command = [args["python"], args["helper"], verb]
+        for name, value in words.items():
+            command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+        ran = self._low_level_execute_command(shlex.join(command))
+        try:
+            answer: dict[str, Any] = json.loads(ran["stdout"].strip().splitlines()[-1])
+        except (ValueError, IndexError) as err:
+            said = (ran.get("stderr") or ran.get("stdout") or "").strip()
+            raise AnsibleActionFail(f"the helper gave no answer (exit {ran['rc']}): {said[-2000:]}") from err
+        return answer
+
+    def await_trial(self, args: dict[str, Any], deadline: float, **words: object) -> dict[str, Any]:
+        """Return the helper's news of the trial; raise `AnsibleActionFail` when there are none until the deadline."""
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise AnsibleActionFail(f"trial {args['number']} did not end within {args['timeout_s']:.0f} s")
+            look_s = f"{min(left_s, LOOK_S):.1f}"
+            answer = self.ask(args, "await", dir=args["dir"], number=args["number"], timeout=look_s, **words)
+            if answer.get("state") != "waiting":
+                if "state" not in answer:
+                    raise AnsibleActionFail(f"the helper: {answer.get('error', answer)}")
+                return answer
+
+    def fetch(self, answer: dict[str, Any], final: Path) -> str:
+        """Bring an archive home under its name, whole and with its checksum; raise `AnsibleActionFail` otherwise."""
+        partial = final.with_name(f".{final.name}.partial")
+        self._connection.fetch_file(answer["archive"], str(partial))
+        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+        if digest != answer["sha256"]:
+            partial.unlink()
+            raise AnsibleActionFail(f"{answer['archive']} arrived damaged: SHA-256 {digest}, want {answer['sha256']}")
+        partial.replace(final)
+        return str(final)
+
+    def tell(self, args: dict[str, Any], word: str, content: dict[str, Any]) -> None:
+        """Say a word to the running trial; raise `AnsibleActionFail` when the host does not take it."""
+        path = shlex.quote(f"{args['dir']}/{args['number']:03d}.{word}")
+        command = f"printf %s {shlex.quote(json.dumps(content))} > {path}.part && mv {path}.part {path}"
+        ran = self._low_level_execute_command(command)
+        if ran["rc"]:
+            raise AnsibleActionFail(f"the host does not take `{word}`: {ran['stderr'].strip()[-500:]}")
+
+    def keep_alive(self, args: dict[str, Any]) -> None:
+        """Renew the helper's lease now and then, by the cheapest command there is."""
+        if time.monotonic() - self._alive_s > _ALIVE_S:
+            self._low_level_execute_command(f"touch {shlex.quote(args['dir'] + '/lease')}")
+            self._alive_s = time.monotonic()
+
+    def ask_for_time(self) -> list[clocks.RoundTrip]:
+        """Return some round trips to the host's clock; raise `AnsibleActionFail` where it does not tell nanoseconds."""
+        trips = []
+        for _ in range(ROUND_TRIPS):
+            sent_ns = time.time_ns()
+            ran = self._low_level_execute_command("date +%s%N", sudoable=False)
+            back_ns = time.time_ns()
+            said = ran["stdout"].strip()
+            if not said.isdigit() or len(said) != len(str(sent_ns)):
+                raise AnsibleActionFail(f"the host's clock cannot be read: `date +%s%N` says {said[:80]!r}")
+            trips.append(clocks.RoundTrip(sent_ns, int(said), back_ns))
+        return trips
