@@ -213,11 +213,15 @@ class Figures:
     tcp_queue_limit: int | None = None
     tcp_queue_depth_max: int | None = None
     tcp_overflows: int | None = None
+    tcp_drops: int | None = None
     workers_in_connect_max: int | None = None
     workers_in_connect_mean: float | None = None
     workers_in_read_mean: float | None = None
     workers_idle_mean: float | None = None
     workers_busy_max: int | None = None
+    scoreboard_busy_mean: float | None = None
+    scoreboard_busy_max: int | None = None
+    scoreboard_ready_mean: float | None = None
     connects: int | None = None
     connect_p50_us: float | None = None
     connect_p99_us: float | None = None
@@ -225,6 +229,10 @@ class Figures:
     connect_wait_per_request_ms: float | None = None
     connects_refused: int | None = None
     connects_failed_other: int | None = None
+    strace_connects: int | None = None
+    strace_connect_p99_us: float | None = None
+    strace_connect_max_us: float | None = None
+    strace_connects_failed: int | None = None
     retries_in_window: int | None = None
     retries_refused_in_window: int | None = None
     retries_enoent_in_window: int | None = None
@@ -237,10 +245,17 @@ class Figures:
     host_steal_share: float | None = None
     host_iowait_share: float | None = None
     outsider_cpu_share: float | None = None
+    cpu_pressure_share: float | None = None
+    io_pressure_share: float | None = None
+    memory_pressure_share: float | None = None
     swapped_pages: int | None = None
     throttled_ms: float | None = None
     forks_per_s: float | None = None
+    context_switches_per_s: float | None = None
+    file_handles_free: int | None = None
+    ephemeral_ports_free: int | None = None
     loadgen_cpu_share: float | None = None
+    loadgen_headroom_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

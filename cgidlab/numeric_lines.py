@@ -56,25 +56,30 @@ def parse(data: bytes, *, separator: bytes, fields: int, optional: Sequence[int]
     return Table(_numbers(kept, separator, fields), cut + whole.count(b"\n") - len(good))
 
 
-def parse_csv(data: bytes, columns: Sequence[str], *, where: str, optional: Sequence[str] = ()) -> Table:
+def parse_csv(
+    data: bytes, columns: Sequence[str], *, where: str, optional: Sequence[str] = (), added: Sequence[str] = ()
+) -> Table:
     """Return the named columns of a CSV file of whole numbers, in the order asked for.
 
-    A file without a byte has no rows. Raise `StoreError` if the header lacks a column.
+    A file without a byte has no rows. Columns that were `added` to the format are wholly `ABSENT`
+    in older files, and may have empty fields. Raise `StoreError` if the header lacks any other column.
     """
     header, _, body = data.partition(b"\n")
     if not data:
         return Table(tuple(np.empty(0, np.int64) for _ in columns), 0)
     names = header.decode(errors="replace").rstrip("\r").split(",")
-    missing = [name for name in columns if name not in names]
+    missing = [name for name in columns if name not in names and name not in added]
     if missing:
         raise StoreError(f"the header lacks {', '.join(missing)}", where=where)
     table = parse(
         body,
         separator=b",",
         fields=len(names),
-        optional=[i for i, name in enumerate(names) if name in optional or name not in columns],
+        optional=[i for i, name in enumerate(names) if name in (*optional, *added) or name not in columns],
     )
-    return Table(tuple(table.columns[names.index(name)] for name in columns), table.bad_lines)
+    none = np.full_like(table.columns[0], ABSENT)
+    found = tuple(table.columns[names.index(name)] if name in names else none for name in columns)
+    return Table(found, table.bad_lines)
 
 
 def _is_clean(data: bytes, separator: bytes, fields: int) -> bool:

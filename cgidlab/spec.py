@@ -18,6 +18,7 @@ from cgidlab.model import (
     NoisePolicy,
     Repetitions,
     Scalar,
+    Settings,
     SmallestEffect,
     VerdictRule,
 )
@@ -90,13 +91,23 @@ def build(
             else Repetitions(repetitions.min, repetitions.max)
         ),
         seed=form.seed,
-        instruments=tuple(n for n in cat.instruments(catalogue) if settings.get(n, catalogue.options[n].default)),
+        instruments=_instruments(catalogue, settings, factors),
         rule=rule,
         noise=_noise(document, form),
         source=document.text,
     )
     _check_size(document, experiment)
     return experiment
+
+
+def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Factor]) -> tuple[str, ...]:
+    """Return the instruments that are on in any trial: what they need has to be installed."""
+    levels = {f.name: {lv.value for lv in f.levels} for f in factors}
+    return tuple(
+        name
+        for name in cat.instruments(catalogue)
+        if any(levels.get(name, {settings.get(name, catalogue.options[name].default)}))
+    )
 
 
 def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm]) -> Factor:

@@ -54,7 +54,7 @@ def provisioned_host(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) 
         {
             "cgidlab_builds": [{"httpd": "distro", "variants": variants}],
             "cgidlab_drivers": ["h2load", "ab"],
-            "cgidlab_instruments": ["connect_times"],
+            "cgidlab_instruments": ["connect_times", "strace"],
             "cgidlab_helper_archive": str(helper),
             "cgidlab_provision_dir": str(directory),
         },

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from cgidlab.measure import merging, physics
+from cgidlab.measure import hosts, merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.measure.gauges import Flags, hold
 from cgidlab.measure.physics import Check
@@ -123,7 +123,8 @@ def measure(directory: Path) -> Measured:
         **w.connects(client.get("requests")),
         **w.retries(trial.settings),
         **w.daemon(),
-        **w.host(),
+        **hosts.host(w),
+        **hosts.strace(w),
     )
     load = sources.load
     if load is not None:

@@ -15,9 +15,8 @@ from cgidlab.model import Settings
 from cgidlab.numeric_lines import ABSENT, Ints, read
 from cgidlab.parsers import connect_times as connects
 from cgidlab.parsers.cgid_daemon import parse_cgid_daemon
-from cgidlab.parsers.documents import HostEdges, Instrument, Result, Span, parse_host_edges
+from cgidlab.parsers.documents import Instrument, Result, Span
 from cgidlab.parsers.error_log import MISSING, REFUSED, Window, parse_error_log
-from cgidlab.parsers.host_counters import CPU_KINDS, parse_host_counters
 from cgidlab.parsers.listen_queue import ListenQueue, parse_listen_queue
 from cgidlab.parsers.worker_states import WorkerStates, parse_worker_states
 
@@ -46,6 +45,9 @@ class WorkerFigures(TypedDict, total=False):
     workers_in_read_mean: float | None
     workers_idle_mean: float | None
     workers_busy_max: int | None
+    scoreboard_busy_mean: float | None
+    scoreboard_busy_max: int | None
+    scoreboard_ready_mean: float | None
 
 
 class ConnectFigures(TypedDict, total=False):
@@ -75,20 +77,6 @@ class DaemonFigures(TypedDict, total=False):
     cgid_restarts: int | None
     cgid_cpu_share: float | None
     cgid_runq_share: float | None
-
-
-class HostFigures(TypedDict, total=False):
-    """Of host."""
-
-    host_cpu_share: float | None
-    host_steal_share: float | None
-    host_iowait_share: float | None
-    outsider_cpu_share: float | None
-    swapped_pages: int | None
-    throttled_ms: float | None
-    forks_per_s: float | None
-    loadgen_cpu_share: float | None
-    tcp_overflows: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +113,12 @@ class Witnesses:
     def listen_queue(self) -> ListenQueue | None:
         """Return the samples of the listening sockets' queues, in the order of time."""
         data = self.data("listen_queue", "listen_queue.csv")
-        return None if data is None else parse_listen_queue(data, where=self._where("listen_queue.csv"))
+        return None if data is None else parse_listen_queue(data, where=self.where("listen_queue.csv"))
 
     def worker_states(self) -> WorkerStates | None:
         """Return the samples of the workers' wait channels."""
         data = self.data("worker_states", "worker_states.csv")
-        return None if data is None else parse_worker_states(data, where=self._where("worker_states.csv"))
+        return None if data is None else parse_worker_states(data, where=self.where("worker_states.csv"))
 
     def queue(self) -> QueueFigures:
         """Return how deep the queues were and how long the cgid socket's was full: depth = limit + 1."""
@@ -158,18 +146,25 @@ class Witnesses:
         return figures
 
     def workers(self) -> WorkerFigures:
-        """Return how many worker threads slept where."""
+        """Return how many worker threads slept where, and how many httpd's scoreboard calls busy."""
         w = self.worker_states()
         held = self.held("worker_states", w.monotonic_ns) if w else None
         if w is None or held is None:
             return {}
-        return {
+        figures: WorkerFigures = {
             "workers_in_connect_max": held.max(w.connect),
             "workers_in_connect_mean": held.mean(w.connect),
             "workers_in_read_mean": held.mean(w.read),
             "workers_idle_mean": held.mean(w.idle),
             "workers_busy_max": held.max(w.threads - w.idle),
         }
+        if (w.board_busy[held.seconds > 0] != ABSENT).all():
+            figures |= {
+                "scoreboard_busy_mean": held.mean(w.board_busy),
+                "scoreboard_busy_max": held.max(w.board_busy),
+                "scoreboard_ready_mean": held.mean(w.board_ready),
+            }
+        return figures
 
     def connects(self, requests: int | None) -> ConnectFigures:
         """Return the times of connect() to the cgid socket that ended in the window.
@@ -234,7 +229,7 @@ class Witnesses:
         data = self.data("cgid_daemon", "cgid_daemon.csv")
         if data is None:
             return {}
-        d = parse_cgid_daemon(data, where=self._where("cgid_daemon.csv"))
+        d = parse_cgid_daemon(data, where=self.where("cgid_daemon.csv"))
         there = (d.pid > 0) & (d.cpu_ns != ABSENT) & (d.runq_ns != ABSENT)
         times, pid = d.monotonic_ns[there], d.pid[there]
         cpu = rise(times, unbroken(d.cpu_ns[there], pid), self.window)
@@ -250,50 +245,8 @@ class Witnesses:
             "cgid_runq_share": runq / length_ns,
         }
 
-    def host(self) -> HostFigures:
-        """Return the CPU of the host by kind, its forks, and the load generator's CPU."""
-        data = self.data("host", "host.csv")
-        if data is None:
-            return {}
-        h = parse_host_counters(data, where=self._where("host.csv"))
-        times = h.monotonic_ns
-        ticks = {kind: rise(times, getattr(h, kind), self.window) for kind in CPU_KINDS}
-        known = {kind: value for kind, value in ticks.items() if value is not None}
-        figures: HostFigures = {}
-        if len(known) == len(CPU_KINDS) and (total := sum(known.values())) > 0:
-            busy = total - known["idle"] - known["iowait"] - known["steal"]
-            forks = rise(times, h.forks, self.window)
-            figures |= {
-                "host_cpu_share": busy / total,
-                "host_steal_share": known["steal"] / total,
-                "host_iowait_share": known["iowait"] / total,
-                "forks_per_s": None if forks is None else forks / self.window.length_s,
-            }
-        else:
-            self.note("host", "its samples cover less than 90 % of the window")
-        there = h.loadgen_cpu_ns != ABSENT
-        loadgen = rise(times[there], h.loadgen_cpu_ns[there], self.window)
-        if loadgen is not None:
-            figures["loadgen_cpu_share"] = loadgen / (self.window.end_ns - self.window.begin_ns)
-        edges = self.data("host", "host.json")
-        return (
-            figures if edges is None else figures | self._edges(parse_host_edges(edges, where=self._where("host.json")))
-        )
-
-    def _edges(self, edges: HostEdges) -> HostFigures:
-        """Return what rose between the window's edges."""
-        overflows, throttled_us = edges.rise("listen_overflows"), edges.rise("throttled_us")
-        swapped = [n for name in ("pswpin", "pswpout") if (n := edges.rise(name)) is not None]
-        ticks = edges.rise("outsider_ticks")
-        outsiders = None if ticks is None else max(0.0, ticks) / edges.clk_tck
-        return {
-            "tcp_overflows": None if overflows is None else int(overflows),
-            "outsider_cpu_share": None if outsiders is None else outsiders / self.window.length_s,
-            "swapped_pages": int(sum(swapped)) if swapped else None,
-            "throttled_ms": None if throttled_us is None else throttled_us / 1000,
-        }
-
-    def _where(self, file: str) -> str:
+    def where(self, file: str) -> str:
+        """Return the path of an instrument's file, for complaints."""
         return str(self.directory / "instruments" / file)
 
 

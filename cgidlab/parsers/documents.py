@@ -55,6 +55,7 @@ class Server:
     cgid_pid: int | None
     cgid_pid_at_end: int | None
     version: str
+    socket: str  # path of the cgid socket, empty where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +311,7 @@ def _server(fields: _Fields) -> Server:
         fields.whole_or_none("cgid_pid"),
         fields.whole_or_none("cgid_pid_at_end"),
         fields.text("version") if _there(fields, "version") else "",
+        fields.text("socket") if _there(fields, "socket") else "",
     )
 
 

@@ -186,7 +186,8 @@ def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord 
     directory = where.run.trials / trial.directory
     about = store.trial_json(trial, where.host.host, where.environment)
     harvest.unpack(arrival.archive, directory, about, arrival.load)
-    store.write_outcome(directory, records.judge(directory, trial.key, where.noise))
+    levels = [name for name, _ in trial.cell.levels]
+    store.write_outcome(directory, records.judge(directory, trial.key, where.noise, levels))
     arrival.archive.unlink()
     if arrival.load is not None:
         shutil.rmtree(arrival.load)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cgidlab import analyse, files, report, store, verdict
 from cgidlab.model import Experiment, Status, TrialRecord
-from cgidlab.pipeline import proven, records, reporting, snapshots, tables, watching
+from cgidlab.pipeline import headroom, proven, records, reporting, snapshots, tables, watching
 from cgidlab.progress import duration
 
 _WIDTH = 110
@@ -68,21 +68,18 @@ def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
 
 def _judge(run: store.RunDirectory) -> _Judged:
     experiment = store.experiment_of(run)
-    rows = tuple(records.load(run.path, stored) for stored in run.stored_trials())
+    provenance = run.read("provenance.json") if (run.path / "provenance.json").exists() else {}
+    rows = tuple(headroom.applied(records.load(run.path, stored), provenance) for stored in run.stored_trials())
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
     series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
-    analysis = analyse.analyse(rows, experiment, series)
     if watching.is_observation(run):
         judged = watching.verdict(run, rows)
-        return _Judged(run, experiment, rows, analysis, judged, _timing(rows))
-    counted, unproven = proven.counted(rows, _calibration(run))
+        return _Judged(run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows))
+    # What rests on a witness that is not proven is no response either.
+    counted, unproven = proven.counted(rows, provenance.get("calibration"))
+    analysis = analyse.analyse(counted, experiment, series)
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *snapshots.notes(run), *unproven))
     return _Judged(run, experiment, rows, analysis, judged, _timing(rows))
-
-
-def _calibration(run: store.RunDirectory) -> Mapping[str, Any] | None:
-    """Return what the run knew of its witnesses, None for one that was ended before, or is older than that."""
-    return run.read("provenance.json").get("calibration") if (run.path / "provenance.json").exists() else None
 
 
 def _notes(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from cgidlab import files, store
 from cgidlab.errors import InterruptedRun, ProvisionError, StoreError
 from cgidlab.model import TrialRecord
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import calibrating, environments, provenance, resuming
+from cgidlab.pipeline import calibrating, environments, headroom, provenance, resuming
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.pipeline.provisioning import provisioned
 from cgidlab.pipeline.resuming import Continued
@@ -52,7 +52,8 @@ class Ready:
 def new(session: Session) -> Ready:
     """Make the hosts of a new run ready."""
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
-    return _written(session, hosts, _calibration(session, hosts, uncalibrated=session.how.uncalibrated), [])
+    calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
+    return _written(session, hosts, calibration, _headroom(session, hosts, {}), [])
 
 
 def again(session: Session, continued: Continued) -> Ready:
@@ -83,7 +84,8 @@ def again(session: Session, continued: Continued) -> Ready:
     }
     uncalibrated = session.how.uncalibrated or before.get("calibration", {}).get("skipped", False)
     calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
-    return _written(session, hosts, calibration, [*before.get("resumed", []), entry])
+    generators = _headroom(session, hosts, before)
+    return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
 
 
 def _take_over(found_in: Path, hosts: Path) -> None:
@@ -99,6 +101,13 @@ def _calibration(session: Session, hosts: Sequence[HostReport], *, uncalibrated:
     return calibrating.before_run(session.loaded, hosts, session.results, session.display, session.cancelled)
 
 
+def _headroom(session: Session, hosts: Sequence[HostReport], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the load generators can do, as an earlier session of the run measured it where there was one."""
+    known: dict[str, Any] = before.get(headroom.KEY, {})
+    new = [h for h in hosts if h.host not in known]
+    return {**known, **headroom.measure(session.loaded, new, session.run, session.display, session.cancelled)}
+
+
 def _provenance(run: RunDirectory) -> dict[str, Any]:
     try:
         return run.read("provenance.json")
@@ -110,6 +119,7 @@ def _written(
     session: Session,
     hosts: tuple[HostReport, ...],
     calibration: Mapping[str, Any],
+    generators: Mapping[str, Any],
     resumed: Sequence[Mapping[str, Any]],
 ) -> Ready:
     """Write provenance.json and return the hosts."""
@@ -123,6 +133,7 @@ def _written(
             **provenance.collect(root, plan, hosts),
             "environments": {host: {"id": names[host], "fields": {**code, **its}} for host, its in fields.items()},
             "calibration": calibration,
+            headroom.KEY: generators,
             **({"resumed": resumed} if resumed else {}),
         },
     )

@@ -1,6 +1,6 @@
 """A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ class _Kept:
     started_s: float | None
 
 
-def judge(directory: Path, key: str, noise: NoisePolicy, *, observed_as: str | None = None) -> Outcome:
+def judge(
+    directory: Path, key: str, noise: NoisePolicy, levels: Iterable[str] = (), *, observed_as: str | None = None
+) -> Outcome:
     """Measure a trial that just came home and return the outcome it deserves.
 
+    `levels` names its factors: one that is an instrument must have run where it was on.
     Leaves `figures.json` and `load/requests.parquet` in its directory.
     A trial whose raw files cannot be read is `failed`, one that contradicts
     itself is `invalid`; neither is an error of the run. `observed_as` is the key that the
@@ -40,6 +43,9 @@ def judge(directory: Path, key: str, noise: NoisePolicy, *, observed_as: str | N
         return Outcome(key, Status.FAILED, f"{err.what} ({err.where})", FailureKind.INFRA)
     if result.ended is not Status.COMPLETE:
         return Outcome(key, result.ended, result.reason, result.kind)
+    absent = _absent_level(result, levels)
+    if absent:
+        return Outcome(key, Status.INVALID, absent, FailureKind.TREATMENT)
     failed = next((c for c in measured.checks if c.failed), None)
     if failed:
         return Outcome(key, Status.INVALID, failed.reason, failed.kind)
@@ -47,6 +53,15 @@ def judge(directory: Path, key: str, noise: NoisePolicy, *, observed_as: str | N
     if disturbed:
         return Outcome(key, Status.INVALID, disturbed, FailureKind.NOISE)
     return Outcome(key, Status.COMPLETE, "", None)
+
+
+def _absent_level(result: documents.Result, levels: Iterable[str]) -> str:
+    """Return that an instrument which this trial was to be compared by did not run, '' if that is not so."""
+    for name in levels:
+        instrument = result.instruments.get(name)
+        if instrument is not None and instrument.state == "unavailable":
+            return f"{name} is a factor and did not run: {instrument.reason}"
+    return ""
 
 
 def _result(directory: Path, key: str) -> documents.Result:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cgidhost.process import start_ticks
 
+from cgidlab.parsers.strace import parse_strace
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
@@ -66,11 +67,13 @@ def block(rig: Rig) -> dict[int, Outcome]:
             rig.trial(13, loop="open", rate=333),
             rig.trial(14, driver="wrk"),
             rig.trial(15, log_level="info", conf="LogLevel debug\n"),
+            rig.trial(16, listen_backlog=1, clients=60, strace=True),
+            rig.trial(17, script="static"),
         ],
     )
 
 
-COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12)
+COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17)
 
 
 @pytest.mark.parametrize("number", COMPLETE)
@@ -129,6 +132,55 @@ def test_the_kernels_settings_are_the_trials_own(block: dict[int, Outcome]) -> N
 def test_only_worker_threads_are_counted(block: dict[int, Outcome]) -> None:
     for number, want in ((1, "100"), (9, "20"), (10, "100")):
         assert {row["threads"] for row in block[number].table("worker_states")} == {want}
+
+
+@pytest.mark.parametrize("number", [1, 2, 9, 10])
+def test_the_scoreboard_is_read_of_every_mpm_and_accounts_for_every_worker(
+    block: dict[int, Outcome], number: int
+) -> None:
+    """1 and 2: event, 9: prefork, 10: worker."""
+    rows = block[number].table("worker_states")
+
+    assert block[number].result["instruments"]["worker_states"]["scoreboard"] == ""
+    total = {int(row["board_busy"]) + int(row["board_ready"]) for row in rows}
+    assert total == {20 if number == 9 else 100}
+    assert max(int(row["board_busy"]) for row in rows) >= 10
+    assert int(rows[0]["board_busy"]) <= 2, "before the load only the read-back was served"
+
+
+def test_reading_the_scoreboard_asks_the_server_nothing(block: dict[int, Outcome]) -> None:
+    result = block[2].result
+    to_realtime_ns = result["clock"]["realtime_ns"] - result["clock"]["monotonic_ns"]
+    loaded_us = (next(p for p in result["phases"] if p["name"] == "warmup")["begin_ns"] + to_realtime_ns) / 1e3
+
+    lines = [line.split() for line in block[2].files["logs/access_log"].decode().splitlines()]
+    late = [line[-1] for line in lines if int(line[0]) > loaded_us]
+    assert len(late) > 50
+    assert set(late) == {"/cgi-bin/hello"}
+
+
+def test_strace_sees_what_the_kernel_sees(block: dict[int, Outcome]) -> None:
+    state = block[16].result["instruments"]["strace"]
+    if state["state"] != "ran":
+        pytest.skip(f"strace: {state['reason']}")
+    socket = block[16].result["server"]["socket"]
+    calls = parse_strace(block[16].files["instruments/strace.txt"], socket)
+
+    assert calls.bad_lines == 0
+    assert set(calls.result.tolist()) <= {0, -512}
+    assert calls.duration_us.max() > 10_000, "a queue of 1 lets workers sleep"
+    if block[16].result["instruments"]["connect_times"]["state"] == "ran":
+        begin = block[16].result["phases"][4]["begin_ns"]
+        timed = [c for c in block[16].connects() if c[0] >= begin]
+        assert len(calls.result) == pytest.approx(len(timed), abs=110), "but those under way at the end"
+
+
+def test_a_static_file_is_served_where_no_cgi_is_asked_for(block: dict[int, Outcome]) -> None:
+    paths = {line.split()[-1] for line in block[17].files["logs/access_log"].decode().splitlines()}
+
+    assert "/static/hello" in paths
+    assert not any(path.startswith("/cgi-bin/") for path in paths)
+    assert max(int(row["cgid_depth"]) for row in block[17].table("listen_queue")) == 0
 
 
 def test_instruments_observe_warm_up_and_window_at_their_rates(block: dict[int, Outcome]) -> None:
@@ -352,9 +404,36 @@ def test_trials_run_without_root_where_the_kernel_lets_a_user_make_namespaces(
         assert outcome.result["ended"] == "complete", outcome.result["reason"]
         assert outcome.checks()["somaxconn"] == ("50", "50")
         assert max(int(row["cgid_depth"]) for row in outcome.table("listen_queue")) == 2
-        assert outcome.result["instruments"]["connect_times"]["state"] == "unavailable"
+        times = outcome.result["instruments"]["connect_times"]
+        assert times["state"] == "unavailable"
+        assert "root" in times["reason"], times
     finally:
         shutil.rmtree(work)
+
+
+def test_where_bpf_is_not_allowed_perf_trace_times_connects_or_both_reasons_are_said(rig: Rig) -> None:
+    """As in a container that may not use bpf but may trace its own processes; the sysctls stay as they are."""
+    if rig.say("probe")["bpf"]["ok"] is not True:
+        pytest.skip("bpf is not allowed to anybody here")
+    values = [int(Path(path).read_text()) for path in SYSCTLS]
+    bare = Rig(rig.host, rig.work)
+    bare.prefix = ["setpriv", "--bounding-set=-sys_admin,-bpf"]
+    trial = rig.trial(1, listen_backlog=1, clients=60, isolation="host", somaxconn=values[0], max_dgram_qlen=values[1])
+
+    outcome = bare.run("no-bpf", [trial])[1]
+
+    assert outcome.result["ended"] == "complete", outcome.result["reason"]
+    times = outcome.result["instruments"]["connect_times"]
+    assert "bpf: " in times["reason"], times
+    assert "perf trace" in times["reason"]
+    if times["state"] != "ran":
+        pytest.skip(f"connect_times: {times['reason']}")
+    window = outcome.result["window"]
+    inside = [c for c in outcome.connects() if window["begin_ns"] <= c[0] < window["end_ns"]]
+    requests = len(outcome.files["load/rows.log"].splitlines())
+    assert len(inside) == pytest.approx(2 * requests, rel=0.2)
+    assert max(c[1] for c in inside) > 10_000, "a queue of 1 lets workers sleep"
+    assert {c[2] for c in inside} <= {0, -512}
 
 
 def test_the_probe_says_of_every_question_yes_or_why_not(rig: Rig) -> None:

@@ -96,6 +96,14 @@ def test_a_wrong_file_is_refused_at_its_line(old: str, new: str, line: int, key:
     assert caught.value.exit_code == 2
 
 
+def test_an_instrument_that_any_trial_turns_on_is_one_of_the_run() -> None:
+    """Else the program it needs would not be installed for the trials that are about it."""
+    assert "strace" not in build(GOOD).instruments
+    assert "strace" in build(GOOD.replace("clients: [50, 200]", "strace: [false, true]")).instruments
+    only = build(GOOD.replace("clients: [50, 200]", "connect_times: [false]")).instruments
+    assert "connect_times" not in only
+
+
 def test_an_over_large_design_is_refused() -> None:
     many = ", ".join(str(n) for n in range(1, 1001))
 

@@ -38,6 +38,7 @@ class BlockRun:
         # Tells this block's sockets from all others of the machine, whose processes bpf sees too.
         self._unique = hashlib.sha256(f"{block.work_dir} {time.time_ns()}".encode()).hexdigest()[:8]
         self._tracer: Optional[ConnectTracer] = None
+        self._no_tracer: Optional[Unavailable] = None  # why, once it was tried
 
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
@@ -90,6 +91,7 @@ class BlockRun:
             try:
                 self._tracer = ConnectTracer(prefix)
             except Unavailable as why:
+                self._no_tracer = why
                 record.result["instruments"]["connect_times"] = {"state": "unavailable", "reason": str(why)}
 
     def _run_processes(self, order: TrialOrder, places: Places, record: Record) -> None:
@@ -123,7 +125,7 @@ class BlockRun:
                 patience,
                 teller,
                 journal,
-                tracer=self._tracer,
+                tracer=self._tracer or self._no_tracer,
                 privileged=privileged,
             )
             trial.run(trouble)

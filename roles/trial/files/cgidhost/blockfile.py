@@ -153,6 +153,7 @@ def parse(data: Mapping[str, Any]) -> Block:
     )
 
 
+STATIC_PATH = "/static/hello"  # what httpd.conf has an Alias for
 _QUERIES = {"sleep": "sleep_ms", "burn": "burn_ms", "bytes": "size_bytes"}
 _NEEDED = (
     "listen_backlog",
@@ -211,8 +212,10 @@ def _path(value: Any) -> str:  # noqa: ANN401 -- JSON of any shape
 
 
 def _url_path(settings: Mapping[str, Setting]) -> str:
-    """Return what the load asks for: the script, told in the query how long or how much."""
+    """Return what the load asks for: the script, told in the query how long or how much, or a plain file."""
     script = str(settings.get("script", "hello"))
+    if script == "static":
+        return STATIC_PATH
     option = _QUERIES.get(script)
     return f"/cgi-bin/{script}" if option is None else f"/cgi-bin/{script}?{settings[option]}"
 

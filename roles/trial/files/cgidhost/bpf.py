@@ -8,6 +8,7 @@ buffer without waking anybody: the reader comes when it likes. Needs Linux 5.8
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -138,11 +139,24 @@ def field_at(form: str, name: str) -> int:
 
 def _provide_tracefs() -> None:
     """Mount tracefs in a mount namespace of the caller's own, where it is missing."""
-    if os.path.exists(f"{TRACEFS}/events/syscalls"):
+    with suppress(FileNotFoundError):  # not mounted; any other error is the kernel's reason
+        os.stat(f"{TRACEFS}/events/syscalls")
         return
-    libc.unshare(libc.CLONE_NEWNS)
-    libc.mount("none", "/", "none", libc.MS_REC | libc.MS_PRIVATE)
-    libc.mount("tracefs", TRACEFS, "tracefs")
+    try:
+        libc.unshare(libc.CLONE_NEWNS)
+        libc.mount("none", "/", "none", libc.MS_REC | libc.MS_PRIVATE)
+        libc.mount("tracefs", TRACEFS, "tracefs")
+    except OSError as error:
+        raise Unavailable(f"tracefs is not mounted at {TRACEFS}, and mounting it: {error.strerror}") from error
+
+
+def _explained(reason: str) -> str:
+    """Return the kernel's reason, and what is behind it where that is known."""
+    if os.geteuid() != 0:
+        return f"bpf: {reason} (tracing needs root: run with become)"
+    if os.strerror(errno.EPERM) in reason or os.strerror(errno.EACCES) in reason:
+        return f"bpf: {reason} (needs the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN, which containers drop)"
+    return f"bpf: {reason}"
 
 
 class ConnectTracer:
@@ -162,10 +176,10 @@ class ConnectTracer:
         except OSError as error:
             self.close()
             place = f"{error.filename}: " if error.filename else ""
-            raise Unavailable(f"{place}{error.strerror}") from error
-        except Unavailable:
+            raise Unavailable(_explained(f"{place}{error.strerror}")) from error
+        except Unavailable as why:
             self.close()
-            raise
+            raise Unavailable(_explained(str(why))) from why
 
     def _open(self, prefix: str) -> None:
         _provide_tracefs()

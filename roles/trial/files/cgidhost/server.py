@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
 from . import http, process
-from .blockfile import TrialOrder
+from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Program
 from .sockdiag import SockDiag, UnixListener
@@ -57,6 +57,13 @@ class Places:
             )  # where it is not gone with the trial, it says whose
 
 
+def _make_static(path: str) -> None:
+    """Write the file that is asked for where no CGI is: what the script hello says."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path, "w", encoding="ascii") as file:
+        file.write("hello\n")
+
+
 class Server:
     """One httpd instance on one address. It dies with the process that started it."""
 
@@ -94,6 +101,8 @@ class Server:
             ("@PORT@", str(self.port)),
         ):
             conf = conf.replace(mark, value)
+        if self._order.url_path == STATIC_PATH:
+            _make_static(self._places.run + STATIC_PATH)
         path = os.path.join(self._places.trial, "httpd.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(conf)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import socket
 from contextlib import suppress
 from functools import partial
@@ -19,10 +20,12 @@ from .instruments import Gauge, host
 from .instruments.cgid_daemon import CgidDaemon
 from .instruments.connect_times import ConnectTimes
 from .instruments.listen_queue import ListenQueue
+from .instruments.perf_trace import PerfTrace
 from .instruments.strace import Strace
 from .instruments.worker_states import WorkerStates
 from .record import Teller
 from .sampler import Sampler
+from .scoreboard import Scoreboard
 from .server import Places, Server
 from .sockdiag import SockDiag
 from .waiting import Patience
@@ -45,7 +48,7 @@ class Trial:
         teller: Teller,
         journal: Callable[[str, str, str], None],
         *,
-        tracer: Optional[ConnectTracer],
+        tracer: Union[ConnectTracer, Unavailable, None],
         privileged: bool,
     ) -> None:
         self._order = order
@@ -55,10 +58,12 @@ class Trial:
         self._teller = teller
         self._journal = journal
         self._isolated = order.settings["isolation"] == "namespaces"
-        self._tracer = tracer
+        self._tracer = tracer if isinstance(tracer, ConnectTracer) else None
+        self._why_no_tracer = str(tracer) if isinstance(tracer, Unavailable) else ""
         self._privileged = privileged
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
         self._strace: Optional[Strace] = None
+        self._perf_trace: Optional[PerfTrace] = None
         self._sampler: Optional[Sampler] = None
         self._at_begin: Optional[dict[str, Any]] = None
         self._outsiders: Optional[host.Outsiders] = None
@@ -137,17 +142,30 @@ class Trial:
             except Unavailable as why:
                 self._strace = None
                 self._unavailable("strace", why)
+        if self._order.wants("connect_times") and self._order.has_queue and self._tracer is None:
+            self._start_perf_trace()
         makers = self._gauges()
         if makers:
             self._sampler = Sampler(makers)
             self._sampler.wait_until_ready(self._patience, _INSTRUMENT_S)
 
+    def _start_perf_trace(self) -> None:
+        """Time connects the dearer way, where bpf is not allowed; say why neither can be had where that fails too."""
+        program = shutil.which("perf", path=process.ENVIRONMENT["PATH"])
+        try:
+            self._perf_trace = PerfTrace(program, self._server.worker_pids(), self._places.instruments)
+            self._perf_trace.wait_until_ready(self._patience, _INSTRUMENT_S)
+        except Unavailable as why:
+            self._perf_trace = None
+            self._unavailable("connect_times", Unavailable(f"{self._why_no_tracer}; perf trace: {why}"))
+
     def _gauges(self) -> dict[str, Callable[[], Gauge]]:
         order, server, directory = self._order, self._server, self._places.instruments
         threads = int(order.settings["threads_per_child"])
+        board, why = self._scoreboard() if order.wants("worker_states") else (None, "")
         makers: dict[str, Callable[[], Gauge]] = {
             "listen_queue": lambda: ListenQueue(directory, server.listener, server.address, server.port),
-            "worker_states": lambda: WorkerStates(directory, server.worker_pids, threads),
+            "worker_states": lambda: WorkerStates(directory, server.worker_pids, threads, board, why),
             "host": lambda: host.Host(directory),
         }
         if order.has_queue:
@@ -156,6 +174,13 @@ class Trial:
             tracer = self._tracer
             makers["connect_times"] = lambda: ConnectTimes(directory, tracer)
         return {name: make for name, make in makers.items() if order.wants(name)}
+
+    def _scoreboard(self) -> tuple[Optional[Scoreboard], str]:
+        """Open httpd's memory here: where tracing is restricted, only a process's ancestors may."""
+        try:
+            return Scoreboard(self._server.pid, self._server.status().get("Scoreboard", "")), ""
+        except (Unavailable, OSError) as why:
+            return None, str(why)
 
     def _load(self, diag: SockDiag) -> None:
         order = self._order
@@ -201,6 +226,8 @@ class Trial:
                 self._tell_state(name, state)
         if self._strace is not None:
             self._tell_state("strace", self._strace.stop())
+        if self._perf_trace is not None:
+            self._tell_state("connect_times", self._perf_trace.stop(self._why_no_tracer))
 
     def _unavailable(self, name: str, why: Unavailable) -> None:
         self._tell_state(name, {"state": "unavailable", "reason": str(why)})

@@ -52,11 +52,11 @@ class Host(Gauge):
 
 
 def _number(path: str, word: str, field: int = 1) -> Optional[int]:
-    """Return a number from the line of `path` that begins with `word`, or None."""
+    """Return a number from the line of `path` that begins with `word` (any line for ''), or None."""
     try:
         for line in read_text(path).splitlines():
             parts = line.replace("total=", "").split()
-            if parts and parts[0] == word:
+            if parts and word in ("", parts[0]):
                 return int(parts[field])
     except (OSError, ValueError, IndexError):
         pass
@@ -69,6 +69,21 @@ def _netstat(name: str) -> Optional[int]:
         return int(lines[1][lines[0].index(name)])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _ephemeral_ports() -> dict[str, Optional[int]]:
+    """Return how many ports clients may get in the caller's network, and how many sockets may hold one.
+
+    Sockets are counted and their ports not looked at, which would cost 10 ms: on loopback both ends of a
+    connection count, so that no more ports are taken than this says.
+    """
+    low = _number("/proc/sys/net/ipv4/ip_local_port_range", "", 0)
+    high = _number("/proc/sys/net/ipv4/ip_local_port_range", "", 1)
+    open_, closed = _number("/proc/net/sockstat", "TCP:", 2), _number("/proc/net/sockstat", "TCP:", 6)
+    return {
+        "ephemeral_ports": None if low is None or high is None else high - low + 1,
+        "tcp_sockets": None if open_ is None or closed is None else open_ + closed,
+    }
 
 
 def _throttled_us() -> Optional[int]:
@@ -146,6 +161,7 @@ def edge(outsiders: Optional[Outsiders]) -> dict[str, Any]:
         "pswpout": _number("/proc/vmstat", "pswpout"),
         "file_handles": handles[0],
         "file_max": handles[2],
+        **_ephemeral_ports(),
         "throttled_us": _throttled_us(),
         "loadavg1": os.getloadavg()[0],
         "outsider_ticks": None if outsiders is None else outsiders.ticks(),

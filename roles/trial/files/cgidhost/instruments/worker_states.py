@@ -1,14 +1,15 @@
-"""What the worker threads wait for, by their wait channel: worker_states.csv and wchan.json."""
+"""What the worker threads wait for, by wait channel, and what httpd says of them: worker_states.csv, wchan.json."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Callable
+from typing import Any, Callable, Optional
 
 from .. import SCHEMA_VERSION
 from ..ending import Unavailable
 from ..process import read_text
+from ..scoreboard import Scoreboard
 from . import Gauge, read_again
 
 CLASSES = ("connect", "read", "idle", "running", "other")
@@ -46,14 +47,26 @@ def worker_threads(pid: int, threads_per_child: int) -> list[int]:
 
 
 class WorkerStates(Gauge):
-    """All worker threads' wait channels through descriptors that stay open."""
+    """All worker threads' wait channels through descriptors that stay open, and the scoreboard where it can be read."""
 
     name = "worker_states"
-    columns = "threads," + ",".join(CLASSES)
+    columns = "threads," + ",".join(CLASSES) + ",board_busy,board_ready"
     period_ns = 200_000_000
 
-    def __init__(self, directory: str, worker_pids: Callable[[], list[int]], threads_per_child: int) -> None:
-        """Open the threads' files; raise Unavailable where wait channels cannot be read."""
+    def __init__(
+        self,
+        directory: str,
+        worker_pids: Callable[[], list[int]],
+        threads_per_child: int,
+        board: Optional[Scoreboard] = None,
+        why_no_board: str = "",
+    ) -> None:
+        """Open the threads' files; raise Unavailable where wait channels cannot be read.
+
+        Without a `board` its fields stay empty; result.json then says `why_no_board`.
+        """
+        self._board = board
+        self._why_no_board = why_no_board
         self._worker_pids = worker_pids
         self._threads_per_child = threads_per_child
         self._directory = directory
@@ -101,7 +114,21 @@ class WorkerStates(Gauge):
         for wchan, count in counts.items():
             classes[class_of(wchan.decode("ascii", "replace"))] += count
             self._totals[wchan] = self._totals.get(wchan, 0) + count
-        return f"{sum(counts.values())}," + ",".join(str(classes[c]) for c in CLASSES)
+        return f"{sum(counts.values())}," + ",".join(str(classes[c]) for c in CLASSES) + f",{self._board_fields()}"
+
+    def _board_fields(self) -> str:
+        if self._board is None:
+            return ","
+        try:
+            busy, ready = self._board.count()
+        except OSError as error:  # httpd ended
+            self._board, self._why_no_board = None, f"httpd's memory: {error.strerror}"
+            return ","
+        return f"{busy},{ready}"
+
+    def more(self) -> dict[str, Any]:
+        """Return why the scoreboard was not read, '' where it was."""
+        return {"scoreboard": self._why_no_board}
 
     def finish(self) -> None:
         """Write the rest, and the raw names with their totals."""

@@ -1,0 +1,111 @@
+"""What the load generator can do when no CGI is in its way: measured once a run, kept in its provenance."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+from cgidlab import files
+from cgidlab.errors import RunError
+from cgidlab.model import Cell, FailureKind, Level, NoisePolicy, Settings, Status, Trial, TrialRecord
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.pipeline.blocks import one_block
+from cgidlab.pipeline.loading import Loaded
+from cgidlab.plan import trial_key
+from cgidlab.progress import Display
+from cgidlab.store import RunDirectory
+
+KEY = "load_headroom"  # in provenance.json
+DIRECTORY = "headroom"
+_FACTOR = "driver"
+_LOAD: Settings = {
+    "script": "static",
+    "loop": "closed",
+    "fault": "none",
+    "warmup_s": 0.3,
+    "window_s": 1.5,
+    "log_level": "warn",  # a line a request would be measured with it
+    "host": True,
+}
+
+
+def measure(
+    loaded: Loaded,
+    hosts: Sequence[HostReport],
+    run_directory: RunDirectory,
+    display: Display,
+    cancelled: Callable[[], bool],
+) -> dict[str, Any]:
+    """Return, by host and driver, how many answers a second the load generator got for a static file of the same httpd.
+
+    A trial each, kept below `headroom/`. It has the most clients that the run will have. Where it did not
+    come to its end, the entry has a `reason` and no figure: a run goes on without.
+    """
+    own = RunDirectory(run_directory.path / DIRECTORY / run_directory.run_id)
+    files.make_directory(own.trials)
+    trials = _trials(loaded)
+    experiment = replace(loaded.plan.experiment, noise=NoisePolicy(None, None, 0))
+    plan = replace(loaded.plan, experiment=experiment, cells=tuple(t.cell for t in trials), trials=trials)
+    found: dict[str, Any] = {}
+    for place, host in enumerate(hosts):
+        if cancelled():
+            break
+        display.step("load generator's headroom")
+        mine = tuple(
+            replace(t, number=t.number + place * len(trials), block=place + 1, key=trial_key(t.cell, place + 1))
+            for t in trials
+        )
+        try:
+            # What its trials say of themselves would read as if they were the run's.
+            done = one_block(replace(loaded, plan=plan), own, host, mine, Display(StringIO()), cancelled)
+        except RunError as err:
+            found[host.host] = {str(t.cell.settings[_FACTOR]): {"reason": err.what} for t in mine}
+            continue
+        found[host.host] = {str(r.settings[_FACTOR]): _entry(r) for r in done}
+        for driver, entry in found[host.host].items():
+            display.say(_said(host.host, driver, entry))
+    return found
+
+
+def _trials(loaded: Loaded) -> tuple[Trial, ...]:
+    """Return a trial a driver: the settings of the cell with the most clients, without its instruments and its CGI."""
+    most: dict[str, Settings] = {}
+    for cell in loaded.plan.cells:
+        driver = str(cell.settings[_FACTOR])
+        if driver not in most or int(cell.settings["clients"]) > int(most[driver]["clients"]):
+            most[driver] = cell.settings
+    off = dict.fromkeys(loaded.plan.experiment.instruments, False)
+    cells = [
+        Cell(f"{_FACTOR}={driver}", ((_FACTOR, Level(driver, driver)),), {**settings, **off, **_LOAD})
+        for driver, settings in sorted(most.items())
+    ]
+    return tuple(Trial(n, 1, cell, trial_key(cell, 1)) for n, cell in enumerate(cells, start=1))
+
+
+def _entry(record: TrialRecord) -> dict[str, Any]:
+    outcome, figures = record.outcome, record.figures
+    # That the generator is saturated, the client's fault, is what is wanted here.
+    usable = outcome.status is Status.COMPLETE or outcome.kind is FailureKind.CLIENT
+    if not usable or not figures.throughput_rps:
+        return {"reason": outcome.reason or "it gave no figure"}
+    return {
+        "throughput_rps": round(figures.throughput_rps, 1),
+        "clients": record.settings["clients"],
+        "loadgen_cpu_share": figures.loadgen_cpu_share,
+        "host_cpu_share": figures.host_cpu_share,
+    }
+
+
+def _said(host: str, driver: str, entry: Mapping[str, Any]) -> str:
+    if "throughput_rps" not in entry:
+        return f"warning: the headroom of {driver} on {host} is not known: {entry['reason']}"
+    return f"headroom: {driver} gets {entry['throughput_rps']:,.0f} answers/s for a static file of httpd on {host}"
+
+
+def applied(record: TrialRecord, provenance: Mapping[str, Any]) -> TrialRecord:
+    """Return a trial with `loadgen_headroom_share`: its answers a second by what its generator can do on its host."""
+    entry = provenance.get(KEY, {}).get(record.host, {}).get(str(record.settings.get(_FACTOR)), {})
+    most, got = entry.get("throughput_rps"), record.figures.throughput_rps
+    if not most or got is None:
+        return record
+    return replace(record, figures=replace(record.figures, loadgen_headroom_share=got / most))
