@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -148,6 +150,51 @@ def _inert(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
     return [_inert(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def groups(inventory: Path, root: Path) -> dict[str, tuple[str, ...]]:
+    """Return the hosts of each group of an inventory, those of its children included. Reaches no host.
+
+    Raises `LabError` with Ansible's own words for what it cannot read.
+    """
+    # 0.6 s; strictly, since Ansible takes a file that it cannot read for an empty one.
+    environment = {**os.environ, **_environment(root), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
+    ran = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-inventory"), "--list", "-i", str(inventory.resolve())],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=root,
+    )
+    try:
+        listed = json.loads(ran.stdout) if ran.returncode == 0 else None
+    except ValueError:
+        listed = None
+    if listed is None:
+        raise LabError(f"Ansible cannot read the inventory: {_first_error(ran.stderr)}", where=str(inventory))
+
+    def members(name: str) -> tuple[str, ...]:
+        group = listed.get(name, {})
+        own = [*group.get("hosts", []), *(host for child in group.get("children", []) for host in members(child))]
+        return tuple(dict.fromkeys(own))
+
+    return {name: members(name) for name in listed if name != "_meta"}
+
+
+def _first_error(text: str) -> str:
+    """Return what Ansible says is wrong, without its banner and its colours."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in text.splitlines()]
+    told = [re.sub(r"^\[?(ERROR|WARNING)\]?:?\s*", "", line) for line in lines if re.match(r"\[?(ERROR|WARNING)", line)]
+    return " ".join(told)[:500] or " ".join(lines)[-500:] or "it says nothing"
+
+
+def _environment(root: Path) -> dict[str, str]:
+    return {
+        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+
+
 def _runner(
     playbook: Path,
     inventory: Path,
@@ -161,11 +208,9 @@ def _runner(
 
     root = playbook.resolve().parent.parent
     environment = {
-        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1",
+        **_environment(root),
         # What a killed ansible-playbook leaves stays in its own directory.
         "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / "tmp"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         **own,
     }
     # ansible-runner has its child ignore the hang-up that the end of this process is, so the kernel has to end it.

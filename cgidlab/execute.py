@@ -36,6 +36,8 @@ class Site:
 
     root: Path
     inventory: Path
+    servers: tuple[str, ...] = ()  # the hosts of each group, in the inventory's order
+    generators: tuple[str, ...] = ()
 
     @property
     def roles(self) -> Path:

@@ -13,9 +13,9 @@ from cgidlab.execute import Site
 from cgidlab.model import SCHEMA_VERSION, Trial, TrialRecord
 from cgidlab.parsers import documents
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import proven, provenance
+from cgidlab.pipeline import proven, provenance, targets
 from cgidlab.pipeline.blocks import one_block
-from cgidlab.pipeline.loading import Loaded, inventory, new_run_id
+from cgidlab.pipeline.loading import Loaded, new_run_id
 from cgidlab.pipeline.locking import exclusive
 from cgidlab.pipeline.provisioning import provisioned
 from cgidlab.plan import trial_key, trial_s
@@ -57,7 +57,7 @@ def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Ca
 
 
 def _site(order: Order) -> Site:
-    return Site(order.root, inventory(order.target, order.root))
+    return targets.site(order.target, order.root)
 
 
 def _calibrated(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:

@@ -9,13 +9,10 @@ from cgidlab import catalogue as cat
 from cgidlab import plan as planning
 from cgidlab import spec
 from cgidlab.catalogue import Catalogue
-from cgidlab.errors import SpecError
 from cgidlab.execute import Site
 from cgidlab.model import Plan
 from cgidlab.parsers import strict_yaml
-from cgidlab.pipeline import vagrant
-
-LOCAL = "local"
+from cgidlab.pipeline import targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +46,7 @@ def load_plan(request: Request) -> Loaded:
         target=request.target,
     )
     plan = planning.make(experiment, catalogue)
-    return Loaded(plan, catalogue, Site(request.root, inventory(experiment.target, request.root)))
-
-
-def inventory(target: str, root: Path) -> Path:
-    """Return the inventory that a target names. Raise `SpecError` if it is none."""
-    if target == vagrant.TARGET:  # written when the machines are needed, so that planning does without them
-        return vagrant.inventory_path(root)
-    path = root / "inventories" / "local.yml" if target == LOCAL else Path(target)
-    if not path.exists():
-        raise SpecError(
-            f"the target `{target}` is no inventory",
-            where="target",
-            fix="use local, vagrant, or the path of an Ansible inventory",
-        )
-    return path
+    return Loaded(plan, catalogue, targets.site(experiment.target, request.root))
 
 
 def new_run_id() -> str:

@@ -1,0 +1,65 @@
+"""Which hosts a target names: the only module that knows `local`, `vagrant` and the two groups of an inventory."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cgidlab import ansible
+from cgidlab.errors import LabError, SpecError
+from cgidlab.execute import Site
+
+LOCAL = "local"
+SERVERS = "servers"
+GENERATORS = "generators"
+EXAMPLE = "inventories/example.yml"
+
+
+def _local(root: Path) -> Path:
+    return root / "inventories" / "local.yml"
+
+
+NAMED: Mapping[str, Callable[[Path], Path]] = {LOCAL: _local}
+"""Targets that are no path: from the project's root to the inventory, made on the way where it has to be."""
+
+
+def site(target: str, root: Path) -> Site:
+    """Return the hosts that a target names: one of `NAMED`, or the path of any Ansible inventory.
+
+    Touches no host. Raises `SpecError` for what is no inventory, and for one without a host in each of the
+    groups `servers` and `generators` (one host may be in both).
+    """
+    inventory = NAMED[target](root) if target in NAMED else Path(target)
+    if target == LOCAL:  # the project's own: known, and half a second faster
+        return Site(root, inventory, (LOCAL,), (LOCAL,))
+    if not inventory.exists():
+        names = ", ".join(NAMED)
+        raise SpecError(
+            f"the target `{target}` is no inventory",
+            where="target",
+            fix=f"use {names}, or the path of an Ansible inventory; {EXAMPLE} is one",
+        )
+    try:
+        groups = ansible.groups(inventory, root)
+    except LabError as err:
+        raise SpecError(err.what, where=str(inventory), fix=f"compare it with {EXAMPLE}") from err
+    missing = [name for name in (SERVERS, GENERATORS) if not groups.get(name)]
+    if missing:
+        known = ", ".join(sorted(name for name, hosts in groups.items() if hosts and name not in {"all", "ungrouped"}))
+        raise SpecError(
+            f"the inventory has no host in the group{'s' if len(missing) > 1 else ''} {' and '.join(missing)}"
+            f" (it has {known or 'no group with a host'})",
+            where=str(inventory),
+            fix=f"put hosts into `{SERVERS}` and `{GENERATORS}` (one host may be in both); {EXAMPLE} shows how",
+        )
+    _check_names(inventory, [*groups[SERVERS], *groups[GENERATORS]])
+    return Site(root, inventory, groups[SERVERS], groups[GENERATORS])
+
+
+def _check_names(inventory: Path, hosts: list[str]) -> None:
+    """Refuse names that cannot be the name of a file: a run keeps one about each host."""
+    for host in hosts:
+        if "/" in host or host in {".", ".."} or not host.isprintable():
+            raise SpecError(
+                f"the host name {host!r} cannot be used",
+                where=str(inventory),
+                fix="give the host a plain name, and its address as ansible_host",
+            )
