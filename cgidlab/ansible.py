@@ -29,6 +29,7 @@ class TaskResult:
 
     host: str
     task: str
+    action: str  # the module's name, as the task has it
     changed: bool
     result: Mapping[str, Any]
 
@@ -191,6 +192,8 @@ def _environment(root: Path) -> dict[str, str]:
     return {
         "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
+        # ansible-runner turns it off where the environment does not say, whatever ansible.cfg says.
+        "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
 
@@ -246,7 +249,9 @@ def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> boo
         watch.on_task(data.get("task", ""))
     elif kind in {"runner_on_ok", "runner_item_on_ok"}:
         res = data.get("res", {})
-        watch.on_result(TaskResult(data["host"], data["task"], bool(res.get("changed")), res))
+        watch.on_result(
+            TaskResult(data["host"], data["task"], data.get("task_action", ""), bool(res.get("changed")), res)
+        )
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         message = _message(data.get("res", {}))
         collected.failures.append(TaskFailure(data["host"], data["task"], message, kind == "runner_on_unreachable"))

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cgidlab import ansible, files, generators
+from cgidlab import ansible, files, generators, unreachable
 from cgidlab.catalogue import Catalogue
 from cgidlab.errors import LabError, ProvisionError
 from cgidlab.model import Plan, Settings, Trial
@@ -122,8 +122,13 @@ def _provision_error(played: ansible.Played) -> ProvisionError:
     if not played.failures:
         return ProvisionError(played.why, where=log, fix="read the log")
     first = played.failures[0]
-    what = "is unreachable" if first.unreachable else f"failed at the task `{first.task}`"
-    return ProvisionError(f"provisioning {first.host} {what}:\n{first.message}", where=log)
+    if first.unreachable:
+        return ProvisionError(
+            f"{first.host} cannot be reached: {unreachable.in_short(first.message)}",
+            where=log,
+            fix=unreachable.advice(first.message),
+        )
+    return ProvisionError(f"provisioning {first.host} failed at the task `{first.task}`:\n{first.message}", where=log)
 
 
 def wanted_builds(settings: Iterable[Settings]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ Importing a verb costs next to nothing: what it needs is imported when it runs,
 so that `--help` answers at once.
 """
 
-from cgidlab.commands import calibrate, compare, observe, plan, recover, report, run, schema, status, validate
+from cgidlab.commands import calibrate, compare, doctor, observe, plan, recover, report, run, schema, status, validate
 
 VERBS = (
     run.register,
@@ -17,4 +17,5 @@ VERBS = (
     calibrate.register,
     recover.register,
     observe.register,
+    doctor.register,
 )

@@ -12,7 +12,8 @@
 A host has its own network, mounts, processes, name, machine and boot identity, host key, and a root that is this
 machine's with a layer of its own in memory: what is installed or built here is there too, what it writes is seen by
 nobody else and is gone with it. It shares the kernel, its clock and the CPUs. Users: root, and `lab`, who cannot
-become root.
+become root, nor mount a /proc of its own (the kernel allows it only where nothing is mounted in the host's, and the
+boot identity is): trials without root need a machine.
 """
 
 import argparse

@@ -1,0 +1,37 @@
+"""The control machine's half of host_doctor: brings the trial helper along to probe the host, then takes it away."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Run the module, then `cgidhost probe` from the host's temporary directory."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the module returns, with the helper's answers as `probe`, or `probe_error`."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        archive = str(args.pop("helper_archive"))
+        result.update(self._execute_module(module_name="host_doctor", module_args=args, task_vars=task_vars))
+        if result.get("failed"):
+            return result
+        remote = self._connection._shell.join_path(self._make_tmp_path(), "cgidhost.pyz")  # noqa: SLF001 -- as Ansible's own actions do
+        try:
+            self._transfer_file(archive, remote)
+            self._fixup_perms2((self._connection._shell.tmpdir, remote))  # noqa: SLF001 -- same
+            ran = self._low_level_execute_command(shlex.join([result["python"], remote, "probe"]))
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)  # noqa: SLF001 -- same
+        try:
+            result["probe"] = json.loads(ran["stdout"].strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            result["probe_error"] = (ran.get("stderr") or ran.get("stdout") or "no answer").strip()[-1000:]
+        return result
