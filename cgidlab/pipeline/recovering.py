@@ -12,8 +12,8 @@ from cgidlab.errors import LabError, SpecError, StoreError
 from cgidlab.execute import Site
 from cgidlab.hoststate import Recovered
 from cgidlab.pipeline import journal
-from cgidlab.pipeline.loading import LOCAL, inventory
 from cgidlab.pipeline.locking import exclusive
+from cgidlab.pipeline.targets import LOCAL, inventory
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
 

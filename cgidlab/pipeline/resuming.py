@@ -11,13 +11,12 @@ from cgidlab import catalogue as cat
 from cgidlab import files, harvest, status, store
 from cgidlab import plan as planning
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.execute import Site
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, Plan, Status, TrialRecord
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import environments, records
+from cgidlab.pipeline import environments, records, targets
 from cgidlab.pipeline.environments import Difference
-from cgidlab.pipeline.loading import Loaded, Request, inventory, load_plan
+from cgidlab.pipeline.loading import Loaded, Request, load_plan
 from cgidlab.store import RunDirectory
 
 DISCARDED = "discarded"
@@ -104,7 +103,7 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
     found += _from_before(run, known, code)
     return Continued(
         run=run,
-        loaded=Loaded(_with_keys(plan, stored), catalogue, Site(root, inventory(experiment.target, root))),
+        loaded=Loaded(_with_keys(plan, stored), catalogue, targets.site(experiment.target, root)),
         done=done,
         undone=undone,
         environments=known,

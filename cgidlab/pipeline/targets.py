@@ -21,37 +21,43 @@ NAMED: Mapping[str, Callable[[Path], Path]] = {LOCAL: _local}
 """Targets that are no path: from the project's root to the inventory, made on the way where it has to be."""
 
 
-def site(target: str, root: Path) -> Site:
-    """Return the hosts that a target names: one of `NAMED`, or the path of any Ansible inventory.
-
-    Touches no host. Raises `SpecError` for what is no inventory, and for one without a host in each of the
-    groups `servers` and `generators` (one host may be in both).
-    """
-    inventory = NAMED[target](root) if target in NAMED else Path(target)
-    if target == LOCAL:  # the project's own: known, and half a second faster
-        return Site(root, inventory, (LOCAL,), (LOCAL,))
-    if not inventory.exists():
+def inventory(target: str, root: Path) -> Path:
+    """Return the inventory that a target names: one of `NAMED`, or a path. Raise `SpecError` if it is none."""
+    path = NAMED[target](root) if target in NAMED else Path(target)
+    if not path.exists():
         names = ", ".join(NAMED)
         raise SpecError(
             f"the target `{target}` is no inventory",
             where="target",
             fix=f"use {names}, or the path of an Ansible inventory; {EXAMPLE} is one",
         )
+    return path
+
+
+def site(target: str, root: Path) -> Site:
+    """Return the hosts that a target names. Touches none of them.
+
+    Raises `SpecError` for what is no inventory, and for one without a host in each of the groups `servers` and
+    `generators` (one host may be in both).
+    """
+    path = inventory(target, root)
+    if target == LOCAL:  # the project's own: known, and half a second faster
+        return Site(root, path, (LOCAL,), (LOCAL,))
     try:
-        groups = ansible.groups(inventory, root)
+        groups = ansible.groups(path, root)
     except LabError as err:
-        raise SpecError(err.what, where=str(inventory), fix=f"compare it with {EXAMPLE}") from err
+        raise SpecError(err.what, where=str(path), fix=f"compare it with {EXAMPLE}") from err
     missing = [name for name in (SERVERS, GENERATORS) if not groups.get(name)]
     if missing:
         known = ", ".join(sorted(name for name, hosts in groups.items() if hosts and name not in {"all", "ungrouped"}))
         raise SpecError(
             f"the inventory has no host in the group{'s' if len(missing) > 1 else ''} {' and '.join(missing)}"
             f" (it has {known or 'no group with a host'})",
-            where=str(inventory),
+            where=str(path),
             fix=f"put hosts into `{SERVERS}` and `{GENERATORS}` (one host may be in both); {EXAMPLE} shows how",
         )
-    _check_names(inventory, [*groups[SERVERS], *groups[GENERATORS]])
-    return Site(root, inventory, groups[SERVERS], groups[GENERATORS])
+    _check_names(path, [*groups[SERVERS], *groups[GENERATORS]])
+    return Site(root, path, groups[SERVERS], groups[GENERATORS])
 
 
 def _check_names(inventory: Path, hosts: list[str]) -> None:
