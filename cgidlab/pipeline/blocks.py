@@ -1,12 +1,13 @@
 """One block on one host, from its order to its records: the only module that keeps what comes home."""
 
 import shutil
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cgidlab import ansible, execute, files, generators, harvest, store
+from cgidlab import ansible, execute, files, generators, harvest, store, unreachable
 from cgidlab.errors import LabError, RunError
 from cgidlab.failures import RULES
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
@@ -14,6 +15,7 @@ from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import journal, records
 from cgidlab.pipeline.halting import Watch
 from cgidlab.pipeline.loading import Loaded
+from cgidlab.pipeline.scheduling import HostLost
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
 
@@ -28,6 +30,25 @@ class Given:
     before: Sequence[TrialRecord] = ()  # records of its trials that an earlier session of the run left
     environment: str = ""  # name of what trials run with beside their settings: see `environments`
     watch: Watch = field(default_factory=Watch)
+    numbers: "Numbers | None" = None  # of the run, where blocks of it run at once
+    others: bool = False  # hosts that could run the block as well
+
+
+class Numbers:
+    """Numbers for trials that are run again: none is given twice, whatever runs at once."""
+
+    def __init__(self, loaded: Loaded, run: RunDirectory) -> None:
+        """Begin after the last number that the plan or the run directory has."""
+        used = (int(path.name.split("-")[0]) for path in run.trials.glob("[0-9]*-*"))
+        self._last = max([len(loaded.plan.trials), *used])
+        self._lock = threading.Lock()
+
+    def given(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+        """Return the trials under numbers of their own."""
+        with self._lock:
+            found = tuple(replace(t, number=self._last + n) for n, t in enumerate(trials, start=1))
+            self._last += len(found)
+            return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +62,8 @@ class _Where:
     cancelled: Callable[[], bool]
     environment: str
     watch: Watch
+    numbers: Numbers
+    others: bool
 
     @property
     def noise(self) -> NoisePolicy:
@@ -73,11 +96,15 @@ def one_block(
     Trials that have a record before are not run again, unless a rerun is due. Trials that failed in
     a way that may pass are run again at the end of the block, as often as `failures` says; the failed
     ones are kept beside them. Raises `RunError` when nothing at all came home twice, and when
-    `watch` has seen enough; what was kept by then is in the run directory.
+    `watch` has seen enough; what was kept by then is in the run directory. Raises `HostLost` when the host cannot be
+    reached any more and there are others; then nothing is said of the trials that did not come home.
     """
     given = given or Given()
     before = given.before
-    where = _Where(loaded, run_directory, host, display, cancelled, given.environment, given.watch)
+    numbers = given.numbers or Numbers(loaded, run_directory)
+    where = _Where(
+        loaded, run_directory, host, display, cancelled, given.environment, given.watch, numbers, given.others
+    )
     name = f"block-{trials[0].block:03d}"
     done = {r.key for r in before}
     todo = tuple(t for t in trials if t.key not in done)
@@ -108,9 +135,7 @@ def _due(where: _Where, trials: tuple[Trial, ...], kept: Sequence[TrialRecord]) 
     """Return, under new numbers, the trials that have no complete record and a rerun left."""
     complete = {r.key for r in kept if r.outcome.status is Status.COMPLETE}
     due = [t for t in trials if t.key not in complete and _has_rerun(t.key, kept, where.noise)]
-    plan, directories = where.loaded.plan, where.run.trials.glob("[0-9]*-*")
-    used = max([len(plan.trials), *(int(p.name.split("-")[0]) for p in directories)])
-    return tuple(replace(t, number=used + n) for n, t in enumerate(due, start=1))
+    return where.numbers.given(due)
 
 
 def _has_rerun(key: str, kept: Sequence[TrialRecord], noise: NoisePolicy) -> bool:
@@ -161,6 +186,9 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRe
         journal.released(run, block)
     if state.fault:
         raise state.fault
+    gone = next((f for f in played.failures if f.unreachable), None)
+    if gone and where.others and not where.cancelled():
+        raise HostLost(f"{host.host} cannot be reached any more: {unreachable.in_short(gone.message)}")
     if not where.cancelled() and not where.watch.stop:
         kept += _never_came(where, state, played, patience_s)
     where.watch.check(run)

@@ -21,8 +21,9 @@ class Pacing:
         display: Display,
         budget_s: float | None,
         before: Sequence[TrialRecord] = (),
+        at_once: int = 1,
     ) -> None:
-        """Begin to count. `before` are the records that an earlier session of the run left."""
+        """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time."""
         from cgidlab.inference.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
 
         repetitions = plan.experiment.repetitions
@@ -35,11 +36,18 @@ class Pacing:
         self._possible = repetitions.max
         if budget_s is not None:
             done = self._finished(before)
-            self._possible = max(done, blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s))
+            within = blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s)
+            # Before there is a pace, one estimated for one host.
+            self._possible = min(repetitions.max, max(done, within if done else within * at_once))
         self._expect(min(self._expected, self._possible))
         blocks = min(self._expected, self._possible)
         share = self._pending(blocks) / max(1, len(plan.cells) * blocks)
-        display.expect(self._pending(blocks), estimated_s(plan, blocks) * share)
+        display.expect(self._pending(blocks), estimated_s(plan, blocks) * share / at_once)
+
+    @property
+    def may_begin(self) -> int:
+        """Return the last block that may begin as things stand: none after the next look begins before it."""
+        return max(1, min(self._expected, self._possible))
 
     def stops_after(self, number: int, records: Sequence[TrialRecord]) -> bool:
         """Say whether the run ends with block `number`. `records` are all that there are, later blocks' too."""

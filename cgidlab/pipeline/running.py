@@ -10,13 +10,11 @@ from cgidlab import store
 from cgidlab.errors import InterruptedRun, ProvisionError, RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
 from cgidlab.pipeline import readying, resuming, snapshots
-from cgidlab.pipeline.blocks import Given, one_block
 from cgidlab.pipeline.concluding import conclude
-from cgidlab.pipeline.halting import Watch
 from cgidlab.pipeline.loading import Request, load_plan, new_run_id
 from cgidlab.pipeline.locking import exclusive, of_run
-from cgidlab.pipeline.pacing import Pacing
 from cgidlab.pipeline.readying import How, Ready, Session
+from cgidlab.pipeline.spreading import all_blocks
 from cgidlab.plan import blocks_within, estimated_s
 from cgidlab.progress import Display, duration
 from cgidlab.store import RunDirectory
@@ -104,7 +102,7 @@ def _to_its_end(session: Session, ready: Ready) -> Ended:
     stopped = None
     try:
         with snapshots.compared(session.loaded, session.run, ready.hosts, session.display):
-            _all_blocks(session, ready)
+            all_blocks(session, ready)
     except RunError as err:  # what earlier blocks measured is not lost with it
         session.display.say(str(err))
         stopped = err.what
@@ -126,18 +124,3 @@ def _check_budget(plan: Plan, budget_s: float | None) -> None:
             where="--budget",
             fix=f"use --budget {math.ceil(need_s)}s or more, a shorter window_s, or fewer levels",
         )
-
-
-def _all_blocks(session: Session, ready: Ready) -> None:
-    """Run block after block until the plan, a look or the budget ends it, or somebody does."""
-    pacing = Pacing(session.loaded.plan, session.run, session.display, session.how.budget_s, session.before)
-    watch = Watch(fail_fast=session.how.fail_fast)
-    records = list(session.before)
-    for number, trials in enumerate(session.loaded.plan.blocks, start=1):
-        host = ready.hosts[(number - 1) % len(ready.hosts)]
-        before = [r for r in session.before if r.block == number]
-        given = Given(before, ready.environments[host.host], watch)
-        done = one_block(session.loaded, session.run, host, trials, session.display, session.cancelled, given)
-        records += done[len(before) :]
-        if session.cancelled() or pacing.stops_after(number, records):
-            return
