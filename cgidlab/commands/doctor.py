@@ -26,7 +26,7 @@ def register(verbs: options.Verbs) -> None:
         help="say whether hosts are fit for trials, and what to do where they are not",
         description="Examines every host of a target and changes nothing. Exit status 0: no row failed; 3: one did.",
     )
-    parser.add_argument("--target", default="local", help="local, or the path of an Ansible inventory")
+    parser.add_argument("--target", default="local", help="local, vagrant, or the path of an Ansible inventory")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
 

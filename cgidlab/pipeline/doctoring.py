@@ -40,7 +40,7 @@ def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], 
 
     Raises `SpecError` for what is no target, `ProvisionError` when a run has its hosts now.
     """
-    site = targets.site(target, root)
+    site = targets.found(target, root)
     groups = {
         host: tuple(g for g, members in (("servers", site.servers), ("generators", site.generators)) if host in members)
         for host in dict.fromkeys((*site.servers, *site.generators))

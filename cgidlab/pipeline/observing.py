@@ -28,7 +28,8 @@ from cgidlab.parsers import connect_times, observation
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.pipeline import provenance, records, watching
 from cgidlab.pipeline.concluding import conclude
-from cgidlab.pipeline.loading import LOCAL, inventory, new_run_id
+from cgidlab.pipeline.loading import new_run_id
+from cgidlab.pipeline.targets import LOCAL, inventory
 
 NAME = "observe"
 FACTOR = "socket"

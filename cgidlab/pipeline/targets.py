@@ -6,6 +6,7 @@ from pathlib import Path
 from cgidlab import ansible
 from cgidlab.errors import LabError, SpecError
 from cgidlab.execute import Site
+from cgidlab.pipeline import vagrant
 
 LOCAL = "local"
 SERVERS = "servers"
@@ -17,14 +18,14 @@ def _local(root: Path) -> Path:
     return root / "inventories" / "local.yml"
 
 
-NAMED: Mapping[str, Callable[[Path], Path]] = {LOCAL: _local}
-"""Targets that are no path: from the project's root to the inventory, made on the way where it has to be."""
+NAMED: Mapping[str, Callable[[Path], Path]] = {LOCAL: _local, vagrant.TARGET: vagrant.inventory_path}
+"""Targets that are no path: from the project's root to where the inventory is, or will be."""
 
 
 def inventory(target: str, root: Path) -> Path:
     """Return the inventory that a target names: one of `NAMED`, or a path. Raise `SpecError` if it is none."""
     path = NAMED[target](root) if target in NAMED else Path(target)
-    if not path.exists():
+    if target not in NAMED and not path.exists():
         names = ", ".join(NAMED)
         raise SpecError(
             f"the target `{target}` is no inventory",
@@ -37,12 +38,14 @@ def inventory(target: str, root: Path) -> Path:
 def site(target: str, root: Path) -> Site:
     """Return the hosts that a target names. Touches none of them.
 
-    Raises `SpecError` for what is no inventory, and for one without a host in each of the groups `servers` and
-    `generators` (one host may be in both).
+    Vagrant's are not known before it was asked for them. Raises `SpecError` for what is no inventory, and for one
+    without a host in each of the groups `servers` and `generators` (one host may be in both).
     """
     path = inventory(target, root)
     if target == LOCAL:  # the project's own: known, and half a second faster
         return Site(root, path, (LOCAL,), (LOCAL,))
+    if target == vagrant.TARGET and not path.exists():
+        return Site(root, path)
     try:
         groups = ansible.groups(path, root)
     except LabError as err:
@@ -58,6 +61,13 @@ def site(target: str, root: Path) -> Site:
         )
     _check_names(path, [*groups[SERVERS], *groups[GENERATORS]])
     return Site(root, path, groups[SERVERS], groups[GENERATORS])
+
+
+def found(target: str, root: Path) -> Site:
+    """Return the same as `site`, and ask Vagrant first where the hosts are its: raises `ProvisionError` for it."""
+    if target == vagrant.TARGET:
+        vagrant.write_inventory(root)
+    return site(target, root)
 
 
 def _check_names(inventory: Path, hosts: list[str]) -> None:
