@@ -186,7 +186,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRe
         journal.released(run, block)
     if state.fault:
         raise state.fault
-    gone = next((f for f in played.failures if f.unreachable), None)
+    gone = next((f for f in played.failures if f.unreachable and f.host == host.host), None)
     if gone and where.others and not where.cancelled():
         raise HostLost(f"{host.host} cannot be reached any more: {unreachable.in_short(gone.message)}")
     if not where.cancelled() and not where.watch.stop:

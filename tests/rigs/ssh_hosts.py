@@ -18,6 +18,7 @@ boot identity is): trials without root need a machine.
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import select
@@ -181,8 +182,14 @@ class Hosts:
     def fill_disk(self, name: str, leave_bytes: int = 0) -> None:
         """Leave at most `leave_bytes` free on a host's disk."""
         with (self[name].root / _FILLER).open("ab") as file:
-            while (left := self.free_bytes(name) - leave_bytes) > 0:
-                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), left)
+            chunk = self.free_bytes(name)
+            while chunk and (left := self.free_bytes(name) - leave_bytes) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), min(chunk, left))
+                except OSError as err:
+                    if err.errno != errno.ENOSPC:
+                        raise
+                    chunk //= 2  # somebody else wrote meanwhile
 
     def free_disk(self, name: str) -> None:
         """Undo `fill_disk`."""
