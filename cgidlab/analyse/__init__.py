@@ -12,6 +12,7 @@ import numpy as np
 
 from cgidlab.analyse.conditions import drift, noise_floors, series_check
 from cgidlab.analyse.effects import effects
+from cgidlab.analyse.hosts import hosts_apart
 from cgidlab.analyse.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analyse.stopping import decide
 from cgidlab.inference.findings import (
@@ -69,6 +70,7 @@ def analyse(
         noise_floor=noise_floors(records, rule, experiment.factors),
         drift=drift(records, rule),
         series=series_check(records, rule, series or {}),
+        hosts=hosts_apart(records, rule, experiment.factors),
     )
 
 

@@ -68,23 +68,21 @@ def _ratio_interval(d: Sequence[float]) -> Interval | None:
 def drift(records: Sequence[TrialRecord], rule: VerdictRule) -> Drift | None:
     """Return the trend of the reference level's throughput over start times; None with too few trials.
 
-    Each combination of the other factors is centred on its own median first,
-    so that the order of cells does not look like a trend.
+    Each combination of the other factors is centred on its own median first, host by host, so that
+    neither the order of cells nor that of hosts looks like a trend.
     """
     times: list[float] = []
     values: list[float] = []
-    for (label, _), trials in cells_of(records, rule.factor).items():
-        if label != rule.reference:
-            continue
-        points = [
-            (r.started_s, math.log(v))
-            for r in complete(trials)
-            if r.started_s is not None and (v := value_of(r, DRIFT_RESPONSE)) is not None and v > 0
-        ]
-        if points:
-            middle = float(np.median([v for _, v in points]))
-            times += [t for t, _ in points]
-            values += [v - middle for _, v in points]
+    by_host: dict[tuple[Combination, str], list[tuple[float, float]]] = {}
+    for (label, place), trials in cells_of(records, rule.factor).items():
+        for r in complete(trials) if label == rule.reference else ():
+            value = value_of(r, DRIFT_RESPONSE)
+            if r.started_s is not None and value is not None and value > 0:
+                by_host.setdefault((place, r.host), []).append((r.started_s, math.log(value)))
+    for points in by_host.values():
+        middle = float(np.median([v for _, v in points]))
+        times += [t for t, _ in points]
+        values += [v - middle for _, v in points]
     found = trend(times, values)
     if found is None:
         return None

@@ -156,6 +156,40 @@ class CellSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class HostEffect:
+    """One comparison on one host alone."""
+
+    host: str
+    blocks: int  # complete pairs
+    estimate: float | None  # ratio or difference, as `HostsApart.scale` says; None without a pair
+    interval: Interval | None  # 95 %; None below six blocks
+
+
+@dataclass(frozen=True, slots=True)
+class HostLevel:
+    """A response at the reference level on one host: what the machines make of the same settings."""
+
+    host: str
+    trials: int
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostsApart:
+    """One comparison host by host, and whether the hosts agree."""
+
+    response: str
+    level: str
+    reference: str
+    at: Combination
+    scale: str  # ratio or difference
+    effects: tuple[HostEffect, ...]
+    levels: tuple[HostLevel, ...]
+    p: float | None  # of "all hosts have the same effect"; None: too few blocks to ask
+    differ: bool  # more than chance explains, all comparisons together
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that verdict and report take from the trials."""
 
@@ -170,6 +204,7 @@ class Analysis:
     noise_floor: tuple[NoiseFloor, ...]
     drift: Drift | None
     series: SeriesCheck | None
+    hosts: tuple[HostsApart, ...] = ()  # empty: one host
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cgidlab.inference.findings import Analysis, CellSummary, Combination, Drift, Effect, NoiseFloor, SeriesCheck
+from cgidlab.inference.findings import (
+    Analysis,
+    CellSummary,
+    Combination,
+    Drift,
+    Effect,
+    HostsApart,
+    NoiseFloor,
+    SeriesCheck,
+)
 from cgidlab.inference.intervals import Interval
 from cgidlab.model import SCHEMA_VERSION
 from cgidlab.verdict.judge import Verdict
@@ -34,6 +43,7 @@ def summary_json(
         "verdict": _verdict(verdict),
         "effects": [_effect(e) for e in analysis.effects],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
+        "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
         "series": _series(analysis.series),
         "timing": dict(timing),
@@ -142,6 +152,23 @@ def _noise(floor: NoiseFloor) -> Json:
         "interval": _interval(floor.interval),
         "block_sd": floor.block_sd,
         "too_high": floor.too_high,
+    }
+
+
+def _hosts(apart: HostsApart) -> Json:
+    return {
+        "response": apart.response,
+        "level": apart.level,
+        "reference": apart.reference,
+        "at": _levels(apart.at),
+        "scale": apart.scale,
+        "effects": [
+            {"host": e.host, "blocks": e.blocks, "estimate": e.estimate, "interval": _interval(e.interval)}
+            for e in apart.effects
+        ],
+        "at_reference": [{"host": v.host, "trials": v.trials, "median": v.median} for v in apart.levels],
+        "p": apart.p,
+        "differ": apart.differ,
     }
 
 
