@@ -67,9 +67,11 @@ class Run:
 
     @property
     def directory(self) -> Path:
+        """Return the run directory."""
         return self._directory / "spread" / "latest"
 
     def end(self) -> int:
+        """Wait for the end and return the exit status."""
         self.output = self._process.communicate(timeout=WAIT_S)[0]
         return self._process.returncode
 
@@ -82,13 +84,16 @@ class Run:
             time.sleep(0.05)
 
     def rows(self) -> list[dict[str, str]]:
+        """Return trials.csv."""
         return list(csv.DictReader((self.directory / "trials.csv").open()))
 
     def state(self) -> dict[str, Any]:
+        """Return state.json."""
         found: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
         return found
 
     def trials_of(self, host: str) -> int:
+        """Return how many trials of a host have an outcome."""
         done = self.directory.glob("trials/*/outcome.json")
         return sum(json.loads((p.parent / "trial.json").read_text())["host"] == host for p in done)
 
