@@ -29,6 +29,8 @@ from cgidlab.model import (
 INTERRUPTED = "interrupted"
 RUNNING = "running"
 FINISHED = "finished"
+LOST = "lost"
+"""Key of state.json: servers that were lost, the block that each ran then, and why."""
 
 
 @dataclass(frozen=True, slots=True)

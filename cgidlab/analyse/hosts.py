@@ -70,7 +70,7 @@ def _by_host(pairs: Pairs, names: Sequence[str]) -> tuple[str, dict[str, list[fl
 
 def _p_of_difference(groups: Sequence[Sequence[float]]) -> float | None:
     """Return the p of "all hosts have one mean"; None when there are too few blocks to ask."""
-    from scipy import stats  # noqa: PLC0415 -- a second to load, and most runs have one host
+    from scipy import stats  # type: ignore[import-untyped]  # noqa: PLC0415 -- a second to load, and most runs have one host
 
     able = [g for g in groups if len(g) >= MIN_A_HOST]
     if len(able) < 2 or not any(np.ptp(g) > 0 for g in able):  # noqa: PLR2004 -- as above

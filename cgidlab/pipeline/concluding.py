@@ -84,13 +84,18 @@ def _judge(run: store.RunDirectory) -> _Judged:
 
 def _notes(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
     """Return what the run's state says against its verdict."""
-    budget = run.read("state.json").get("budget")
+    state = run.read("state.json")
+    lost = tuple(
+        f"the server {entry['host']} was lost in block {entry['block']}, which another one ran ({entry['why']})"
+        for entry in state.get(store.LOST, [])
+    )
+    budget = state.get("budget")
     if not budget:
-        return ()
+        return lost
     wanted = experiment.repetitions
     planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
     blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
-    return (f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned",)
+    return (*lost, f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned")
 
 
 def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:

@@ -43,6 +43,7 @@ def report_input(
         provenance=_provenance(run),
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
         latency=lambda some: _latency(run.path, some),
+        hosts=analysis.hosts,
     )
 
 

@@ -13,9 +13,6 @@ from cgidlab.pipeline.pacing import Pacing
 from cgidlab.pipeline.readying import Ready, Session
 from cgidlab.pipeline.scheduling import Board, HostLost, Work, drive
 
-LOST = "lost"
-"""Key of state.json: servers that were lost, the block that each ran then, and why."""
-
 
 def all_blocks(session: Session, ready: Ready) -> None:
     """Run block after block until the plan, a look or the budget ends it, or somebody does.
@@ -107,4 +104,4 @@ class _Shift:
         here = [s for s in run.stored_trials() if s.host == host and s.block == block and s.number not in known]
         self._records += [records.load(run.path, stored) for stored in here]
         entry = {"host": host, "block": block, "why": err.what}
-        run.set_state(store.RUNNING, **{LOST: [*run.state().get(LOST, []), entry]})
+        run.set_state(store.RUNNING, **{store.LOST: [*run.state().get(store.LOST, []), entry]})

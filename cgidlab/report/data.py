@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.inference.findings import Effect, NoiseFloor
+from cgidlab.inference.findings import Effect, HostsApart, NoiseFloor
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
 
 
@@ -72,3 +72,4 @@ class ReportInput:
     provenance: Mapping[str, object]
     detail: Callable[[TrialRecord], TrialDetail | None]
     latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
+    hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host

@@ -48,6 +48,7 @@ def as_markdown(report: ReportInput) -> str:
         "## Effects",
         "",
         *_effects(report),
+        *_hosts(report),
     ]
     out += [
         "",
@@ -97,6 +98,24 @@ def _effects(report: ReportInput) -> list[str]:
         for e in report.effects
     )
     return _table(headings, rows, 4)
+
+
+def _hosts(report: ReportInput) -> list[str]:
+    """Return a section of its own where there are several hosts: each comparison host by host."""
+    if not report.hosts:
+        return []
+    headings = [
+        "Response",
+        "Level",
+        "At",
+        "Host",
+        "Change",
+        "95 % interval",
+        "Blocks",
+        "At the reference",
+        "Hosts agree",
+    ]
+    return ["", "## Servers", "", *_table(headings, (list(row) for row in words.host_rows(report.hosts)), 4)]
 
 
 def _left_out(report: ReportInput) -> list[str]:

@@ -1,9 +1,10 @@
 """How figures are written for people: the only module that rounds, names and puts units."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cgidlab.inference.findings import Answer, Effect
+from cgidlab.inference.findings import Answer, Effect, HostsApart
 from cgidlab.inference.intervals import Interval
 
 NOT_KNOWN = "not known"
@@ -119,6 +120,30 @@ def where(effect: Effect) -> str:
     if effect.pooled:
         return "all together"
     return ", ".join(f"{factor} {label}" for factor, label in effect.at)
+
+
+def host_rows(found: Sequence[HostsApart]) -> list[tuple[str, ...]]:
+    """Return a row for each host of each comparison: what it found by itself, and whether the hosts agree."""
+    agree = {True: "no", False: "as far as can be told"}
+    return [
+        (
+            response_title(apart.response),
+            apart.level,
+            ", ".join(f"{factor} {label}" for factor, label in apart.at),
+            e.host,
+            change(e.estimate) if apart.scale == "ratio" else number(e.estimate),
+            interval(e.interval) if apart.scale == "ratio" or e.interval is None else _plain(e.interval),
+            str(e.blocks),
+            number(level.median),
+            agree[apart.differ] if apart.p is not None else "too few blocks to ask",
+        )
+        for apart in found
+        for e, level in zip(apart.effects, apart.levels, strict=True)
+    ]
+
+
+def _plain(found: Interval) -> str:
+    return f"{number(found.low)} to {number(found.high)}"
 
 
 def duration(seconds: float | None) -> str:

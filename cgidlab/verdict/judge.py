@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cgidlab.inference.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, limits, overflow, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow, Overflow
 
@@ -54,7 +54,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     costs = cost.answers(analysis)
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
     found = limits.limits([r for r in valid if r.levels in loaded])
-    warnings = (*cost.warnings(analysis), *notes)
+    warnings = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
     if valid:
         lines = (
             _overflow_line(answer, cells, analysis.rule.factor, analysis.rule.reference),
