@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import queue
 import re
 import shlex
 import shutil
@@ -13,7 +14,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from cgidlab import files
 from cgidlab.errors import LabError, StoreError
@@ -119,7 +121,8 @@ def play(
                 **({"ANSIBLE_BECOME_PASSWORD_FILE": password_path} if password_path else {}),
                 **({"ANSIBLE_HOME": str(home)} if home else {}),
             }
-            runner = _runner(playbook, inventory, directory, timeout_s, watch, collected, own)
+            with _Listener(lambda event: _heard(event, watch, collected)) as listener:
+                runner = _runner(playbook, inventory, directory, timeout_s, watch.cancelled, listener, own)
         except OSError as err:
             raise StoreError(
                 f"cannot keep what ansible-playbook says: {err.strerror}", where=str(directory), fix="make room"
@@ -203,8 +206,8 @@ def _runner(
     inventory: Path,
     directory: Path,
     timeout_s: float,
-    watch: Watch,
-    collected: _Collected,
+    cancelled: Callable[[], bool],
+    listener: "_Listener",
     own: Mapping[str, str],
 ) -> Any:  # noqa: ANN401 -- ansible-runner has no types
     import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415 -- 0.2 s, not for verbs that only read
@@ -234,15 +237,55 @@ def _runner(
             suppress_env_files=True,
             timeout=max(1, round(timeout_s)),
             quiet=True,
-            event_handler=lambda event: _heard(event, watch, collected),
-            cancel_callback=watch.cancelled,
+            event_handler=listener,
+            cancel_callback=cancelled,
         )
     except ansible_runner.exceptions.AnsibleRunnerException as err:
         raise LabError(f"ansible-runner: {err}", where=str(playbook), fix="run: make setup") from err
 
 
-def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> bool:
-    """Pass one event on. False tells ansible-runner not to keep it as a file of its own."""
+class _Listener(contextlib.AbstractContextManager["_Listener"]):
+    """Hears events in a thread of its own, in their order; all of them are heard when it is left.
+
+    ansible-runner reads what ansible-playbook says last within 5 s, handlers included, and raises when that
+    was too short: nothing that takes its time may happen in between, such as measuring a trial that came home.
+    """
+
+    def __init__(self, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        self._hear = hear
+        self._events: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._fault: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __call__(self, event: Mapping[str, Any]) -> bool:
+        """Take one event. False tells ansible-runner not to keep it as a file of its own."""
+        self._events.put(event)
+        return False
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Wait until all events are heard; raise what hearing one of them raised."""
+        self._events.put(None)
+        self._thread.join()
+        if self._fault is not None and exc is None:
+            raise self._fault
+
+    def _work(self) -> None:
+        while (event := self._events.get()) is not None:
+            try:
+                if self._fault is None:
+                    self._hear(event)
+            except BaseException as err:  # noqa: BLE001 -- raised again by whoever plays
+                self._fault = err
+
+
+def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> None:
+    """Pass one event on."""
     data = event.get("event_data", {})
     kind = event.get("event", "")
     if kind == "playbook_on_task_start":
@@ -257,7 +300,6 @@ def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> boo
         collected.failures.append(TaskFailure(data["host"], data["task"], message, kind == "runner_on_unreachable"))
     elif kind == "playbook_on_stats":
         collected.changed.update(data.get("changed", {}))
-    return False
 
 
 def _message(res: Mapping[str, Any]) -> str:
