@@ -107,7 +107,7 @@ def examine(work: Path, suite: str) -> dict[str, Any]:
 
 def _results(results: Path) -> dict[str, Any]:
     """Return of the newest run its name and trials, and of the newest calibration its name and witnesses."""
-    runs = sorted(path for path in results.glob("*/trials.csv"))
+    runs = sorted(results.glob(f"{EXPERIMENT.stem}/*/trials.csv"))
     calibrations = sorted(results.glob("calibration/*/calibration.json"))
     trials: list[dict[str, str]] = []
     if runs:
