@@ -27,7 +27,8 @@ TEARDOWN_TIMEOUT_S = 120.0
 TRIAL_GRACE_S = 120.0
 # How long Ansible may take for a block beside its trials.
 BLOCK_GRACE_S = 300.0
-LEASE_S = 30
+# Longer than an emulated, busy host takes from one look of the control machine to the next.
+LEASE_S = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cgidlab.errors import StoreError
 from cgidlab.model import SCHEMA_VERSION, FailureKind, Scalar, Settings, Status
 from cgidlab.numeric_lines import read
 
-_LARGEST = 2**62
+_LARGEST = 2**63  # fs.file-max is one less where nobody set it
 
 InstrumentState = Literal["ran", "unavailable", "off"]
 

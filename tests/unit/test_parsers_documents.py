@@ -64,6 +64,14 @@ def test_a_real_readback_is_read() -> None:
     assert next(c for c in readback.checks if c.name == "queue_limit").found == "100"
 
 
+def test_a_host_without_a_limit_on_open_files_is_read() -> None:
+    raw = document("host.json")
+    for moment in ("begin", "end"):
+        raw[moment]["file_max"] = 2**63 - 1  # Linux's own default
+
+    documents.parse_host_edges(json.dumps(raw).encode(), where="x")
+
+
 def test_what_the_host_could_not_say_has_no_rise() -> None:
     raw = document("host.json")
     raw["begin"]["listen_overflows"], raw["end"]["listen_overflows"], raw["end"]["pswpin"] = 3, 10, None
