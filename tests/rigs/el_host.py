@@ -1,0 +1,162 @@
+"""A host of Enterprise Linux's shape: dnf, rpm and systemd in a root that says it is CentOS Stream, booted for SSH.
+
+    .venv/bin/python -m tests.rigs.el_host DIR [--release 9|10]
+
+The roles' whole way for the family RedHat runs on it: packages by dnf from repositories of which two are not enabled,
+`dnf download --source httpd`, unpacking and patching by rpmbuild, the build, the controls and two trials; then the
+playbook once more, which must change nothing. What it cannot show: SELinux, EL's own patches, compiler and kernel.
+
+DIR keeps the root and the packages. The host lives in a network, mount and PID namespace and is gone with it.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.rigs import el_packages, vm
+from tests.rigs import guest as guests
+
+PACKAGES = "openssh-server python3 systemd-sysv dbus iproute2 dnf rpm python3-dnf dnf-plugins-core ca-certificates tar xz-utils"
+PROGRAMS = (*guests.PROGRAMS[:1], "systemd-nspawn", "rpmbuild", "createrepo_c", "dpkg-deb", "ssh-keygen", "unshare")
+# Enterprise Linux has none of them, and the roles would take them for Debian's.
+_NOT_THERE = ("apt", "apt-get", "apt-cache", "apt-config", "dpkg", "dpkg-query", "dpkg-deb", "dpkg-source")
+_OS_RELEASE = """\
+NAME="CentOS Stream"
+VERSION="{release}"
+ID="centos"
+ID_LIKE="rhel fedora"
+VERSION_ID="{release}"
+PLATFORM_ID="platform:el{release}"
+PRETTY_NAME="CentOS Stream {release}"
+"""
+_REPOSITORY = """\
+[{name}]
+name={name}
+baseurl=file:///srv/repositories/{name}
+gpgcheck=0
+enabled={enabled}
+
+"""
+
+
+def make_el_root(work: Path, release: str) -> Path:
+    """Make the root with its repositories, once; return it."""
+    done = work / "el.done"
+    if done.exists():
+        return work / "root"
+    root = guests.make_root(work, packages=PACKAGES)
+    places = el_packages.make_repositories(root, work, release)
+    shutil.rmtree(root / "srv/repositories", ignore_errors=True)
+    shutil.copytree(work / "repositories", root / "srv/repositories")
+    repos = root / "etc/yum.repos.d"
+    repos.mkdir(exist_ok=True)
+    # The source repository carries the name that EL's have beside the binary one, and is not enabled either.
+    names = {name: "baseos-source" if name == "appstream-source" else name for name in places}
+    text = "".join(
+        _REPOSITORY.format(name=section, enabled=int(name == "baseos")).replace(
+            f"repositories/{section}", f"repositories/{name}"
+        )
+        for name, section in names.items()
+    )
+    (repos / "centos.repo").write_text(text)
+    for path in (root / "etc/os-release", root / "usr/lib/os-release"):
+        path.unlink(missing_ok=True)
+        path.write_text(_OS_RELEASE.format(release=release))
+    (root / "etc/redhat-release").write_text(f"CentOS Stream release {release}\n")
+    (root / "etc/debian_version").unlink()
+    for name in _NOT_THERE:
+        (root / "usr/bin" / name).unlink(missing_ok=True)
+    done.touch()
+    return root
+
+
+def measure(work: Path) -> int:
+    """Boot the host, run the two trials on it and provision it again; return the exit status. Inside the namespaces."""
+    guests.call("ip", "link", "set", "lo", "up")
+    guests.call("ip", "link", "add", "name", "eth0", "type", "dummy")  # nspawn shares this namespace's network
+    machine = guests.Guest("guest", "127.0.0.1", 22, work)
+    fresh = work / "booted"
+    shutil.rmtree(fresh, ignore_errors=True)
+    for part in ("up", "work", "root"):
+        (fresh / part).mkdir(parents=True)
+    layers = f"lowerdir={work / 'root'},upperdir={fresh / 'up'},workdir={fresh / 'work'}"
+    guests.call("mount", "-t", "overlay", "overlay", "-o", layers, fresh / "root")
+    words = ["systemd-nspawn", "-q", "-b", "-D", fresh / "root", "--machine=el", "--register=no", "--keep-unit"]
+    words += ["--console=read-only", "--capability=all", "--system-call-filter=bpf perf_event_open"]
+    log = work / "console.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        guests.say(f"SSH answers after {machine.wait(process, log):.1f} s")
+        return _measured(machine, work)
+    finally:
+        guests.end(process)
+
+
+def _measured(machine: guests.Guest, work: Path) -> int:
+    inventory, results = machine.write_inventory(), work / "results"
+    before = machine.run("rpm -qa | wc -l").strip()
+    words = (guests.REPO / "runner.py", vm.EXPERIMENT, "--target", inventory, "--results", results)
+    code = subprocess.run([sys.executable, *(str(word) for word in words)], check=False, cwd=guests.REPO).returncode
+    run = max((results / vm.EXPERIMENT.stem).glob("2*"))
+    report = json.loads((run / "hosts" / "guest.json").read_text())
+    facts = report["facts"]
+    guests.say(f"facts: {facts['distribution']} {facts['distribution_version']}, kernel {facts['kernel']}")
+    guests.say(f"rpms: {before} before, {machine.run('rpm -qa | wc -l').strip()} after")
+    httpd = report["httpd"]["distro"]
+    guests.say(f"httpd: {httpd['source']}, version {httpd['version']}")
+    if not httpd["source"].startswith("httpd ") or facts["distribution"] != "CentOS Stream":
+        raise guests.RigError("the host was not taken for one of the family RedHat")
+    guests.say(f"run {run.name}: exit {code}")
+    return code or _again(inventory, run)
+
+
+def _again(inventory: Path, run: Path) -> int:
+    """Provision the host once more as the run did; return 0 if nothing was changed."""
+    words = ["ansible-playbook", "-i", str(inventory), "-e", f"@{run / 'ansible/provision/vars.json'}"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(guests.REPO / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    said = guests.call(*words, guests.REPO / "playbooks/provision.yml", env={**environment, "PATH": path})
+    changed = int(re.findall(r"changed=(\d+)", said)[-1])
+    guests.say(f"provisioned again: {changed} tasks changed something")
+    if changed:
+        print(said)
+    return min(changed, 1)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--release", choices=("9", "10"), default="9")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args(words)
+    work = args.directory.resolve() / f"el{args.release}"
+    try:
+        if args.inside:
+            return measure(work)
+        guests.check(PROGRAMS)
+        make_el_root(work, args.release)
+    except guests.RigError as err:
+        print(f"error: {err}", file=sys.stderr)
+        return 1
+    namespaces = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+    own = [sys.executable, "-m", "tests.rigs.el_host", "--inside", str(args.directory), "--release", args.release]
+    return subprocess.run(["unshare", *namespaces, *own], cwd=guests.REPO, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
