@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.rigs import el_packages, vm
 from tests.rigs import guest as guests
 
-PACKAGES = "openssh-server python3 systemd-sysv dbus iproute2 dnf rpm python3-dnf dnf-plugins-core ca-certificates tar xz-utils"
+PACKAGES = "openssh-server python3 systemd-sysv dbus iproute2 dnf rpm dnf-plugins-core ca-certificates tar xz-utils"
 PROGRAMS = (*guests.PROGRAMS[:1], "systemd-nspawn", "rpmbuild", "createrepo_c", "dpkg-deb", "ssh-keygen", "unshare")
 # Enterprise Linux has none of them, and the roles would take them for Debian's.
 _NOT_THERE = ("apt", "apt-get", "apt-cache", "apt-config", "dpkg", "dpkg-query", "dpkg-deb", "dpkg-source")
@@ -109,7 +109,7 @@ def measure(work: Path) -> int:
 def _measured(machine: guests.Guest, work: Path) -> int:
     inventory, results = machine.write_inventory(), work / "results"
     before = machine.run("rpm -qa | wc -l").strip()
-    words = (guests.REPO / "runner.py", vm.EXPERIMENT, "--target", inventory, "--results", results)
+    words = (guests.REPO / "runner.py", vm.EXPERIMENT, "--target", inventory, "--results", results, "--new")
     code = subprocess.run([sys.executable, *(str(word) for word in words)], check=False, cwd=guests.REPO).returncode
     run = max((results / vm.EXPERIMENT.stem).glob("2*"))
     report = json.loads((run / "hosts" / "guest.json").read_text())

@@ -145,7 +145,7 @@ class Inside:
             self._told("vagrant", "status")
             self._told("vagrant", "ssh", "generator1", "-c", "ping -c 1 -w 20 192.168.56.10")
             results = self.work / "results" / "vagrant"
-            words = (guests.REPO / "runner.py", vm.EXPERIMENT, "--target", "vagrant", "--results", results)
+            words = (guests.REPO / "runner.py", vm.EXPERIMENT, "--target", "vagrant", "--results", results, "--new")
             return self._told(sys.executable, *(str(word) for word in words), check=False)
         finally:
             self._told("vagrant", "destroy", "-f")

@@ -87,7 +87,7 @@ def examine(work: Path, suite: str) -> dict[str, Any]:
     with booted(work, suite) as machine:
         probed = machine.run("unshare -n python3 -", input=_QUEUE_PROBE.read_text())
         inventory = machine.write_inventory()
-        words = (guests.REPO / "runner.py", EXPERIMENT, "--target", inventory, "--results", results)
+        words = (guests.REPO / "runner.py", EXPERIMENT, "--target", inventory, "--results", results, "--new")
         argv = [sys.executable, *(str(word) for word in words)]
         guests.say(f"running {shlex.join(argv)}")
         with (work / f"run-{suite}.log").open("w") as stream:
