@@ -114,6 +114,7 @@ def make_repositories(root: Path, work: Path, release: str) -> dict[str, Path]:
     places = {name: repositories / name for name in names}
     for place in places.values():
         place.mkdir(parents=True)
+    _update(root)
     closures = {name: _closure(root, DEBIAN[name]) for name in wanted()}
     everything = sorted({debian for closure in closures.values() for debian in closure})
     guests.say(f"making rpms of {len(everything)} packages of Debian")
@@ -130,6 +131,15 @@ def make_repositories(root: Path, work: Path, release: str) -> dict[str, Path]:
     for place in places.values():
         guests.call("createrepo_c", "-q", place)
     return places
+
+
+def _update(root: Path) -> None:
+    """Have apt in the root know the archive's packages and their sources."""
+    lines = (root / "etc/apt/sources.list").read_text().splitlines()
+    sources = "".join(f"deb-src{line.removeprefix('deb')}\n" for line in lines if line.startswith("deb "))
+    (root / "etc/apt/sources.list.d/source.list").write_text(sources)
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+    guests.call("chroot", root, "apt-get", "-q", "update")
 
 
 def _closure(root: Path, packages: Sequence[str]) -> list[str]:
@@ -185,10 +195,6 @@ def _build(how: str, spec: str, top: Path, place: Path) -> None:
 
 def _source_package(root: Path, top: Path, place: Path, release: str) -> None:
     """Make httpd's source package of the tarball that Debian distributes."""
-    sources = root / "etc/apt/sources.list.d/source.list"
-    lines = (root / "etc/apt/sources.list").read_text().splitlines()
-    sources.write_text("".join(f"deb-src{line.removeprefix('deb')}\n" for line in lines if line.startswith("deb ")))
-    guests.call("chroot", root, "apt-get", "-q", "update")
     fetched = root / "var/tmp/source"
     fetched.mkdir(exist_ok=True)
     argv = ("apt-get", "-q", "source", "--download-only", "apache2")

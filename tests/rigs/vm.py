@@ -90,8 +90,11 @@ def examine(work: Path, suite: str) -> dict[str, Any]:
         words = (guests.REPO / "runner.py", EXPERIMENT, "--target", inventory, "--results", results, "--new")
         argv = [sys.executable, *(str(word) for word in words)]
         guests.say(f"running {shlex.join(argv)}")
+        environment = {**os.environ, "ANSIBLE_TIMEOUT": guests.SSH_TIMEOUT_S}
         with (work / f"run-{suite}.log").open("w") as stream:
-            ran = subprocess.run(argv, stdout=stream, stderr=subprocess.STDOUT, check=False, cwd=guests.REPO)
+            ran = subprocess.run(
+                argv, stdout=stream, stderr=subprocess.STDOUT, check=False, cwd=guests.REPO, env=environment
+            )
         helper = machine.run("ls -t /var/cache/cgidlab/helper/*/cgidhost.pyz").split()[0]
         answers = machine.run(f"python3 {helper} probe")
     found = {
