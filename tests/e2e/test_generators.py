@@ -106,13 +106,13 @@ def _ended(runner: subprocess.Popen[str], run: Path, seen: dict[str, Any]) -> Ra
 
 def _load_generator(rig: ssh_hosts.Rig, name: str, runner: subprocess.Popen[str]) -> int:
     """Return the pid of a generator's h2load once that has logged an answer."""
-    own = os.readlink(f"/proc/{rig[name].pid}/ns/pid")
+    own = Path(f"/proc/{rig[name].pid}/ns/pid").readlink()
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and runner.poll() is None:
         if any(log.stat().st_size for log in (rig[name].root / "var/tmp/cgidlab-0").glob("*/[0-9]*/rows.log")):
             for path in Path("/proc").glob("[0-9]*"):
                 try:
-                    if os.readlink(path / "ns/pid") == own and (path / "comm").read_text() == "h2load\n":
+                    if (path / "ns/pid").readlink() == own and (path / "comm").read_text() == "h2load\n":
                         return int(path.name)
                 except OSError:
                     continue
