@@ -31,15 +31,15 @@ sweep: setup ## set everything up, then run experiments/backlog-sweep.yml (under
 smoke: setup ## set everything up, then run experiments/smoke.yml (under a minute once httpd is built)
 	$(PYTHON) runner.py experiments/smoke.yml $(ARGS)
 
-bench: setup ## measure what a trial costs beside its window, against a bare shell loop
-	$(PYTHON) benchmarks/overhead.py $(ARGS)
+bench: setup ## measure what is to be fast, next to its peers (root; on a quiet machine about 30 minutes; ARGS="NAME ...")
+	$(PYTHON) -m benchmarks $(ARGS)
 
 test: lint unit contract integration e2e ## set everything up, then run all checks and tests
 
 lint: setup-dev ## ruff, mypy, ansible-lint, yamllint, import contracts
 	ruff check .
 	ruff format --check .
-	mypy cgidlab tests runner.py
+	mypy cgidlab tests benchmarks runner.py
 	mypy --python-version 3.10 -p cgidhost
 	yamllint --strict .
 	ansible-lint --offline

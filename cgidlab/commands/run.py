@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,18 @@ def register(verbs: options.Verbs) -> None:
         metavar="FIELD",
         help="with --resume: go on although this is not what it was; may be repeated",
     )
+    parser.add_argument(
+        "--profile-run",
+        action="store_true",
+        help="write trace.json into the run directory: where the time went, for a browser's trace viewer",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run all trials, print the verdict and the report's path, and return the exit status."""
     from cgidlab import pipeline, progress  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.pipeline import profiling  # noqa: PLC0415 -- same
 
     if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if resumed is None and how.accepted:
         raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
     stop = _stoppable()
-    with progress.Display() as display:
+    with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
             ended = pipeline.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
         else:
@@ -76,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
             ended = pipeline.run(request, args.results, display, stop.is_set, how)
     print(ended.text)
     print(f"report: {ended.report}")
+    if isinstance(display, profiling.ProfilingDisplay):
+        print(f"trace: {profiling.write_trace(ended.report.parent, display.steps, time.time())}")
     return ended.exit_code
 
 

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
-"""How fast error_log is read, beside `grep -c AH01256` on the same file, in one run.
+"""How fast error_log is read, beside `grep -c AH01256` and `rg -c AH01256` on the same file, in one run.
 
-    python benchmarks/scan_error_log.py [--size-mb 1000] [--rounds 5] [--directory DIR]
+    python -m benchmarks.error_log [--size-mb 1000] [--rounds 5] [--directory DIR]
 
 The log is made from lines of a kind httpd writes at `LogLevel debug`, 2 % of
 them retries. Both read it from the page cache, in turns; printed are the
@@ -21,8 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import figures
+from benchmarks.figures import ROOT, Row, Series
+
 LOCALE = {"LC_ALL": "C"}
+GOAL_MB = 100
 RETRY_SHARE = 50  # one line in 50
 BLOCK = 60_000  # lines; repeated until the file is large enough
 _CHILD = """
@@ -46,22 +48,41 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=args.directory) as directory:
         path = Path(directory) / "error_log"
         lines, retries = make_log(path, args.size_mb * 1_000_000)
-        grep(path)  # into the page cache
-        ours, peers = [], []
+        programs = [name for name in ("grep", "rg") if shutil.which(name)]
+        count("grep", path)  # into the page cache
+        ours: list[dict[str, float]] = []
+        peers: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
         for _ in range(args.rounds):
             ours.append(scan(path))
-            peers.append(grep(path))
+            for name in programs:
+                peers[name].append(count(name, path))
     wrong = [r for r in ours if (r["lines"], r["retries"]) != (lines, retries)]
-    if wrong or any(p["retries"] != retries for p in peers):
+    if wrong or any(p["retries"] != retries for rows in peers.values() for p in rows):
         print(f"the counts differ: {lines} lines, {retries} retries were written", file=sys.stderr)
         return 1
-    for name, rows in (("parse_error_log", ours), ("grep -c AH01256", peers)):
-        wall, cpu = median(rows, "wall_s"), median(rows, "cpu_s")
-        print(f"{name:<16} {wall:.3f} s wall, {cpu:.3f} s CPU, {args.size_mb / 1000 / cpu:.2f} GB per CPU second")
-    print(f"ratio            {median(ours, 'wall_s') / median(peers, 'wall_s'):.2f} wall, ", end="")
-    print(f"{median(ours, 'cpu_s') / median(peers, 'cpu_s'):.2f} CPU (below 1: faster than grep)")
-    print(f"memory           {max(r['own_mb'] for r in ours):.1f} MB of its own, ", end="")
-    print(f"{max(r['peak_mb'] for r in ours):.1f} MB with Python and numpy")
+    ours_s, grep_s = [r["wall_s"] for r in ours], [r["wall_s"] for r in peers["grep"]]
+    own_mb = max(r["own_mb"] for r in ours)
+    figures.write(
+        "error_log",
+        [
+            Row(
+                f"error_log scan, {args.size_mb / 1000:g} GB with 2 % retry lines, from the page cache",
+                f">= `grep -c`, <= {GOAL_MB} MB of its own memory",
+                statistics.median(ours_s) <= statistics.median(grep_s) and own_mb <= GOAL_MB,
+                (
+                    Series("wall", "s", ours_s),
+                    Series("CPU", "s", [r["cpu_s"] for r in ours]),
+                    Series("its own memory", "MB", [own_mb]),
+                ),
+                tuple(
+                    Series(f"`{name} -c AH01256`, {what}", "s", [r[key] for r in rows])
+                    for name, rows in peers.items()
+                    for what, key in (("wall", "wall_s"), ("CPU", "cpu_s"))
+                ),
+                "ours reads every line of every message, the others count lines with one word",
+            )
+        ],
+    )
     return 0
 
 
@@ -108,19 +129,14 @@ def scan(path: Path) -> dict[str, float]:
     return result
 
 
-def grep(path: Path) -> dict[str, float]:
-    """Count with grep and return what it took."""
-    program = shutil.which("grep") or "grep"
+def count(name: str, path: Path) -> dict[str, float]:
+    """Count with grep or rg and return what it took."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([program, "-c", "AH01256", str(path)], check=True, capture_output=True, env=LOCALE)
+    words = [shutil.which(name) or name, "-c", "AH01256", str(path)]
+    done = subprocess.run(words, check=True, capture_output=True, env=LOCALE)
     wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall_s": wall, "cpu_s": cpu, "retries": int(done.stdout)}
-
-
-def median(rows: list[dict[str, float]], name: str) -> float:
-    """Return the median of a figure."""
-    return statistics.median(r[name] for r in rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""Whether time and memory a trial grow with the trials done, and what Ansible leaves on the disk.
+
+    python -m benchmarks.growth [--trials 2000]
+
+One run of short trials whose script sleeps. Watched from outside: the runner's memory, and from
+the trials' own files the time from one trial's begin to the next one's. The last fifth stands
+next to the first. One further block is run with ansible-runner's default of keeping every event as a file.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from benchmarks import figures
+from benchmarks.figures import ROOT, Row, Series
+from cgidlab import ansible, catalogue, execute, plan, spec
+from cgidlab.parsers import strict_yaml
+
+if TYPE_CHECKING:
+    from cgidlab.model import Plan
+
+CELLS = 100
+GOAL_MB, GOAL_FILES = 20, 5000
+GROWTH = 1.1  # what counts as flat: within a tenth
+EXPERIMENT = """\
+schema_version: 1
+name: growth
+question: Does a trial cost more after many?
+factors:
+  clients: [{clients}]
+settings: {{workers: 100, threads_per_child: 100, script: sleep, sleep_ms: 20}}
+load: {{loop: closed, driver: h2load}}
+warmup_s: 0.05
+window_s: 0.1
+repetitions: {blocks}
+noise: ignore
+"""
+
+
+def main() -> int:
+    """Run the trials, print and keep the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=2000)
+    blocks = max(2, parser.parse_args().trials // CELLS)
+    work = Path(tempfile.mkdtemp(prefix="cgidlab-bench-"))
+    work.chmod(0o755)
+    try:
+        path = work / "growth.yml"
+        path.write_text(EXPERIMENT.format(clients=", ".join(str(1 + i) for i in range(CELLS)), blocks=blocks))
+        memory_mb = _run(path, work / "results")
+        run = (work / "results" / "growth" / "latest").resolve()
+        rows = [_growth(run, memory_mb), _artefacts(run, path, work, blocks)]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    figures.write("growth", rows)
+    return 0
+
+
+def _run(path: Path, results: Path) -> list[float]:
+    """Run the experiment; return the runner's resident memory in MB, one value a second from the first trial on."""
+    words = [sys.executable, str(ROOT / "runner.py"), str(path), "--results", str(results), "--uncalibrated"]
+    memory_mb: list[float] = []
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while child.poll() is None:
+            if next(results.glob("growth/*/trials/*/outcome.json"), None):
+                memory_mb.append(_resident_mb(child.pid))
+            time.sleep(1.0)
+    if child.returncode not in {0, 1}:  # 1: some trials as short as these may be invalid
+        raise SystemExit(f"the run exited with {child.returncode}")
+    return [m for m in memory_mb if m > 0]
+
+
+def _resident_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(li.split()[1]) / 1024 for li in lines if li.startswith("VmRSS:")), 0.0)
+
+
+def _growth(run: Path, memory_mb: list[float]) -> Row:
+    spacing_s: list[float] = []
+    blocks: dict[str, list[int]] = {}
+    trials = sorted(run.glob("trials/*"))
+    for trial in trials:
+        path = trial / "result.json"
+        if path.exists():
+            begin_ns = min(p["begin_ns"] for p in json.loads(path.read_text())["phases"])
+            blocks.setdefault(trial.name.rpartition("-")[2], []).append(begin_ns)
+    for _name, begins_ns in sorted(blocks.items(), key=lambda kv: min(kv[1])):
+        spacing_s += [(b - a) / 1e9 for a, b in pairwise(sorted(begins_ns))]
+    fifth, memory_fifth = len(spacing_s) // 5, max(1, len(memory_mb) // 5)
+    first_s, last_s = spacing_s[:fifth], spacing_s[-fifth:]
+    # The first values still rise with what the first block's own modules load.
+    early_mb, late_mb = memory_mb[memory_fifth : 2 * memory_fifth], memory_mb[-memory_fifth:]
+    return Row(
+        f"growth with trials done: {len(trials):,} short trials whose script sleeps",
+        "flat",
+        median(last_s) <= GROWTH * median(first_s) and median(late_mb) <= GROWTH * median(early_mb),
+        (
+            Series("time a trial, last fifth", "s", last_s),
+            Series("the runner's memory, last fifth", "MB", late_mb),
+        ),
+        (
+            Series("time a trial, first fifth", "s", first_s),
+            Series("the runner's memory, second fifth", "MB", early_mb),
+        ),
+        f"flat means within {GROWTH - 1:.0%}",
+    )
+
+
+def _artefacts(run: Path, path: Path, work: Path, blocks: int) -> Row:
+    per_thousand = 1000 / (CELLS * blocks)
+    files, size_mb = _kept(run / "ansible", per_thousand)
+    default_files, default_mb = _kept_by_default(path, work)
+    return Row(
+        "Ansible's artefacts kept a 1,000 trials",
+        f"<= {GOAL_MB} MB, <= {GOAL_FILES:,} files",
+        size_mb <= GOAL_MB and files <= GOAL_FILES,
+        (Series("on the disk", "MB", [size_mb]), Series("files", "", [files])),
+        (
+            Series("ansible-runner's default, on the disk", "MB", [default_mb]),
+            Series("ansible-runner's default, files", "", [default_files]),
+        ),
+    )
+
+
+def _kept(directory: Path, factor: float) -> tuple[float, float]:
+    paths = [p for p in directory.rglob("*") if p.is_file()]
+    return len(paths) * factor, sum(p.stat().st_blocks * 512 for p in paths) / 1e6 * factor
+
+
+def _kept_by_default(path: Path, work: Path) -> tuple[float, float]:
+    """Run one block as ansible-runner would by default; return files and MB a 1,000 trials."""
+    site = execute.Site(ROOT, ROOT / "inventories" / "local.yml")
+    known = catalogue.load(site.roles)
+    design: Plan = plan.make(spec.build(strict_yaml.parse(path.read_bytes(), "growth"), known), known)
+    host = execute.provision(site, design, work / "hosts", work / "provision", ansible.Watch())[0]
+    block = execute.BlockRun(work / "default", host, f"{host.work_dir}/bench-default")
+    # The same block, with nothing thrown away.
+    with patch.object(ansible, "play", _keeping_all):
+        execute.run_block(site, block, design.blocks[0], known, lambda _arrival: None, lambda: False)
+    return _kept(work / "default" / "artifacts", 1000 / CELLS)
+
+
+def _keeping_all(
+    playbook: Path, inventory: Path, variables: Mapping[str, Any], directory: Path, **_rest: object
+) -> None:
+    import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415 -- only here
+
+    (directory / "vars.json").write_text(json.dumps(variables))
+    ran = ansible_runner.run(
+        private_data_dir=str(directory),
+        project_dir=str(ROOT),
+        playbook=str(playbook),
+        inventory=str(inventory),
+        cmdline=f"--extra-vars @{directory / 'vars.json'}",
+        envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        quiet=True,
+    )
+    if ran.rc != 0:
+        raise SystemExit("the block that keeps everything failed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Time, memory and size of `report` for a run of 216 and one of 10,000 synthetic trials.
+
+    python -m benchmarks.reporting [--trials 216 10000]
+
+The runs are made by scripts/make_synthetic_run.py, with the derived files removed, so that every figure
+is measured again from the raw files; a second `report` of the same run shows what keeping them saves.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import figures
+from benchmarks.children import cost_of_runner
+from benchmarks.figures import ROOT, Row, Series
+
+# Trials: seconds, MB of memory, MB of report.html
+GOALS = {216: (5.0, 600.0, 6.0), 10_000: (20.0, 600.0, 10.0)}
+DERIVED = ("trials.csv", "trials.parquet", "summary.json", "report.html")
+
+
+def main() -> int:
+    """Make the runs, report on each, print and keep the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=list(GOALS), choices=list(GOALS))
+    sizes = parser.parse_args().trials
+    rows = []
+    for trials in sizes:
+        with tempfile.TemporaryDirectory(prefix="cgidlab-bench-") as directory:
+            rows.append(_row(trials, Path(directory)))
+    figures.write("reporting", rows)
+    return 0
+
+
+def _row(trials: int, directory: Path) -> Row:
+    figures.say(f"making {trials} trials")
+    script = [sys.executable, str(ROOT / "scripts" / "make_synthetic_run.py")]
+    subprocess.run(
+        [*script, "--trials", str(trials), "--results", str(directory)], check=True, stdout=subprocess.DEVNULL
+    )
+    run = next(path.parent for path in directory.glob("*/*/plan.json"))
+    for name in DERIVED:
+        (run / name).unlink(missing_ok=True)
+    figures.say(f"reporting on {trials} trials")
+    first = cost_of_runner("report", str(run))
+    second = cost_of_runner("report", str(run))
+    size_mb = (run / "report.html").stat().st_size / 1e6
+    shutil.rmtree(run)
+    goal_s, goal_memory_mb, goal_size_mb = GOALS[trials]
+    return Row(
+        f"`report` of a run of {trials:,} trials (synthetic), derived files deleted before",
+        f"<= {goal_s:.0f} s, <= {goal_memory_mb:.0f} MB, report <= {goal_size_mb:.0f} MB",
+        first.wall_s <= goal_s and first.peak_mb <= goal_memory_mb and size_mb <= goal_size_mb,
+        (
+            Series("wall", "s", [first.wall_s]),
+            Series("again", "s", [second.wall_s]),
+            Series("memory", "MB", [first.peak_mb]),
+            Series("report.html", "MB", [size_mb]),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
