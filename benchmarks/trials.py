@@ -12,7 +12,6 @@ import argparse
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -149,18 +148,21 @@ def _result(arrival: execute.Arrival, kept: Path, trial: dict[str, object]) -> P
 def _prepare(first: Path, work: Path) -> Path:
     """Return a directory like the trial's, with its httpd.conf, that the other ways start from."""
     directory = work / "peer"
-    if directory.exists():
-        return directory
-    (directory / "logs").mkdir(parents=True)
-    conf = (first / "httpd.conf").read_text()
+    (directory / "logs").mkdir(parents=True, exist_ok=True)
+    write_conf(first, directory, directory / "httpd.conf")
+    return directory
+
+
+def write_conf(trial: Path, directory: Path, conf: Path) -> Path:
+    """Write a trial's httpd.conf to `conf` as it would be in `directory`; return it."""
+    text = (trial / "httpd.conf").read_text()
     for name in ("ServerRoot", "DefaultRuntimeDir"):
-        old = re.search(rf'^{name} "(.+)"$', conf, re.MULTILINE)
+        old = re.search(rf'^{name} "(.+)"$', text, re.MULTILINE)
         if old is None:
             raise SystemExit(f"no {name} in httpd.conf")
-        conf = conf.replace(old.group(1), str(directory))
-    (directory / "httpd.conf").write_text(conf)
-    subprocess.run(["/bin/chmod", "-R", "a+rX", str(directory)], check=True)
-    return directory
+        text = text.replace(old.group(1), str(directory))
+    conf.write_text(text)
+    return conf
 
 
 if __name__ == "__main__":

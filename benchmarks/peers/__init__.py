@@ -4,11 +4,12 @@ Every way runs the same script: own namespaces, httpd, first answer, load, and
 then the end of the namespace's first process, with which the kernel ends all the others.
 """
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,14 +82,23 @@ def _bare(script: Script, trials: int, _work: Path) -> list[float]:
     return [_took(script.words) for _ in range(trials)]
 
 
-def _playbook(script: Script, trials: int, _work: Path) -> list[float]:
-    words = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        *("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"),
-        *("-e", f"trial_directory={script.directory}", "-e", f"trial_httpd={script.httpd}"),
-        str(HERE / "trial.yml"),
-    ]
-    return [_took(words) for _ in range(trials)]
+def _playbook(script: Script, trials: int, work: Path) -> list[float]:
+    inventory = work / "peer.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": {"peer": {"ansible_connection": "local"}}}}))
+    return playbooks(inventory, "peer", script.directory / "httpd.conf", script, trials)
+
+
+def playbooks(inventory: Path, host: str, conf: Path, script: Script, trials: int) -> list[float]:
+    """Run one `ansible-playbook` a trial on a host of an inventory; return what each took."""
+    variables = {
+        "trial_hosts": host,
+        "trial_conf": str(conf),
+        "trial_directory": str(script.directory),
+        "trial_httpd": script.httpd,
+    }
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    words = [program, "-i", str(inventory), "-e", json.dumps(variables), str(HERE / "trial.yml")]
+    return [_took(words, {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}) for _ in range(trials)]
 
 
 def _timed_inside(python: Path, program: str, script: Script, trials: int, work: Path) -> list[float]:
@@ -125,9 +135,9 @@ def _iops(python: Path, script: Script, trials: int, work: Path) -> list[float]:
     return [b - a for a, b in zip(began_s, [*began_s[1:], ended_s], strict=True)]
 
 
-def _took(words: list[str]) -> float:
+def _took(words: list[str], more: Mapping[str, str] | None = None) -> float:
     began_s = time.monotonic()
-    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    ran = subprocess.run(words, check=False, capture_output=True, text=True, env={**os.environ, **(more or {})})
     if ran.returncode != 0:
         raise SystemExit(f"{words[0]} failed: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
     return time.monotonic() - began_s
