@@ -41,7 +41,7 @@ def _row(trials: int, directory: Path) -> Row:
     subprocess.run(
         [*script, "--trials", str(trials), "--results", str(directory)], check=True, stdout=subprocess.DEVNULL
     )
-    run = next(path.parent for path in directory.glob("*/*/plan.json"))
+    run = next(path.parent for path in directory.glob("*/*/plan.json")).resolve()
     for name in DERIVED:
         (run / name).unlink(missing_ok=True)
     figures.say(f"reporting on {trials} trials")

@@ -28,6 +28,7 @@ settings: {workers: 100, threads_per_child: 25}
 load: {loop: closed, driver: h2load, clients: 20}
 warmup_s: 0.3
 window_s: 0.5
+noise: ignore
 repetitions: 1
 """
 

@@ -96,7 +96,7 @@ def _module(build: dict[str, object], variants: int, cache: Path) -> float:
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_LIBRARY": str(ROOT / "roles/cgid/library"),
-        "ANSIBLE_MODULE_UTILS": str(ROOT / "roles/build/module_utils"),
+        "ANSIBLE_MODULE_UTILS": str(ROOT / "roles/host/module_utils"),
     }
     began_s = time.monotonic()
     ran = subprocess.run(words, check=False, capture_output=True, text=True, env=env)

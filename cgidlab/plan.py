@@ -46,22 +46,28 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
         _check_cell(cell)
     _check_factors(experiment, cells)
     trials: list[Trial] = []
+    named = [(cell, _key_text(cell)) for cell in cells]
     for block in range(1, experiment.repetitions.max + 1):
-        order = list(cells)
+        order = list(named)
         random.Random(f"{experiment.seed}:{block}").shuffle(order)  # noqa: S311 -- an order, not a secret
         first = (block - 1) * len(cells) + 1
-        trials += [Trial(first + i, block, cell, trial_key(cell, block)) for i, cell in enumerate(order)]
+        trials += [Trial(first + i, block, cell, _key(block, text)) for i, (cell, text) in enumerate(order)]
     return Plan(experiment, cells, tuple(trials))
 
 
 def trial_key(cell: Cell, block: int) -> str:
     """Return the name of one trial: equal on every machine and for every order of the file's keys."""
-    what = {
-        "labels": sorted((n, lv.label) for n, lv in cell.levels),
-        "settings": dict(sorted(cell.settings.items())),
-        "block": block,
-    }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    return _key(block, _key_text(cell))
+
+
+def _key_text(cell: Cell) -> str:
+    """Return what all keys of a cell have in common: made once, for a plan may have 100,000 trials."""
+    what = {"labels": sorted((n, lv.label) for n, lv in cell.levels), "settings": cell.settings}
+    return json.dumps(what, sort_keys=True)
+
+
+def _key(block: int, text: str) -> str:
+    return hashlib.sha256(f'{{"block": {block}, {text[1:]}'.encode()).hexdigest()[:16]
 
 
 def estimated_s(plan: Plan, blocks: int | None = None) -> float:
