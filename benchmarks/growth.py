@@ -18,16 +18,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 
-from benchmarks import figures
+from benchmarks import figures, sites
 from benchmarks.figures import ROOT, Row, Series
-from cgidlab import ansible, catalogue, execute, plan, spec
-from cgidlab.parsers import strict_yaml
-
-if TYPE_CHECKING:
-    from cgidlab.model import Plan
+from cgidlab import ansible, catalogue, execute
 
 CELLS = 100
 GOAL_MB, GOAL_FILES = 20, 5000
@@ -40,7 +36,7 @@ factors:
   clients: [{clients}]
 settings: {{workers: 100, threads_per_child: 100, script: sleep, sleep_ms: 20}}
 load: {{loop: closed, driver: h2load}}
-warmup_s: 0.05
+warmup_s: 0.1
 window_s: 0.1
 repetitions: {blocks}
 noise: ignore
@@ -142,14 +138,13 @@ def _kept(directory: Path, factor: float) -> tuple[float, float]:
 
 def _kept_by_default(path: Path, work: Path) -> tuple[float, float]:
     """Run one block as ansible-runner would by default; return files and MB a 1,000 trials."""
-    site = execute.Site(ROOT, ROOT / "inventories" / "local.yml")
-    known = catalogue.load(site.roles)
-    design: Plan = plan.make(spec.build(strict_yaml.parse(path.read_bytes(), "growth"), known), known)
-    host = execute.provision(site, design, work / "hosts", work / "provision", ansible.Watch())[0]
+    design = sites.planned(path.read_text())
+    host = sites.provisioned(design, work)
+    known = catalogue.load(sites.LOCAL.roles)
     block = execute.BlockRun(work / "default", host, f"{host.work_dir}/bench-default")
     # The same block, with nothing thrown away.
     with patch.object(ansible, "play", _keeping_all):
-        execute.run_block(site, block, design.blocks[0], known, lambda _arrival: None, lambda: False)
+        execute.run_block(sites.LOCAL, block, design.blocks[0], known, lambda _arrival: None, lambda: False)
     return _kept(work / "default" / "artifacts", 1000 / CELLS)
 
 

@@ -18,12 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from benchmarks import figures
-from benchmarks.figures import ROOT, Row, Series
-from cgidlab import ansible, catalogue, execute, harvest, measure, plan, spec, store
+from benchmarks import figures, sites
+from benchmarks.figures import Row, Series
+from cgidlab import catalogue, execute, harvest, measure, plan, store
 from cgidlab.inference.intervals import t_interval
 from cgidlab.model import Cell, Level, Plan, Trial
-from cgidlab.parsers import strict_yaml
 
 BOUND = 0.01
 TRIALS_A_CALL = 30  # of Ansible
@@ -81,11 +80,9 @@ def _row(throughput: list[Mapping[str, float]]) -> Row:
 
 def _measure(blocks: int, window_s: float, work: Path) -> list[Mapping[str, float]]:
     """Return each block's throughput by way, in requests a second."""
-    site = execute.Site(ROOT, ROOT / "inventories" / "local.yml")
-    known = catalogue.load(site.roles)
-    text = EXPERIMENT.format(window_s=window_s)
-    design = _plan(plan.make(spec.build(strict_yaml.parse(text.encode(), "instruments"), known), known), blocks)
-    host = execute.provision(site, design, work / "hosts", work / "provision", ansible.Watch())[0]
+    known = catalogue.load(sites.LOCAL.roles)
+    design = _plan(sites.planned(EXPERIMENT.format(window_s=window_s)), blocks)
+    host = sites.provisioned(design, work)
     throughput: list[dict[str, float]] = [{} for _ in range(blocks)]
     kept = work / "kept"
     kept.mkdir()
@@ -107,7 +104,7 @@ def _measure(blocks: int, window_s: float, work: Path) -> list[Mapping[str, floa
             arrival.archive.unlink()
 
         run = execute.BlockRun(work / f"b{first}", host, f"{host.work_dir}/bench-{first}")
-        played = execute.run_block(site, run, tuple(trials.values()), known, arrived, lambda: False)
+        played = execute.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
         if not played.ok:
             raise SystemExit(f"a block failed: {played.why}")
         figures.say(f"{first + len(trials)} of {len(design.trials)} trials")

@@ -20,11 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from benchmarks import figures, peers
-from benchmarks.figures import ROOT, Row, Series
-from cgidlab import ansible, catalogue, execute, harvest, plan, spec, store
+from benchmarks import figures, peers, sites
+from benchmarks.figures import Row, Series
+from cgidlab import catalogue, execute, harvest, store
 from cgidlab.model import Plan
-from cgidlab.parsers import strict_yaml
 from cgidlab.parsers.host_report import HostReport
 
 WARMUP_S = 0.5
@@ -71,15 +70,14 @@ def main() -> int:
 
 
 def _measure(rounds: int, trials: int, work: Path) -> list[Row]:
-    site = execute.Site(ROOT, ROOT / "inventories" / "local.yml")
-    design = make_plan(site, trials, rounds)
-    host = execute.provision(site, design, work / "hosts", work / "provision", ansible.Watch())[0]
+    design = make_plan(trials, rounds)
+    host = sites.provisioned(design, work)
     ways = peers.install()
     blocks: list[Block] = []
     others: dict[str, list[float]] = {way.name: [] for way in ways}
     for number in range(rounds):
         figures.say(f"round {number + 1} of {rounds}: cgidlab")
-        blocks.append(run_block(site, host, design, number, work))
+        blocks.append(run_block(sites.LOCAL, host, design, number, work))
         script = peers.Script(_prepare(blocks[0].first, work), next(iter(host.httpd.values())).binary)
         for way in ways:
             figures.say(f"round {number + 1} of {rounds}: {way.name}")
@@ -104,12 +102,11 @@ def _measure(rounds: int, trials: int, work: Path) -> list[Row]:
     ]
 
 
-def make_plan(site: execute.Site, trials: int, rounds: int) -> Plan:
+def make_plan(trials: int, rounds: int) -> Plan:
     """Return a plan of `rounds` blocks of `trials` trials."""
     levels = ", ".join(str(100 + i) for i in range(trials))
     text = EXPERIMENT.format(levels=levels, warmup=WARMUP_S, window=WINDOW_S, rounds=rounds)
-    known = catalogue.load(site.roles)
-    return plan.make(spec.build(strict_yaml.parse(text.encode(), "overhead"), known), known)
+    return sites.planned(text)
 
 
 def run_block(site: execute.Site, host: HostReport, design: Plan, number: int, work: Path) -> Block:

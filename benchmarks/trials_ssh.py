@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks import figures, peers
+from benchmarks import figures, peers, sites
 from benchmarks.figures import ROOT, Row, Series
 from benchmarks.trials import WARMUP_S, WINDOW_S, Block, make_plan, run_block, write_conf
-from cgidlab import ansible, execute
+from cgidlab import execute
 from tests.rigs import ssh_hosts
 
 GOAL_S = 0.8
@@ -45,8 +45,8 @@ def main() -> int:
 
 def _measure(rounds: int, trials: int, inventory: Path, work: Path) -> Row:
     site = execute.Site(ROOT, inventory)
-    design = make_plan(site, trials, rounds)
-    host = execute.provision(site, design, work / "hosts", work / "provision", ansible.Watch())[0]
+    design = make_plan(trials, rounds)
+    host = sites.provisioned(design, work, site)
     httpd = next(iter(host.httpd.values())).binary
     blocks: list[Block] = []
     theirs: list[float] = []

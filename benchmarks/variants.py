@@ -16,10 +16,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks import figures
+from benchmarks import figures, sites
 from benchmarks.figures import ROOT, Row, Series
-from cgidlab import ansible, catalogue, execute, plan, spec
-from cgidlab.parsers import strict_yaml
 
 GOAL_S = 1.5
 EXPERIMENT = """\
@@ -64,10 +62,7 @@ def main() -> int:
 
 def _a_build(work: Path) -> dict[str, object]:
     """Return a built httpd as the role `build` describes it."""
-    site = execute.Site(ROOT, ROOT / "inventories" / "local.yml")
-    known = catalogue.load(site.roles)
-    design = plan.make(spec.build(strict_yaml.parse(EXPERIMENT.encode(), "variants"), known), known)
-    host = execute.provision(site, design, work / "hosts", work / "provision", ansible.Watch())[0]
+    host = sites.provisioned(sites.planned(EXPERIMENT), work)
     build: dict[str, object] = json.loads((work / "hosts" / f"{host.host}.json").read_text())["httpd"]["distro"]
     return build
 
