@@ -33,11 +33,11 @@ schema_version: 1
 name: growth
 question: Does a trial cost more after many?
 factors:
-  clients: [{clients}]
-settings: {{workers: 100, threads_per_child: 100, script: sleep, sleep_ms: 20}}
-load: {{loop: closed, driver: h2load}}
+  sleep_ms: [{levels}]
+settings: {{workers: 100, threads_per_child: 100, script: sleep}}
+load: {{loop: closed, driver: h2load, clients: 2}}
 warmup_s: 0.1
-window_s: 0.1
+window_s: 0.5
 repetitions: {blocks}
 noise: ignore
 """
@@ -52,7 +52,7 @@ def main() -> int:
     work.chmod(0o755)
     try:
         path = work / "growth.yml"
-        path.write_text(EXPERIMENT.format(clients=", ".join(str(1 + i) for i in range(CELLS)), blocks=blocks))
+        path.write_text(EXPERIMENT.format(levels=", ".join(str(20 + i) for i in range(CELLS)), blocks=blocks))
         memory_mb = _run(path, work / "results")
         run = (work / "results" / "growth" / "latest").resolve()
         rows = [_growth(run, memory_mb), _artefacts(run, path, work, blocks)]

@@ -102,7 +102,7 @@ def _module(build: dict[str, object], variants: int, cache: Path) -> float:
 
 
 def _by_hand(build: dict[str, object], directory: Path) -> float:
-    shutil.copytree(str(build["generators_dir"]), directory / "modules" / "generators")
+    shutil.copytree(Path(str(build["generators_dir"])).parent, directory / "modules")
     source = directory / "modules" / "generators"
     words = [
         str(Path(str(build["prefix"])) / "bin" / "apxs"),

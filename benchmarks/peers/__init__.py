@@ -84,7 +84,15 @@ def _bare(script: Script, trials: int, _work: Path) -> list[float]:
 
 def _playbook(script: Script, trials: int, work: Path) -> list[float]:
     inventory = work / "peer.yml"
-    inventory.write_text(json.dumps({"all": {"hosts": {"peer": {"ansible_connection": "local"}}}}))
+    inventory.write_text(
+        json.dumps(
+            {
+                "all": {
+                    "hosts": {"peer": {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}}
+                }
+            }
+        )
+    )
     return playbooks(inventory, "peer", script.directory / "httpd.conf", script, trials)
 
 
