@@ -127,7 +127,7 @@ def _iops(python: Path, script: Script, trials: int, work: Path) -> list[float]:
     begins = directory / "begins"
     begins.unlink(missing_ok=True)
     config = directory / "trials.yml"
-    text = (HERE / "iops.yml").read_text()
+    text = (HERE / "iops.yml.in").read_text()
     for name, value in {
         "DIRECTORY": str(directory), "TRIALS": str(trials), "BEGINS": str(begins), "SCRIPT": " ".join(script.words)
     }.items():  # fmt: skip
