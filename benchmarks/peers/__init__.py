@@ -99,13 +99,12 @@ def _playbook(script: Script, trials: int, work: Path) -> list[float]:
 def playbooks(inventory: Path, host: str, conf: Path, script: Script, trials: int) -> list[float]:
     """Run one `ansible-playbook` a trial on a host of an inventory; return what each took."""
     variables = {
-        "trial_hosts": host,
         "trial_conf": str(conf),
         "trial_directory": str(script.directory),
         "trial_httpd": script.httpd,
     }
     program = str(Path(sys.executable).parent / "ansible-playbook")
-    words = [program, "-i", str(inventory), "-e", json.dumps(variables), str(HERE / "trial.yml")]
+    words = [program, "-i", str(inventory), "--limit", host, "-e", json.dumps(variables), str(HERE / "trial.yml")]
     return [_took(words, {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}) for _ in range(trials)]
 
 
