@@ -13,7 +13,7 @@ ARGS ?=
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
 
-.PHONY: help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e lock clean \
+.PHONY: help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e servers lock clean \
 	guest-tools vagrant-sweep vagrant-e2e vm-one vm-matrix el-host
 
 help: ## list the targets
@@ -56,6 +56,9 @@ integration: test-tools ## tests with real Ansible on this machine
 
 e2e: test-tools ## tests of whole runs against a really built httpd, and of the report in a browser (root)
 	pytest tests/e2e $(ARGS)
+
+servers: test-tools ## watch a distribution's own Apache on a host of its own through a real overflow (root, minutes)
+	pytest tests/servers $(ARGS)
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
 	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
