@@ -10,6 +10,7 @@ from cgidlab import measure, report, store
 from cgidlab.errors import StoreError
 from cgidlab.inference.findings import Analysis, Drift
 from cgidlab.model import Experiment, Status, TrialRecord
+from cgidlab.pipeline import watching
 from cgidlab.verdict import Verdict
 
 
@@ -44,6 +45,7 @@ def report_input(
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
         latency=lambda some: _latency(run.path, some),
         hosts=analysis.hosts,
+        observed=watching.is_observation(run),
     )
 
 

@@ -73,3 +73,4 @@ class ReportInput:
     detail: Callable[[TrialRecord], TrialDetail | None]
     latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
+    observed: bool = False  # servers were watched as they were: nothing was varied

@@ -81,6 +81,8 @@ def _cells(report: ReportInput) -> list[str]:
 
 
 def _effects(report: ReportInput) -> list[str]:
+    if report.observed:
+        return ["None: servers were watched as they were, and nothing was varied."]
     if not report.effects:
         return ["Not known: there were not enough complete trials to compare levels."]
     headings = ["Response", "Level", "Against", "At", "Change", "95 % interval", "Blocks", "Answer"]
@@ -133,13 +135,14 @@ def _measured(report: ReportInput) -> list[str]:
     smallest = ", ".join(
         f"{words.percent(s.share)} of {words.response_title(s.response)}" for s in report.smallest_effects
     )
-    lines = [
+    design = [
         f"- Order: randomised complete blocks, seed {report.seed}",
         f"- Rule: effect of {escape(report.factor)} against {escape(report.reference)}",
         f"- Smallest effects that matter: {escape(smallest) or 'none named'}",
         f"- Noise floor: {_noise(report)}",
         f"- Drift: {escape(report.drift) or words.NOT_KNOWN}",
     ]
+    lines = ["- Watched as it was: one window, nothing varied"] if report.observed else design
     rows = [*flat(report.timing), *flat(report.provenance)]
     return lines + [f"- {escape(name)}: {escape(value)}" for name, value in rows]
 

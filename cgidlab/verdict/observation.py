@@ -5,13 +5,13 @@ overflow costs it cannot show: nothing was varied.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cgidlab.model import TrialRecord
 from cgidlab.verdict import limits, overflow, words
 from cgidlab.verdict.judge import Retries, Verdict
 from cgidlab.verdict.limits import Limit
-from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.overflow import CellOverflow, Overflow, Sight
 
 _NOT_THERE = ("load generator",)  # candidates that only a trial has
 _SHORT_S = 5.0
@@ -49,7 +49,7 @@ class SocketVerdict:
 
 def judge_socket(record: TrialRecord, seen: Seen) -> SocketVerdict:
     """Return the verdict on one watched socket."""
-    cell = overflow.of_cell([record])
+    cell = _weighed(overflow.of_cell([record]), record)
     found = tuple(f for f in limits.limits([record]) if f.name not in _NOT_THERE)
     retries = _retries(record)
     lines = (
@@ -60,6 +60,21 @@ def judge_socket(record: TrialRecord, seen: Seen) -> SocketVerdict:
         words.sentence(_advice(cell, found, record, seen)),
     )
     return SocketVerdict(cell.overflow, cell, found, retries, lines)
+
+
+def _weighed(cell: CellOverflow, record: TrialRecord) -> CellOverflow:
+    """Return the cell with an overflow that sleepers and connect times both saw, although the queue's samples did not.
+
+    A thread sleeps in connect() before a full queue only, and a sampled queue can miss it: while
+    the woken wait for a busy CPU their places are empty. In a trial that is a fault to be found; a server is as it is.
+    """
+    _, sights = overflow.of_trial(record)
+    both = all(sights[w] is Sight.YES for w in (overflow.SLEEPERS, overflow.CONNECT_TIMES))
+    if not (both and cell.against):
+        return cell
+    return replace(
+        cell, overflow=Overflow.OBSERVED, observed=1, agree=(overflow.SLEEPERS, overflow.CONNECT_TIMES), against=()
+    )
 
 
 def judge_all(sockets: Sequence[tuple[str, SocketVerdict]], notes: Sequence[str] = ()) -> Verdict:
@@ -130,6 +145,9 @@ def _answer(cell: CellOverflow, record: TrialRecord, seen: Seen) -> str:
         share = words.per_cent(cell.full_share) if cell.full_share is not None else "part"
         longest = record.figures.queue_full_longest_ms
         run = f", {words.milliseconds(longest)} without a break at most" if longest else ""
+        if not cell.full_share:
+            seen_at = f", although no sample met the queue full{full}" if held else ""
+            return f"the queue overflowed in {span}: workers had to sleep in connect(){seen_at}"
         return f"the queue overflowed: it was full{full} for {share} of {span}{run}"
     if cell.overflow is Overflow.NOT_OBSERVED:
         return f"the queue did not overflow in {span}" + (f": it held at most {held}" if held else "")

@@ -85,6 +85,13 @@ def httpd(host: dict[str, Any], directory: Path, *, contained: bool = False, **c
             _end(process, contained=contained)
 
 
+def let_through(directory: Path) -> None:
+    """Let every user pass through to a directory of a test, without letting him look around."""
+    for parent in (directory, *directory.parents):
+        if not parent.stat().st_mode & 0o1:
+            parent.chmod(0o711)
+
+
 def wait_for(condition: Any, why: Any = lambda: "", timeout_s: float = _START_S) -> None:  # noqa: ANN401 -- callables
     """Return when `condition` is true; fail with what `why` returns when it does not become so."""
     deadline = time.monotonic() + timeout_s
@@ -139,10 +146,7 @@ def _write(host: dict[str, Any], directory: Path, port: int, changes: dict[str, 
     text = environment.from_string(TEMPLATE.read_text()).render(trial=trial, **options)
     for name in ("logs", "run"):
         (directory / name).mkdir(parents=True)
-    for parent in (directory, *directory.parents):
-        if parent == Path("/tmp") or parent.stat().st_mode & 0o1:  # noqa: S108 -- compared, not used
-            break
-        parent.chmod(0o711)  # the server's own user passes through
+    let_through(directory)
     conf = directory / "httpd.conf"
     marks = {"@TRIAL_DIR@": str(directory), "@RUN_DIR@": str(directory / "run"), "@PORT@": str(port)}
     for mark, value in marks.items():

@@ -40,6 +40,8 @@ LIST_SYSCTLS = (
 )
 LIST_PROCESSES = "ps -e -o pid=,args= | grep -Ev ' (ps -e|grep -Ev|sh -c)'; true"
 LIST_PACKAGES = "dpkg-query -W"
+# A directory remembers that something was in it for a while; and sshd notes every login.
+NOT_OURS = {"/tmp", "/run/marker", "/var/log/lastlog", "/var/log/wtmp"}  # noqa: S108 -- names on the host
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def rig(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Itera
         script.write_text(SCRIPT)
         script.chmod(0o755)
         made.run(HOST, "a2enconf", "-q", "serve-cgi-bin")
+        made.run(HOST, "mkdir", "-p", "/run/lock")  # which systemd makes where it runs
         made.run(HOST, "apache2ctl", "start")
         await_true(lambda: made.run(HOST, "python3", "-c", ASK, check=False).returncode == 0)
         yield made
@@ -138,7 +141,7 @@ def test_an_overflow_of_the_distributions_queue_is_seen(overflow: Observed) -> N
     assert overflow.status == 0, overflow.stderr
     seen = overflow.instance
 
-    assert seen["socket"].startswith("/var/run/apache2/cgisock.")
+    assert seen["socket"].startswith("/var/run/apache2/")
     assert (seen["queue_limit"], seen["queue_depth_max"]) == (100, 101)
     assert seen["verdict"]["overflow"] == "observed", seen["verdict"]["text"]
     assert seen["workers_in_connect_max"] > 20
@@ -161,6 +164,15 @@ def test_watching_a_loaded_server_costs_less_than_one_per_cent_of_a_core(overflo
     assert 0 < overflow.said["cost"]["cpu_share"] < 0.0105  # the allowance, and what the last sample took
 
 
+def _is_of_this_machine(rig: ssh_hosts.Rig, path: str) -> bool:
+    """Say whether a host shows a file only because this machine, whose root it stands on, has it."""
+    try:
+        here, there = Path(path).lstat(), (rig[HOST].root / path.lstrip("/")).lstat()
+    except OSError:
+        return False
+    return (here.st_mtime_ns, here.st_size) == (there.st_mtime_ns, there.st_size)
+
+
 def state(rig: ssh_hosts.Rig) -> dict[str, list[str]]:
     listed = {"sysctls": LIST_SYSCTLS, "processes": LIST_PROCESSES, "packages": LIST_PACKAGES}
     return {name: rig.run(HOST, "sh", "-c", words).stdout.splitlines() for name, words in listed.items()}
@@ -177,9 +189,8 @@ def test_nothing_on_the_host_is_changed(repo_root: Path, rig: ssh_hosts.Rig, tmp
 
     assert found.status == 0, found.stderr
     await_true(lambda: "sshd: " not in "\n".join(state(rig)["processes"]).replace("sshd: /", ""))
-    changed = rig.run(HOST, "sh", "-c", LIST_CHANGED).stdout.split()
-    # A directory remembers that something was in it for a while.
-    assert set(changed) - {"/tmp", "/run/marker"} == set()  # noqa: S108 -- names on the host
+    changed = [p for p in rig.run(HOST, "sh", "-c", LIST_CHANGED).stdout.split() if not _is_of_this_machine(rig, p)]
+    assert set(changed) - NOT_OURS == set()
     assert state(rig) == before
 
 

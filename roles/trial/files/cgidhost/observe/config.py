@@ -17,6 +17,7 @@ from typing import Iterator, NamedTuple, Optional
 _WANTED = {"loglevel", "maxrequestworkers", "maxclients", "serverlimit", "threadsperchild", "serverroot", "define"}
 _OPEN = re.compile(r"^<\s*(\w+)\s*([^>]*)>?")
 _MOST_FILES = 2000
+_READ_WITHIN_S = 0.5  # a server has read its files so soon after its start
 _LOCAL = {"virtualhost", "directory", "directorymatch", "location", "locationmatch", "files", "filesmatch", "proxy"}
 _OF_CGID = ("cgid", "cgid_module", "mod_cgid.c")
 
@@ -116,7 +117,7 @@ def read(words: list[str], binary: bytes, root: str, loaded: set[str], started_s
                 workers = int(argument)
     except OSError:
         return NOTHING
-    if reader.newest_s > started_s:
+    if reader.newest_s > started_s + _READ_WITHIN_S:
         return NOTHING
     return Settings(log_level or "warn", workers)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Iterable
 
 _NS = 1_000_000_000
-_AIM = 0.8  # of what is allowed: the rest is for what was not foreseen
+_AIM = 0.9  # of what is allowed: the rest is for what was not foreseen
 _MOST, _AHEAD_NS = 0.95, 3_000_000  # with how much CPU time the allowance may be overdrawn for a moment
 _SLOWER, _FASTER = 1.25, 0.95
 

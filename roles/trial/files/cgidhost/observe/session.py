@@ -23,6 +23,7 @@ from .watched import Watched, gauge_state
 _NS = 1_000_000_000
 _EVERY_NS = _NS  # look after files, lease and pace
 _LONGEST_SLEEP_S = 0.5
+_LONGEST_REST_S = 3.0
 DURATION, FULL, STOPPED, NOTHING, ABANDONED = "duration", "full", "stopped", "nothing", "abandoned"
 
 
@@ -132,8 +133,7 @@ class Session:
         look_ns = begin_ns + _EVERY_NS
         why = ""
         while not why:
-            if pace.rest_s(time.monotonic_ns(), time.process_time_ns()) <= 0:
-                _sample_what_is_due(due, meters)
+            _sample_what_is_due(due, meters)
             now_ns = time.monotonic_ns()
             for watched in self._watched:
                 watched.count(now_ns)
@@ -149,7 +149,8 @@ class Session:
                 look_ns += (max(0, now_ns - look_ns) // _EVERY_NS + 1) * _EVERY_NS
             now_ns = time.monotonic_ns()
             until_due_s = (min(look_ns, *due.values()) - now_ns) / _NS
-            time.sleep(min(_LONGEST_SLEEP_S, max(0.0, until_due_s, pace.rest_s(now_ns, time.process_time_ns()))))
+            rest_s = pace.rest_s(now_ns, time.process_time_ns())
+            time.sleep(max(0.0, min(_LONGEST_SLEEP_S, until_due_s), min(_LONGEST_REST_S, rest_s)))
         return why
 
     def _unwanted(self) -> str:

@@ -1,0 +1,298 @@
+"""What an observation concludes, and the parts of its helper that need no server."""
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cgidhost.observe import config
+from cgidhost.observe.gauges import Kept
+from cgidhost.observe.logtail import LogTail
+from cgidhost.observe.pace import Meter, Pace
+
+from cgidlab.cli import main
+from cgidlab.errors import StoreError
+from cgidlab.model import Figures, Scalar
+from cgidlab.parsers import connect_times, observation
+from cgidlab.verdict import observation as verdict
+from cgidlab.verdict.overflow import Overflow
+from tests.unit.trial_records import trial
+
+SECOND = 1_000_000_000
+FULL = Figures(
+    queue_limit=100,
+    queue_depth_max=101,
+    queue_depth_mean=98.2,
+    queue_full_share=0.7,
+    queue_full_longest_ms=2300.0,
+    workers_in_connect_max=88,
+    workers_in_connect_mean=40.0,
+    connect_p50_us=300_000.0,
+    connect_p99_us=900_000.0,
+    connect_max_us=1_200_000.0,
+    cgid_cpu_share=0.97,
+    cgid_runq_share=0.01,
+    host_cpu_share=0.6,
+)
+EMPTY = Figures(
+    queue_limit=100, queue_depth_max=3, queue_depth_mean=0.1, queue_full_share=0.0, workers_in_connect_max=0,
+    workers_in_connect_mean=0.0, connect_max_us=80.0, connect_p99_us=40.0,
+)  # fmt: skip
+
+
+def judged(figures: Figures, **changes: Any) -> verdict.SocketVerdict:  # noqa: ANN401 -- fields of Seen
+    seen: dict[str, Any] = {
+        "httpd": True,
+        "length_s": 60.0,
+        "events": (),
+        "stopped": False,
+        "unseen": {},
+        "log_level": "warn",
+        "log": "",
+        "reason": "",
+        **changes,
+    }
+    settings: dict[str, Scalar] = {"loop": "observed", "workers": 400}
+    return verdict.judge_socket(trial(1, figures, {"socket": "/s"}, settings=settings), verdict.Seen(**seen))
+
+
+def test_a_full_queue_with_sleepers_is_an_overflow_with_its_figures_and_what_limits_instead() -> None:
+    found = judged(FULL)
+
+    assert found.overflow is Overflow.OBSERVED
+    assert "101 of 100" in found.lines[0]
+    assert "70 % of the 60 s" in found.lines[0]
+    assert "88 workers slept in connect() for up to 1,200 ms" in found.lines[0]
+    assert "fork loop used 0.97 of a core" in found.lines[3]
+    assert "a longer queue would not raise throughput" in found.lines[4].lower()
+
+
+def test_workers_asleep_in_connect_are_an_overflow_that_the_queues_samples_missed() -> None:
+    missed = replace(FULL, queue_depth_max=97, queue_full_share=0.0, queue_full_longest_ms=0.0)
+
+    assert judged(missed).overflow is Overflow.OBSERVED
+    assert "no sample met the queue full (97 of 100)" in judged(missed).lines[0]
+    assert judged(replace(missed, connect_p99_us=None, connect_max_us=None)).overflow is Overflow.INCONCLUSIVE
+
+
+def test_a_queue_with_room_is_no_overflow() -> None:
+    found = judged(EMPTY)
+
+    assert found.overflow is Overflow.NOT_OBSERVED
+    assert "at most 3 of 100" in found.lines[0]
+    assert "nobody had to wait" in found.lines[2].lower()
+
+
+def test_without_a_witness_it_is_inconclusive_and_says_what_to_do() -> None:
+    found = judged(Figures(host_cpu_share=0.2), unseen={"listen_queue": "not permitted: run as root (--become)"})
+
+    assert found.overflow is Overflow.INCONCLUSIVE
+    assert "run as root (--become)" in found.lines[4]
+
+
+@pytest.mark.parametrize(
+    ("level", "log", "figures", "want"),
+    [
+        ("warn", "", EMPTY, "no error_log was read"),
+        ("warn", "/e", EMPTY, "LogLevel is warn for mod_cgid"),
+        ("unknown", "/e", EMPTY, "at which LogLevel it runs is not known"),
+        ("debug", "/e", replace(EMPTY, retries_in_window=0), "No worker retried"),
+        (
+            "debug",
+            "/e",
+            replace(EMPTY, retries_in_window=7, retries_enoent_in_window=7),
+            "retried 7 times: 7 without a socket file",
+        ),
+    ],
+    ids=["no log", "level hides", "level unknown", "none", "some"],
+)
+def test_retries_are_told_from_a_log_that_could_not_show_them(
+    level: str, log: str, figures: Figures, want: str
+) -> None:
+    found = judged(figures, log_level=level, log=log)
+
+    assert want in found.lines[1]
+    if level != "debug":
+        assert "LogLevel debug" in found.lines[1]
+
+
+def test_what_happened_to_the_server_is_said() -> None:
+    found = judged(EMPTY, events=("httpd stopped at 12:00:00 UTC",), stopped=True, length_s=2.0)
+
+    assert "httpd stopped at 12:00:00 UTC" in found.lines[0]
+    assert "gone at the end" in found.lines[0]
+    assert "little to judge by" in found.lines[0]
+
+
+def test_a_client_that_does_not_wait_is_named_where_it_was_turned_away() -> None:
+    refused = replace(FULL, connects_failed_other=12)
+
+    assert "EAGAIN" in judged(refused, httpd=False).lines[0]
+    assert "somaxconn above 100" in judged(refused, httpd=False).lines[4]
+
+
+def test_one_overflow_among_many_sockets_is_the_answer() -> None:
+    whole = verdict.judge_all([("/a", judged(EMPTY)), ("/b", judged(FULL))])
+
+    assert whole.overflow is Overflow.OBSERVED
+    assert whole.lines[0].startswith("/b: the queue overflowed")
+    assert "/a: the queue did not overflow" in whole.lines[0]
+
+
+# --- what a host sends
+
+
+def test_connects_come_home_as_they_lay_in_the_ring() -> None:
+    records = [(5 * SECOND, 1_234_567, 0), (6 * SECOND, 999, -11)]
+    raw = b"".join(struct.pack("=IIQQq", 24, 0, *r) for r in records)
+
+    csv = connect_times.from_ring(raw + b"torn")
+
+    assert csv == b"5000000000,1234,0\n6000000000,0,-11\n"
+
+
+def test_an_observation_that_is_none_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "observation.json"
+    path.write_text(json.dumps({"schema_version": 1}))
+
+    with pytest.raises(StoreError, match="observation"):
+        observation.read(path, "h1")
+
+
+# --- pace
+
+
+def test_what_costs_more_is_done_less_often() -> None:
+    cheap, dear = Meter(0.4, 1, 10**12, 100_000), Meter(0.4, 1, 10**12, 1_000_000)
+
+    Pace(0.01, [cheap, dear], 0, 0)
+
+    assert dear.period_ns == pytest.approx(10 * cheap.period_ns)
+    assert cheap.cost_ns / cheap.period_ns < 0.01 * 0.4
+
+
+def test_who_used_more_than_allowed_has_to_rest_and_to_slow_down() -> None:
+    meter = Meter(0.5, 1, 10**12, 100_000)
+    pace = Pace(0.01, [meter], 0, 0)
+    before = meter.period_ns
+
+    pace.adjust(SECOND, 50_000_000)  # 5 % in the first second
+
+    assert meter.period_ns > before
+    assert pace.rest_s(SECOND, 50_000_000) > 3
+    assert pace.rest_s(10 * SECOND, 50_000_000) <= 0
+
+
+# --- constant memory
+
+
+def test_only_the_last_seconds_are_kept_in_memory() -> None:
+    class Gauge(Kept):
+        keep_ns = 2 * SECOND
+
+        def __init__(self) -> None:
+            self._lines = ["monotonic_ns,x\n"]
+
+        def add(self, n: int) -> list[str]:
+            self._lines.append(f"{n * SECOND},{n}\n")
+            self.trim(n * SECOND)
+            return self._lines
+
+    gauge = Gauge()
+    most = max(len(gauge.add(n)) for n in range(1000))
+
+    assert most == 4
+    assert gauge.add(1000)[1:] == [f"{n * SECOND},{n}\n" for n in (998, 999, 1000)]
+
+
+# --- the server's files
+
+
+def tree(root: Path, **files: str) -> list[str]:
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("_conf", ".conf")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return ["apache2", "-k", "start"]
+
+
+BINARY = b'\0 -D HTTPD_ROOT="/etc/apache2"\0 -D SERVER_CONFIG_FILE="apache2.conf"\0'
+NEVER = 1e12
+
+
+def test_limits_and_level_are_read_as_the_server_read_them(tmp_path: Path) -> None:
+    words = tree(
+        tmp_path,
+        etc__apache2__apache2_conf="""\
+            Define level info
+            LogLevel ${level} cgid:debug
+            IncludeOptional mods/*.conf
+            <VirtualHost *:80>
+              LogLevel emerg
+            </VirtualHost>
+            """,
+        etc__apache2__mods__mpm_conf="""\
+            <IfModule mpm_prefork_module>
+              MaxRequestWorkers 7
+            </IfModule>
+            <IfModule mpm_event_module>
+              MaxRequestWorkers \\
+                 400
+            </IfModule>
+            <IfModule !cgid_module>
+              MaxRequestWorkers 9
+            </IfModule>
+            """,
+    )
+
+    found = config.read(words, BINARY, str(tmp_path), {"cgid", "mpm_event", "event"}, NEVER)
+
+    assert found == config.Settings("debug", 400)
+
+
+def test_a_later_plain_level_takes_back_that_of_the_module(tmp_path: Path) -> None:
+    words = tree(tmp_path, etc__apache2__apache2_conf="LogLevel cgid:debug\nLogLevel error\n")
+
+    assert config.read(words, BINARY, str(tmp_path), set(), NEVER).log_level == "error"
+
+
+def test_nothing_is_known_of_files_that_changed_after_the_start(tmp_path: Path) -> None:
+    words = tree(tmp_path, etc__apache2__apache2_conf="LogLevel debug\n")
+
+    assert config.read(words, BINARY, str(tmp_path), set(), started_s=1.0) == config.NOTHING
+
+
+def test_nothing_is_known_of_files_that_are_not_there(tmp_path: Path) -> None:
+    assert config.read(["httpd", "-f", "/none.conf"], b"", str(tmp_path), set(), NEVER) == config.NOTHING
+
+
+def test_only_what_a_log_gained_is_read_through_a_rotation(tmp_path: Path) -> None:
+    log, out = tmp_path / "error_log", tmp_path / "out"
+    log.write_text("old\n")
+    tail = LogTail(str(log))
+    with log.open("a") as file:
+        file.write("new\n")
+    log.rename(tmp_path / "error_log.1")
+    log.write_text("after\n")
+
+    tail.write_new(str(out))
+
+    assert out.read_text() == "new\nafter\n"
+
+
+# --- the command line
+
+
+@pytest.mark.parametrize("words", [["--cost", "0"], ["--cost", "much"], ["--duration", "-1"], ["--duration", "soon"]])
+def test_a_wrong_number_is_an_error_of_the_command_line(words: list[str]) -> None:
+    assert main(["observe", *words]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--socket", "relative.sock"], ["--error-log", "error_log"], ["--status-url", "file:///etc/passwd"]],
+)
+def test_a_wrong_path_or_address_is_an_error_of_the_command_line(words: list[str]) -> None:
+    assert main(["observe", *words]) == 2
