@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from tests.e2e.cgidhost_rig import NOBODY, TEMPLATE, defaults
+from tests.e2e.cgidhost_rig import Rig
 
 _START_S = 60.0  # the machine may be busy
 _ASK = "import sys, urllib.request as r; sys.exit(r.urlopen(sys.argv[1], timeout=5).status != 200)"
@@ -128,22 +126,7 @@ def _end(process: "subprocess.Popen[bytes]", *, contained: bool) -> None:
 
 def _write(host: dict[str, Any], directory: Path, port: int, changes: dict[str, Any]) -> Path:
     """Write httpd.conf below `directory`, as a trial's is rendered."""
-    settings = {**defaults(), "workers": 50, "threads_per_child": 25, **changes}
-    built = host["httpd"]["distro"]
-    module = next(v for v in built["variants"] if v["listen_backlog"] == settings["listen_backlog"])
-    trial = {
-        "number": 1,
-        "cell": "instance",
-        "modules_dir": built["modules_dir"],
-        "module": module["path"],
-        "scripts_dir": host["scripts_dir"],
-        "server_user": "nobody",
-        "server_gid": NOBODY,
-        "port": port,
-    }
-    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 -- no HTML
-    options = {f"server_{name}": value for name, value in settings.items()}
-    text = environment.from_string(TEMPLATE.read_text()).render(trial=trial, **options)
+    text = str(Rig(host, directory).trial(1, **{"workers": 50, "threads_per_child": 25, **changes})["httpd_conf"])
     for name in ("logs", "run"):
         (directory / name).mkdir(parents=True)
     let_through(directory)
