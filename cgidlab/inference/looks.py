@@ -50,7 +50,13 @@ def nominal_alpha(looks: tuple[int, ...], alpha: float = 0.05) -> float:
     def excess(c: float) -> float:
         box = np.full(len(looks), c)
         stayed = stats.multivariate_normal.cdf(
-            box, zeros, correlation, lower_limit=-box, abseps=solved * 1e-3, maxpts=100_000, rng=np.random.default_rng(1)
+            box,
+            zeros,
+            correlation,
+            lower_limit=-box,
+            abseps=solved * 1e-3,
+            maxpts=100_000,
+            rng=np.random.default_rng(1),
         )
         return float(1 - stayed) - solved
 

@@ -204,7 +204,7 @@ def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
 
 
 def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[str, ...]:
-    """Return the witnesses of a contradiction with their figures over the cell, those that say yes first."""
+    """Return both sides of a contradiction, witnesses with their figures over the cell: those that say yes first."""
     share = _median(records, "queue_full_share")
     words = {
         QUEUE: f"queue: at most {_largest(records, 'queue_depth_max')} of a limit of {_largest(records, 'queue_limit')}"
@@ -212,8 +212,7 @@ def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[st
         SLEEPERS: f"sleepers: up to {_largest(records, 'workers_in_connect_max')} workers asleep in connect()",
         CONNECT_TIMES: f"connect times: up to {milliseconds((_float(records, 'connect_max_us') or 0) / 1000)}",
     }
-    yes = [words[w] for w, s in sights.items() if s is Sight.YES]
-    return (*yes, *(words[w] for w, s in sights.items() if s is Sight.NO))
+    return tuple(" and ".join(words[w] for w, s in sights.items() if s is side) for side in (Sight.YES, Sight.NO))
 
 
 def _number(record: TrialRecord, setting: str) -> float | None:

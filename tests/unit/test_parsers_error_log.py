@@ -77,13 +77,43 @@ def test_requests_without_an_id_are_told_apart_by_thread_and_client() -> None:
     assert parse_error_log(DATA / "wrong_socket.default.log").inside.requests == 3
 
 
-@pytest.mark.parametrize("version", ["2.2", "2.4.59"])
-def test_older_forms_count_the_same_as_the_newest(version: str) -> None:
+OLDER = [
+    ("shutdown_under_load", "2.4.54"),
+    ("dead_daemon", "2.4.54"),
+    ("dead_daemon", "2.4.35"),
+    ("wrong_socket", "2.4.54"),
+]
+
+
+@pytest.mark.parametrize(("name", "version"), OLDER, ids=lambda word: word)
+def test_what_older_httpds_really_wrote_is_counted_like_what_grep_finds(name: str, version: str) -> None:
+    path = DATA / f"{name}.{version}.log"
+    log = parse_error_log(path)
+
+    numbers = set(re.findall(r"AH\d{5}", path.read_text()))
+    assert found(log) == {n: c for n in numbers if (c := grep(path, rf"\[cgid:\w+\].* {n}: "))}
+    assert "AH10246" not in numbers, "it came with 2.4.60"
+    errno = "111" if name == "dead_daemon" else "2"
+    assert log.inside.by_errno == {"111": 0, "2": 0, "other": 0} | {errno: grep(path, "AH01256")}
+    assert log.inside.total > 0
+    attempts = {n: grep(path, rf"connect #{n} to cgi daemon failed") for n in range(1, 15)}
+    assert log.inside.by_attempt == {n: count for n, count in attempts.items() if count}
+    assert log.inside.requests == len(set(re.findall(r"tid \d+\].*client ([^\]]+)\] AH01256", path.read_text())))
+    assert log.unreadable_lines == 0
+
+
+def test_an_overflow_left_no_trace_in_an_older_httpds_log_either() -> None:
+    log = parse_error_log(DATA / "overflow.2.4.54.log")
+
+    assert (log.unreadable_lines, found(log)) == (0, {})
+
+
+def test_the_form_of_2_2_counts_the_same_as_the_newest() -> None:
     newest = parse_error_log(DATA / "dead_daemon.default.log")
-    older = parse_error_log(DATA / f"dead_daemon.{version}.log")
+    older = parse_error_log(DATA / "dead_daemon.2.2.log")
 
     want = found(newest)
-    del want["AH10246"]  # newer than both
+    del want["AH10246"]  # newer than it
     assert found(older) == want
     assert (older.inside.by_errno, older.inside.by_attempt) == (newest.inside.by_errno, newest.inside.by_attempt)
     assert older.unreadable_lines == 0
@@ -138,11 +168,12 @@ def test_texts_without_a_number_count_under_the_number_they_got(tmp_path: Path, 
     assert found(parse(tmp_path, f"[Mon Nov 23 15:04:05 2026] [error] {text}\n")) == {number: 1}
 
 
+@pytest.mark.parametrize("words", ["stderr from /srv/cgi/x: some words", "some words: /srv/cgi/x"], ids=["new", "old"])
 @pytest.mark.parametrize("number", error_log.LISTED)
-def test_every_listed_message_is_found_in_the_newest_form_and_there_with_0_otherwise(
-    tmp_path: Path, number: str
+def test_every_listed_message_is_found_in_both_forms_of_2_4_and_there_with_0_otherwise(
+    tmp_path: Path, number: str, words: str
 ) -> None:
-    text = f"{number}: some words" if number.startswith("AH") else f"{number} before returning headers: hello"
+    text = f"{number}: {words}" if number.startswith("AH") else f"{number} before returning headers: hello"
     log = parse(tmp_path, f"[Mon Nov 23 15:04:05.000001 2026] [cgid:error] [pid 1:tid 2] {CLIENT} {text}\n")
 
     assert log.messages == dict.fromkeys(error_log.LISTED, 0) | {number: 1}

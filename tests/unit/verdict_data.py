@@ -1,87 +1,62 @@
-"""Runs to judge, read from tests/data/verdict: trials.csv with the settings a verdict asks for as columns."""
+"""Recorded runs to judge, read from tests/data/verdict: rows of trials.csv, with the settings of the run's own plan."""
 
 import csv
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
-from cgidlab.model import (
-    Experiment,
-    Factor,
-    FailureKind,
-    Figures,
-    Level,
-    NoisePolicy,
-    Outcome,
-    Repetitions,
-    Scalar,
-    SmallestEffect,
-    Status,
-    TrialRecord,
-    VerdictRule,
-)
+from cgidlab import store
+from cgidlab.model import Experiment, FailureKind, Figures, Outcome, Settings, SmallestEffect, Status, TrialRecord
+from cgidlab.pipeline import proven
 
 DATA = Path(__file__).parents[1] / "data" / "verdict"
-FACTORS = ("listen_backlog", "clients")
-RULE = VerdictRule(
-    "listen_backlog", "100", (SmallestEffect("throughput_rps", 0.05), SmallestEffect("latency_p99_ms", 0.20))
-)
+RUNS = sorted(path.name for path in DATA.iterdir() if (path / "trials.csv").exists())
 
 
-def experiment(
-    records: list[TrialRecord], rule: VerdictRule = RULE, repetitions: Repetitions | None = None
-) -> Experiment:
-    """Return an experiment that these trials are a run of."""
-    names = [n for n, _ in records[0].levels]
-    factors = []
-    for name in names:
-        found = {dict(r.levels)[name]: r.settings[name] for r in records}
-        levels = tuple(Level(label, found[label]) for label in sorted(found, key=lambda lb: (float(found[lb]), lb)))
-        factors.append(Factor(name, levels))
-    blocks = max(r.block for r in records)
-    return Experiment(
-        name="backlog",
-        question="Does the queue overflow?",
-        target="local",
-        factors=tuple(factors),
-        settings={},
-        exclude=(),
-        repetitions=repetitions or Repetitions(blocks, blocks),
-        seed=1,
-        instruments=(),
-        rule=rule,
-        noise=NoisePolicy(None, None, 0),
-        source="",
+def load(name: str) -> tuple[Experiment, list[TrialRecord], tuple[str, ...]]:
+    """Return a recorded run as a verdict gets it: unproven witnesses are not counted, and the notes say so."""
+    run = store.RunDirectory(DATA / name)
+    experiment = store.experiment_of(run)
+    settings = {tuple(cell["levels"].items()): cell["settings"] for cell in run.read("plan.json")["cells"]}
+    with (run.path / "trials.csv").open(newline="") as file:
+        records = [_record(row, experiment, settings) for row in csv.DictReader(file)]
+    counted, notes = proven.counted(records, run.read("provenance.json").get("calibration"))
+    return experiment, list(counted), notes
+
+
+def part(
+    name: str, kept: Mapping[str, tuple[str, ...]], smallest: Mapping[str, float]
+) -> tuple[Experiment, list[TrialRecord], tuple[str, ...]]:
+    """Return the trials of a recorded run that have the `kept` levels, judged by other smallest effects."""
+    experiment, records, notes = load(name)
+    rule = replace(experiment.rule, smallest_effects=tuple(SmallestEffect(r, s) for r, s in smallest.items()))
+    factors = tuple(
+        replace(f, levels=tuple(lv for lv in f.levels if lv.label in kept.get(f.name, (lv.label,))))
+        for f in experiment.factors
     )
+    some = [r for r in records if all(dict(r.levels)[factor] in labels for factor, labels in kept.items())]
+    return replace(experiment, rule=rule, factors=factors), some, notes
 
 
-def load(name: str) -> tuple[Experiment, list[TrialRecord]]:
-    """Return the run of tests/data/verdict/NAME.csv; the reference is the largest backlog up to 512."""
-    with (DATA / f"{name}.csv").open(newline="") as file:
-        records = [_record(row) for row in csv.DictReader(file)]
-    backlogs = {int(dict(r.levels)["listen_backlog"]) for r in records}
-    reference = str(max(b for b in backlogs if b <= 512))
-    return experiment(records, VerdictRule(RULE.factor, reference, RULE.smallest_effects)), records
-
-
-def _record(row: dict[str, str]) -> TrialRecord:
+def _record(
+    row: dict[str, str], experiment: Experiment, settings: dict[tuple[tuple[str, str], ...], Settings]
+) -> TrialRecord:
     figures: dict[str, int | float | None] = {}
     for field in fields(Figures):
-        text = row.get(field.name, "")
-        number = int if field.type in (int, int | None) else float
+        text = row.get(field.name, "")  # a run may be older than a column
+        number = int if field.type == int | None else float
         figures[field.name] = number(text) if text else None
-    settings: dict[str, Scalar] = {k: int(row[k]) for k in ("listen_backlog", "clients", "workers", "somaxconn")}
-    status = Status(row["status"])
-    levels = tuple((name, row[name]) for name in FACTORS)
+    levels = tuple((factor.name, row[factor.name]) for factor in experiment.factors)
     key = ",".join(f"{n}={lb}" for n, lb in levels) + f" b{row['block']}"
     return TrialRecord(
         number=int(row["trial"]),
         block=int(row["block"]),
         key=key,
-        directory=f"trials/{int(row['trial']):03d}",
+        directory=row["directory"],
         host=row["host"],
         levels=levels,
-        settings={**settings, "script": row["script"], "loop": row["loop"]},
-        outcome=Outcome(key, status, row["reason"], None if status is Status.COMPLETE else FailureKind.CLIENT),
+        settings=settings[levels],
+        outcome=Outcome(key, Status(row["status"]), row["reason"], FailureKind(row["kind"]) if row["kind"] else None),
         figures=Figures(**figures),  # type: ignore[arg-type]  # the types are those of the fields, looked up above
         overhead_s=float(row["overhead_s"]),
         started_s=float(row["started_s"]),

@@ -1,0 +1,153 @@
+"""Records the runs that tests/unit/test_verdict.py judges: real ones, each made to be of one kind.
+
+    python scripts/record_verdict_runs.py KIND...          runs KIND's experiment.yml and keeps its rows
+    python scripts/record_verdict_runs.py --keep RUN KIND  keeps the rows of a run that was made before
+
+Needs root, about a minute a kind. What it changes for a kind, beside the experiment file, is below and nowhere else.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "tests" / "data" / "verdict"
+HELD_BACK_US = 3_000  # of each 100,000
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a run is made under."""
+
+    root: Path
+    words: tuple[str, ...] = ()
+    path: str = ""  # in front of PATH
+
+
+@contextmanager
+def as_it_is() -> Iterator[Conditions]:
+    """Change nothing."""
+    yield Conditions(ROOT)
+
+
+@contextmanager
+def blind_queue_witness(*words: str) -> Iterator[Conditions]:
+    """Work on a copy of the project whose listen_queue looks at a listening socket of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory)
+        for name in ("cgidlab", "inventories", "playbooks", "roles"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
+        for name in ("runner.py", "ansible.cfg"):
+            shutil.copy(ROOT / name, copy / name)
+        instrument = copy / "roles/trial/files/cgidhost/instruments/listen_queue.py"
+        text = instrument.read_text()
+        before = "        try:\n            self._diag = SockDiag()\n"
+        decoy = (
+            "        import socket\n"
+            "        self._decoy = socket.socket(socket.AF_UNIX)\n"
+            "        self._decoy.bind('/run/decoy')\n"
+            "        self._decoy.listen(1 if listener is None else listener.queue.limit)\n"
+            "        listener = SockDiag().find_unix('/run/decoy')\n"
+        )
+        if text.count(before) != 1:
+            sys.exit(f"{instrument}: the place to blind it has changed")
+        instrument.write_text(text.replace(before, decoy + before))
+        yield Conditions(copy, words)
+
+
+@contextmanager
+def held_back_load_generator() -> Iterator[Conditions]:
+    """Put a program named h2load first in PATH that runs the real one in a control group with a small CPU quota."""
+    real = shutil.which("h2load")
+    if real is None:
+        sys.exit("h2load is not installed")
+    version_1 = Path("/sys/fs/cgroup/cpu")
+    group = (version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")) / "cgidlab-held-back"
+    group.mkdir()
+    try:
+        if version_1.is_dir():
+            (group / "cpu.cfs_period_us").write_text("100000")
+            (group / "cpu.cfs_quota_us").write_text(str(HELD_BACK_US))
+        else:
+            (group / "cpu.max").write_text(f"{HELD_BACK_US} 100000")
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory).chmod(0o755)
+            program = Path(directory) / "h2load"
+            program.write_text(f'#!/bin/sh\necho 0 > {group}/cgroup.procs\nexec {real} "$@"\n')
+            program.chmod(0o755)
+            yield Conditions(ROOT, path=directory)
+    finally:
+        group.rmdir()
+
+
+KINDS: dict[str, Callable[[], AbstractContextManager[Conditions]]] = {
+    "overflow_undecided": as_it_is,
+    "no_overflow": as_it_is,
+    "no_witness": as_it_is,
+    "broken_instrument": blind_queue_witness,
+    "contradictory_witnesses": lambda: blind_queue_witness("--uncalibrated"),
+    "saturated_load_generator": held_back_load_generator,
+}
+
+
+def record(kind: str) -> None:
+    """Run a kind's experiment under its conditions and keep its rows."""
+    experiment = DATA / kind / "experiment.yml"
+    with tempfile.TemporaryDirectory() as results, KINDS[kind]() as conditions:
+        environment = {**os.environ, "PATH": f"{conditions.path}:{os.environ['PATH']}".lstrip(":")}
+        words = [str(experiment), "--results", results, *conditions.words]
+        subprocess.run(  # its exit status says that trials are invalid, which may be the point
+            [sys.executable, "runner.py", *words], cwd=conditions.root, env=environment, check=False
+        )
+        (run,) = (p for p in Path(results).glob("*/2*") if p.parent.name != "calibration")
+        keep(run, kind)
+
+
+def keep(run: Path, kind: str) -> None:
+    """Keep what a verdict needs of a run: its rows, its plan without the order, what it knew of its witnesses."""
+    directory = DATA / kind
+    directory.mkdir(exist_ok=True)
+    shutil.copy(run / "trials.csv", directory / "trials.csv")
+    shutil.copy(run / "experiment.yml", directory / "experiment.yml")
+    plan = json.loads((run / "plan.json").read_text())
+    del plan["trials"]
+    provenance = json.loads((run / "provenance.json").read_text())
+    known = {name: provenance[name] for name in ("calibration", "load_headroom") if name in provenance}
+    known["recorded"] = {
+        "run": run.name,
+        "kernel": {host: entry["facts"]["kernel"] for host, entry in provenance["hosts"].items()},
+        "httpd": {
+            host: {name: httpd["version"] for name, httpd in entry["httpd"].items()}
+            for host, entry in provenance["hosts"].items()
+        },
+    }
+    for name, value in (("plan.json", plan), ("provenance.json", {"schema_version": 1, **known})):
+        (directory / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
+    print(f"{kind}: kept {directory}")
+
+
+def main() -> None:
+    """Record the kinds that are named, or keep a run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="+", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--keep", type=Path, metavar="RUN", help="a finished run's directory")
+    args = parser.parse_args()
+    if args.keep:
+        keep(args.keep.resolve(), args.kinds[0])
+        return
+    for kind in args.kinds:
+        if kind not in KINDS:
+            parser.error(f"{kind} is none of {', '.join(KINDS)}")
+        record(kind)
+
+
+if __name__ == "__main__":
+    main()
