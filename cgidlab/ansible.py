@@ -304,13 +304,26 @@ def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> Non
 
 def _message(res: Mapping[str, Any]) -> str:
     """Return what a failed task said, without the parts that repeat the task."""
-    items = [r for r in res.get("results", []) if r.get("failed")]
+    items = [r for r in res.get("results", []) if r.get("failed") or r.get("unreachable")]
     if items:
         return "\n".join(_message(item) for item in items)
     said = res.get("stderr") or res.get("module_stderr") or res.get("stdout") or ""
     parts = [str(res.get("msg", "")).strip(), str(said).strip()]
-    lines = "\n".join(part for part in parts if part).splitlines()
+    lines = _without_traceback("\n".join(part for part in parts if part).splitlines())
     return "\n".join(lines[-_MESSAGE_LINES:]) or json.dumps(dict(res))[:500]
+
+
+def _without_traceback(lines: list[str]) -> list[str]:
+    """Return the lines without a module's traceback but for its last line, which says what happened."""
+    kept: list[str] = []
+    inside = False
+    for line in lines:
+        if line.startswith("Traceback (most recent call last)"):
+            inside = True
+        elif not (inside and line.startswith(" ")):
+            inside = False
+            kept.append(line)
+    return kept
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a user sees while a run goes on: a live line on a terminal, plain lines elsewhere."""
 
 import sys
+import threading
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -46,6 +47,7 @@ class Display(AbstractContextManager["Display"]):
         self._again = 0
         self._left_s = 0.0
         self._began_s = 0.0
+        self._lock = threading.RLock()  # several servers' trials end at once
 
     def __enter__(self) -> Self:
         """Show the live line, if there is a terminal to show it on."""
@@ -93,11 +95,16 @@ class Display(AbstractContextManager["Display"]):
 
     def also_expect(self, trials: int) -> None:
         """Say that so many trials will be run again."""
-        self._again += trials
-        self.now_expect(self._total - self._again + trials)
+        with self._lock:
+            self._again += trials
+            self.now_expect(self._total - self._again + trials)
 
     def trial(self, trial: Trial, outcome: Outcome, figures: Figures) -> None:
         """Show that a trial is done, with its result and the time left."""
+        with self._lock:
+            self._trial(trial, outcome, figures)
+
+    def _trial(self, trial: Trial, outcome: Outcome, figures: Figures) -> None:
         self._done += 1
         result = figures_line(figures) if outcome.status is Status.COMPLETE else f"{outcome.status}: {outcome.reason}"
         cell = " ".join(f"{name}={level.label}" for name, level in trial.cell.levels)

@@ -1,0 +1,34 @@
+"""What Ansible's results mean for the one who reads them."""
+
+from cgidlab import ansible
+
+
+def heard(kind: str, **result: object) -> list[ansible.TaskFailure]:
+    collected = ansible._Collected()  # noqa: SLF001 -- events come from ansible-runner alone
+    event = {"event": kind, "event_data": {"host": "web1", "task": "Do it", "res": result}}
+    ansible._heard(event, ansible.Watch(), collected)  # noqa: SLF001 -- same
+    return collected.failures
+
+
+def test_a_host_that_went_silent_in_a_loop_has_its_own_words() -> None:
+    items = [{"item": 1, "msg": "fine"}, {"item": 2, "msg": "connection timed out", "unreachable": True}]
+
+    (failure,) = heard("runner_on_unreachable", msg="All items completed", results=items)
+
+    assert failure.unreachable
+    assert failure.message == "connection timed out"
+
+
+def test_a_modules_traceback_is_cut_to_what_happened() -> None:
+    stderr = (
+        'Traceback (most recent call last):\n  File "<stdin>", line 3, in <module>\n    write()\n'
+        "OSError: [Errno 28] No space left on device\nShared connection closed."
+    )
+
+    (failure,) = heard("runner_on_failed", msg="MODULE FAILURE", stderr=stderr)
+
+    assert failure.message.splitlines() == [
+        "MODULE FAILURE",
+        "OSError: [Errno 28] No space left on device",
+        "Shared connection closed.",
+    ]
