@@ -145,6 +145,7 @@ class _Lead:
         self._clocks: dict[str, list[clocks.RoundTrip]] = {}
         self._after: list[clocks.RoundTrip] = []
         self._start_ns: int | None = None
+        self._ended: list[str] = []
 
     def start(self, deadline: float) -> dict[str, Any]:
         """Return the helper's news of the trial: `ready` once its load has run, or why it never did."""
@@ -165,14 +166,14 @@ class _Lead:
         own = clocks.estimate(self._clocks[self._server])
         self._action.tell(self._args, "go", {"start_ns": self._start_ns + own.offset_ns})
         left_s = (self._start_ns - time.time_ns()) / 1e9 + self._args["load_s"] + _LATE_S
-        self._wait("ended", left_s)
+        self._ended = list(self._wait("ended", self._names, left_s))
         self._action.tell(self._args, "done", {})
         self._after = self._action.ask_for_time()
         return answer
 
     def _refused(self) -> str:
         """Return why the load cannot start, or ''; know every clock afterwards."""
-        for name, word in self._wait("ready", _READY_S).items():
+        for name, word in self._wait("ready", self._names, _READY_S).items():
             if "lost" in word:
                 return f"the generator {name} is lost: {word['lost']}"
             self._clocks[name] = [clocks.RoundTrip(*trip) for trip in word["round_trips"]]
@@ -183,14 +184,15 @@ class _Lead:
         said = (clocks.too_far(name, clocks.estimate(trips), bound_s) for name, trips in self._clocks.items())
         return next(filter(None, said), "")
 
-    def _wait(self, word: str, timeout_s: float) -> dict[str, dict[str, Any]]:
-        words = [f"{name}.{word}" for name in self._names]
+    def _wait(self, word: str, names: list[str], timeout_s: float) -> dict[str, dict[str, Any]]:
+        words = [f"{name}.{word}" for name in names]
         found = self._meeting.wait(words, timeout_s, lambda: self._action.keep_alive(self._args))
-        return {name: found[f"{name}.{word}"] for name in self._names if f"{name}.{word}" in found}
+        return {name: found[f"{name}.{word}"] for name in names if f"{name}.{word}" in found}
 
     def finish(self) -> str:
         """Wait for what the generators left and write `clocks.json` beside it; return the directory."""
-        home = self._wait("home", _HOME_S) if self._start_ns is not None else {}
+        # Whoever did not even say that its load has ended has nothing to bring home.
+        home = self._wait("home", self._ended, _HOME_S)
         hosts = {self._server: self._host("server", self._after)}
         for name in self._names:
             after = [clocks.RoundTrip(*trip) for trip in home.get(name, {}).get("round_trips", [])]
