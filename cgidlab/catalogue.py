@@ -44,7 +44,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
-_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+")
+_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _check_text(name: str, value: str, where: str) -> None:
         raise SpecError(
             f"`httpd` does not take `{value}`",
             where=where,
-            fix="use distro, distro:VERSION, upstream:VERSION or path:DIR_OR_TARBALL",
+            fix="use distro, distro:VERSION, upstream:VERSION, path:DIR_OR_TARBALL or git:REPOSITORY#REF",
         )
     if name == "patches" and not re.fullmatch(r"([A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*)?", value):
         raise SpecError(f"`patches` does not take `{value}`", where=where, fix="name patches, separated by one space")

@@ -1,5 +1,6 @@
 """Provisioning hosts and running blocks on them, through Ansible. Decides nothing about results."""
 
+import json
 import os
 import shutil
 import zipfile
@@ -15,6 +16,7 @@ from cgidlab.errors import LabError, ProvisionError
 from cgidlab.model import Plan, Settings, Trial
 from cgidlab.parsers import host_report
 from cgidlab.parsers.host_report import GeneratorReport, HostReport
+from cgidlab.sources import Tarball, needed
 
 # Each trial has a network of its own, so that the port can be the same for all.
 PORT = 8080
@@ -39,6 +41,8 @@ class Site:
     inventory: Path
     servers: tuple[str, ...] = ()  # the hosts of each group, in the inventory's order
     generators: tuple[str, ...] = ()
+    tarballs: tuple[Tarball, ...] = ()  # that provisioning takes in place of a download
+    refresh: bool = False  # look for newer sources although some are in the cache
 
     @property
     def roles(self) -> Path:
@@ -102,6 +106,7 @@ def provision(
             "cgidlab_provision_dir": str(hosts_dir.resolve()),
             "cgidlab_snapshot_dir": str(snapshots_dir.resolve()),
             "cgidlab_become_asked": become_password is not None,
+            **_sources(site, settings),
         },
         invocation_dir,
         timeout_s=PROVISION_TIMEOUT_S,
@@ -114,6 +119,28 @@ def provision(
     if not reports:
         raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
     return reports
+
+
+def _sources(site: Site, settings: Iterable[Settings]) -> dict[str, Any]:
+    """Return what the role `build` is told about sources; nothing leaves it to the inventory."""
+    tarballs = needed(site.tarballs, {str(s["httpd"]) for s in settings})
+    told = {"build_tarballs": [{"path": str(t.path), "sha256": t.sha256} for t in tarballs]} if tarballs else {}
+    return {**told, **({"build_refresh": True} if site.refresh else {})}
+
+
+def offers(site: Site, directory: Path, watch: ansible.Watch) -> dict[str, list[dict[str, Any]]]:
+    """Return by host which versions of httpd can be had there. Raises `ProvisionError` when no host could be asked."""
+    files.make_directory(directory)
+    variables = {"cgidlab_offers_dir": str((directory / "hosts").resolve())}
+    played = ansible.play(
+        site.playbook("sources"), site.inventory, variables, directory, timeout_s=PROVISION_TIMEOUT_S, watch=watch
+    )
+    if not played.ok:
+        raise _provision_error(played)
+    found = {p.stem: json.loads(p.read_text())["offers"] for p in sorted((directory / "hosts").glob("*.json"))}
+    if not found:
+        raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
+    return found
 
 
 def _provision_error(played: ansible.Played) -> ProvisionError:

@@ -273,3 +273,4 @@ class TrialRecord:
     figures: Figures
     overhead_s: float | None
     started_s: float | None  # seconds since 1970 of the window's begin
+    connects_per_request: float | None = None  # of its httpd, as calibration measured it; None: not known

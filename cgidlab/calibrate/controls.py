@@ -1,7 +1,7 @@
 """The words of a calibration, and what is done in each of its trials: the only module that knows the conditions."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,6 +86,11 @@ class Observation:
         return dict(self.record.levels)[FACTOR]
 
     @property
+    def httpd(self) -> str:
+        """Return which httpd ran."""
+        return str(self.record.settings["httpd"])
+
+    @property
     def usable(self) -> bool:
         """Say whether its witnesses can be judged. A client that gave up does not take the daemon's fault back."""
         outcome = self.record.outcome
@@ -105,6 +110,7 @@ class Row:
     found: str
     state: State
     reason: str = ""
+    httpd: str = ""  # which, where there are several
 
 
 _FAULT: Mapping[str, Scalar] = {"fault_at_s": 0.3, "window_s": 3.0}
@@ -132,11 +138,18 @@ _COMMON: Mapping[str, Scalar] = {
 }
 
 
-def make_plan(catalogue: Catalogue, *, target: str, httpd: str, controls_only: bool) -> Plan:
-    """Return the controls as block 1 and, unless left out, the observer effect as blocks 2 to 7 in random order."""
-    base = {**catalogue.defaults(), **_COMMON, "httpd": httpd}
+def make_plan(catalogue: Catalogue, *, target: str, httpds: Sequence[str], controls_only: bool) -> Plan:
+    """Return the controls of each httpd as block 1 and, unless left out, the observer effect in random order.
+
+    That is shown with the first httpd alone, as blocks 2 to 7: instruments look at the kernel.
+    """
+    base = {**catalogue.defaults(), **_COMMON, "httpd": httpds[0]}
     with_all = dict.fromkeys(_INSTRUMENTS, True)
-    controls = [_cell(label, {**base, **with_all, **own}) for label, own in _CONTROLS.items()]
+    controls = [
+        _cell(label, {**base, **with_all, **own, "httpd": httpd}, number if len(httpds) > 1 else 0)
+        for number, httpd in enumerate(httpds, start=1)
+        for label, own in _CONTROLS.items()
+    ]
     observers = [
         _cell(label, {**base, **{name: name in on for name in _INSTRUMENTS}, "window_s": 1.5})
         for label, on in ({} if controls_only else OBSERVED).items()
@@ -151,8 +164,8 @@ def make_plan(catalogue: Catalogue, *, target: str, httpd: str, controls_only: b
         name=NAME,
         question="Does each witness see what is done to the queue, and nothing where nothing is done?",
         target=target,
-        factors=(Factor(FACTOR, tuple(cell.levels[0][1] for cell in cells)),),
-        settings={"httpd": httpd, **_COMMON},
+        factors=_factors(cells),
+        settings={"httpd": httpds[0], **_COMMON},
         exclude=(),
         repetitions=Repetitions(1, 1),
         seed=0,
@@ -164,5 +177,19 @@ def make_plan(catalogue: Catalogue, *, target: str, httpd: str, controls_only: b
     return Plan(experiment, cells, tuple(trials))
 
 
-def _cell(label: str, settings: Settings) -> Cell:
-    return Cell(id=f"{FACTOR}={label.replace(' ', '_')}", levels=((FACTOR, Level(label, label)),), settings=settings)
+def _factors(cells: Sequence[Cell]) -> tuple[Factor, ...]:
+    """Return the control and, where there are several, the httpd, with the levels that the cells have."""
+    levels: dict[str, dict[str, Level]] = {}
+    for cell in cells:
+        for name, level in cell.levels:
+            levels.setdefault(name, {})[level.label] = level
+    return tuple(Factor(name, tuple(found.values())) for name, found in levels.items())
+
+
+def _cell(label: str, settings: Settings, number: int = 0) -> Cell:
+    """Return one cell; `number` tells the httpds apart where there are several."""
+    id_, levels = f"{FACTOR}={label.replace(' ', '_')}", [(FACTOR, Level(label, label))]
+    if number:
+        id_ += f",httpd={number}"
+        levels.append(("httpd", Level(str(settings["httpd"]), settings["httpd"])))
+    return Cell(id=id_, levels=tuple(levels), settings=settings)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,9 +25,17 @@ from cgidlab.model import Figures, Scalar, Status
 
 
 def judge(observations: Sequence[Observation]) -> tuple[Row, ...]:
-    """Return the rows of one host's trials: every control, then the observer effect where it was run."""
+    """Return the rows of one host's trials: every control of every httpd, then the observer effect where it was run."""
+    httpds = list(dict.fromkeys(o.httpd for o in sorted(observations, key=lambda o: o.record.number)))
+    if len(httpds) < 2:  # noqa: PLR2004 -- several
+        return (*_controls(observations), *_costs(observations))
+    rows = [replace(r, httpd=h) for h in httpds for r in _controls([o for o in observations if o.httpd == h])]
+    return (*rows, *_costs(observations))
+
+
+def _controls(observations: Sequence[Observation]) -> tuple[Row, ...]:
     latest = {o.control: o for o in sorted(observations, key=lambda o: (o.usable, o.record.number))}
-    return (*(_judged(check, latest.get(check.control)) for check in CHECKS), *_costs(observations))
+    return tuple(_judged(check, latest.get(check.control)) for check in CHECKS)
 
 
 def _judged(check: Check, seen: Observation | None) -> Row:
@@ -109,10 +118,16 @@ _SCRIPT_ERROR = re.compile(
 )
 
 
-def httpd_facts(observations: Sequence[Observation], error_log: Sequence[str]) -> dict[str, object]:
-    """Return what was measured of the httpd version: connects a request, retries on ENOENT, form of its messages.
+_PASSED_FD = re.compile(r"using passed fd \d+ as stderr")
 
-    `error_log` holds the lines of the trial whose daemon was killed. None: could not be seen.
+
+def httpd_facts(
+    observations: Sequence[Observation], error_log: Sequence[str], light_log: Sequence[str] = ()
+) -> dict[str, object]:
+    """Return what was measured of one httpd: connects a request, retries on ENOENT, form of its messages, fd passing.
+
+    `error_log` holds the lines of the trial whose daemon was killed, `light_log` those of light load, in which the
+    daemon says at level debug when a worker handed it a descriptor for the script's stderr. None: could not be seen.
     """
     latest = {o.control: o.record.figures for o in observations if o.usable}
     idle, missing = latest.get(IDLE, Figures()), latest.get(MISSING, Figures())
@@ -122,4 +137,5 @@ def httpd_facts(observations: Sequence[Observation], error_log: Sequence[str]) -
         "retries_on_enoent": None if missing.retries_enoent_in_window is None else missing.retries_enoent_in_window > 0,
         "ah_numbers": None if message is None else bool(message["number"]),
         "stderr_from": None if message is None else bool(message["prefix"]),
+        "fd_passing": any(_PASSED_FD.search(line) for line in light_log) if light_log and idle.requests else None,
     }

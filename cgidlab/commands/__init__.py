@@ -4,7 +4,21 @@ Importing a verb costs next to nothing: what it needs is imported when it runs,
 so that `--help` answers at once.
 """
 
-from cgidlab.commands import calibrate, compare, doctor, observe, plan, recover, report, run, schema, status, validate
+from cgidlab.commands import (
+    calibrate,
+    compare,
+    doctor,
+    history,
+    observe,
+    plan,
+    recover,
+    report,
+    run,
+    schema,
+    sources,
+    status,
+    validate,
+)
 
 VERBS = (
     run.register,
@@ -18,4 +32,6 @@ VERBS = (
     recover.register,
     observe.register,
     doctor.register,
+    sources.register,
+    history.register,
 )

@@ -1,13 +1,21 @@
 """`runner.py calibrate`: whether each witness sees what it should on a host, and nothing else."""
 
-import argparse
+from __future__ import annotations
+
 import json
 import signal
 import threading
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from cgidlab.commands import options
+from cgidlab.errors import SpecError
+
+if TYPE_CHECKING:
+    import argparse
+    from types import FrameType
+
+    from cgidlab.pipeline.calibrating import Order
 
 
 def register(verbs: options.Verbs) -> None:
@@ -18,10 +26,17 @@ def register(verbs: options.Verbs) -> None:
         description="Freezes and kills the cgid daemon and hides its socket, under load, and says of each "
         "witness whether it saw that. A run does the controls by itself where they never passed.",
     )
-    parser.add_argument("--target", default="local", help="local, vagrant, or the path of an Ansible inventory")
     parser.add_argument(
-        "--httpd", default="distro", help="which httpd: distro, distro:VERSION, upstream:VERSION, path:DIR"
+        "experiment", type=Path, nargs="?", help="experiments/<name>.yml: its target and each httpd it names"
     )
+    parser.add_argument("--target", help="local (default), vagrant, or the path of an Ansible inventory")
+    parser.add_argument(
+        "--httpd",
+        action="extend",
+        nargs="+",
+        help="which: distro (default), distro:VERSION, upstream:VERSION, path:DIR, git:REPOSITORY#REF",
+    )
+    options.add_sources(parser)
     parser.add_argument("--controls-only", action="store_true", help="leave out the observer effect")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -41,8 +56,25 @@ def run(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGINT, asked_to_stop)
     signal.signal(signal.SIGTERM, asked_to_stop)
-    order = calibrating.Order(options.ROOT, args.target, args.httpd, args.controls_only)
+    order = _order(args)
     with progress.Display() as display:
         done = calibrating.calibrate_hosts(order, args.results, display, stop.is_set)
     print(json.dumps(done.document, indent=1) if args.format == "json" else f"{done.text}\n{done.directory}")
     return done.exit_code
+
+
+def _order(args: argparse.Namespace) -> Order:
+    """Return what is asked for: of an experiment file its target and builds, unless the command line names others."""
+    from cgidlab import sources  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.pipeline import Request, calibrating, load_plan  # noqa: PLC0415 -- see cgidlab.commands
+
+    target = "local"
+    httpds: tuple[str, ...] = ("distro",)
+    if args.experiment:
+        plan = load_plan(Request(args.experiment, options.ROOT, target=args.target)).plan
+        target, httpds = plan.experiment.target, calibrating.builds_of(plan)
+        if not httpds:
+            raise SpecError("no cell of it has a cgid daemon to calibrate on", where=str(args.experiment))
+    tarballs = sources.read(args.sources) if args.sources else ()
+    wanted = tuple(dict.fromkeys(args.httpd)) if args.httpd else httpds
+    return calibrating.Order(options.ROOT, args.target or target, wanted, args.controls_only, tarballs)

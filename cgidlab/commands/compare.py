@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     found = compare_runs(
         store.open_run(args.run_a), store.open_run(args.run_b), threshold=args.threshold, across=args.across
     )
-    print(json.dumps(_document(found), indent=1, allow_nan=False) if args.format == "json" else _text(found))
+    print(json.dumps(_document(found), indent=1, allow_nan=False) if args.format == "json" else as_text(found))
     return WORSE_EXIT if found.worse else 0
 
 
@@ -91,7 +91,8 @@ def _bounds(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
 
 
-def _text(found: Compared) -> str:
+def as_text(found: Compared) -> str:
+    """Return the comparison for a terminal."""
     lines = [f"A  {found.a}", f"B  {found.b}", "", *_differences(found), ""]
     for place in (*found.cells, ()):
         here = [r for r in found.ratios if r.at == place]

@@ -35,6 +35,16 @@ def add_experiment(parser: argparse.ArgumentParser, *, optional: bool = False) -
     parser.add_argument("--target", help="local, vagrant, or the path of an Ansible inventory")
 
 
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add the directory of tarballs."""
+    parser.add_argument(
+        "--sources",
+        type=Path,
+        metavar="DIR",
+        help="a directory of tarballs with checksums, taken for upstream:VERSION in place of the network",
+    )
+
+
 def request(args: argparse.Namespace) -> Request:
     """Return what the arguments of `add_experiment` ask for. Raise `SpecError` for a pair without `=`."""
     from cgidlab.pipeline import Request  # noqa: PLC0415 -- see cgidlab.commands
@@ -45,6 +55,7 @@ def request(args: argparse.Namespace) -> Request:
         overrides=tuple(_pair("--set", text) for text in args.set),
         only=tuple((name, tuple(labels.split(","))) for name, labels in (_pair("--only", text) for text in args.only)),
         target=args.target,
+        sources=getattr(args, "sources", None),
     )
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgidlab.commands import options
+from cgidlab.commands import changed, options
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("run", help="run an experiment (the verb may be left out)")
     options.add_experiment(parser, optional=True)
+    options.add_sources(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument(
         "--budget",
@@ -47,6 +48,11 @@ def register(verbs: options.Verbs) -> None:
         help="go on with the newest interrupted run of the file, or with the run of this id or directory",
     )
     which.add_argument("--new", action="store_true", help="begin a new run although the last one was interrupted")
+    which.add_argument(
+        "--if-changed",
+        action="store_true",
+        help="run only if httpd, kernel, roles or the file differ from the latest finished run, and compare with it",
+    )
     parser.add_argument(
         "--accept-changed",
         action="append",
@@ -70,11 +76,14 @@ def run(args: argparse.Namespace) -> int:
     if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
     request = None if args.experiment is None else options.request(args)
-    resumed = _chosen(args, request)
+    resumed = None if args.if_changed and request else _chosen(args, request)
     how = pipeline.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
     if resumed is None and how.accepted:
         raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
     stop = _stoppable()
+    looked = changed.looked(request, args.results, stop.is_set) if args.if_changed and request else None
+    if looked and not looked.reason_to_run:
+        return 0
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
             ended = pipeline.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
@@ -85,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"report: {ended.report}")
     if isinstance(display, profiling.ProfilingDisplay):
         print(f"trace: {profiling.write_trace(ended.report.parent, display.steps, time.time())}")
-    return ended.exit_code
+    if looked is None or looked.latest is None:
+        return ended.exit_code
+    return max(ended.exit_code, changed.compared(looked.latest, ended.report))
 
 
 def _stoppable() -> threading.Event:

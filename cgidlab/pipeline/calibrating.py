@@ -1,6 +1,6 @@
 """A calibration from its plan to `calibration.json`, and the one that a run makes first where there is none."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -10,7 +10,7 @@ from cgidlab import calibrate, store
 from cgidlab import catalogue as cat
 from cgidlab.errors import InterruptedRun, ProvisionError, RunError, StoreError
 from cgidlab.execute import Site
-from cgidlab.model import SCHEMA_VERSION, Trial, TrialRecord
+from cgidlab.model import SCHEMA_VERSION, Plan, Trial
 from cgidlab.parsers import documents
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import proven, provenance, targets
@@ -20,6 +20,7 @@ from cgidlab.pipeline.locking import exclusive
 from cgidlab.pipeline.provisioning import provisioned
 from cgidlab.plan import trial_key, trial_s
 from cgidlab.progress import Display
+from cgidlab.sources import Tarball
 from cgidlab.store import RunDirectory
 
 _LOG_BYTES = 10_000_000  # of an error_log, looked through for one message
@@ -31,8 +32,9 @@ class Order:
 
     root: Path  # of the project
     target: str
-    httpd: str = "distro"
+    httpds: tuple[str, ...] = ("distro",)
     controls_only: bool = False
+    tarballs: tuple[Tarball, ...] = ()  # taken in place of a download
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,19 @@ def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Ca
 
 
 def _site(order: Order) -> Site:
-    return targets.site(order.target, order.root)
+    return replace(targets.site(order.target, order.root), tarballs=order.tarballs)
+
+
+def builds_of(plan: Plan) -> tuple[str, ...]:
+    """Return the httpds that run with a daemon in some cell, in the order of the file."""
+    return tuple(dict.fromkeys(str(c.settings["httpd"]) for c in plan.cells if c.settings["mpm"] != "prefork"))
 
 
 def _calibrated(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
     catalogue = cat.load(order.root / "roles")
-    catalogue.check("httpd", order.httpd, "--httpd")
-    plan = calibrate.make_plan(catalogue, target=order.target, httpd=order.httpd, controls_only=order.controls_only)
+    for httpd in order.httpds:
+        catalogue.check("httpd", httpd, "--httpd")
+    plan = calibrate.make_plan(catalogue, target=order.target, httpds=order.httpds, controls_only=order.controls_only)
     loaded = Loaded(plan, catalogue, _site(order))
     run = store.create(results, plan, new_run_id())
     display.say(f"calibration {run.path}")
@@ -93,24 +101,33 @@ def before_run(
     loaded: Loaded, hosts: Sequence[HostReport], results: Path, display: Display, cancelled: Callable[[], bool]
 ) -> dict[str, Any]:
     """Return what is known of the run's witnesses, for its provenance; calibrate first where that is nothing."""
-    wanted = _wanted(loaded)
+    wanted, builds = _wanted(loaded), builds_of(loaded.plan)
     keys = {host.host: _key(host) for host in hosts}
+    build_keys = {host.host: {name: host.httpd[name].build_key for name in builds} for host in hosts}
 
     def known() -> dict[str, proven.Standing]:
         return {name: proven.standing(results, key) for name, key in keys.items()}
 
-    if wanted and not all(found.settled(wanted) for found in known().values()):
+    before = known()
+    settled = not wanted or all(found.settled(wanted) for found in before.values())
+    new = [b for b in builds if any(build_keys[name][b] not in found.builds for name, found in before.items())]
+    if wanted and (new or not settled):
+        httpds = tuple(new or builds[:1])
         display.say(
-            "calibrating the witnesses on this host, once for this kernel: about 15 s, and provisioning before it"
+            f"calibrating the witnesses on this host, once for this kernel and each httpd: about {15 * len(httpds)} s, "
+            "and provisioning before it"
         )
-        httpd = str(loaded.plan.cells[0].settings["httpd"])
-        order = Order(loaded.site.root, loaded.plan.experiment.target, httpd, controls_only=True)
+        order = Order(loaded.site.root, loaded.plan.experiment.target, httpds, True, loaded.site.tarballs)  # noqa: FBT003 -- controls_only
         calibrated = _calibrated(order, results, display, cancelled)  # the run has the target already
         if calibrated.exit_code:
             display.say(calibrated.text)
     return {
         "hosts": {
-            name: {"run": found.run, "witnesses": {w: dict(said) for w, said in found.witnesses.items()}}
+            name: {
+                "run": found.run,
+                "witnesses": {w: dict(said) for w, said in found.witnesses.items()},
+                "httpd": {b: dict(found.builds[key]) for b, key in build_keys[name].items() if key in found.builds},
+            }
             for name, found in known().items()
         }
     }
@@ -157,15 +174,27 @@ def _host(
         done += one_block(loaded, run, host, observers, display, cancelled)
     observations = [calibrate.Observation(r, _unavailable(run.path / r.directory)) for r in done]
     rows = calibrate.judge(observations)
+    builds = [_build(run, host, httpd, [o for o in observations if o.httpd == httpd]) for httpd in builds_of(plan)]
     return {
         "host": host.host,
         **_key(host),
         "witnesses": calibrate.witnesses(rows),
-        "httpd": {
-            "version": host.httpd[str(plan.cells[0].settings["httpd"])].version,
-            **calibrate.httpd_facts(observations, _log_of_refused(run.path, done)),
-        },
+        "builds": builds,
         "rows": [asdict(row) for row in rows],
+    }
+
+
+def _build(
+    run: RunDirectory, host: HostReport, httpd: str, observations: Sequence[calibrate.Observation]
+) -> dict[str, Any]:
+    """Return what was measured of one httpd."""
+    logs = [_log(run.path, observations, control) for control in (calibrate.REFUSED, calibrate.IDLE)]
+    found = host.httpd[httpd]
+    return {
+        "httpd": httpd,
+        "version": found.version,
+        "build_key": found.build_key,
+        **calibrate.httpd_facts(observations, *logs),
     }
 
 
@@ -183,11 +212,11 @@ def _unavailable(directory: Path) -> dict[str, str]:
     return {name: i.reason or "no reason given" for name, i in states.items() if i.state == "unavailable"}
 
 
-def _log_of_refused(run: Path, records: Iterable[TrialRecord]) -> list[str]:
-    """Return the error_log of the trial whose daemon was killed, where httpd has reason to write what it can."""
-    for record in records:
-        path = run / record.directory / "logs" / "error_log"
-        if tuple(label for _, label in record.levels) == (calibrate.REFUSED,) and path.exists():
+def _log(run: Path, observations: Sequence[calibrate.Observation], control: str) -> list[str]:
+    """Return the error_log of the first trial of a control that has one."""
+    for observation in observations:
+        path = run / observation.record.directory / "logs" / "error_log"
+        if observation.control == control and path.exists():
             with path.open(encoding="utf-8", errors="replace") as file:
                 return file.readlines(_LOG_BYTES)
     return []
@@ -199,8 +228,12 @@ def _text(entries: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for entry in entries:
         rows = [{c: str(row[c]) for c in columns} | {"reason": row["reason"]} for row in entry["rows"]]
+        several = len(entry["builds"]) > 1
+        for row, whole in zip(rows, entry["rows"], strict=True):
+            row["control"] += f" ({whole['httpd']})" if several and whole["httpd"] else ""
         widths = {c: max(len(c), *(len(row[c]) for row in rows)) for c in columns[:-1]}
-        lines.append(f"{entry['host']}, kernel {entry['kernel']}, httpd {entry['httpd']['version']}")
+        versions = ", ".join(str(build["version"]) for build in entry["builds"])
+        lines.append(f"{entry['host']}, kernel {entry['kernel']}, httpd {versions}")
         lines.append("  ".join(c.ljust(widths.get(c, 0)) for c in columns).rstrip())
         for row in rows:
             why = f" ({row['reason']})" if row["reason"] else ""
@@ -209,6 +242,7 @@ def _text(entries: Sequence[Mapping[str, Any]]) -> str:
         lines.append(f"proven: {', '.join(w for w in entry['witnesses'] if w in good) or 'no witness'}")
         if missing := [w for w in entry["witnesses"] if w not in good]:
             lines.append(f"not proven, and not counted by a verdict: {', '.join(missing)}")
-        facts = ", ".join(f"{k} {v}" for k, v in entry["httpd"].items() if k != "version")
-        lines.append(f"this httpd: {facts}")
+        for build in entry["builds"]:
+            facts = ", ".join(f"{k} {v}" for k, v in build.items() if k not in ("httpd", "version", "build_key"))
+            lines.append(f"httpd {build['version']} ({build['httpd']}): {facts}")
     return "\n".join(lines)

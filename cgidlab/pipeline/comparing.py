@@ -37,12 +37,13 @@ class Compared:
 
 
 def compare_runs(
-    a: store.RunDirectory, b: store.RunDirectory, *, threshold: float | None = None, across: Sequence[str] = ()
+    a: store.RunDirectory, b: store.RunDirectory, *, threshold: float | None = None, across: Sequence[str] | None = ()
 ) -> Compared:
     """Compare run B with run A, the one that ratios refer to.
 
     `threshold` replaces the smallest effects of A's rule. Raises `SpecError` when the
-    runs are one, have no cell in common, or differ in a checked field that `across` does not name.
+    runs are one, have no cell in common, or differ in a checked field that `across` does not name;
+    None names all, where the question is what changed with all that did.
     """
     if a.path == b.path:
         raise SpecError("both names are the same run", where=str(a.path), fix="name two runs")
@@ -56,7 +57,8 @@ def compare_runs(
             fix="compare runs whose factors have the same names and levels",
         )
     found = compare.differences(ours, theirs, common)
-    compare.refuse(found, across, known_fields(ours, theirs, common))
+    if across is not None:
+        compare.refuse(found, across, known_fields(ours, theirs, common))
     effects: Mapping[str, float] = ours.plan["rule"]["smallest_effects"]
     thresholds = {response: threshold or share for response, share in effects.items()}
     rows_a, rows_b = _records(a), _records(b)

@@ -53,7 +53,7 @@ def conclude(run: store.RunDirectory) -> Concluded:
     tables.write(run.path, judged.rows)
     tables.write_generators(run.path, [(r, row) for r in judged.rows for row in records.generators(run.path, r)])
     files.write_json(run.path / "summary.json", judged.summary())
-    page = report.write(judged.report(), run.path, _script_cache())
+    page = report.write(judged.report(), run.path, script_cache())
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
@@ -112,7 +112,7 @@ def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:
     }
 
 
-def _script_cache() -> Path:
+def script_cache() -> Path:
     """Return where the plotting script is kept between reports."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgidlab"
 

@@ -1,13 +1,13 @@
 """From the command line's words to a plan: everything that is checked before a host is touched."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cgidlab import catalogue as cat
 from cgidlab import plan as planning
-from cgidlab import spec
+from cgidlab import sources, spec
 from cgidlab.catalogue import Catalogue
 from cgidlab.execute import Site
 from cgidlab.model import Plan
@@ -24,6 +24,8 @@ class Request:
     overrides: tuple[tuple[str, str], ...] = ()
     only: tuple[tuple[str, tuple[str, ...]], ...] = ()
     target: str | None = None
+    sources: Path | None = None  # directory of tarballs
+    refresh: bool = False  # look for newer sources of httpd although some are in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ def load_plan(request: Request) -> Loaded:
         target=request.target,
     )
     plan = planning.make(experiment, catalogue)
-    return Loaded(plan, catalogue, targets.site(experiment.target, request.root))
+    tarballs = sources.read(request.sources) if request.sources else ()
+    site = replace(targets.site(experiment.target, request.root), tarballs=tarballs, refresh=request.refresh)
+    return Loaded(plan, catalogue, site)
 
 
 def new_run_id() -> str:

@@ -79,7 +79,8 @@ _AS_CHANGE = (  # from ten on the ratio itself is easier to read
 )
 
 
-def _finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, description: str) -> Spec:
+def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, description: str) -> Spec:
+    """Return a plot as the page draws it: as wide as its place, in the page's own look."""
     spec: Spec = chart.properties(
         width="container",
         height=height,
@@ -147,7 +148,7 @@ def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float 
             x=alt.X("ratio:Q", scale=scale, axis=x_axis), shape=shape, description="text:N"
         )
     )
-    return _finish(alt.layer(*layers), 26 * max(2, len(rows)), description)
+    return finish(alt.layer(*layers), 26 * max(2, len(rows)), description)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,7 @@ def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float,
     )
     medians = alt.Chart(alt.NamedData("medians")).transform_filter(f"isValid(datum.{column.name}) && !datum.twin")
     trend = medians.mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=lines.colour())
-    return _finish(alt.layer(trend, dots), 250, description)
+    return finish(alt.layer(trend, dots), 250, description)
 
 
 def distribution(ends: tuple[float, float], description: str) -> Spec:
@@ -261,7 +262,7 @@ def distribution(ends: tuple[float, float], description: str) -> Spec:
             order="share:Q",
         )
     )
-    return _finish(alt.layer(lines), 300, description)
+    return finish(alt.layer(lines), 300, description)
 
 
 def over_time(
@@ -282,7 +283,7 @@ def over_time(
     layers: list[alt.Chart] = [area.encode(x=x, y=y)]
     if limit:
         layers += _limit(y)
-    return _finish(alt.layer(*layers), 170, description)
+    return finish(alt.layer(*layers), 170, description)
 
 
 def _limit(y: alt.Y) -> list[alt.Chart]:
@@ -306,7 +307,7 @@ def small(description: str) -> Spec:
     ).encode(x=x, y=y)
     asleep = alt.Chart(alt.NamedData("asleep"))
     asleep = asleep.mark_line(color=COLOURS[1], strokeWidth=1.6, interpolate="step-after", strokeDash=[4, 2])
-    return _finish(alt.layer(depth, asleep.encode(x=x, y=y), *_limit(y)), 110, description)
+    return finish(alt.layer(depth, asleep.encode(x=x, y=y), *_limit(y)), 110, description)
 
 
 def waits(rows: Sequence[str], description: str) -> Spec:
@@ -331,7 +332,7 @@ def waits(rows: Sequence[str], description: str) -> Spec:
             tooltip=["row:N", "state:N", alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return _finish(chart, 24 * max(2, len(rows)), description)
+    return finish(chart, 24 * max(2, len(rows)), description)
 
 
 def drift(lines: Lines, description: str) -> Spec:
@@ -349,4 +350,4 @@ def drift(lines: Lines, description: str) -> Spec:
     dots = base.mark_point(filled=True, size=34, opacity=0.9, aria=False).encode(
         shape=lines.shape(), tooltip=["trial:Q", alt.Tooltip("rps:Q", format=",.0f")]
     )
-    return _finish(alt.layer(base.mark_line(strokeWidth=1, opacity=0.6, aria=False), dots), 220, description)
+    return finish(alt.layer(base.mark_line(strokeWidth=1, opacity=0.6, aria=False), dots), 220, description)

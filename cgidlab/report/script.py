@@ -53,6 +53,11 @@ def page_script() -> str:
     return (package_files(__package__) / "templates" / "page.js").read_text(encoding="utf-8")
 
 
+def history_script() -> str:
+    """Return the script of the page of all runs: it draws its plots."""
+    return (package_files(__package__) / "templates" / "history.js").read_text(encoding="utf-8")
+
+
 def page_style() -> str:
     """Return the page's style sheet."""
     return (package_files(__package__) / "templates" / "page.css").read_text(encoding="utf-8")

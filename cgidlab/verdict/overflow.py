@@ -30,8 +30,8 @@ CONNECT_FREE_US = 1_000.0
 """No connect took longer than this: what a queue with room showed on a busy two-core host."""
 
 
-CONNECTIONS_PER_WORKER = 2
-"""Since httpd 2.4.25 a request makes two; one more than there are is safe for older ones."""
+MOST_CONNECTS_PER_REQUEST = 2
+"""Taken where calibration did not measure it: no httpd makes more, and one more than there are is safe."""
 
 
 class Sight(StrEnum):
@@ -95,14 +95,16 @@ def sight_of_queue(record: TrialRecord) -> Sight:
 def _nobody_left(record: TrialRecord) -> bool:
     """Say whether all connections that can be open at once fit into the queue, so that a full one keeps nobody out.
 
-    A worker has up to two waiting: the request, and the question for the script's process id.
+    A worker may have as many waiting as a request of this httpd makes: one, or a second for the script's process id.
     """
     limit, workers = record.figures.queue_limit, _number(record, "workers")
     if limit is None or workers is None:
         return False
     clients = _number(record, "clients") if record.settings.get("loop", "closed") == "closed" else None
     able = workers if clients is None else min(workers, clients)
-    return CONNECTIONS_PER_WORKER * able <= limit + 1
+    measured = record.connects_per_request
+    each = MOST_CONNECTS_PER_REQUEST if measured is None else max(1, round(measured))
+    return each * able <= limit + 1
 
 
 def sight_of_sleepers(record: TrialRecord) -> Sight:

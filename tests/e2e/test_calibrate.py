@@ -46,10 +46,11 @@ def test_every_control_passes_or_says_why_its_witness_cannot_run(host: dict[str,
 
 
 def test_the_httpd_was_measured(host: dict[str, Any]) -> None:
-    facts = host["httpd"]
+    (facts,) = host["builds"]
     assert facts["version"].startswith("2.4.")
     assert facts["ah_numbers"] is True
     assert facts["retries_on_enoent"] is True, "since 2.4.13"
+    assert facts["fd_passing"] is False, "configure leaves it out unless told otherwise"
     if any(row["witness"] == "connect_times" and row["state"] == "pass" for row in host["rows"]):
         assert facts["connects_per_request"] == pytest.approx(2, abs=0.2), "since 2.4.25"
 

@@ -66,7 +66,7 @@ COMPLETE = Outcome("", Status.COMPLETE, "", None)
 
 
 def plan(*, controls_only: bool = True) -> Plan:
-    return calibrate.make_plan(CATALOGUE, target="local", httpd="distro", controls_only=controls_only)
+    return calibrate.make_plan(CATALOGUE, target="local", httpds=["distro"], controls_only=controls_only)
 
 
 def observations(

@@ -10,6 +10,9 @@ description:
   - Builds each source once for a set of flags, modules and compiler, below C(CACHE/httpd/KEY), and keeps of the source
     only what variants of mod_cgid need.
   - A build is complete only when its C(build.json) is there, which is written last; anything else is thrown away.
+  - What a source needs (PCRE 1 or 2, MPMs as modules or one built in) is read from its configure.
+  - Several are built side by side, as many as there are cores. One that cannot be built does not stop the others; then
+    the module fails and names all such.
 options:
   sources:
     description: What httpd_source returned.
@@ -38,6 +41,15 @@ options:
     description: The C compiler.
     type: str
     default: gcc
+  tarballs:
+    description: Tarballs of apr, apr-util and pcre (C(path), C(sha256)), for what this host does not have as packages.
+    type: list
+    elements: dict
+    default: []
+  tarballs_dir:
+    description: Where they are on this host, as C(SHA256[:16]/NAME).
+    type: path
+    default: ''
 attributes:
   check_mode:
     support: full
@@ -62,41 +74,50 @@ builds:
   returned: always
 """
 
+import concurrent.futures
 import os
 import re
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
+    MARKER,
     LabError,
     building,
     compiler_version,
     fail_with,
     finished,
+    from_os_error,
     key_of,
     output_of,
     run_step,
     set_sane_umask,
     write_json,
 )
+from ansible.module_utils.lab_libraries import choose, configure_of, has_shared_mpms, on_host, provide
 from ansible.module_utils.lab_source_local import unpack, version_of_tree
 
 # Debian's patch for reproducible builds wants this macro from outside; other sources do not look at it.
 _CPPFLAGS = '-DBUILD_DATETIME=\\"cgidlab\\"'
-_TOOLS = {"apr": "apr-1-config", "apu": "apu-1-config", "pcre": "pcre2-config"}
+# httpd 2.2 has no modules of these names, and its one MPM is part of the program.
+_SINCE_24 = ("unixd", "authz_core")
+_MPM_22 = "worker"
 
 
-def configure_arguments(compiler, cflags, modules, mpms, tools):
-    """Return configure's arguments without the prefix; `tools` are the paths of the libraries' -config programs."""
+def configure_arguments(compiler, cflags, modules, mpms, *, shared_mpms=True):
+    """Return configure's arguments without the prefix and the libraries."""
+    if shared_mpms:
+        which = ["--enable-mods-shared=" + " ".join(modules), "--enable-mpms-shared=" + " ".join(mpms)]
+    else:
+        kept = ["authz_host", *(name for name in modules if name not in _SINCE_24)]
+        which = ["--enable-so", "--enable-mods-shared=" + " ".join(kept), "--with-mpm=" + _MPM_22]
     return [
         "CC=" + compiler,
         # Without this httpd would take the flags APR was configured with, which may be none, that is -O0.
         "CFLAGS=" + cflags,
         "CPPFLAGS=" + _CPPFLAGS,
         "--enable-modules=none",
-        "--enable-mods-shared=" + " ".join(modules),
-        "--enable-mpms-shared=" + " ".join(mpms),
-        *("--with-%s=%s" % pair for pair in sorted(tools.items())),
+        *which,
     ]
 
 
@@ -108,23 +129,9 @@ def version_in(text):
     return found.group(1)
 
 
-def jobs():
-    """Return how many compilers run at once: one a core this process may use."""
+def cores():
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def libraries():
-    """Return (paths, versions) of the -config programs of the libraries httpd is built on."""
-    paths, versions = {}, {}
-    for name, program in _TOOLS.items():
-        path = shutil.which(program)
-        if path is None:
-            raise LabError(
-                "%s is not installed, so httpd cannot be built" % program,
-                fix="let the play install the package that has it (become)",
-            )
-        paths[name], versions[name] = path, output_of([path, "--version"])
-    return paths, versions
 
 
 def keep_generators(tree, directory):
@@ -137,12 +144,15 @@ def keep_generators(tree, directory):
                 shutil.copy2(os.path.join(tree, "modules", part, name), target)
 
 
-def build(source, arguments, compiler, key, directory, lock):
-    """Build one source into an empty directory, marker last, and return what the marker says."""
+def build(job, jobs, lock):
+    """Build one source into its empty directory, marker last, and return what the marker says."""
+    source, directory = job["source"], job["directory"]
     prefix, tree = os.path.join(directory, "prefix"), os.path.join(directory, "src")
     unpack(source, tree, directory, lock)
-    run_step("configure", ["./configure", "--prefix=" + prefix, *arguments], tree, directory, lock)
-    run_step("make", ["make", "-j%d" % jobs()], tree, directory, lock)
+    libraries = provide(job["libraries"], tree, directory, jobs, job["compiler"], job["cflags"], lock)
+    arguments = ["--prefix=" + prefix, *job["arguments"], *libraries]
+    run_step("configure", ["./configure", *arguments], tree, directory, lock)
+    run_step("make", ["make", "-j%d" % jobs], tree, directory, lock)
     run_step("install", ["make", "install"], tree, directory, lock)
     keep_generators(tree, directory)
     for name in ("manual", "icons", "man", "htdocs", "error", "cgi-bin"):
@@ -155,42 +165,118 @@ def build(source, arguments, compiler, key, directory, lock):
         "source": source["source"],
         "source_sha256": source["sha256"],
         "source_version": version_of_tree(tree),
-        "build_key": key,
-        "compiler": compiler,
-        "configure": ["--prefix=" + prefix, *arguments],
+        "build_key": job["key"],
+        "compiler": job["compiler_version"],
+        "configure": arguments,
         "modules_dir": os.path.join(prefix, "modules"),
         "generators_dir": os.path.join(directory, "modules", "generators"),
+        "apr_flags": apr_flags(prefix if "apr" in job["libraries"]["own"] else None),
     }
     shutil.rmtree(tree)
-    write_json(os.path.join(directory, "build.json"), description)
+    write_json(os.path.join(directory, MARKER), description)
     return description
 
 
-def ensure(source, params, check_mode):
-    """Return (description of a build, whether it was made now)."""
-    compiler = compiler_version(params["compiler"])
-    tools, versions = libraries()
-    arguments = configure_arguments(params["compiler"], params["cflags"], params["modules"], params["mpms"], tools)
+def apr_flags(prefix):
+    """Return the compiler's flags for a module of this httpd: those of its own APR, or of the machine's (None)."""
+    apr, apu = (
+        ("apr-1-config", "apu-1-config")
+        if prefix is None
+        else (os.path.join(prefix, "bin", name) for name in ("apr-1-config", "apu-1-config"))
+    )
+    return output_of([apr, "--cppflags", "--cflags", "--includes"]).split() + output_of([apu, "--includes"]).split()
+
+
+def plan(source, params, compiler):
+    """Return what is to be built for a source and where; LabError when something it needs is to be had nowhere."""
+    configure = configure_of(source)
+    libraries = choose(source, configure, on_host(params["tarballs"], params["tarballs_dir"]))
+    shared = has_shared_mpms(configure)
+    arguments = configure_arguments(
+        params["compiler"], params["cflags"], params["modules"], params["mpms"], shared_mpms=shared
+    )
     key = key_of(
         {
             "source_sha256": source.get("sha256"),
-            "configure": arguments,
+            "configure": [*arguments, *("--with-%s=%s" % pair for pair in sorted(libraries["tools"].items()))],
             "compiler": compiler,
-            "libraries": versions,
+            "libraries": libraries["versions"],
             # A build knows its own path, so a cache that was moved is no build of its new place.
             "cache_dir": params["cache_dir"],
         }
     )
-    directory = os.path.join(params["cache_dir"], "httpd", key[:16])
-    done = finished(directory)
-    if done is not None:
-        return done, False
-    if check_mode:
-        return {"prefix": os.path.join(directory, "prefix"), "source": source["source"], "build_key": key}, True
-    with building(directory) as (lock, other):
+    return {
+        "source": source,
+        "libraries": libraries,
+        "arguments": arguments,
+        "compiler": params["compiler"],
+        "compiler_version": compiler,
+        "cflags": params["cflags"],
+        "key": key,
+        "directory": os.path.join(params["cache_dir"], "httpd", key[:16]),
+    }
+
+
+def ensure(job, jobs):
+    """Return (description of a build, whether it was made now)."""
+    with building(job["directory"]) as (lock, other):
         if other is not None:
             return other, False
-        return build(source, arguments, compiler, key, directory, lock), True
+        return build(job, jobs, lock), True
+
+
+def ensure_all(sources, params, check_mode):
+    """Return (builds by the name a source was asked for, whether one was made now, failures by that name).
+
+    Sources that are alike are built once: the second one waits for the first and finds it done.
+    """
+    compiler = compiler_version(params["compiler"])
+    builds, changed, failures, missing = {}, False, {}, []
+    for source in sources:
+        spec = source["spec"]
+        if source["unpack"] == "later":  # check mode, of a source that is not here yet
+            builds[spec], changed = {"source": source["source"], "skipped": source["skipped"]}, True
+            continue
+        try:
+            job = plan(source, params, compiler)
+        except (LabError, OSError) as error:
+            failures[spec] = error
+            continue
+        done = finished(job["directory"])
+        if done is None and check_mode:
+            prefix = os.path.join(job["directory"], "prefix")
+            done, changed = {"prefix": prefix, "source": source["source"], "build_key": job["key"]}, True
+        if done is None:
+            missing.append(job)
+        else:
+            builds[spec] = dict(done, skipped=source["skipped"])
+    at_once = max(1, min(len(missing), cores()))
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        started = [(job["source"], pool.submit(ensure, job, max(1, cores() // at_once))) for job in missing]
+        for source, future in started:
+            try:
+                description, built = future.result()
+            except (LabError, OSError) as error:
+                failures[source["spec"]] = error
+                continue
+            builds[source["spec"]] = dict(description, skipped=source["skipped"])
+            changed = changed or built
+    return builds, changed, failures
+
+
+def together(failures, builds, sources):
+    """Return the one error that tells of all builds that failed; each names its source."""
+    names = {source["spec"]: source["source"] for source in sources}
+    errors = {
+        spec: error if isinstance(error, LabError) else from_os_error(error, "building httpd (%s)" % names[spec])
+        for spec, error in failures.items()
+    }
+    parts = ["httpd %s (%s): %s" % (spec, names[spec], error.what) for spec, error in errors.items()]
+    first = next(iter(errors.values()))
+    fix = first.fix
+    if builds:
+        fix += "; the other versions are built: --only httpd=%s runs those" % ",".join(sorted(builds))
+    return LabError("\n".join(parts), where=", ".join(error.where for error in errors.values() if error.where), fix=fix)
 
 
 def main():
@@ -202,18 +288,19 @@ def main():
             "mpms": {"type": "list", "elements": "str", "required": True},
             "cflags": {"type": "str", "default": "-O2"},
             "compiler": {"type": "str", "default": "gcc"},
+            "tarballs": {"type": "list", "elements": "dict", "default": []},
+            "tarballs_dir": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
     set_sane_umask()
-    builds, changed = {}, False
-    for source in module.params["sources"]:
-        try:
-            description, built = ensure(source, module.params, module.check_mode)
-        except (LabError, OSError) as error:
-            fail_with(module, error, "building httpd (%s)" % source["source"])
-        builds[source["spec"]] = dict(description, skipped=source["skipped"])
-        changed = changed or built
+    sources = module.params["sources"]
+    try:
+        builds, changed, failures = ensure_all(sources, module.params, module.check_mode)
+        if failures:
+            raise together(failures, builds, sources)
+    except (LabError, OSError) as error:
+        fail_with(module, error, "building httpd")
     module.exit_json(changed=changed, builds=builds)
 
 

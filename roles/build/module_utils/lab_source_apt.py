@@ -5,11 +5,14 @@ from __future__ import absolute_import, division, print_function
 import functools
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 from ansible.module_utils.lab_build import LabError, first_error, make_directory, output_of, sha256_file
 
 PACKAGE = "apache2"
+ORIGIN = "apt"
 _GENERIC = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "experimental")
 _ONE_LINE = re.compile(r"^deb(?:-src)?\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<rest>.*)$")
 
@@ -107,6 +110,26 @@ def newest_first(versions):
     return sorted(set(versions), key=functools.cmp_to_key(compare))
 
 
+def is_older(version, than):
+    """Tell whether a version is of an older httpd, whatever the package's revisions: those are the same program."""
+
+    def upstream(text):
+        return re.sub(r"[+~].*", "", text.partition(":")[2] or text).split("-")[0]
+
+    argv = ["dpkg", "--compare-versions", upstream(version), "lt", upstream(than)]
+    return subprocess.call(argv) == 0
+
+
+def installed():
+    """Return the version of the installed package, None when it is not installed, or dpkg is not."""
+    try:
+        text = output_of(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", PACKAGE + "-bin"])
+    except LabError:
+        return None
+    state, _, version = text.partition(" ")
+    return version if state == "installed" else None
+
+
 def machine_files(root="/etc/apt"):
     """Return (name, text) of the machine's own package sources."""
     parts = os.path.join(root, "sources.list.d")
@@ -171,9 +194,21 @@ class PrivateApt:
         binary = parse_madison(output_of(["apt-cache", "madison", PACKAGE]))[1]
         return source, binary
 
-    def fetch(self, version, directory):
+    def why_not(self, version):
+        """Return why a version that is offered cannot be fetched, empty when its .dsc can: indexes outlive packages."""
+        directory = tempfile.mkdtemp(prefix="cgidlab-dsc-")
+        try:
+            self.fetch(version, directory, "--dsc-only")
+        except LabError as failure:
+            return failure.what
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        return ""
+
+    def fetch(self, version, directory, *options):
         """Download one version's source package into a directory; LabError when a part of it is not there."""
-        argv = ["apt-get", "-c", self.configuration, "-q", "--download-only", "source", "%s=%s" % (PACKAGE, version)]
+        base = ["apt-get", "-c", self.configuration, "-q", "--download-only", *options]
+        argv = [*base, "source", "%s=%s" % (PACKAGE, version)]
         process = subprocess.run(
             argv,
             cwd=directory,

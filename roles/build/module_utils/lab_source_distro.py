@@ -13,18 +13,19 @@ from ansible.module_utils.lab_build import LabError
 _NO_SOURCE = "offered as a binary, but no package source here has its source"
 
 
-def candidates(source, binary, newest_first, wanted):
+def candidates(source, binary, newest_first, wanted, is_before=None):
     """Return (versions to try, newest first; skipped versions that have no source and are newer than those).
 
-    LabError when nothing is left to try.
+    `is_before` leaves out versions it says no of. LabError when nothing is left to try.
     """
-    order = newest_first([*source, *binary])
+    order = newest_first([version for version in (*source, *binary) if is_before is None or is_before(version)])
     if wanted:
         order = [version for version in order if version == wanted or version.split("-")[0] == wanted]
     tries = [version for version in order if version in source]
     if not tries:
         raise LabError(
-            "the distribution offers no source of httpd%s" % (" " + wanted if wanted else ""),
+            "the distribution offers no source of httpd%s"
+            % (" " + wanted if wanted else " that is older than the one it is compared with" if is_before else ""),
             fix="sources that are offered: %s; or use httpd: upstream:VERSION or path:TARBALL"
             % (", ".join(newest_first(source)) or "none"),
         )
@@ -48,36 +49,51 @@ def first_fetched(tries, skipped, fetch):
     return None, skipped
 
 
-def fetch_distro(wanted, directory, private):
+def package_managers(private):
+    """Return (kit, functions that make its package managers, in the order to try); LabError when there is none here."""
+    if shutil.which("apt-get"):
+        return lab_source_apt, [
+            lambda: lab_source_apt.PrivateApt(os.path.join(private, "apt")),
+            lambda: lab_source_apt.PrivateApt(os.path.join(private, "apt-wide"), wide=True),
+        ]
+    if shutil.which("dnf"):
+        return lab_source_dnf, [lambda: lab_source_dnf.PrivateDnf(os.path.join(private, "dnf"))]
+    raise LabError(
+        "there is neither apt-get nor dnf here, so no source package of the distribution can be fetched",
+        fix="use httpd: upstream:VERSION or path:TARBALL",
+    )
+
+
+def fetch_distro(wanted, directory, private, before=None):
     """Fetch a source package into a directory and return its description, skipped versions included.
 
-    Where no entry of the machine leads to a source, the other suites of the same archive are tried as well.
+    `wanted` is a version, or "previous": the newest one that is older than `before`. Where no entry of the machine
+    leads to a source, the other suites of the same archive are tried as well.
     """
-    if shutil.which("apt-get"):
-        kit, managers = (
-            lab_source_apt,
-            [
-                lambda: lab_source_apt.PrivateApt(os.path.join(private, "apt")),
-                lambda: lab_source_apt.PrivateApt(os.path.join(private, "apt-wide"), wide=True),
-            ],
-        )
-    elif shutil.which("dnf"):
-        kit, managers = lab_source_dnf, [lambda: lab_source_dnf.PrivateDnf(os.path.join(private, "dnf"))]
-    else:
-        raise LabError(
-            "there is neither apt-get nor dnf here, so no source package of the distribution can be fetched",
-            fix="use httpd: upstream:VERSION or path:TARBALL",
-        )
-    return first_described(managers, kit, wanted, directory)
+    kit, managers = package_managers(private)
+    return first_described(managers, kit, "" if before else wanted, directory, before)
 
 
-def first_described(managers, kit, wanted, directory):
+def installed_version():
+    """Return the version of the package that is installed on this machine; LabError when none is."""
+    for kit in (lab_source_apt, lab_source_dnf):
+        version = kit.installed()
+        if version:
+            return version
+    raise LabError(
+        "no httpd is installed here from a package, so distro:installed means nothing",
+        fix="use httpd: distro, which is the newest that the distribution offers, or distro:VERSION",
+    )
+
+
+def first_described(managers, kit, wanted, directory, before=None):
     """Return the description of what the first of several package managers can fetch; LabError when none can."""
+    is_before = functools.partial(kit.is_older, than=before) if before else None
     skipped, nothing = [], None
     for make in managers:
         manager = make()
         try:
-            tries, newer = candidates(*manager.versions(), kit.newest_first, wanted)
+            tries, newer = candidates(*manager.versions(), kit.newest_first, wanted, is_before)
         except LabError as failure:
             nothing = nothing or failure
             continue

@@ -9,6 +9,7 @@ import os
 from ansible.module_utils.lab_build import LabError, make_directory, output_of, sha256_file
 
 PACKAGE = "httpd"
+ORIGIN = "dnf"
 _REPOSITORIES = "/etc/yum.repos.d"
 _FORMAT = "%{version}-%{release}"
 
@@ -46,6 +47,19 @@ def newest_first(versions):
         return int(output_of(["rpm", "--eval", '%%{lua: print(rpm.vercmp("%s", "%s"))}' % (other, one)]))
 
     return sorted(set(versions), key=functools.cmp_to_key(compare))
+
+
+def is_older(version, than):
+    """Tell whether a version is older: releases count, since this distribution changes httpd by patches."""
+    return version != than and newest_first([version, than])[0] == than
+
+
+def installed():
+    """Return the version of the installed package, None when it is not installed, or rpm is not."""
+    try:
+        return output_of(["rpm", "-q", "--queryformat", _FORMAT, PACKAGE])
+    except LabError:
+        return None
 
 
 class PrivateDnf:
@@ -93,6 +107,14 @@ class PrivateDnf:
                 fix="check the network, or use httpd: path:TARBALL",
             ) from failure
         return versions_in(source), versions_in(binary)
+
+    def why_not(self, version):
+        """Return why a version that is offered cannot be fetched, empty when dnf knows where it lies."""
+        try:
+            output_of([*self.argv, "download", "--source", "--url", "%s-%s" % (PACKAGE, version)])
+        except LabError as failure:
+            return failure.what
+        return ""
 
     def fetch(self, version, directory):
         """Download one version's source package into a directory; LabError when it is not there."""

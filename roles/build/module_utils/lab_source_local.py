@@ -53,10 +53,15 @@ def version_of_tree(root):
         ) from error
 
 
-def describe_path(path):
-    """Return the description of a local tree or tarball; LabError when it is neither."""
+def describe_path(path, base=None):
+    """Return the description of a local tree or tarball; LabError when it is neither.
+
+    A relative path is one from `base`: the project's directory when the host is the control machine, else None.
+    """
     if not os.path.isabs(path):
-        raise LabError("path:%s must be absolute on the host" % path, fix="write path:/the/whole/path")
+        if base is None:
+            raise LabError("path:%s must be absolute on the host" % path, fix="write path:/the/whole/path")
+        path = os.path.normpath(os.path.join(base, path))
     if os.path.isdir(path):
         version = version_of_tree(path)
         return _local(path, version, "tree", tree_sha256(path))
@@ -82,7 +87,7 @@ def _local(path, version, unpack, sha256):
 def unpack(description, target, directory, lock):
     """Unpack a source to `target`, keeping its time stamps (make would regenerate files and ask for bison).
 
-    Logs go to `directory`. LabError when the result has no configure.
+    Logs go to `directory`. A checkout gets its configure. LabError when the result has none all the same.
     """
     kind, path = description["unpack"], description["path"]
     if kind == "dsc":
@@ -92,14 +97,35 @@ def unpack(description, target, directory, lock):
     elif kind == "tree":
         shutil.copytree(path, target, symlinks=True, ignore=lambda where, names: ignored(where, names, path))
     else:
-        _unpack_tar(path, target)
+        unpack_tar(path, target)
+    if not os.path.exists(os.path.join(target, "configure")):
+        _make_configure(path, target, directory, lock)
     if not os.access(os.path.join(target, "configure"), os.X_OK):
+        raise LabError("this source has no configure that can be run", where=path, fix="take a release, which has one")
+
+
+def _make_configure(path, target, directory, lock):
+    """Run buildconf in a checkout, with the build files of the APR that is installed where buildconf can use them."""
+    script = os.path.join(target, "buildconf")
+    if not os.path.isfile(script):
+        raise LabError("this source has neither configure nor buildconf", where=path, fix="take a release of httpd")
+    missing = [name for name in ("autoconf", "automake", "libtoolize") if shutil.which(name) is None]
+    if missing:
         raise LabError(
-            "this source has no configure", where=path, fix="a checkout needs ./buildconf first; a release has it"
+            "this is a checkout, and to make its configure %s is needed" % ", ".join(missing),
+            where=path,
+            fix="install autoconf, automake and libtool, or run ./buildconf in it, or take a release",
         )
+    argv = ["sh", "./buildconf"]
+    with open(script, errors="replace") as file:
+        knows_installed = "APR-Config Mode" in file.read()
+    if knows_installed and shutil.which("apr-1-config"):
+        argv.append("--with-apr=" + shutil.which("apr-1-config"))
+    run_step("buildconf", argv, target, directory, lock)
 
 
-def _unpack_tar(path, target):
+def unpack_tar(path, target):
+    """Unpack a tarball's only directory to `target`; LabError when a member would lead out of it."""
     outer = target + ".tar"
     with tarfile.open(path) as archive:
         for member in archive.getmembers():

@@ -203,18 +203,22 @@ def plan(params):
     return list(jobs.values()), results
 
 
+def machine_apr_flags():
+    """Return the compiler's flags for the machine's own APR, which builds that do not name theirs were made with."""
+    flags = output_of(["apr-1-config", "--cppflags", "--cflags", "--includes"]).split()
+    return flags + output_of(["apu-1-config", "--includes"]).split()
+
+
 def compile_all(jobs, params):
     """Compile what is missing, as many at once as there are cores; return how many were compiled."""
     if not jobs:
         return 0
-    apr_flags = output_of(["apr-1-config", "--cppflags", "--cflags", "--includes"]).split()
-    apr_flags += output_of(["apu-1-config", "--includes"]).split()
     for job in jobs:
         build = job["build"]
         job.update(
             compiler=params["compiler"],
             cflags=params["cflags"],
-            apr_flags=apr_flags,
+            apr_flags=build.get("apr_flags") or machine_apr_flags(),
             include_dir=os.path.join(build["prefix"], "include"),
             generators_dir=build["generators_dir"],
         )
