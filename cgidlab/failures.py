@@ -19,6 +19,14 @@ class Rule:
     on_resume: bool  # also when its reruns are used up: the cause lies outside of the trial
     because: str
 
+    @property
+    def retried(self) -> str:
+        """Return the rule in a few words."""
+        if self.reruns is None:
+            return "run again at the end of the block as often as noise.reruns says"
+        in_block = "run again once at the end of the block" if self.reruns else "not run again"
+        return f"{in_block}{', and when the run is resumed' if self.on_resume else ''}"
+
 
 RULES: dict[FailureKind, Rule] = {
     FailureKind.INFRA: Rule(

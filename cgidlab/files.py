@@ -1,16 +1,29 @@
 """Files that are whole or not there. The only module that writes into a run directory."""
 
+import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cgidlab.errors import StoreError
 
+SEAL = "sha256"  # key of a document's own checksum
+
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
+
+
+def go_on(_operation: str, _path: Path, _target: Path | None = None) -> None:
+    """Let an operation happen."""
+
+
+# Called before each operation on the disk: create, write, sync, rename, sync_directory, mkdir, link, remove. The one
+# place where a test can cut the power or fill the disk.
+before: Callable[[str, Path, Path | None], None] = go_on
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -19,20 +32,61 @@ def write_bytes(path: Path, data: bytes) -> None:
     The data reaches the disk before the name does. Raises `StoreError` when the
     disk is full or the directory cannot be written.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary: Path | None = None
     try:
+        before("create", path.parent, None)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
+            before("write", temporary, None)
             stream.write(data)
             stream.flush()
             os.fchmod(stream.fileno(), FILE_MODE)
+            before("sync", temporary, None)
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        before("rename", temporary, path)
+        temporary.replace(path)
         sync_directory(path.parent)
     except OSError as err:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write: {err.strerror}", where=str(path), fix="make room or choose another --results directory"
         ) from err
+
+
+def copy_new(source: IO[bytes], path: Path) -> None:
+    """Copy a stream to a file that is not there yet, in pieces, until it is on the disk. Raises `OSError`."""
+    before("write", path, None)
+    # "x": a name that comes twice would overwrite what was checked.
+    with path.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fchmod(target.fileno(), FILE_MODE)
+        before("sync", path, None)
+        os.fsync(target.fileno())
+
+
+def move(path: Path, target: Path) -> None:
+    """Give a file or directory another name, for good. Raises `OSError`."""
+    before("rename", path, target)
+    path.replace(target)
+    sync_directory(target.parent)
+
+
+def link(path: Path, target: str) -> None:
+    """Make `path` a symbolic link to `target`, whatever it was, in one step. Raises `OSError`."""
+    temporary = path.with_name(f".{path.name}-{target}")
+    temporary.unlink(missing_ok=True)
+    before("link", temporary, None)
+    temporary.symlink_to(target)
+    move(temporary, path)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all that is in it; what cannot be removed, or is not there, is passed over."""
+    before("remove", path, None)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -45,9 +99,22 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as JSON with its own checksum in it, so that a reader sees what was changed; see `write_json`."""
+    write_json(path, {**value, SEAL: seal_of(value)})
+
+
+def seal_of(value: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a document, its checksum left out: of sorted JSON without spaces."""
+    # There and back: keys and enumerations are then what a reader of the file has.
+    plain = json.loads(json.dumps({k: v for k, v in value.items() if k != SEAL}, allow_nan=False))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and its parents, readable by owner and group."""
     try:
+        before("mkdir", path, None)
         path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     except OSError as err:
         raise StoreError(
@@ -57,6 +124,7 @@ def make_directory(path: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory reach the disk."""
+    before("sync_directory", path, None)
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

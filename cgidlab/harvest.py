@@ -4,6 +4,7 @@ A host's archive is not trusted: nothing in it may land outside the trial's dire
 """
 
 import hashlib
+import io
 import shutil
 import tarfile
 import zlib
@@ -26,22 +27,22 @@ def unpack(archive: Path, directory: Path, trial: Mapping[str, Any], load: Path 
     the checksum that the host computed. Raises `StoreError` otherwise.
     """
     partial = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    files.remove_tree(partial)
     files.make_directory(partial)
     try:
         _extract(archive, partial)
         _check_sums(partial)
-        files.write_json(partial / "trial.json", trial)
+        files.write_sealed(partial / "trial.json", trial)
         if load is not None:
             _add_load(load, partial / "load")
+        _sync_directories(partial)
         if directory.exists():
             # Out of the way in one step: half of what was there would be neither the old trial nor the new one.
             replaced = directory.with_name(f".{directory.name}.replaced")
-            shutil.rmtree(replaced, ignore_errors=True)
-            directory.replace(replaced)
-            shutil.rmtree(replaced)
-        partial.replace(directory)
-        files.sync_directory(directory.parent)
+            files.remove_tree(replaced)
+            files.move(directory, replaced)
+            files.remove_tree(replaced)
+        files.move(partial, directory)
     except OSError as err:
         raise StoreError(f"cannot keep a trial: {err.strerror or err}", where=str(directory)) from err
     finally:
@@ -80,11 +81,12 @@ def _extract(archive: Path, directory: Path) -> None:
 def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     files.make_directory(path.parent)
     source = tar.extractfile(member)
-    # "x": a name that comes twice would overwrite what was checked.
-    with path.open("xb") as target:
-        if source:
-            shutil.copyfileobj(source, target, _CHUNK)
-    path.chmod(files.FILE_MODE)
+    files.copy_new(source if source is not None else io.BytesIO(), path)
+
+
+def _sync_directories(directory: Path) -> None:
+    for place in (directory, *(p for p in directory.rglob("*") if p.is_dir())):
+        files.sync_directory(place)
 
 
 def verify(directory: Path) -> None:
@@ -92,8 +94,14 @@ def verify(directory: Path) -> None:
 
     What the control machine added later is not in SHA256SUMS, and not looked at.
     """
-    for name, digest in _listed(directory).items():
+    listed = _listed(directory)
+    if "result.json" not in listed:  # as in a file that was cut short
+        raise StoreError("SHA256SUMS does not name result.json", where=str(directory / "SHA256SUMS"))
+    for name, digest in listed.items():
         _check(directory / name, digest)
+    for sums in sorted(directory.glob("load/*/SHA256SUMS")):  # of what other machines loaded it with
+        for name, digest in _listed(sums.parent).items():
+            _check(sums.parent / name, digest)
 
 
 def _check_sums(directory: Path) -> None:
@@ -118,8 +126,6 @@ def _listed(directory: Path) -> dict[str, str]:
     for line in lines:
         digest, _, name = line.partition("  ")
         listed[name] = digest
-    if "result.json" not in listed:  # as in a file that was cut short
-        raise StoreError("SHA256SUMS does not name result.json", where=str(sums))
     return listed
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class RunStatus:
     note: str  # what is worth knowing of the state; may be empty
     trials: Mapping[Status, int]  # every status, 0 included
     expected: int | None  # trials as things stand; None when not known
+    keys: int  # trials of the plan that have an outcome; a trial that was run again is one
+    damaged: int  # outcomes that cannot be read
     left_s: float | None  # None unless running and known
     changed_at: str | None  # ISO 8601, UTC
 
@@ -35,7 +37,7 @@ class RunStatus:
     @property
     def pending(self) -> int | None:
         """Return how many trials are to come, or will never come when the run is interrupted."""
-        return None if self.expected is None else max(0, self.expected - self.done)
+        return None if self.expected is None else max(0, self.expected - self.keys)
 
 
 def status(path: Path) -> RunStatus:
@@ -47,13 +49,14 @@ def status(path: Path) -> RunStatus:
     run = store.open_run(path)
     state = run.read("state.json")
     said = str(state.get("state"))
-    trials, ended_s = _outcomes(run.trials)
+    seen = _outcomes(run.trials)
+    trials = {s: seen.counts[s] for s in Status}
     expected = state.get("expected_trials")
     if expected is None:
         plan = run.read("plan.json")
         expected = len(plan["cells"]) * plan["repetitions"]["min"]
     if said == store.FINISHED:
-        expected = sum(trials.values())
+        expected = len(seen.keys) + seen.damaged
     shown, note = _checked(state)
     return RunStatus(
         experiment=run.path.parent.name,
@@ -63,7 +66,9 @@ def status(path: Path) -> RunStatus:
         note=note,
         trials=trials,
         expected=expected,
-        left_s=_left_s(state, expected, ended_s) if shown == store.RUNNING else None,
+        keys=len(seen.keys),
+        damaged=seen.damaged,
+        left_s=_left_s(state, expected, seen) if shown == store.RUNNING else None,
         changed_at=state.get("changed_at"),
     )
 
@@ -80,21 +85,32 @@ def _or_unreadable(link: Path) -> RunStatus:
         none = dict.fromkeys(Status, 0)
         target = link.resolve()
         return RunStatus(
-            link.parent.name, target.name, target, UNREADABLE, f"{err.what} ({err.where})", none, None, None, None
+            link.parent.name, target.name, target, UNREADABLE, f"{err.what} ({err.where})", none, None, 0, 0, None, None
         )
 
 
-def _outcomes(trials: Path) -> tuple[dict[Status, int], list[float]]:
-    """Count the trials by status, and return when each ended (seconds since 1970)."""
-    counts: Counter[Status] = Counter()
-    ended_s = []
+@dataclass(slots=True)
+class _Seen:
+    """What the outcomes of a run say."""
+
+    counts: Counter[Status] = field(default_factory=Counter)
+    keys: set[str] = field(default_factory=set)
+    ended_s: list[float] = field(default_factory=list)  # since 1970
+    damaged: int = 0
+
+
+def _outcomes(trials: Path) -> _Seen:
+    """Count the trials by status; an outcome that cannot be read is damaged, and no outcome."""
+    seen = _Seen()
     for path in _outcome_files(trials):
         try:
-            counts[Status(store.read_json(path)["status"])] += 1
-        except (KeyError, ValueError) as err:
-            raise StoreError(f"not what an outcome holds: {err!r}", where=str(path)) from err
-        ended_s.append(path.stat().st_mtime)
-    return {s: counts[s] for s in Status}, ended_s
+            outcome = store.read_json(path)
+            seen.counts[Status(outcome["status"])] += 1
+            seen.keys.add(str(outcome["key"]))
+            seen.ended_s.append(path.stat().st_mtime)
+        except (StoreError, OSError, KeyError, ValueError):
+            seen.damaged += 1
+    return seen
 
 
 def _outcome_files(trials: Path) -> Iterator[Path]:
@@ -107,17 +123,19 @@ def _checked(state: Mapping[str, Any]) -> tuple[str, str]:
     said = str(state.get("state"))
     if said != store.RUNNING:
         budget = state.get("budget")
-        return said, f"cut by its budget after block {budget['blocks']}" if budget else ""
+        cut = f"cut by its budget after block {budget['blocks']}" if budget else ""
+        return said, str(state.get("stopped") or cut)
     pid = int(state["pid"])
     if processes.lives(pid, state.get("started_ticks"), state.get("boot_id")):
         return said, f"process {pid}"
     return store.INTERRUPTED, f"its process {pid} is gone and left no last word"
 
 
-def _left_s(state: Mapping[str, Any], expected: int, ended_s: list[float]) -> float | None:
+def _left_s(state: Mapping[str, Any], expected: int, seen: _Seen) -> float | None:
     """Return the time left by the pace between the first trial's end and the last's; by the estimate before."""
+    ended_s, left = seen.ended_s, max(0, expected - len(seen.keys))
     if len(ended_s) > 1:
         pace_s = (max(ended_s) - min(ended_s)) / (len(ended_s) - 1)
-        return pace_s * max(0, expected - len(ended_s))
+        return pace_s * left
     estimated_s = state.get("estimated_s")
-    return None if estimated_s is None or not expected else estimated_s * (1 - len(ended_s) / expected)
+    return None if estimated_s is None or not expected else estimated_s * left / expected

@@ -1,7 +1,7 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,14 @@ class StoredTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """A file of a run that cannot be taken for what was written."""
+
+    file: str  # relative to the run directory
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunDirectory:
     """One run. All paths below it are named here and nowhere else."""
 
@@ -75,7 +83,7 @@ class RunDirectory:
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the run, with the schema's version first."""
-        files.write_json(self.path / name, {"schema_version": SCHEMA_VERSION, **value})
+        files.write_sealed(self.path / name, {"schema_version": SCHEMA_VERSION, **value})
 
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run. Raise `StoreError` if it is missing, torn or newer than this program."""
@@ -92,20 +100,31 @@ class RunDirectory:
         except StoreError:
             return {}
 
-    def stored_trials(self) -> tuple[StoredTrial, ...]:
-        """Return every trial that has an outcome, in the order of the run.
+    def stored_trials(self) -> tuple[tuple[StoredTrial, ...], tuple[Damage, ...]]:
+        """Return every trial that has an outcome, in the order of the run, and those whose files cannot be read.
 
         A directory without `outcome.json` was not finished and is passed over.
         """
-        return tuple(sorted(self._stored(), key=lambda t: t.number))
+        found, damaged = [], []
+        for directory in self.trial_directories():
+            if (directory / "outcome.json").exists():
+                try:
+                    found.append(read_trial(directory))
+                except StoreError as err:
+                    damaged.append(self.damage(err))
+        return tuple(sorted(found, key=lambda t: t.number)), tuple(damaged)
 
-    def _stored(self) -> Iterator[StoredTrial]:
+    def trial_directories(self) -> tuple[Path, ...]:
+        """Return the directories of trials by name. One with a dot is being put in its place, or out of it."""
         if not self.trials.is_dir():
-            return
-        for directory in self.trials.iterdir():
-            # A name with a dot is a trial that is being put in its place, or out of it.
-            if not directory.name.startswith(".") and (directory / "outcome.json").exists():
-                yield read_trial(directory)
+            return ()
+        return tuple(sorted(p for p in self.trials.iterdir() if not p.name.startswith(".")))
+
+    def damage(self, err: StoreError) -> Damage:
+        """Return what an error says of a file of this run."""
+        path = Path(err.where)
+        inside = path.is_relative_to(self.path)
+        return Damage(str(path.relative_to(self.path)) if inside else err.where, err.what)
 
 
 def now() -> str:
@@ -118,13 +137,16 @@ def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
     run = RunDirectory(results / plan.experiment.name / run_id)
     files.make_directory(run.path.parent)
     try:
+        files.before("mkdir", run.path, None)
         run.path.mkdir(mode=files.DIRECTORY_MODE)
     except FileExistsError as err:
         raise StoreError("the run directory exists", where=str(run.path), fix="run the command again") from err
+    except OSError as err:
+        raise StoreError(f"cannot make the run directory: {err.strerror}", where=str(run.path)) from err
     files.make_directory(run.trials)
     files.write_text(run.path / "experiment.yml", plan.experiment.source)
-    run.write("plan.json", plan_json(plan))
     run.set_state(RUNNING)
+    run.write("plan.json", plan_json(plan))  # with it, and not before, this is a run
     point_latest_to(run)
     return run
 
@@ -226,7 +248,7 @@ def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]
 
 def write_outcome(directory: Path, outcome: Outcome) -> None:
     """Write `outcome.json`: with it, and not before, the trial is done."""
-    files.write_json(
+    files.write_sealed(
         directory / "outcome.json",
         {
             "schema_version": SCHEMA_VERSION,
@@ -273,17 +295,22 @@ def read_json(path: Path) -> dict[str, Any]:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if version != SCHEMA_VERSION:
         raise StoreError(
-            f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}",
+            f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}"
+            if isinstance(value, dict)
+            else "this is no JSON object",
             where=str(path),
             fix="use the version of cgidlab that wrote it",
         )
     assert isinstance(value, dict)  # noqa: S101 -- tells mypy what the check above made sure of
+    seal = value.pop(files.SEAL, None)
+    if seal is not None and seal != files.seal_of(value):
+        raise StoreError("the file was changed: it does not have the checksum in it", where=str(path))
     return value
 
 
 def point_latest_to(run: RunDirectory) -> None:
     """Make `latest` lead to this run."""
-    link = run.path.parent / "latest"
-    temporary = run.path.parent / f".latest-{run.run_id}"
-    temporary.symlink_to(run.run_id)
-    temporary.replace(link)
+    try:
+        files.link(run.path.parent / "latest", run.run_id)
+    except OSError as err:
+        raise StoreError(f"cannot point `latest` to the run: {err.strerror}", where=str(run.path)) from err

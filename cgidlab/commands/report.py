@@ -1,9 +1,11 @@
 """`runner.py report`: make the derived files of a run again, from its directory alone."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from cgidlab.commands import options
+from cgidlab.errors import StoreError
 
 
 def register(verbs: options.Verbs) -> None:
@@ -21,14 +23,19 @@ def register(verbs: options.Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the derived files and print the verdict and the report's path, or print the report alone."""
+    """Write the derived files and print the verdict and the report's path, or print the report alone.
+
+    Files that are damaged are left out and named, and the exit status is then 1.
+    """
     from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
 
     opened = store.open_run(args.run_directory)
     if args.format != "html":
         print(pipeline.as_text(opened, args.format), end="")
         return 0
-    concluded = pipeline.conclude(opened)
+    concluded = pipeline.conclude(opened, verify=True)
     print(concluded.text)
     print(concluded.report)
-    return 0
+    for damage in concluded.damaged:
+        print(StoreError(f"left out: {damage.why}", where=str(opened.path / damage.file)), file=sys.stderr)
+    return StoreError.exit_code if concluded.damaged else 0

@@ -49,6 +49,7 @@ def _document(status: RunStatus) -> dict[str, Any]:
         "expected": status.expected,
         "done": status.done,
         "pending": status.pending,
+        "damaged": status.damaged,
         "left_s": None if status.left_s is None else round(status.left_s, 1),
         "changed_at": status.changed_at,
     }
@@ -60,6 +61,8 @@ def _line(status: RunStatus) -> str:
     total = "" if status.expected is None else f" of {status.expected}"
     ways = ", ".join(f"{n} {s.value}" for s, n in status.trials.items() if n)
     parts = [f"{status.done}{total} trials done{f' ({ways})' if ways else ''}"]
+    if status.damaged:
+        parts.append(f"{status.damaged} damaged")
     if status.pending:
         parts.append(f"{status.pending} pending")
     if status.left_s is not None:

@@ -235,7 +235,7 @@ def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s:
     for trial in missing:
         directory = where.run.trials / trial.directory
         files.make_directory(directory)
-        files.write_json(directory / "trial.json", store.trial_json(trial, where.host.host, where.environment))
+        files.write_sealed(directory / "trial.json", store.trial_json(trial, where.host.host, where.environment))
         outcome = Outcome(trial.key, Status.FAILED, f"did not come home: {reason}", kind)
         store.write_outcome(directory, outcome)
         where.display.trial(trial, outcome, Figures())

@@ -61,7 +61,7 @@ def compare_runs(
         compare.refuse(found, across, known_fields(ours, theirs, common))
     effects: Mapping[str, float] = ours.plan["rule"]["smallest_effects"]
     thresholds = {response: threshold or share for response, share in effects.items()}
-    rows_a, rows_b = _records(a), _records(b)
+    (rows_a, damaged_a), (rows_b, damaged_b) = _records(a), _records(b)
     both = {frozenset(c) for c in common}
     return Compared(
         a=str(a.path),
@@ -71,7 +71,7 @@ def compare_runs(
         only_b=tuple(c for c in cells_b if frozenset(c) not in both),
         differences=found,
         ratios=compare.ratios(rows_a, rows_b, common, thresholds),
-        warnings=(_SEPARATE, *_unfinished(a), *_unfinished(b)),
+        warnings=(_SEPARATE, *_unfinished(a), *damaged_a, *_unfinished(b), *damaged_b),
         suggestion=compare.suggestion(ours, theirs, common, found),
     )
 
@@ -84,8 +84,9 @@ def _cells(side: compare.Side) -> tuple[Combination, ...]:
     return tuple(tuple(cell["levels"].items()) for cell in side.plan["cells"])
 
 
-def _records(run: store.RunDirectory) -> tuple[TrialRecord, ...]:
-    return tuple(records.load(run.path, stored) for stored in run.stored_trials())
+def _records(run: store.RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[str, ...]]:
+    found, damaged = records.load_all(run)
+    return found, tuple(f"{run.run_id}: {d.file} is left out: {d.why}" for d in damaged)
 
 
 def _unfinished(run: store.RunDirectory) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 import os
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 from cgidlab import analyse, files, report, store, verdict
-from cgidlab.model import Experiment, Status, TrialRecord
+from cgidlab.errors import StoreError
+from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.pipeline import headroom, proven, records, reporting, snapshots, tables, watching
 from cgidlab.progress import duration
 
@@ -24,6 +26,7 @@ class Concluded:
     report: Path
     trials: Mapping[Status, int]
     lacking: int  # planned trials of which no complete record is there, though one was tried
+    damaged: tuple[store.Damage, ...] = ()  # files that are left out of all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,34 @@ class _Judged:
     analysis: analyse.Analysis
     verdict: verdict.Verdict
     timing: Mapping[str, float | None]
+    damaged: tuple[store.Damage, ...]
 
     def summary(self) -> dict[str, Any]:
+        kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
         found = verdict.summary_json(
-            self.analysis, self.verdict, experiment=self.experiment.name, run_id=self.run.run_id, timing=self.timing
+            self.analysis,
+            self.verdict,
+            experiment=self.experiment.name,
+            run_id=self.run.run_id,
+            timing=self.timing,
+            failures={kind.value: kinds[kind] for kind in FailureKind},
+            damaged=[asdict(d) for d in self.damaged],
         )
         return {**found, "hosts": snapshots.summary(self.run)}
 
     def report(self) -> report.ReportInput:
-        return reporting.report_input(self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing)
+        return reporting.report_input(
+            self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing, self.damaged
+        )
 
 
-def conclude(run: store.RunDirectory) -> Concluded:
-    """Measure, analyse and judge what a run directory holds, and write its derived files."""
-    judged = _judge(run)
+def conclude(run: store.RunDirectory, *, verify: bool = False) -> Concluded:
+    """Measure, analyse and judge what a run directory holds, and write its derived files.
+
+    A trial whose files are damaged is left out and named; with `verify` every file is read for that. Raises
+    `StoreError` when the plan itself cannot be read.
+    """
+    judged = _judge(run, verify=verify)
     tables.write(run.path, judged.rows)
     tables.write_generators(run.path, [(r, row) for r in judged.rows for row in records.generators(run.path, r)])
     files.write_json(run.path / "summary.json", judged.summary())
@@ -57,34 +74,62 @@ def conclude(run: store.RunDirectory) -> Concluded:
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
-    return Concluded(_text(judged.experiment.question, judged.verdict, trials, judged.timing), page, trials, lacking)
+    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing)
+    return Concluded(text, page, trials, lacking, judged.damaged)
 
 
 def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
     """Return the report of a run as Markdown or as one JSON object; writes no derived file."""
-    judged = _judge(run)
+    judged = _judge(run, verify=True)
     return report.as_markdown(judged.report()) if form == "md" else report.as_json(judged.report(), judged.summary())
 
 
-def _judge(run: store.RunDirectory) -> _Judged:
+def _judge(run: store.RunDirectory, *, verify: bool) -> _Judged:
     experiment = store.experiment_of(run)
-    provenance = run.read("provenance.json") if (run.path / "provenance.json").exists() else {}
-    rows = tuple(headroom.applied(records.load(run.path, stored), provenance) for stored in run.stored_trials())
+    provenance = _provenance(run)
+    loaded, trouble = records.load_all(run, verify=verify)
+    rows = tuple(headroom.applied(r, provenance) for r in loaded)
+    damaged = (*_unreadable(run), *trouble)
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
     series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
     if watching.is_observation(run):
         judged = watching.verdict(run, rows)
-        return _Judged(run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows))
+        return _Judged(run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows), damaged)
     # What rests on a witness that is not proven is no response either.
     counted, unproven = proven.counted(rows, provenance.get("calibration"))
     analysis = analyse.analyse(counted, experiment, series)
-    judged = verdict.judge(analysis, counted, (*_notes(run, experiment), *snapshots.notes(run), *unproven))
-    return _Judged(run, experiment, rows, analysis, judged, _timing(rows))
+    judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged)
 
 
-def _notes(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
-    """Return what the run's state says against its verdict."""
-    state = run.read("state.json")
+def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
+    """Return which of the run's own files are there and cannot be read. Without its plan nothing goes at all."""
+    found = []
+    for name in ("provenance.json", "state.json"):
+        try:
+            if (run.path / name).exists():
+                run.read(name)
+        except StoreError as err:
+            found.append(run.damage(err))
+    return tuple(found)
+
+
+def _provenance(run: store.RunDirectory) -> Mapping[str, Any]:
+    """Return what the run wrote down of itself; nothing for one that was ended before, or when that is damaged."""
+    try:
+        return run.read("provenance.json")
+    except StoreError:
+        return {}
+
+
+def _notes(run: store.RunDirectory, experiment: Experiment, damaged: Sequence[store.Damage]) -> tuple[str, ...]:
+    """Return what the run's state and its files say against its verdict."""
+    said = [f"{len(damaged)} damaged file{'s are' if len(damaged) > 1 else ' is'} left out"] if damaged else []
+    return (*said, *_cut(run, experiment))
+
+
+def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
+    state = run.state()
     lost = tuple(
         f"the server {entry['host']} was lost in block {entry['block']}, which another one ran ({entry['why']})"
         for entry in state.get(store.LOST, [])

@@ -89,7 +89,7 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
         raise _nothing_found(order, seen, failures)
     _keep(order, run, staging, seen)
     concluded = conclude(run)
-    rows = tuple(records.load(run.path, stored) for stored in run.stored_trials())
+    rows, _ = records.load_all(run)
     return Observed(run.path, concluded.report, tuple(instances(run, rows)), tuple(seen), failures)
 
 

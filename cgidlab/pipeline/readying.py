@@ -72,7 +72,7 @@ def again(session: Session, continued: Continued) -> Ready:
     code = environments.of_code(session.loaded.site.root)
     differences = (*continued.differences, *resuming.host_differences(continued, hosts, code))
     resuming.refuse(run, differences, session.how.accepted)
-    resuming.tidy(continued)
+    resuming.tidy(run, continued.undone)
     run.set_state(store.RUNNING, asked_budget_s=session.how.budget_s, budget=None, stopped=None)
     _take_over(found_in, run.path / "hosts")
     before = _provenance(run)

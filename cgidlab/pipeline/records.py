@@ -1,11 +1,13 @@
 """A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
 
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files, measure, store
+from cgidlab import files, harvest, measure, store
 from cgidlab.errors import StoreError
 from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
 from cgidlab.noise import disturbance
@@ -72,8 +74,13 @@ def _result(directory: Path, key: str) -> documents.Result:
 
 
 def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
-    """Return a stored trial as a record, measuring it only if `figures.json` is not there."""
-    kept = _kept(stored.directory) if (stored.directory / "result.json").exists() else _Kept(Figures(), None, None)
+    """Return a stored trial as a record, measuring it only if `figures.json` is not there.
+
+    Raises `StoreError` naming the file for a complete trial that has neither figures nor what they are made from.
+    """
+    complete = stored.outcome.status is Status.COMPLETE
+    there = complete or (stored.directory / "result.json").exists()
+    kept = _kept(stored.directory, complete=complete) if there else _Kept(Figures(), None, None)
     return TrialRecord(
         number=stored.number,
         block=stored.block,
@@ -87,6 +94,40 @@ def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
         overhead_s=kept.overhead_s,
         started_s=kept.started_s,
     )
+
+
+def load_all(
+    run: store.RunDirectory, *, verify: bool = False
+) -> tuple[tuple[TrialRecord, ...], tuple[store.Damage, ...]]:
+    """Return all records of a run in its order, and what cannot be read; such a trial is no record.
+
+    With `verify` every file a host wrote has to have its checksum.
+    """
+    stored, damaged = run.stored_trials()
+    found: list[TrialRecord] = []
+    broken = list(damaged)
+    # Reading is most of the work, and hashing lets other threads go on.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        sound = pool.map(_verified, stored) if verify else (None for _ in stored)
+        for trial, wrong in zip(stored, sound, strict=True):
+            try:
+                if wrong is not None:
+                    raise wrong
+                found.append(load(run.path, trial))
+            except StoreError as err:
+                broken.append(run.damage(err))
+    return tuple(found), tuple(broken)
+
+
+def _verified(stored: store.StoredTrial) -> StoreError | None:
+    """Return what is wrong with the files of a trial; one that never came home has none."""
+    lost = stored.outcome.status is not Status.COMPLETE and not (stored.directory / "SHA256SUMS").exists()
+    try:
+        if not lost:
+            harvest.verify(stored.directory)
+    except StoreError as err:
+        return err
+    return None
 
 
 def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | None:
@@ -116,10 +157,10 @@ def _keep(directory: Path, measured: measure.Measured) -> None:
         "checks": [asdict(c) for c in measured.checks],
         "generators": [dict(row) for row in measured.generators],
     }
-    files.write_json(directory / _FIGURES, value)
+    files.write_sealed(directory / _FIGURES, value)
 
 
-def _kept(directory: Path) -> _Kept:
+def _kept(directory: Path, *, complete: bool) -> _Kept:
     path = directory / _FIGURES
     try:
         value = store.read_json(path)
@@ -130,6 +171,8 @@ def _kept(directory: Path) -> _Kept:
     try:
         measured = measure.measure(directory)
     except StoreError:
+        if complete:
+            raise
         return _Kept(Figures(), None, None)  # its outcome says why it has none
     _keep(directory, measured)
     return _Kept(measured.figures, measured.overhead_s, measured.started_s)

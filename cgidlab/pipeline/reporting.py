@@ -21,13 +21,14 @@ def report_input(
     analysis: Analysis,
     verdict: Verdict,
     timing: Mapping[str, object],
+    damaged: Sequence[store.Damage] = (),
 ) -> report.ReportInput:
     """Return everything the report of a run says."""
     return report.ReportInput(
         experiment=experiment.name,
         question=experiment.question,
         run_id=run.run_id,
-        state=str(run.read("state.json")["state"]),
+        state=str(run.state().get("state", "in a state that cannot be read")),
         overflow=verdict.overflow.value,
         verdict=verdict.text,
         verdict_lines=verdict.lines,
@@ -46,6 +47,7 @@ def report_input(
         latency=lambda some: _latency(run.path, some),
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
+        damaged=tuple((d.file, d.why) for d in damaged),
     )
 
 
@@ -59,9 +61,10 @@ def _drift(drift: Drift | None) -> str:
 
 
 def _provenance(run: store.RunDirectory) -> dict[str, Any]:
-    if not (run.path / "provenance.json").exists():
-        return {}
-    return {k: v for k, v in run.read("provenance.json").items() if k != "schema_version"}
+    try:
+        return {k: v for k, v in run.read("provenance.json").items() if k != "schema_version"}
+    except StoreError:
+        return {}  # ended before there was one, or among what is damaged
 
 
 def _detail(directory: Path, status: Status) -> report.TrialDetail | None:

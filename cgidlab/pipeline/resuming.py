@@ -1,25 +1,33 @@
 """Continuing a run: which one, what of it is done, and whether it may go on. Touches no host."""
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cgidlab import calibrate, files, harvest, status, store
 from cgidlab import catalogue as cat
-from cgidlab import files, harvest, status, store
 from cgidlab import plan as planning
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, Plan, Status, TrialRecord
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import environments, records, targets
+from cgidlab.pipeline import environments, records, targets, watching
 from cgidlab.pipeline.environments import Difference
 from cgidlab.pipeline.loading import Loaded, Request, load_plan
 from cgidlab.store import RunDirectory
 
 DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a run is done."""
+
+    done: tuple[TrialRecord, ...]  # in the order of the run
+    undone: tuple[tuple[Path, str], ...]  # directories that do not count, and why
+    environments: frozenset[str]  # of the trials that are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +101,22 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
     """
     catalogue = cat.load(root / "roles")
     experiment = store.experiment_of(run)
+    if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:
+        raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
     found = environments.settings_differing(stored["cells"], plan.cells)
     if request is not None:
         found += _asked(request, experiment)
-    done, undone, known = _standing(run)
+    now = standing(run)
     code = environments.of_code(root)
-    found += _from_before(run, known, code)
+    found += _from_before(run, now.environments, code)
     return Continued(
         run=run,
         loaded=Loaded(_with_keys(plan, stored), catalogue, targets.site(experiment.target, root)),
-        done=done,
-        undone=undone,
-        environments=known,
+        done=now.done,
+        undone=now.undone,
+        environments=now.environments,
         differences=tuple(found),
     )
 
@@ -143,17 +153,16 @@ def host_differences(
     return tuple(found)
 
 
-def tidy(continued: Continued) -> None:
-    """Put away what an unfinished trial left, so that nothing of it can be taken for another's; remove scraps."""
-    run = continued.run
-    for directory, _why in continued.undone:
+def tidy(run: RunDirectory, undone: Iterable[tuple[Path, str]]) -> None:
+    """Put away what unfinished trials left, so that nothing of it can be taken for another's; remove scraps."""
+    for directory, _why in undone:
         target = run.path / DISCARDED
         files.make_directory(target)
         number = 1 + sum(1 for p in target.iterdir() if p.name.startswith(f"{directory.name}."))
-        directory.replace(target / f"{directory.name}.{number}")
+        files.move(directory, target / f"{directory.name}.{number}")
     left = (p for name in ("incoming", "tmp", "env", "artifacts") for p in run.path.glob(f"ansible/*/{name}"))
     for scrap in [*run.trials.glob(".*"), *left]:
-        shutil.rmtree(scrap, ignore_errors=True)
+        files.remove_tree(scrap)
     for place, _, names in os.walk(run.path):
         for name in names:
             # What tempfile.mkstemp made for a write that was cut short: see `files.write_bytes`.
@@ -180,12 +189,10 @@ def _asked(request: Request, experiment: Experiment) -> list[Difference]:
     return found
 
 
-def _standing(run: RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[tuple[Path, str], ...], frozenset[str]]:
-    """Return the records that count, the directories that do not, and what the former ran with."""
+def standing(run: RunDirectory) -> Standing:
+    """Return the records that count and the directories that do not, every file read."""
     done, undone, known = [], [], set()
-    for directory in sorted(run.trials.iterdir()) if run.trials.is_dir() else ():
-        if directory.name.startswith("."):
-            continue
+    for directory in run.trial_directories():
         try:
             stored = store.read_trial(directory)
             if stored.outcome.key != stored.key:
@@ -200,7 +207,7 @@ def _standing(run: RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[tuple[P
             continue
         done.append(records.load(run.path, stored))
         known.add(stored.environment)
-    return tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""})
+    return Standing(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
 
 
 def _from_before(run: RunDirectory, known: frozenset[str], code: Mapping[str, Any]) -> list[Difference]:

@@ -101,7 +101,8 @@ class _Shift:
         run, others = self._session.run, ", ".join(self.board.hosts)
         self._session.display.say(f"{host} is lost: {err.what}; block {block} goes to {others or 'nobody'}")
         known = {r.number for r in self._records}
-        here = [s for s in run.stored_trials() if s.host == host and s.block == block and s.number not in known]
-        self._records += [records.load(run.path, stored) for stored in here]
+        stored, _damaged = run.stored_trials()
+        here = [s for s in stored if s.host == host and s.block == block and s.number not in known]
+        self._records += [records.load(run.path, its) for its in here]
         entry = {"host": host, "block": block, "why": err.what}
         run.set_state(store.RUNNING, **{store.LOST: [*run.state().get(store.LOST, []), entry]})

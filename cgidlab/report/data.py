@@ -74,3 +74,4 @@ class ReportInput:
     latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
+    damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why

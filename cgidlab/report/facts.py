@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from cgidlab.failures import RULES
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report import words
 from cgidlab.report.data import ReportInput
@@ -68,6 +69,12 @@ def verdict_lines(report: ReportInput) -> list[Line]:
 
 def _joined(report: ReportInput) -> bool:
     return bool(report.verdict_lines) and report.verdict.startswith(report.verdict_lines[0])
+
+
+def failures(trials: Iterable[TrialRecord]) -> list[tuple[str, int, str, str]]:
+    """Return (kind, number of trials, what it means, what was done about it) of each kind of failure that there is."""
+    counts = Counter(t.outcome.kind for t in trials if t.outcome.kind is not None)
+    return [(kind.value, counts[kind], rule.meaning, rule.retried) for kind, rule in RULES.items() if counts[kind]]
 
 
 def status_counts(trials: Iterable[TrialRecord]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from cgidlab.report import words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
-from cgidlab.report.facts import facts, flat, headline, overflow_words, verdict_lines
+from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, verdict_lines
 from cgidlab.report.plots import noise_row, title
 
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
@@ -122,13 +122,19 @@ def _hosts(report: ReportInput) -> list[str]:
 
 def _left_out(report: ReportInput) -> list[str]:
     groups = reasons(report.trials)
+    files = [f"- left out: {escape(name)}: {escape(why)}" for name, why in report.damaged]
     if not groups:
-        return ["None."]
-    return [
-        f"- {count} {status}: {escape(reason)} (trials {', '.join(str(t.number) for t in trials[:10])}"
-        f"{' and more' if count > len(trials[:10]) else ''})"
-        for status, reason, count, trials in groups
-    ]
+        return files or ["None."]
+    kinds = [f"- {n} {kind}: {meaning}; {retried}" for kind, n, meaning, retried in failures(report.trials)]
+    return (
+        files
+        + kinds
+        + [
+            f"- {count} {status}: {escape(reason)} (trials {', '.join(str(t.number) for t in trials[:10])}"
+            f"{' and more' if count > len(trials[:10]) else ''})"
+            for status, reason, count, trials in groups
+        ]
+    )
 
 
 def _measured(report: ReportInput) -> list[str]:

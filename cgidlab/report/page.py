@@ -12,7 +12,7 @@ from cgidlab.model import Status, TrialRecord
 from cgidlab.report import charts, payload, plots, script, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
-from cgidlab.report.facts import facts, flat, headline, overflow_words, status_counts, verdict_lines
+from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, status_counts, verdict_lines
 
 CANVAS_ABOVE_TRIALS = 2500  # so many dots are too many SVG elements; a canvas draws them all the same
 MAX_ORDER_TRIALS = 2000
@@ -65,6 +65,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         facts=facts(report),
         counts=status_counts(report.trials),
         reasons=reasons(report.trials),
+        failures=failures(report.trials),
         cells=[_cell_row(c) for c in cells],
         columns=words.COLUMNS,
         trial_rows=[_trial_row(t) for t in report.trials],

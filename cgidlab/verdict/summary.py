@@ -1,6 +1,6 @@
 """The derived parts of summary.json, as docs/results.md describes them: the only module that knows their shape."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cgidlab.inference.findings import (
@@ -29,14 +29,22 @@ def summary_json(
     experiment: str,
     run_id: str,
     timing: Mapping[str, float | None],
+    failures: Mapping[str, int],
+    damaged: Sequence[Mapping[str, str]] = (),
 ) -> Json:
-    """Return the whole of summary.json. `timing` holds wall_s, measured_s and overhead_s_per_trial."""
+    """Return the whole of summary.json.
+
+    `timing` holds wall_s, measured_s and overhead_s_per_trial, `failures` the number of trials by their kind,
+    `damaged` the files that are left out.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "experiment": experiment,
         "run_id": run_id,
         "trials": {status.value: number for status, number in analysis.trials.items()},
         "reasons": [{"reason": reason, "trials": number} for reason, number in analysis.reasons],
+        "failures": dict(failures),
+        "damaged": [dict(d) for d in damaged],
         "blocks": analysis.blocks,
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],

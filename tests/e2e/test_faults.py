@@ -119,7 +119,7 @@ class Run:
     def end(self) -> int:
         """Wait for the runner, make sure that it left no traceback, and return its exit status."""
         assert self.process is not None
-        self.output = self.process.communicate(timeout=120)[0]
+        self.output = self.process.communicate(timeout=400)[0]
         assert "Traceback" not in self.output, self.output
         return self.process.returncode
 
@@ -131,7 +131,7 @@ class Run:
     def under_load(self, trial: int = 1) -> bool:
         """Wait until a trial is under load."""
         name = f"{trial:03d}/load/rows.log"
-        return eventually(lambda: any(p.stat().st_size for p in self.work.glob(f"*/{name}")), 60)
+        return eventually(lambda: any(p.stat().st_size for p in self.work.glob(f"*/{name}")), 240)
 
     def processes(self) -> dict[int, tuple[str, int]]:
         """Return everything of this run that lives, the runner included."""

@@ -160,7 +160,7 @@ def test_what_does_not_count_is_put_away_and_scraps_are_removed(lab: Lab) -> Non
     (run.path / ".state.json.x1y2z3").write_text("half")
     before = {p.name for p in run.path.iterdir()} - {".state.json.x1y2z3"}
 
-    resuming.tidy(lab.load(run))
+    resuming.tidy(run, lab.load(run).undone)
 
     assert [p.name for p in run.trials.iterdir()] == [lab.plan.trials[1].directory]
     assert (run.path / resuming.DISCARDED / f"{spoilt.name}.1" / "result.json").exists()
@@ -179,10 +179,10 @@ def test_a_run_in_which_nothing_changed_may_go_on(lab: Lab) -> None:
 
 def test_everything_that_changed_is_named_and_only_what_is_accepted_passes(lab: Lab, tmp_path: Path) -> None:
     run = lab.run("a", done=2)
-    stored = json.loads((run.path / "plan.json").read_text())
+    stored = run.read("plan.json")
     for cell in stored["cells"]:
         cell["settings"]["burn_ms"] = 77
-    (run.path / "plan.json").write_text(json.dumps(stored))
+    run.write("plan.json", stored)
     fields = {**environments.of_code(ROOT), "roles": "0" * 64}
     run.write("provenance.json", {"environments": {"local": {"id": "env", "fields": fields}}})
     file(tmp_path, EXPERIMENT + "# edited\n")
@@ -207,10 +207,10 @@ def test_a_field_that_there_is_not_cannot_be_accepted(lab: Lab) -> None:
 
 def test_a_trial_keeps_its_key_when_changed_settings_are_accepted(lab: Lab) -> None:
     run = lab.run("a", done=2)
-    stored = json.loads((run.path / "plan.json").read_text())
+    stored = run.read("plan.json")
     for cell in stored["cells"]:
         cell["settings"]["burn_ms"] = 77
-    (run.path / "plan.json").write_text(json.dumps(stored))
+    run.write("plan.json", stored)
 
     assert [t.key for t in lab.load(run).loaded.plan.trials] == [t["key"] for t in stored["trials"]]
 

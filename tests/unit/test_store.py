@@ -48,8 +48,9 @@ def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) ->
         (directory / "trial.json").write_text(json.dumps(store.trial_json(trial, "h")))
     store.write_outcome(run.trials / sweep.trials[0].directory, want)
 
-    got = run.stored_trials()
+    got, damaged = run.stored_trials()
 
+    assert damaged == ()
     assert [(t.number, t.outcome) for t in got] == [(1, want)]
     assert dict(got[0].levels) == {name: lv.label for name, lv in sweep.trials[0].cell.levels}
 
@@ -60,7 +61,8 @@ def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) ->
         ("", "cannot be read"),
         ("{", "cannot be read"),
         ('{"schema_version": 2}', "reads 1"),
-        ("[]", "reads 1"),
+        ("[]", "no JSON object"),
+        ('{"schema_version": 1, "sha256": "0"}', "was changed"),
         (None, "missing"),
     ],
 )

@@ -407,7 +407,9 @@ def test_the_summary_is_plain_json_with_the_documented_keys(name: str) -> None:
     analysis = analyse(records, experiment)
     timing = {"wall_s": 600.0, "measured_s": 480.0, "overhead_s_per_trial": 0.4}
 
-    found = summary_json(analysis, judge(analysis, records), experiment="backlog", run_id="r1", timing=timing)
+    found = summary_json(
+        analysis, judge(analysis, records), experiment="backlog", run_id="r1", timing=timing, failures={}
+    )
 
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again == found
