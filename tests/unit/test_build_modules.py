@@ -642,6 +642,11 @@ def test_a_distribution_belongs_to_the_family_it_descends_from(text: str, want: 
     assert host_survey.os_family(host_survey.parse_os_release(text)) == want
 
 
+@pytest.mark.parametrize(("enforce", "want"), [("1", "enforcing"), ("0", "permissive"), ("", "")])
+def test_selinux_is_what_the_kernel_says_and_nothing_where_it_says_nothing(enforce: str, want: str) -> None:
+    assert host_survey.selinux_mode(enforce) == want
+
+
 @pytest.mark.parametrize(
     ("text", "want"),
     [

@@ -63,6 +63,10 @@ os_family:
   description: C(Debian) or C(RedHat), or the distribution's own name where it is neither.
   type: str
   returned: always
+selinux:
+  description: C(enforcing) or C(permissive), empty where there is no SELinux.
+  type: str
+  returned: always
 facts:
   description: Kernel, CPUs, memory, clock source, identity of machine and boot.
   type: dict
@@ -135,6 +139,11 @@ def os_family(release):
     if {"rhel", "centos", "fedora"} & set(names):
         return "RedHat"
     return release.get("ID", "unknown")
+
+
+def selinux_mode(enforce):
+    """Return what the text of /sys/fs/selinux/enforce says; empty where there is no such file."""
+    return {"1": "enforcing", "0": "permissive"}.get(enforce, "")
 
 
 def virtualization():
@@ -230,6 +239,7 @@ def main():
         helper=helper,
         helper_is_there=is_whole(helper, params["helper_sha256"]),
         os_family=os_family(release),
+        selinux=selinux_mode(read("/sys/fs/selinux/enforce")),
         facts=facts(release),
     )
 
