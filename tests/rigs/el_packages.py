@@ -6,7 +6,8 @@ tarball of httpd that Debian distributes, a patch and a spec of ours in EL's lay
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -108,13 +109,22 @@ def wanted() -> list[str]:
 def make_repositories(root: Path, work: Path, release: str) -> dict[str, Path]:
     """Make the repositories with what is missing in a Debian root, and return their directories by name."""
     top, repositories = work / "rpmbuild", work / "repositories"
-    for place in (top, repositories):
-        shutil.rmtree(place, ignore_errors=True)
-    names = ("baseos", "crb", "epel", "appstream-source")
-    places = {name: repositories / name for name in names}
-    for place in places.values():
-        place.mkdir(parents=True)
+    places = {name: repositories / name for name in ("baseos", "crb", "epel", "appstream-source")}
     _update(root)
+    done = work / "rpms.done"
+    if not done.exists():
+        for place in (top, *places.values()):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+        _binary_packages(root, top, places, release)
+        done.touch()
+    _source_package(root, top, places["appstream-source"], release)
+    for place in places.values():
+        guests.call("createrepo_c", "-q", place)
+    return places
+
+
+def _binary_packages(root: Path, top: Path, places: Mapping[str, Path], release: str) -> None:
     closures = {name: _closure(root, DEBIAN[name]) for name in wanted()}
     everything = sorted({debian for closure in closures.values() for debian in closure})
     guests.say(f"making rpms of {len(everything)} packages of Debian")
@@ -127,10 +137,6 @@ def make_repositories(root: Path, work: Path, release: str) -> dict[str, Path]:
             name=name, version=1, release=f"1.el{release}", summary=name, requires=requires, install="", files=""
         )
         _build("-bb", text, top, places[OPTIONAL.get(name, "baseos")])
-    _source_package(root, top, places["appstream-source"], release)
-    for place in places.values():
-        guests.call("createrepo_c", "-q", place)
-    return places
 
 
 def _update(root: Path) -> None:
@@ -197,11 +203,17 @@ def _source_package(root: Path, top: Path, place: Path, release: str) -> None:
     """Make httpd's source package of the tarball that Debian distributes."""
     fetched = root / "var/tmp/source"
     fetched.mkdir(exist_ok=True)
-    argv = ("apt-get", "-q", "source", "--download-only", "apache2")
-    guests.call("chroot", root, "sh", "-c", f"cd /var/tmp/source && exec {' '.join(argv)}")
+    # The newest may lack its source on a mirror.
+    listed = guests.call("chroot", root, "apt-cache", "showsrc", "--only-source", "apache2")
+    versions = [line.split()[1] for line in listed.splitlines() if line.startswith("Version:")]
+    argv = "cd /var/tmp/source && apt-get -q source --download-only apache2="
+    tries = (subprocess.run(["chroot", root, "sh", "-c", argv + version], check=False) for version in versions)
+    if not any(ran.returncode == 0 for ran in tries):
+        raise guests.RigError(f"no source of apache2 can be fetched: {', '.join(versions) or 'none is listed'}")
     original = next(p for p in fetched.glob("apache2_*.orig.tar.*") if p.suffix != ".asc")
     version = original.name.removeprefix("apache2_").partition(".orig")[0]
     tree = top / "httpd"
+    shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     guests.call("tar", "-xf", original, "-C", tree)
     (unpacked,) = tree.iterdir()
