@@ -161,27 +161,26 @@ def test_nothing_to_observe_is_exit_status_3_and_names_what_could_be(
 
     assert found.status == 3
     assert "nobody listens at /no/such.sock" in found.stderr
-    assert str(servers.short.sockets[0]) in found.stderr
+    assert servers.short.sockets
+    assert "/run/cgid.sock." in found.stderr
 
 
 @pytest.fixture(scope="module")
 def seen(
     servers: Servers,
-    observed: Observed,
     provisioned_host: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Target]:
     """Watch while one instance restarts gracefully, one is stopped, and one is started anew."""
-    assert observed
     base = tmp_path_factory.mktemp("meanwhile")
     with ExitStack() as running:
         stopped = running.enter_context(httpd(provisioned_host, base / "stopped", listen_backlog=5))
-        watching = watch(base / "watch", duration_s=60.0)
+        watching = watch(base / "watch", duration_s=600.0)
         watching.await_live()
-        before = servers.short.sockets[0].stat().st_ino
+        before = servers.short.sockets[0].stat().st_ctime_ns  # its inode may be used again
         servers.short.signal(signal.SIGUSR1)
         os.kill(stopped.pid, signal.SIGTERM)
-        wait_for(lambda: servers.short.sockets and servers.short.sockets[0].stat().st_ino != before)
+        wait_for(lambda: servers.short.sockets and servers.short.sockets[0].stat().st_ctime_ns != before)
         wait_for(lambda: any(not t["there"] for t in watching.live()["targets"]))
         asleep_s = time.monotonic() + 3.0  # for the look after a replaced socket
         wait_for(lambda: time.monotonic() > asleep_s)
