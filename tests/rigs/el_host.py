@@ -70,6 +70,10 @@ def make_el_root(work: Path, release: str) -> Path:
         path.write_text(_OS_RELEASE.format(release=release))
     (root / "etc/redhat-release").write_text(f"CentOS Stream release {release}\n")
     (root / "etc/debian_version").unlink()
+    # Debian's rpm would keep its database in the user's home.
+    macros = root / "etc/rpm/macros.database"
+    macros.parent.mkdir(exist_ok=True)
+    macros.write_text("%_dbpath /var/lib/rpm\n")
     for name in _NOT_THERE:
         (root / "usr/bin" / name).unlink(missing_ok=True)
     done.touch()

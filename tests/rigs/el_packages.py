@@ -191,8 +191,7 @@ def _repack(root: Path, debian: str, top: Path, place: Path) -> None:
 
 
 def _build(how: str, spec: str, top: Path, place: Path) -> None:
-    path = top / "one.spec"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = top / f"{spec.splitlines()[0].removeprefix('Name: ')}.spec"
     path.write_text(spec)
     macros = {**_MACROS, "_topdir": str(top), "_rpmdir": str(place), "_srcrpmdir": str(place)}
     defines = [word for name, value in macros.items() for word in ("--define", f"{name} {value}")]
