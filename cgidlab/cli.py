@@ -1,12 +1,15 @@
 """The command line: a list of verbs. The only module that prints an error."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
+from typing import TextIO, cast
 
 from cgidlab import __version__
 from cgidlab.commands import VERBS
 from cgidlab.errors import LabError
+from cgidlab.terminal import Plain, printable
 
 USAGE_ERROR = 2
 
@@ -19,10 +22,11 @@ Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning f
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status. Errors go to standard error, without a traceback."""
     try:
-        args = _parser().parse_args(_with_verb(argv))
-        status: int = args.run(args)
+        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
+            args = _parser().parse_args(_with_verb(argv))
+            status: int = args.run(args)
     except LabError as err:
-        print(err, file=sys.stderr)
+        print(printable(str(err)), file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.

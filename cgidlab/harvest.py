@@ -16,6 +16,9 @@ from cgidlab import files
 from cgidlab.errors import StoreError
 
 MAX_UNPACKED_BYTES = 8 << 30
+MAX_FILES = 1000
+# What the control machine writes into a trial's directory: from a host it would be believed.
+_OURS = frozenset({"trial.json", "outcome.json", "figures.json", "load/requests.parquet"})
 _CHUNK = 1 << 20
 
 
@@ -64,9 +67,10 @@ def _extract(archive: Path, directory: Path) -> None:
     total = 0
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
+            for count, member in enumerate(tar):
                 parts = PurePosixPath(member.name).parts
-                if not member.isfile() or not parts or parts[0] == "/" or ".." in parts or "\0" in member.name:
+                hostile = not parts or parts[0] == "/" or ".." in parts or not member.name.isprintable()
+                if hostile or not member.isfile() or str(PurePosixPath(*parts)) in _OURS or count > MAX_FILES:
                     raise StoreError(
                         f"the archive holds {member.name!r}, which is no file of a trial", where=str(archive)
                     )
@@ -117,7 +121,8 @@ def _listed(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each file the host wrote, by its path below `directory`."""
     sums = directory / "SHA256SUMS"
     try:
-        lines = sums.read_text().splitlines()
+        with sums.open("rb") as file:
+            lines = file.read(_CHUNK).decode().splitlines()
     except FileNotFoundError as err:
         raise StoreError("the trial has no SHA256SUMS", where=str(directory)) from err
     except (OSError, ValueError) as err:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 SCHEMA_VERSION = 1
+_LONGEST_NAME = 180
 
 Scalar = bool | int | float | str
 Settings = Mapping[str, Scalar]
@@ -73,7 +74,10 @@ class Trial:
     @property
     def directory(self) -> str:
         """Return the name of the trial's directory below `trials/`."""
-        return f"{self.number:03d}-{self.cell.id.replace(',', '_').replace('=', '-')}-b{self.block}"
+        cell = self.cell.id.replace(",", "_").replace("=", "-")
+        if len(cell) > _LONGEST_NAME:  # a name of a file has 255 bytes at most
+            cell = f"{cell[:_LONGEST_NAME]}-{self.key[:8]}"
+        return f"{self.number:03d}-{cell}-b{self.block}"
 
 
 class LoopKind(StrEnum):

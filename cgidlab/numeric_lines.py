@@ -1,7 +1,7 @@
 """Lines of whole numbers: the only module that turns such text into arrays and counts the lines that are not."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,11 @@ ABSENT = -1  # stands for an empty field where one is allowed
 _MAX_DIGITS = 18  # more do not fit an int64 for certain
 _NEWLINE, _MINUS = 10, 45
 
+MAX_READ_BYTES = 256 << 20  # of a file that is read as a whole; instruments write a few MB an hour
+MAX_ROWS = 50_000_000  # 14 hours of 1,000 requests a second
+_PIECE_BYTES = 1 << 24
+_HEAD_BYTES = 1 << 10
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -26,11 +31,52 @@ class Table:
 
 
 def read(path: Path) -> bytes:
-    """Return a file's bytes. Raise `StoreError` naming the file if it cannot be read."""
+    """Return a file's bytes. Raise `StoreError` naming the file if it cannot be read, or is larger than it can be."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_READ_BYTES + 1)
     except OSError as err:
         raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
+    if len(data) > MAX_READ_BYTES:
+        raise StoreError(f"the file has more than {MAX_READ_BYTES} bytes, which no trial writes", where=str(path))
+    return data
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """Yield a file of lines in pieces of whole lines, the last one perhaps without its newline.
+
+    Memory is that of a piece, whatever the file: of a line longer than a piece
+    the beginning alone comes, as a piece of its own. Raises `StoreError` as `read` does.
+    """
+    kept = b""
+    skipping = False
+    try:
+        with path.open("rb") as file:
+            while data := file.read(_PIECE_BYTES):
+                if skipping:
+                    _, newline, data = data.partition(b"\n")
+                    if not newline:
+                        continue
+                    skipping = False
+                end = data.rfind(b"\n") + 1
+                if end:
+                    yield kept + data[:end]
+                    kept = data[end:]
+                elif len(kept) + len(data) > _PIECE_BYTES:
+                    yield (kept + data)[:_HEAD_BYTES] + b"\n"
+                    kept, skipping = b"", True
+                else:
+                    kept += data
+    except OSError as err:
+        raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
+    if kept:
+        yield kept
+
+
+def check_rows(count: int, path: Path) -> None:
+    """Raise `StoreError` for more rows than a trial can have, before they fill the memory."""
+    if count > MAX_ROWS:
+        raise StoreError(f"the file has more than {MAX_ROWS:,} rows, which no trial writes", where=str(path))
 
 
 def parse(data: bytes, *, separator: bytes, fields: int, optional: Sequence[int] = ()) -> Table:

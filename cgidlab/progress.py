@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cgidlab.model import Figures, Outcome, Status, Trial
+from cgidlab.terminal import printable
 
 
 def figures_line(figures: Figures) -> str:
@@ -121,8 +122,3 @@ class Display(AbstractContextManager["Display"]):
         share_done = self._done / self._total if self._total else 1.0
         by_pace_s = elapsed_s / share_done * (1 - share_done) if share_done else self._left_s
         return max(0.0, by_pace_s)
-
-
-def printable(text: str) -> str:
-    """Return text without the control sequences that a host's message may carry."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

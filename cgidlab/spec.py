@@ -24,6 +24,7 @@ from cgidlab.model import (
 )
 from cgidlab.parsers.strict_yaml import Document, KeyPath
 from cgidlab.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, check_form
+from cgidlab.terminal import is_shown
 
 MAX_TRIALS = 200_000
 # 5 % of throughput and 20 % of the tail: below the first a capacity plan does not change, and
@@ -128,6 +129,12 @@ def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[R
         at = document.where(("factors", name, index))
         value = catalogue.check(name, item.value if isinstance(item, LevelForm) else item, at)
         level = Level(item.label if isinstance(item, LevelForm) else label_of(value), value)
+        if any(not is_shown(c) for c in level.label):
+            raise SpecError(
+                f"the label {level.label!r} holds what is not shown as itself",
+                where=at,
+                fix='give it a label on one line: {label: "...", value: ...}',
+            )
         if level.label in {lv.label for lv in levels}:
             raise SpecError(
                 f"the factor `{name}` has the level `{level.label}` twice",

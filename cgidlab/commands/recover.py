@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         hosts = [{"host": f.host, "undone": list(f.undone), "problems": list(f.problems)} for f in found]
         print(json.dumps({"schema_version": 1, "hosts": hosts}, indent=1))
     for came_to in found if args.format == "text" else ():
-        print("\n".join(progress.printable(line) for line in _lines(came_to)))
+        print("\n".join(_lines(came_to)))
     if not found and args.format == "text":
         print("nothing is held")
     return ProvisionError.exit_code if any(f.problems for f in found) else 0

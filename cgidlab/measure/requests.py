@@ -12,8 +12,8 @@ from cgidlab import files
 from cgidlab.errors import StoreError
 from cgidlab.measure.gauges import Flags, Floats
 from cgidlab.numeric_lines import Ints, read
-from cgidlab.parsers import ab, h2load
-from cgidlab.parsers.access_log import AccessLog, parse_access_log
+from cgidlab.parsers import ab, access_log, h2load
+from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Span
 
 UNKNOWN = 0  # status of a request whose log does not say
@@ -57,16 +57,16 @@ class Requests:
 
 def read_requests(directory: Path, driver: str) -> Requests | None:
     """Return a trial's requests, from the column file if it is there. None without either file."""
+    path = directory / ROWS
     if (directory / PARQUET).exists():
         return _from_parquet(directory / PARQUET, driver)
-    path = directory / ROWS
     if not path.exists():
         return None
     if driver == "ab":
         rows = ab.parse_rows(read(path), where=str(path))
         none = np.full(len(rows.start_s), UNKNOWN, np.int64)
         return Requests(rows.start_s * 1_000_000, none, rows.total_ms * 1000, exact=False)
-    found = h2load.parse_rows(read(path))
+    found = h2load.read_rows(path)
     return Requests(found.start_us, found.status, found.latency_us, exact=True)
 
 
@@ -105,7 +105,7 @@ def _from_parquet(path: Path, driver: str) -> Requests:
         start, status, latency = (
             frame[name].cast(pl.Int64).to_numpy() for name in ("start_us", "status", "latency_us")
         )
-    except (pl.exceptions.PolarsError, OSError) as err:
+    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as err:
         raise StoreError(
             f"the file cannot be read: {err}", where=str(path), fix="delete it: rows.log has it all"
         ) from err
@@ -120,7 +120,7 @@ def read_access_log(directory: Path, load: Load | None) -> AccessLog | None:
     path = directory / "logs/access_log"
     if not path.exists():
         return None
-    log = parse_access_log(read(path))
+    log = access_log.read_access_log(path)
     wanted = next((urlsplit(a).path for a in (load.argv if load else ()) if a.startswith("http")), None)
     if wanted is None:
         return log

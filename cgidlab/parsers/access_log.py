@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cgidlab.numeric_lines import Ints, parse
+from cgidlab.numeric_lines import Ints, check_rows, parse, pieces
 
 _NUMBERS = 4
+_MAX_PATHS = 10_000
 _LINE = re.compile(rb"(\d{1,18} \d{1,18} \d{1,3} \d{1,18}) (.+)")
 
 
@@ -28,6 +30,31 @@ class AccessLog:
         """Return which entries asked for `path`."""
         wanted = self.paths.index(path) if path in self.paths else -1
         return np.asarray(self.path_index == wanted)
+
+
+def read_access_log(path: Path) -> AccessLog:
+    """Return the entries of a file of any size; as `parse_access_log`. Raise `StoreError` if it cannot be read."""
+    logs = []
+    count = 0
+    for piece in pieces(path):
+        logs.append(parse_access_log(piece))
+        count += len(logs[-1].status)
+        check_rows(count, path)
+    return logs[0] if len(logs) == 1 else _joined(logs)
+
+
+def _joined(logs: list[AccessLog]) -> AccessLog:
+    """Return several logs as one. Paths beyond the first thousands count as one path that nobody asked for."""
+    paths: dict[str, int] = {}
+    index = [np.empty(0, np.int64)]
+    for log in logs:
+        new = {p: paths.setdefault(p if p in paths or len(paths) < _MAX_PATHS else "", len(paths)) for p in log.paths}
+        index.append(np.array([new[p] for p in log.paths], np.int64)[log.path_index])
+    columns = (
+        np.concatenate([np.empty(0, np.int64), *(getattr(log, name) for log in logs)])
+        for name in ("begin_us", "end_us", "status", "size_bytes")
+    )
+    return AccessLog(sum(log.bad_lines for log in logs), tuple(paths), np.concatenate(index), *columns)
 
 
 def parse_access_log(data: bytes) -> AccessLog:

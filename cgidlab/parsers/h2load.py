@@ -8,8 +8,11 @@ warm-up and ended after it has status 0. h2load appends to a log that exists.
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from cgidlab.numeric_lines import Ints, parse
+import numpy as np
+
+from cgidlab.numeric_lines import Ints, check_rows, parse, pieces
 
 _MAX_STATUS = 999
 _SUMMARY = re.compile(
@@ -47,6 +50,18 @@ def parse_rows(data: bytes) -> Rows:
     start, status, latency = table.columns
     good = (start >= 0) & (status >= 0) & (status <= _MAX_STATUS) & (latency >= 0)
     return Rows(table.bad_lines + int((~good).sum()), start[good], status[good], latency[good])
+
+
+def read_rows(path: Path) -> Rows:
+    """Return the rows of a file of any size; as `parse_rows`. Raise `StoreError` if it cannot be read."""
+    parts = [Rows(0, *(np.empty(0, np.int64) for _ in range(3)))]
+    count = 0
+    for piece in pieces(path):
+        parts.append(parse_rows(piece))
+        count += len(parts[-1].status)
+        check_rows(count, path)
+    columns = (np.concatenate([getattr(p, name) for p in parts]) for name in ("start_us", "status", "latency_us"))
+    return Rows(sum(p.bad_lines for p in parts), *columns)
 
 
 def parse_summary(stdout: bytes) -> Summary | None:

@@ -13,10 +13,13 @@ from pathlib import Path
 import yaml
 
 from cgidlab.errors import SpecError
+from cgidlab.terminal import is_shown
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 17
 MAX_DEPTH = 20
-MAX_NODES = 50_000
+MAX_NODES = 20_000
+MAX_NUMBER_CHARACTERS = 40  # a plain scalar that is not text: YAML reads some in time that grows with its square
+_SHOWN_CHARACTERS = 60
 
 Value = bool | int | float | str | list["Value"] | dict[str, "Value"]
 KeyPath = tuple[str | int, ...]
@@ -103,7 +106,7 @@ def _convert(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: st
             where = f"{name}, line {key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SpecError("a key is a plain word", where=where)
-            key = key_node.value
+            key = _text(key_node.value, where)
             if key in found:
                 raise SpecError(f"the key `{key}` is written twice", where=where, fix="keep one of them")
             lines[(*path, key)] = key_node.start_mark.line + 1
@@ -116,12 +119,15 @@ def _convert(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: st
 
 
 def _scalar(node: yaml.ScalarNode, where: str) -> bool | int | float | str:
-    text = str(node.value)
+    text = _text(node.value, where)
     if node.style is not None or node.tag == "tag:yaml.org,2002:str":
         return text
+    if len(text) > MAX_NUMBER_CHARACTERS:
+        raise SpecError(f"`{_shown(text)}` is too long for a number", where=where, fix="write text in quotes")
     try:
         guess = yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError) as err:
+        meaning = str(guess) if isinstance(guess, date) else repr(guess)
+    except (yaml.YAMLError, ValueError, KeyError, OverflowError) as err:
         raise SpecError(f"`{text}` has no plain meaning", where=where, fix=f'write "{text}" in quotes') from err
     if guess is None:
         raise SpecError("the value is empty", where=where, fix="write a value, or remove the key")
@@ -129,9 +135,22 @@ def _scalar(node: yaml.ScalarNode, where: str) -> bool | int | float | str:
         return guess
     if isinstance(guess, int | float) and not isinstance(guess, bool) and repr(guess) == text:
         return guess
-    meaning = str(guess) if isinstance(guess, date) else repr(guess)
     raise SpecError(
         f"YAML would read `{text}` as {meaning}",
         where=where,
         fix=f'write "{text}" in quotes if the text is meant, or {str(guess).lower()} if the value is',
     )
+
+
+def _text(value: object, where: str) -> str:
+    """Return a scalar's text. Raise `SpecError` for characters that are not shown as themselves, or are none."""
+    text = str(value)
+    bad = next((c for c in text if not is_shown(c) and c not in "\n\t"), None)
+    if bad is not None:
+        raise SpecError(f"`{_shown(text)}` holds the control character {bad!r}", where=where, fix="remove it")
+    return text
+
+
+def _shown(text: str) -> str:
+    short = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return "".join(c if is_shown(c) else "\N{REPLACEMENT CHARACTER}" for c in short)

@@ -49,7 +49,8 @@ def load_plan(request: Request) -> Loaded:
     )
     plan = planning.make(experiment, catalogue)
     tarballs = sources.read(request.sources) if request.sources else ()
-    site = replace(targets.site(experiment.target, request.root), tarballs=tarballs, refresh=request.refresh)
+    found = targets.site(experiment.target, request.root, named_by_user=request.target is not None)
+    site = replace(found, tarballs=tarballs, refresh=request.refresh)
     return Loaded(plan, catalogue, site)
 
 

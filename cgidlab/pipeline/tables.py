@@ -10,7 +10,8 @@ from typing import Any
 from cgidlab import files
 from cgidlab.model import Figures, Scalar, TrialRecord
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets take for the begin of a formula, in both widths.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True, slots=True)

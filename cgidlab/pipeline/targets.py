@@ -6,6 +6,7 @@ from pathlib import Path
 from cgidlab import ansible
 from cgidlab.errors import LabError, SpecError
 from cgidlab.execute import Site
+from cgidlab.parsers import inventory as inventories
 from cgidlab.pipeline import vagrant
 
 LOCAL = "local"
@@ -22,10 +23,15 @@ NAMED: Mapping[str, Callable[[Path], Path]] = {LOCAL: _local, vagrant.TARGET: va
 """Targets that are no path: from the project's root to where the inventory is, or will be."""
 
 
-def inventory(target: str, root: Path) -> Path:
-    """Return the inventory that a target names: one of `NAMED`, or a path. Raise `SpecError` if it is none."""
+def inventory(target: str, root: Path, *, named_by_user: bool = True) -> Path:
+    """Return the inventory that a target names: one of `NAMED`, or a path.
+
+    Raise `SpecError` if it is none, or is not fit to be handed to Ansible (`parsers.inventory`).
+    """
     path = NAMED[target](root) if target in NAMED else Path(target)
-    if target not in NAMED and not path.exists():
+    if target not in NAMED and _exists(path):
+        inventories.check(path, named_by_user=named_by_user)
+    elif target not in NAMED:
         names = ", ".join(NAMED)
         raise SpecError(
             f"the target `{target}` is no inventory",
@@ -35,13 +41,20 @@ def inventory(target: str, root: Path) -> Path:
     return path
 
 
-def site(target: str, root: Path) -> Site:
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def site(target: str, root: Path, *, named_by_user: bool = True) -> Site:
     """Return the hosts that a target names. Touches none of them.
 
     Vagrant's are not known before it was asked for them. Raises `SpecError` for what is no inventory, and for one
     without a host in each of the groups `servers` and `generators` (one host may be in both).
     """
-    path = inventory(target, root)
+    path = inventory(target, root, named_by_user=named_by_user)
     if target == LOCAL:  # the project's own: known, and half a second faster
         return Site(root, path, (LOCAL,), (LOCAL,))
     if target == vagrant.TARGET and not path.exists():

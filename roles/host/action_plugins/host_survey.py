@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.:\[\]-]{1,100}")
 
 
 class ActionModule(ActionBase):
@@ -19,6 +22,11 @@ class ActionModule(ActionBase):
         """Return what the module returns; AnsibleActionFail when the archive cannot be read."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
+        name = str((task_vars or {}).get("inventory_hostname", ""))
+        if not _NAME.fullmatch(name):  # files on the control machine are called so
+            raise AnsibleActionFail(
+                f"{name!r:.80} is not fit for a file's name: give the host another in the inventory"
+            )
         if "helper_archive" not in args:  # a play that runs no trial needs no helper
             result.update(self._execute_module(module_name="host_survey", module_args=args, task_vars=task_vars))
             return result

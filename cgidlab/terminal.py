@@ -1,0 +1,30 @@
+"""Text for a terminal: shows what a host or a file says without doing what its control sequences ask for."""
+
+from typing import Any, TextIO
+from unicodedata import category
+
+
+def printable(text: str) -> str:
+    """Return text with a mark for every character that is not shown as itself, newline and tab aside."""
+    return "".join(c if is_shown(c) or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def is_shown(character: str) -> bool:
+    """Say whether a character is shown as itself: no control, no change of direction, no half of a pair."""
+    return character.isprintable() or category(character) == "Zs"  # spaces of every script
+
+
+class Plain:
+    """A text stream that passes everything on to another one as `printable` text."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text; return how many characters were taken."""
+        self._stream.write(printable(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the other stream has
+        """Return what the other stream has under this name."""
+        return getattr(self._stream, name)
