@@ -98,7 +98,8 @@ class HostAction(ActionBase):
         """Bring an archive home under its name, whole and with its checksum; raise `AnsibleActionFail` otherwise."""
         partial = final.with_name(f".{final.name}.partial")
         self._connection.fetch_file(answer["archive"], str(partial))
-        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+        with partial.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != answer["sha256"]:
             partial.unlink()
             raise AnsibleActionFail(f"{answer['archive']} arrived damaged: SHA-256 {digest}, want {answer['sha256']}")
