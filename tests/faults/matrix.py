@@ -11,6 +11,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,7 +194,7 @@ class Run:
             "start": lambda: any(self.work.glob("*/001")),
             "load": lambda: any(p.stat().st_size for p in self.work.glob("*/001/load/rows.log")),
             "collect": lambda: any(self.work.glob("*/001.tar.gz*")),
-            "next trial": lambda: self.kept() and any(p.stat().st_size for p in self.work.glob("*/002/load/rows.log")),
+            "next trial": lambda: any(p.stat().st_size for p in self.work.glob("*/002/load/rows.log")),
             "compare hosts": lambda: any(directory.glob("ansible/snapshot*/artifacts")),
             "verdict": (directory / "differences.json").exists,
         }
@@ -305,6 +306,8 @@ def _make_room(run: Run) -> None:
         (directory / ".filler").unlink(missing_ok=True)
         subprocess.run(["cp", "-a", f"{directory}/.", saved], check=True)
         subprocess.run(["umount", "--lazy", directory], check=True)
+        for path in directory.iterdir():  # what was removed meanwhile is to stay so
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         subprocess.run(["cp", "-a", f"{saved}/.", directory], check=True)
     run.mounted.clear()
 
@@ -344,7 +347,7 @@ def _one(run: Run, result: Result, want: dict[str, Any]) -> None:
     before = run.kept()
     result.trouble += unreadable(run)
     for _ in range(3):  # a run that was finished with a failed trial is finished; one that was broken goes on
-        if not _is_pending(run):
+        if not _is_pending(run) and (case.fault in _IN_TRIAL or len(run.kept()) >= want["complete"]):
             break
         run.start("--resume", str(run.directory))
         run.end()
