@@ -13,7 +13,7 @@ ARGS ?=
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
 
-.PHONY: help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e servers lock clean \
+.PHONY: faults fuzz audit help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e servers lock clean \
 	guest-tools vagrant-sweep vagrant-e2e vm-one vm-matrix el-host
 
 help: ## list the targets
@@ -62,6 +62,15 @@ servers: test-tools ## watch a distribution's own Apache on a host of its own th
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
 	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
+
+faults: test-tools ## break real runs at every phase in every way and go on with each; writes docs/reliability.md (root, an hour)
+	$(PYTHON) -m tests.faults.matrix --write docs/reliability.md $(ARGS)
+
+fuzz: setup-dev ## try 100,000 bad inputs on every reader together (a few minutes); ARGS="--cases N --seed N"
+	$(PYTHON) -m tests.fuzz.nightly $(ARGS)
+
+audit: setup-dev ## have pip-audit look for known vulnerabilities in the locks; skipped where its data cannot be reached
+	@scripts/audit.sh
 
 guest-tools: setup-dev ## what vagrant-e2e, vm-one, vm-matrix and el-host need of this machine: qemu, libvirt, rpm ... (root)
 	ansible-playbook -i inventories/local.yml playbooks/guest-tools.yml

@@ -87,12 +87,13 @@ def _processes(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Differen
 
 
 def _sense_of_process(process: Process, end: Snapshot, run_id: str) -> Sense:
-    if process.run == "cache":  # a program of the cache without a mark: of whichever run is left
+    is_server = process.name.startswith(_SERVER_NAMES)
+    if process.run == "cache" and not is_server:  # a script, which has no mark: of whichever run is left
         return Sense.OTHERS if _other_run_lives(end, run_id) else Sense.RUN
-    if process.run:
+    if process.run not in ("", "cache"):
         return _of_run(end.work_dir, run_id)(process.run)
-    looks_like_ours = process.uid == _SERVER_UID and process.name.startswith(_SERVER_NAMES)
-    return Sense.UNKNOWN if looks_like_ours else Sense.OTHERS
+    # A trial's httpd has a mark; one without may be anybody's, also where its program is one of the cache.
+    return Sense.UNKNOWN if is_server and (process.uid == _SERVER_UID or process.run) else Sense.OTHERS
 
 
 def _listeners(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
@@ -139,11 +140,14 @@ def _files(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
 
 
 def _bpf_programs(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
+    # A program is gone with the last process that holds it: where none of the run lives, none of its programs does.
+    of_run = _of_run(end.work_dir, run_id)
+    lives = any(of_run(p.run) is Sense.RUN for p in end.processes)
+    other = Sense.OTHERS if _other_run_lives(end, run_id) else Sense.UNKNOWN
     for number in sorted(end.bpf_programs.keys() - begin.bpf_programs.keys()):
         name = end.bpf_programs[number]
-        ours = name == _BPF_NAME and not _other_run_lives(end, run_id)
-        text = f"bpf program {number} ({name or 'without a name'}) is loaded"
-        yield Difference("bpf program", text, Sense.RUN if ours else Sense.OTHERS)
+        sense = Sense.OTHERS if name != _BPF_NAME else Sense.RUN if lives else other
+        yield Difference("bpf program", f"bpf program {number} ({name or 'without a name'}) is loaded", sense)
 
 
 def _of_run(work_dir: str, run_id: str) -> Callable[[str], Sense]:

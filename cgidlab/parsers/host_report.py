@@ -90,7 +90,7 @@ def read(path: Path) -> HostReport:
             raw=raw,
             address=raw.get("address", ""),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise StoreError(f"not a host report: {err!r}", where=str(path), fix="provision the host again") from err
 
 
@@ -110,7 +110,7 @@ def read_generator(path: Path) -> GeneratorReport:
             address=raw["address"],
             raw=raw,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise StoreError(f"not a generator's report: {err!r}", where=str(path), fix="provision it again") from err
 
 

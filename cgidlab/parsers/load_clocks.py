@@ -58,5 +58,5 @@ def parse_load_clocks(data: bytes, *, where: str) -> LoadClocks:
                 if host["role"] == "generator"
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as err:
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as err:
         raise StoreError(f"not what was agreed on for a load: {err!r}", where=where) from err

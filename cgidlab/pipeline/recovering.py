@@ -57,7 +57,7 @@ def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> 
     run = store.open_run(Path(what)) if what and (Path(what) / "plan.json").is_file() else None
     if run is not None:
         _refuse_if_running(run)
-    runs = [run] if run is not None else [r for r in _runs(results) if not _lives(r)]
+    runs = _parts(run) if run is not None else [p for r in _runs(results) if not _lives(r) for p in _parts(r)]
     host = what if run is None else None
     held = {r: tuple(h for h in journal.held(r) if host in (None, h.host)) for r in runs}
     inventories = {h.inventory for entries in held.values() for h in entries}
@@ -100,14 +100,19 @@ def _lives(run: RunDirectory) -> bool:
         return False  # torn, or of another version: nobody who wrote it can be asked
 
 
+def _parts(run: RunDirectory) -> list[RunDirectory]:
+    """Return a run and what it keeps journals of its own for: trials that are not of its plan."""
+    return [run, *(RunDirectory(path.parent) for path in sorted(run.path.glob(f"*/*/{journal.FILE}")))]
+
+
 def _runs(results: Path) -> Iterator[RunDirectory]:
     """Return every run that has a journal with something in it and can be read."""
-    for path in sorted(results.glob(f"*/*/{journal.FILE}")):
+    for path in sorted(results.glob("*/*/plan.json")):
         run = RunDirectory(path.parent)
         if path.parent.is_symlink():
             continue  # latest
         try:
-            if journal.held(run):
+            if any(journal.held(part) for part in _parts(run)):
                 yield run
         except StoreError:
             continue

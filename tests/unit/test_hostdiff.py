@@ -52,11 +52,16 @@ def test_a_host_that_is_as_it_was_differs_in_nothing() -> None:
             {"sysctls": {**BEFORE.sysctls, "net.core.somaxconn": "77"}}, "was 4096 and is 77", Sense.RUN, id="sysctl"
         ),
         pytest.param({"processes": left(OWN)}, "process 900 (python3) was not there", Sense.RUN, id="marked process"),
-        pytest.param({"processes": left("cache")}, "process 900", Sense.RUN, id="a program of the cache"),
+        pytest.param({"processes": left("cache", name="hello")}, "process 900", Sense.RUN, id="a script of the cache"),
+        pytest.param(
+            {"processes": left("cache", name="httpd")}, "process 900", Sense.UNKNOWN, id="a httpd of the cache"
+        ),
         pytest.param({"files": {OWN: OWN}}, f"{OWN} was left", Sense.RUN, id="directory of a block"),
         pytest.param({"files": {"/tmp/cgid-ab-1": OWN}}, "/tmp/cgid-ab-1", Sense.RUN, id="sockets"),  # noqa: S108 -- a name
         pytest.param({"mounts": BEFORE.mounts | {(f"{OWN}/x", "tmpfs", "none")}}, "is mounted", Sense.RUN, id="mount"),
-        pytest.param({"bpf_programs": {3: "sd_devices", 9: "cgidlab"}}, "bpf program 9", Sense.RUN, id="bpf program"),
+        pytest.param(
+            {"bpf_programs": {3: "sd_devices", 9: "cgidlab"}}, "bpf program 9", Sense.UNKNOWN, id="bpf program"
+        ),
         pytest.param(
             {"sysctls": {**BEFORE.sysctls, "net.ipv4.ip_forward": "1"}},
             "net.ipv4.ip_forward",
@@ -97,6 +102,12 @@ def test_a_listener_is_its_owners() -> None:
 
     assert [d.sense for d in ours] == [Sense.RUN, Sense.RUN]
     assert {d.sense for d in theirs} == {Sense.OTHERS}
+
+
+def test_a_bpf_program_is_the_runs_while_a_process_of_the_run_lives() -> None:
+    found = after(processes=left(OWN), bpf_programs={3: "sd_devices", 9: "cgidlab"})
+
+    assert [d.sense for d in found] == [Sense.RUN, Sense.RUN]
 
 
 def test_what_another_living_run_holds_is_not_blamed_on_this_one() -> None:
