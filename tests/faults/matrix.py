@@ -460,7 +460,7 @@ def table(results: Sequence[Result]) -> str:
     def cell(phase: str, fault: str) -> str:
         result = by_case.get((phase, fault))
         if result is None:
-            return "-"
+            return "not run" if Case(phase, fault) in cases() else "-"
         return "survived" if result.survived else "not injected" if not result.injected else "**not survived**"
 
     lines = [f"| fault | {' | '.join(PHASES)} |", f"| --- |{' --- |' * len(PHASES)}"]
