@@ -18,7 +18,7 @@ SHORT = ("--only", "listen_backlog=1024", "--set", "warmup_s=0.2", "--uncalibrat
 
 def runner(root: Path, results: Path, *words: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "runner.py", "experiments/smoke.yml", *SHORT, "--results", str(results), *words]
-    return subprocess.run(argv, check=False, cwd=root, capture_output=True, text=True, timeout=600)
+    return subprocess.run(argv, check=False, cwd=root, capture_output=True, text=True, timeout=1800)
 
 
 def runs(results: Path) -> list[Path]:
