@@ -10,6 +10,7 @@ from cgidlab.commands import (
     doctor,
     history,
     observe,
+    parse_log,
     plan,
     recover,
     report,
@@ -34,4 +35,5 @@ VERBS = (
     doctor.register,
     sources.register,
     history.register,
+    parse_log.register,
 )

@@ -1,11 +1,13 @@
 """The command line answers with results, or with one error and its exit status."""
 
 import json
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from cgidlab import cli
+from cgidlab import cli, commands
 
 ROOT = Path(__file__).parents[2]
 SMOKE = str(ROOT / "experiments" / "smoke.yml")
@@ -64,3 +66,17 @@ def test_schema_knows_every_option_and_accepts_the_kept_experiments(capsys: pyte
 def test_every_kept_experiment_is_valid(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", str(path)]) == 0
     assert "good" in capsys.readouterr().out
+
+
+def test_every_module_that_is_a_verb_can_be_called() -> None:
+    modules = [import_module(f"{commands.__name__}.{m.name}") for m in pkgutil.iter_modules(commands.__path__)]
+
+    assert {m.register for m in modules if hasattr(m, "register")} == set(commands.VERBS)
+
+
+def test_a_log_from_elsewhere_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    status = cli.main(["parse-log", str(ROOT / "tests/data/error_log/dead_daemon.2.4.54.log"), "--format", "json"])
+
+    got = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert got["messages"]["AH01256"] == sum(got["retries"]["inside"].values()) > 0
