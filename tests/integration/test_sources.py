@@ -83,7 +83,11 @@ def test_what_can_be_had_is_listed_with_how_it_is_verified(repo_root: Path, tmp_
         "host_work_dir": str(tmp_path / "work"),
         "build_mirror": (tmp_path / "nowhere").as_uri(),
     }
-    inventory.write_text(json.dumps({"all": {"vars": names, "children": {"servers": {"hosts": {"local": {}}}}}}))
+    inventory.write_text(
+        json.dumps(
+            {"all": {"vars": names, "children": {g: {"hosts": {"local": {}}} for g in ("servers", "generators")}}}
+        )
+    )
     argv = [sys.executable, "runner.py", "sources", "--format", "json", "--target", str(inventory)]
 
     argv += ["--sources", str(mirror)]

@@ -116,7 +116,7 @@ def test_the_inventory_is_written_beside_vagrants_state_and_only_machines_that_e
     ran = run(repo_root, tmp_path, path, str(repo_root / "experiments" / "smoke.yml"), "--target", "vagrant")
 
     assert ran.returncode == 3  # nobody listens on that port
-    assert "provisioning server is unreachable" in ran.stderr
+    assert "server cannot be reached" in ran.stderr
     assert (tmp_path / "pretended" / "asked").read_text() == "ssh-config server\n"
     written = json.loads((tmp_path / "state" / "cgidlab" / "inventory.json").read_text())
     assert written["all"]["children"]["servers"]["hosts"]["server"]["ansible_port"] == 2222
