@@ -83,7 +83,6 @@ def make_el_root(work: Path, release: str) -> Path:
 def measure(work: Path) -> int:
     """Boot the host, run the two trials on it and provision it again; return the exit status. Inside the namespaces."""
     guests.call("ip", "link", "set", "lo", "up")
-    guests.call("ip", "link", "add", "name", "eth0", "type", "dummy")  # nspawn shares this namespace's network
     machine = guests.Guest("guest", "127.0.0.1", 22, work)
     fresh = work / "booted"
     shutil.rmtree(fresh, ignore_errors=True)
