@@ -55,8 +55,6 @@ Vagrant.configure('2') do |config|
     domain.video_type = 'none'
     domain.management_network_name = 'cgidlab-management'
     domain.management_network_address = '192.168.121.0/24'
-    domain.storage_pool_name = 'cgidlab'
-    domain.storage_pool_path = '/var/lib/libvirt/images'
   end
 end
 """
