@@ -131,7 +131,13 @@ class Run:
     def under_load(self, trial: int = 1) -> bool:
         """Wait until a trial is under load."""
         name = f"{trial:03d}/load/rows.log"
-        return eventually(lambda: any(p.stat().st_size for p in self.work.glob(f"*/{name}")), 240)
+
+        def loaded() -> bool:
+            # Before its first block a run measures its load generator, in trials of their own.
+            begun = any(self.directory.glob("ansible/block-*"))
+            return begun and any(p.stat().st_size for p in self.work.glob(f"*/{name}"))
+
+        return eventually(loaded, 240)
 
     def processes(self) -> dict[int, tuple[str, int]]:
         """Return everything of this run that lives, the runner included."""
