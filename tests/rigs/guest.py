@@ -26,7 +26,8 @@ REPO = Path(__file__).resolve().parents[2]
 FRESH_MACHINE = REPO / "tests" / "rigs" / "fresh_machine.sh"
 PACKAGES = "openssh-server python3 sudo systemd-sysv dbus udev ifupdown isc-dhcp-client iproute2 kmod ca-certificates"
 PROGRAMS = ("mmdebstrap", "mke2fs", "depmod", "/bin/busybox", "sshd", "ssh-keygen", "dpkg-deb")
-SSH_TIMEOUT_S = "180"  # for Ansible, whose own 10 s an emulated machine does not always keep
+# For Ansible, whose own 10 s and single try an emulated machine does not always keep.
+PATIENCE = {"ANSIBLE_TIMEOUT": "180", "ANSIBLE_SSH_RETRIES": "5"}
 START_S = 600.0  # this machine may be busy, and an emulated one is slow
 _LOOK_S = 0.2
 _DISK_MB = 3000

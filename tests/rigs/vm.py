@@ -90,7 +90,7 @@ def examine(work: Path, suite: str) -> dict[str, Any]:
         words = (guests.REPO / "runner.py", EXPERIMENT, "--target", inventory, "--results", results, "--new")
         argv = [sys.executable, *(str(word) for word in words)]
         guests.say(f"running {shlex.join(argv)}")
-        environment = {**os.environ, "ANSIBLE_TIMEOUT": guests.SSH_TIMEOUT_S}
+        environment = {**os.environ, **guests.PATIENCE}
         with (work / f"run-{suite}.log").open("w") as stream:
             ran = subprocess.run(
                 argv, stdout=stream, stderr=subprocess.STDOUT, check=False, cwd=guests.REPO, env=environment
