@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from cgidlab.errors import StoreError
 
-SEAL = "sha256"  # key of a document's own checksum
+SEAL = "document_sha256"  # key of a document's own checksum; a host's documents have a `sha256` of other things
 
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750

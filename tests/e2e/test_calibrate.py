@@ -60,7 +60,9 @@ def test_what_was_printed_is_what_is_kept(calibrated: Path) -> None:
 
     kept = json.loads((latest / "calibration.json").read_text())
 
-    assert json.loads((calibrated / "printed.json").read_text()) == {k: v for k, v in kept.items() if k != "sha256"}
+    assert json.loads((calibrated / "printed.json").read_text()) == {
+        k: v for k, v in kept.items() if k != "document_sha256"
+    }
     assert json.loads((latest / "state.json").read_text())["state"] == "finished"
     assert len(list((latest / "trials").glob("*/outcome.json"))) >= 4
     assert "hosts" in json.loads((latest / "provenance.json").read_text())

@@ -113,7 +113,7 @@ def test_a_run_in_which_something_changed_is_refused_unless_that_is_accepted(run
     provenance = json.loads(path.read_text())
     fields = provenance["environments"]["local"]["fields"]
     fields["roles"], fields["host"]["kernel"] = "0" * 64, "1.2.3"
-    del provenance["sha256"]  # or the file would be taken for damaged
+    del provenance["document_sha256"]  # or the file would be taken for damaged
     path.write_text(json.dumps(provenance))
     before = sorted(p.name for p in (run.directory / "trials").iterdir())
 

@@ -62,7 +62,7 @@ def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) ->
         ("{", "cannot be read"),
         ('{"schema_version": 2}', "reads 1"),
         ("[]", "no JSON object"),
-        ('{"schema_version": 1, "sha256": "0"}', "was changed"),
+        ('{"schema_version": 1, "document_sha256": "0"}', "was changed"),
         (None, "missing"),
     ],
 )
