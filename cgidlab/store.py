@@ -290,7 +290,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as err:
         raise StoreError("the file is missing", where=str(path)) from err
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RecursionError) as err:
         raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
     version = value.get("schema_version") if isinstance(value, dict) else None
     if version != SCHEMA_VERSION:
@@ -303,9 +303,16 @@ def read_json(path: Path) -> dict[str, Any]:
         )
     assert isinstance(value, dict)  # noqa: S101 -- tells mypy what the check above made sure of
     seal = value.pop(files.SEAL, None)
-    if seal is not None and seal != files.seal_of(value):
+    if seal is not None and not _holds(value, seal):
         raise StoreError("the file was changed: it does not have the checksum in it", where=str(path))
     return value
+
+
+def _holds(value: dict[str, Any], seal: object) -> bool:
+    try:
+        return seal == files.seal_of(value)
+    except (ValueError, RecursionError):  # NaN, or nested deeper than we ever write
+        return False
 
 
 def point_latest_to(run: RunDirectory) -> None:
