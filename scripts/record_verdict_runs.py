@@ -119,6 +119,7 @@ def keep(run: Path, kind: str) -> None:
     shutil.copy(run / "experiment.yml", directory / "experiment.yml")
     plan = json.loads((run / "plan.json").read_text())
     del plan["trials"]
+    plan.pop("document_sha256", None)  # it is of the whole document
     provenance = json.loads((run / "provenance.json").read_text())
     known = {name: provenance[name] for name in ("calibration", "load_headroom") if name in provenance}
     known["recorded"] = {
