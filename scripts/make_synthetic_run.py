@@ -10,6 +10,7 @@ same arguments give the same bytes.
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import math
 import sys
@@ -281,8 +282,11 @@ def write(run: SyntheticRun, results: Path) -> Path:
         for name in ("logs", "load", "instruments"):
             (path / name).mkdir(parents=True)
         (path / "trial.json").write_text(json.dumps(store.trial_json(made.trial, "synthetic")))
-        for name, text in _texts(made):
+        from_host = dict(_texts(made))
+        for name, text in from_host.items():
             (path / name).write_text(text)
+        sums = (f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in from_host.items())
+        (path / "SHA256SUMS").write_text("".join(sums))
         if made.observed is not None:
             _requests(made.observed).write_parquet(path / "load" / "requests.parquet", mkdir=False)
         store.write_outcome(path, made.outcome)

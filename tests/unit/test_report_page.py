@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import altair as alt
 import pytest
 
-from cgidlab import report
+from cgidlab import harvest, report
 from cgidlab.model import FailureKind, Figures, Outcome, Status
 from cgidlab.report import script
 from scripts import make_synthetic_run as synthetic
@@ -208,6 +208,13 @@ def test_every_link_leads_to_a_file_of_the_run(run: synthetic.SyntheticRun, page
     assert inner <= ids
     assert [link for link in links - derived if not link.startswith("#") and not (directory / link).exists()] == []
     assert len(links) > len(run.trials)
+
+
+def test_a_synthetic_run_passes_the_checks_of_a_real_one(run: synthetic.SyntheticRun, tmp_path: Path) -> None:
+    directory = synthetic.write(run, tmp_path)
+
+    for trial in sorted(directory.glob("trials/*")):
+        harvest.verify(trial)
 
 
 def test_every_control_has_a_label_and_every_table_its_headings(page: Page) -> None:
