@@ -22,6 +22,28 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data" / "verdict"
 HELD_BACK_US = 3_000  # of each 100,000
 
+SLOW_READ = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+#include <unistd.h>
+
+static long used_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+ssize_t read(int fd, void *to, size_t size) {
+    static ssize_t (*real)(int, void *, size_t);
+    if (!real) real = (ssize_t (*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
+    ssize_t got = real(fd, to, size);
+    if (got > 8) /* what wakes an event loop is 8 bytes long, an answer is longer */
+        for (long until = used_ns() + 2000000L; used_ns() < until;) {}
+    return got;
+}
+"""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -63,12 +85,39 @@ def blind_queue_witness(*words: str) -> Iterator[Conditions]:
         yield Conditions(copy, words)
 
 
+def _h2load() -> str:
+    found = shutil.which("h2load")
+    return found or sys.exit("h2load is not installed")
+
+
+@contextmanager
+def _named_h2load(text: str) -> Iterator[Path]:
+    """Put a shell script named h2load into a directory that every user may read, and return that directory."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        program = directory / "h2load"
+        program.write_text(f"#!/bin/sh\n{text}")
+        program.chmod(0o755)
+        yield directory
+
+
+@contextmanager
+def slow_load_generator() -> Iterator[Conditions]:
+    """Put a program named h2load first in PATH that runs the real one with a read() that burns 2 ms for each answer."""
+    real = _h2load()
+    with _named_h2load(f'LD_PRELOAD=$(dirname "$0")/slow_read.so exec {real} "$@"\n') as directory:
+        source, library = directory / "slow_read.c", directory / "slow_read.so"
+        source.write_text(SLOW_READ)
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)  # noqa: S607 -- the one in PATH
+        library.chmod(0o755)
+        yield Conditions(ROOT, path=str(directory))
+
+
 @contextmanager
 def held_back_load_generator() -> Iterator[Conditions]:
     """Put a program named h2load first in PATH that runs the real one in a control group with a small CPU quota."""
-    real = shutil.which("h2load")
-    if real is None:
-        sys.exit("h2load is not installed")
+    real = _h2load()
     version_1 = Path("/sys/fs/cgroup/cpu")
     group = (version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")) / "cgidlab-held-back"
     group.mkdir()
@@ -78,23 +127,21 @@ def held_back_load_generator() -> Iterator[Conditions]:
             (group / "cpu.cfs_quota_us").write_text(str(HELD_BACK_US))
         else:
             (group / "cpu.max").write_text(f"{HELD_BACK_US} 100000")
-        with tempfile.TemporaryDirectory() as directory:
-            Path(directory).chmod(0o755)
-            program = Path(directory) / "h2load"
-            program.write_text(f'#!/bin/sh\necho 0 > {group}/cgroup.procs\nexec {real} "$@"\n')
-            program.chmod(0o755)
-            yield Conditions(ROOT, path=directory)
+        with _named_h2load(f'echo 0 > {group}/cgroup.procs\nexec {real} "$@"\n') as directory:
+            yield Conditions(ROOT, path=str(directory))
     finally:
         group.rmdir()
 
 
 KINDS: dict[str, Callable[[], AbstractContextManager[Conditions]]] = {
     "overflow_undecided": as_it_is,
+    "overflow_without_cost": as_it_is,
     "no_overflow": as_it_is,
     "no_witness": as_it_is,
     "broken_instrument": blind_queue_witness,
     "contradictory_witnesses": lambda: blind_queue_witness("--uncalibrated"),
-    "saturated_load_generator": held_back_load_generator,
+    "held_back_load_generator": held_back_load_generator,
+    "saturated_load_generator": slow_load_generator,
 }
 
 

@@ -21,6 +21,11 @@ _FOR_LIMIT = {
     "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
 }
 
+_FOR_STARVED = (
+    "it competes for the CPUs: more cores or a load generator on another host would raise throughput, "
+    "and so would fewer or cheaper forks"
+)
+
 
 def line(
     analysis: Analysis,
@@ -53,7 +58,8 @@ def line(
         names = words.listing([f.name for f in together])
         parts.append(f"{names} are saturated together: put the load on another host to see which of them limits")
     elif saturated:
-        parts.append(f"since {saturated[0].text}, {_FOR_LIMIT[saturated[0].name]}")
+        advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
+        parts.append(f"since {saturated[0].text}, {advice}")
     return words.sentence("; ".join(parts))
 
 

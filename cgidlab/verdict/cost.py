@@ -1,8 +1,9 @@
 """What the factor costs, in words: the only module that sums up effects, response by response."""
 
+import math
 from collections.abc import Mapping, Sequence
 
-from cgidlab.inference.findings import Analysis, Answer, Effect, lower_is_worse
+from cgidlab.inference.findings import Analysis, Answer, Effect, band, lower_is_worse
 from cgidlab.inference.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 
@@ -93,15 +94,28 @@ def _shown(name: str, smallest: str, found: Sequence[Effect], compared: int, dir
 
 def _open(name: str, smallest: str, found: Sequence[Effect], compared: int) -> str:
     wide = max(found, key=_distance)
-    text = f"whether {name} changes by {smallest} is not decided in {len(found)} of {compared} comparisons"
-    text += f" ({words.where(wide)}: {words.ratio(wide)})"
+    share = f" in {len(found)} of {compared} comparisons" if compared > 1 else ""
+    text = f"whether {name} changes by {smallest} is not decided{share}"
+    text += f" ({words.where(wide)}: {words.ratio(wide)}{_together(wide)})"
     more = [e.more_blocks for e in found]
-    known = [m for m in more if m is not None]
-    if len(known) == len(more):
-        return f"{text}; about {words.count(max(known), 'more block')} would probably decide it"
+    known = sorted(m for m in more if m is not None)
     if known:
-        return f"{text}; {words.count(max(known), 'more block')} would probably decide {len(known)} of them"
+        blocks = words.count(known[-1], "more block")
+        about = f"about {blocks}" if known[0] == known[-1] else f"{known[0]:,} to {blocks}"
+        what = f"{len(known)} of them" if len(known) < len(more) else "it" if len(found) == 1 else "them"
+        return f"{text}; {about} would probably decide {what}"
     return f"{text}; more blocks would probably not decide it, the change is too near to {smallest}"
+
+
+def _together(effect: Effect) -> str:
+    """Return the interval that decides, for an effect whose own interval looks as if it had decided already."""
+    single, family = effect.interval, effect.family_interval
+    if single is None or family is None or effect.smallest is None:
+        return ""
+    low, high = (math.exp(end) for end in band(effect.smallest))
+    if single.high > low and single.low < high:
+        return ""
+    return f" by itself, {family.low:.2f} to {family.high:.2f} with all comparisons together"
 
 
 def warnings(analysis: Analysis) -> tuple[str, ...]:

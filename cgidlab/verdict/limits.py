@@ -33,6 +33,12 @@ class Limit:
     cells_known: int  # in which it was observed
     strength: float  # figure over its threshold, median over the cells where saturated (else over all)
     text: str  # with its figure, "the cgid daemon's one thread used 0.97 of a core"
+    figures: tuple[float, ...] = ()  # that the text is made of
+
+    @property
+    def starved(self) -> bool:
+        """Say whether this is the daemon kept from a core by others, rather than by its own work."""
+        return self.name == "cgid daemon" and self.saturated and self.figures[0] < DAEMON_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ def limits(records: Sequence[TrialRecord]) -> tuple[Limit, ...]:
                 cells_known=len(signs),
                 strength=middle.strength,
                 text=candidate.text(middle.figures),
+                figures=middle.figures,
             )
         )
     return tuple(sorted(found, key=lambda f: (not f.saturated, f.behind, -f.cells / f.cells_known, -f.strength)))

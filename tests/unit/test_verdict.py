@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -74,17 +75,30 @@ def test_an_overflow_with_a_cost_is_observed_and_priced() -> None:
 
 
 def test_an_overflow_without_a_cost_is_observed_and_called_harmless() -> None:
-    experiment, records = harmless()
-
-    verdict = judge(analyse(records, experiment), records)
+    """Equivalence is shown for every response of the rule: its interval lies within what was named before the run."""
+    verdict = verdict_of("overflow_without_cost")
 
     assert verdict.overflow is Overflow.OBSERVED
-    assert set(verdict.cost.values()) == {Answer.COSTS_LESS}
-    assert verdict.lines[2].startswith(
-        "Throughput did not change with the backlog by 10 % or more (ratio 0.99, 95 % int"
+    assert verdict.cost == {"throughput_rps": Answer.COSTS_LESS, "latency_p99_ms": Answer.COSTS_LESS}
+    assert "the queue overflowed in 2 of 2 cells" in verdict.lines[0]
+    assert "queue, sleepers and connect times agree" in verdict.lines[0]
+    assert verdict.lines[2] == (
+        "Throughput did not change with the backlog by 10 % or more (ratio 1.02, 95 % interval 0.97 to 1.08); "
+        "p99 latency did not change with the backlog by 25 % or more (ratio 1.08, 95 % interval 1.02 to 1.15)."
     )
     assert verdict.lines[4].startswith("Leave the backlog at 100")
     assert "an overflow alone is no harm" in verdict.lines[4]
+
+
+def test_an_overflow_without_a_cost_is_left_open_where_less_would_matter() -> None:
+    """The same run cannot show that less than 5 % of p99 latency was lost: no equivalence without its interval."""
+    experiment, records, notes = verdict_data.part("overflow_without_cost", {}, {"latency_p99_ms": 0.05})
+
+    verdict = judge(analyse(records, experiment), records, notes)
+
+    assert verdict.overflow is Overflow.OBSERVED
+    assert verdict.cost == {"latency_p99_ms": Answer.INCONCLUSIVE}
+    assert "an overflow alone is no harm" not in verdict.lines[4]
 
 
 def test_an_overflow_on_a_busy_machine_is_observed_and_its_cost_left_open() -> None:
@@ -143,6 +157,18 @@ def test_contradictory_witnesses_are_inconclusive_and_both_named() -> None:
     assert "sleepers: up to 60 workers asleep in connect() and connect times: up to " in verdict.lines[0]
     assert ", but queue: at most 0 of a limit of 5, full for 0 % of the window" in verdict.lines[0]
     assert verdict.lines[4].startswith("Find out which witness is wrong")
+
+
+def test_a_load_generator_that_was_held_back_unseen_leaves_the_limit_unknown() -> None:
+    """A quota let it have 3 % of a core: nothing that is observed is full, and no part of the server is blamed."""
+    verdict = verdict_of("held_back_load_generator")
+
+    assert verdict.overflow is Overflow.NOT_OBSERVED
+    assert verdict.lines[3].startswith(
+        "What limits throughput is not known: nothing that was observed is at its limit (the load generator used 0.03"
+    )
+    assert not any(limit.saturated for limit in verdict.limits)
+    assert "would raise throughput" not in verdict.lines[4]
 
 
 def test_when_the_load_generator_saturated_its_core_no_trial_is_valid_and_nothing_is_said_of_the_server() -> None:
@@ -286,6 +312,19 @@ def test_an_open_question_says_how_many_more_blocks_would_probably_decide_it() -
     assert "more blocks would probably decide" in verdict.lines[2]
 
 
+def test_an_open_comparison_whose_own_interval_looks_decided_shows_the_interval_that_decides() -> None:
+    """Of many comparisons one looks like more than 6 % by chance, so that all of them together decide."""
+    experiment, records, _ = verdict_data.part(
+        "overflow_with_cost", {"listen_backlog": ("5", "100")}, {"latency_p99_ms": 0.06}
+    )
+
+    line = judge(analyse(records, experiment), records).lines[2]
+
+    assert "listen_backlog=5 (clients=200): ratio 1.12, 95 % interval 1.06 to 1.18 by itself, " in line
+    assert " with all comparisons together); " in line
+    assert re.search(r"; \d+ to \d+ more blocks would probably decide them", line)
+
+
 def test_drift_and_a_high_noise_floor_are_said_with_the_cost() -> None:
     records = [
         trial_records.trial(
@@ -357,6 +396,15 @@ def test_nothing_is_advised_about_one_of_two_saturated_resources() -> None:
 
     assert "to see which of them limits" in advice
     assert "would raise throughput" not in advice
+
+
+def test_a_daemon_that_waits_for_a_core_is_not_advised_upon_as_if_its_own_work_filled_one() -> None:
+    empty = Figures(queue_limit=100, queue_depth_max=3, queue_full_share=0.0)
+    waiting = replace(empty, cgid_cpu_share=0.35, cgid_runq_share=0.65, host_cpu_share=0.94)
+    working = replace(empty, cgid_cpu_share=0.95, cgid_runq_share=0.02, host_cpu_share=0.6)
+
+    assert "it competes for the CPUs: more cores or a load generator on another host" in small(waiting).lines[4]
+    assert "only fewer or cheaper forks would raise throughput" in small(working).lines[4]
 
 
 def test_two_saturated_resources_are_both_named_and_not_told_apart() -> None:
