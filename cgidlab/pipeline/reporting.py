@@ -8,7 +8,7 @@ import numpy as np
 
 from cgidlab import measure, report, store
 from cgidlab.errors import StoreError
-from cgidlab.inference.findings import Analysis, Drift
+from cgidlab.inference.findings import Analysis, Drift, SeriesCheck
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.pipeline import watching
 from cgidlab.verdict import Verdict
@@ -41,10 +41,13 @@ def report_input(
         effects=analysis.effects,
         noise_floor=analysis.noise_floor,
         drift=_drift(analysis.drift),
+        windows=windows(analysis.series),
+        stopping=stopping(analysis),
         timing=timing,
         provenance=_provenance(run),
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
         latency=lambda some: _latency(run.path, some),
+        limits=tuple(report.Candidate(f.name, f.saturated, f.cells, f.cells_known, f.text) for f in verdict.limits),
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
@@ -58,6 +61,40 @@ def _drift(drift: Drift | None) -> str:
     said = f"Throughput of the reference level changed by {drift.change:+.1%} over {drift.hours:.2f} hours"
     meaning = "more than the smallest effect that matters" if drift.flagged else "no more than blocks can take out"
     return f"{said} (95 % interval {low} to {high}): {meaning}."
+
+
+def windows(series: SeriesCheck | None) -> str:
+    """Return what the series by the second say of the windows: their start, and their memory."""
+    if series is None:
+        return "No throughput by the second is known."
+    said = []
+    if series.start_ratio is not None:
+        found = series.start_interval
+        interval = f"95 % interval {found.low:.3f} to {found.high:.3f}" if found else "too few blocks for an interval"
+        meaning = "the warm-up was too short" if series.warm_up_short else "no sign of a warm-up that was too short"
+        said.append(
+            f"The first quarter of the windows ran at {series.start_ratio:.3f} of the rest ({interval}): {meaning}"
+        )
+    if series.autocorrelation is not None:
+        said.append(
+            f"Throughput of one second and of the next correlate by {series.autocorrelation:.2f} "
+            f"(median of {series.trials} trials), so a window counts as one observation"
+        )
+    return ". ".join(said) + "." if said else "The windows are too short for series by the second."
+
+
+def stopping(analysis: Analysis) -> str:
+    """Return the stopping rule as it was planned, and what became of it."""
+    wanted = analysis.repetitions
+    done = f"{analysis.blocks} have a complete trial"
+    if wanted.fixed:
+        return f"{wanted.min} blocks were planned, with one look at the end; {done}."
+    looks = ", ".join(str(n) for n in analysis.looks)
+    return (
+        f"From {wanted.min} to {wanted.max} blocks, until a look finds every comparison decided; looks come after "
+        f"{looks} blocks; {done}. "
+        "All looks share one error of 5 %, and intervals are as wide as that takes."
+    )
 
 
 def _provenance(run: store.RunDirectory) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from cgidlab import files
 from cgidlab.report.data import (
     QUANTILE_SHARES,
     WORKER_STATES,
+    Candidate,
     ReportInput,
     Series,
     TrialDetail,
@@ -19,6 +20,7 @@ __all__ = [
     "QUANTILE_SHARES",
     "QUESTIONS",
     "WORKER_STATES",
+    "Candidate",
     "ReportInput",
     "Series",
     "TrialDetail",

@@ -43,6 +43,17 @@ class TrialDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One candidate for what limits throughput: its figure, and in how many of the cells that know it it is full."""
+
+    name: str
+    saturated: bool
+    cells: int
+    cells_known: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInput:
     """Everything a report says. `trials` are in the order of the run.
 
@@ -68,10 +79,13 @@ class ReportInput:
     effects: tuple[Effect, ...]
     noise_floor: tuple[NoiseFloor, ...]
     drift: str
+    windows: str  # what the series within windows say: memory from second to second, and the warm-up
+    stopping: str  # how many blocks were planned, and when the run might look
     timing: Mapping[str, object]
     provenance: Mapping[str, object]
     detail: Callable[[TrialRecord], TrialDetail | None]
     latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
+    limits: tuple[Candidate, ...] = ()  # best evidence first
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why

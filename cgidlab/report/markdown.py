@@ -49,6 +49,7 @@ def as_markdown(report: ReportInput) -> str:
         "",
         *_effects(report),
         *_hosts(report),
+        *_limits(report),
     ]
     out += [
         "",
@@ -120,6 +121,13 @@ def _hosts(report: ReportInput) -> list[str]:
     return ["", "## Servers", "", *_table(headings, (list(row) for row in words.host_rows(report.hosts)), 4)]
 
 
+def _limits(report: ReportInput) -> list[str]:
+    if not report.limits:
+        return []
+    rows = ([c.name, "yes" if c.saturated else "no", f"{c.cells} of {c.cells_known}", c.text] for c in report.limits)
+    return ["", "## What limits", "", *_table(["Candidate", "At its limit", "Cells at the limit", "Figure"], rows, 4)]
+
+
 def _left_out(report: ReportInput) -> list[str]:
     groups = reasons(report.trials)
     files = [f"- left out: {escape(name)}: {escape(why)}" for name, why in report.damaged]
@@ -147,6 +155,8 @@ def _measured(report: ReportInput) -> list[str]:
         f"- Smallest effects that matter: {escape(smallest) or 'none named'}",
         f"- Noise floor: {_noise(report)}",
         f"- Drift: {escape(report.drift) or words.NOT_KNOWN}",
+        f"- Within the windows: {escape(report.windows) or words.NOT_KNOWN}",
+        f"- Stopping: {escape(report.stopping) or words.NOT_KNOWN}",
     ]
     lines = ["- Watched as it was: one window, nothing varied"] if report.observed else design
     rows = [*flat(report.timing), *flat(report.provenance)]

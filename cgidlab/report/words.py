@@ -115,6 +115,24 @@ def effect_size(effect: Effect) -> tuple[str, str]:
     return number(effect.estimate), f"{number(effect.interval.low)} to {number(effect.interval.high)}"
 
 
+def checks(effect: Effect) -> tuple[str, ...]:
+    """Return what stands beside an effect's interval: what it can show, its family's interval, and the checks."""
+
+    def told(found: Interval | None) -> str:
+        if found is None:
+            return ""
+        return interval(found) if effect.scale == "ratio" else _plain(found)
+
+    p = effect.wilcoxon_p
+    return (
+        "" if effect.mde is None else percent(effect.mde),
+        told(effect.family_interval),
+        told(effect.sign_interval),
+        told(effect.bootstrap_interval),
+        "" if p is None else f"{p:.3f}",
+    )
+
+
 def where(effect: Effect) -> str:
     """Return at which levels of the other factors two levels were compared."""
     if effect.pooled:

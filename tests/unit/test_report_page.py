@@ -13,8 +13,9 @@ import altair as alt
 import pytest
 
 from cgidlab import harvest, report
+from cgidlab.inference.intervals import Interval
 from cgidlab.model import FailureKind, Figures, Outcome, Status
-from cgidlab.report import script
+from cgidlab.report import script, words
 from scripts import make_synthetic_run as synthetic
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
@@ -175,6 +176,39 @@ def test_a_figure_nobody_observed_reads_not_known_and_never_0(given: report.Repo
     assert "Not known: no level was run under two names." in text
     assert '<section id="responses"' in text
     assert "Not known: no complete trial measured a response." in text
+
+
+def test_beside_each_interval_stand_the_checks_that_do_not_decide(given: report.ReportInput) -> None:
+    first = given.effects[0]
+    checked = dataclasses.replace(
+        first,
+        mde=0.031,
+        family_interval=Interval(0.91, 1.02),
+        sign_interval=Interval(0.93, 1.01),
+        bootstrap_interval=None,
+        wilcoxon_p=0.3125,
+    )
+
+    assert words.checks(checked) == (
+        "3.1 %",
+        "\N{MINUS SIGN}9.0 % to +2.0 %",
+        "\N{MINUS SIGN}7.0 % to +1.0 %",
+        "",
+        "0.312",
+    )
+    got = Page(report.render(dataclasses.replace(given, effects=(checked,))))
+    assert "3.1 % \N{MINUS SIGN}9.0 % to +2.0 % \N{MINUS SIGN}7.0 % to +1.0 % 0.312" in got.words
+
+
+def test_candidates_for_the_limit_stand_with_their_figures_and_windows_with_their_checks(
+    given: report.ReportInput, page: Page
+) -> None:
+    assert "cgid daemon yes 6 of 9 SYNTHETIC: 0.97 of a core" in page.words
+    assert f"Within the windows {given.windows}" in page.words
+    assert given.stopping in page.words
+
+    blind = Page(report.render(dataclasses.replace(given, limits=())))
+    assert "What limits throughput Not known: nothing that could limit was observed." in blind.words
 
 
 def test_invalid_and_failed_trials_are_counted_with_their_reasons(given: report.ReportInput, page: Page) -> None:

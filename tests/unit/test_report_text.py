@@ -34,12 +34,15 @@ def tables(text: str) -> list[list[str]]:
 
 def test_markdown_has_verdict_cells_effects_invalid_trials_and_how_it_was_measured(given: report.ReportInput) -> None:
     text = report.as_markdown(given)
-    cells, effects = tables(text)
+    cells, effects, limits = tables(text)
 
     assert escape(given.verdict) in text
     assert "1. **Did the queue overflow?** Yes" in text
     assert len(cells) == 2 + 15
     assert len(effects) == 2 + len(given.effects)
+    assert limits[2:] == [r"| cgid daemon | yes | 6 of 9 | SYNTHETIC: 0.97 of a core |"]
+    assert f"- Within the windows: {escape(given.windows)}" in text
+    assert f"- Stopping: {escape(given.stopping)}" in text
     assert re.search(r"- \d+ invalid: the load generator used 97 % of a core: synthetic \(trials \d+, ", text)
     assert f"seed {given.seed}" in text
     assert "clock\\_source: not known" in text
