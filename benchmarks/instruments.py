@@ -1,32 +1,40 @@
-"""What watching costs: throughput with all default instruments and with strace, each next to none, in blocks.
+"""What watching costs: throughput with all default instruments, strace and perf trace, each next to none, in blocks.
 
-    python -m benchmarks.instruments [--blocks 50] [--window-s 2]
+    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12]
 
-The ways alternate in random order within each block, on one httpd under one load. What counts are the
-ratios within the blocks; their mean and its 95 % interval are Student's t on the logs, as in a verdict.
+The ways alternate in random order within each block, under the same load; strace and perf trace are in every twelfth
+block only. What counts are the ratios within the blocks. The speed of a machine jumps: neighbours a second apart
+differ less than windows of ten seconds do, and a few pairs differ by ten times what the others do. So windows are
+short and many, and the interval is Tukey and McLaughlin's for the mean of the middle four fifths of the log ratios;
+Student's for the mean of all stands beside it.
 """
 
 import argparse
 import json
 import math
+import os
 import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
-from benchmarks import figures, sites
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
+
+from benchmarks import figures, perf, sites
 from benchmarks.figures import Row, Series
 from cgidlab import catalogue, execute, harvest, measure, plan, store
-from cgidlab.inference.intervals import t_interval
+from cgidlab.inference.intervals import Interval, t_interval
 from cgidlab.model import Cell, Level, Plan, Trial
 
 BOUND = 0.01
-TRIALS_A_CALL = 30  # of Ansible
-BARE, ALL, STRACE = "none", "all default instruments", "strace"
+WARMUP_S = 0.3
+BLOCKS_A_CALL = 24  # of Ansible
+TRIMMED = 0.1  # at either end
+BARE, ALL, STRACE, PERF = "none", "all default instruments", "strace", "perf trace"
 SWITCHES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
 EXPERIMENT = """\
 schema_version: 1
@@ -35,59 +43,115 @@ question: What does watching cost?
 factors: {{strace: [false, true]}}
 settings: {{workers: 200, threads_per_child: 200}}
 load: {{loop: closed, driver: h2load, clients: 100}}
-warmup_s: 0.5
+warmup_s: {warmup_s}
 window_s: {window_s}
 repetitions: 1
 noise: ignore
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one trial showed."""
+
+    throughput_rps: float
+    own_cpu_share: float  # the instruments' own CPU time, of all cores
+
+
+Blocks = list[dict[str, Seen]]  # by way
+
+
 def main() -> int:
-    """Run the trials, print the ratios and keep the rows."""
+    """Run the trials, print the ratios and keep the row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--blocks", type=int, default=50)
-    parser.add_argument("--window-s", type=float, default=2.0)
+    parser.add_argument("--blocks", type=int, default=250)
+    parser.add_argument("--window-s", type=float, default=1.0)
+    parser.add_argument("--peers-every", type=int, default=12)
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="cgidlab-bench-"))
     work.chmod(0o755)
     try:
-        throughput = _measure(args.blocks, args.window_s, work)
+        blocks = _measure(args.blocks, args.window_s, args.peers_every, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    figures.write("instruments", [_row(throughput)])
+    figures.write("instruments", [_row(blocks)])
     return 0
 
 
-def _row(throughput: list[Mapping[str, float]]) -> Row:
-    logs = {way: [math.log(block[way] / block[BARE]) for block in throughput] for way in (ALL, STRACE)}
-    found = {way: t_interval(values) for way, values in logs.items()}
-    words = []
-    for way, interval in found.items():
-        assert interval is not None  # noqa: S101 -- there are blocks enough
-        low, high = interval.exp().low, interval.exp().high
-        words.append(f"{way}: mean ratio {math.exp(mean(logs[way])):.4f}, 95 % interval {low:.4f} to {high:.4f}")
+def _row(blocks: Blocks) -> Row:
+    logs = {
+        way: [math.log(b[way].throughput_rps / b[BARE].throughput_rps) for b in blocks if way in b and BARE in b]
+        for way in (ALL, STRACE, PERF)
+    }
+    middle = trimmed_interval(logs[ALL])
+    words = [f"{ALL}: the middle {1 - 2 * TRIMMED:.0%} of the ratios have the mean {_said(middle.exp())}"]
+    for way, values in logs.items():
+        found = t_interval(values)
+        if found:
+            words.append(f"mean of all, {way}: {_said(found.exp())}")
+    if not logs[PERF]:
+        words.append("perf is not installed, or traces nothing here")
+    own = [100 * b[ALL].own_cpu_share for b in blocks if ALL in b]
+    words.append("where no core is idle, throughput falls by the instruments' own share of the cores at least")
+    if not middle.exp().inside(1 - BOUND, 1 + BOUND):
+        words.append(_why_not(middle, len(logs[ALL])))
     figures.say("\n".join(words))
-    ours = found[ALL]
     return Row(
-        "effect of all default instruments on throughput (2 cores, load on the same host)",
+        f"effect of all default instruments on throughput ({os.cpu_count()} cores, none idle, load on the same host)",
         "95 % interval of the mean ratio within +-1 %",
-        ours is not None and ours.exp().inside(1 - BOUND, 1 + BOUND),
-        (Series("ratio to no instrument, by block", "", [math.exp(v) for v in logs[ALL]]),),
-        (Series("strace on connect(), by block", "", [math.exp(v) for v in logs[STRACE]]),),
-        "; ".join(words),
+        middle.exp().inside(1 - BOUND, 1 + BOUND),
+        (
+            Series("ratio to no instrument, by block", "", [math.exp(v) for v in logs[ALL]]),
+            Series("the instruments' own CPU time, of all cores", "%", own),
+        ),
+        tuple(
+            Series(f"{way} on connect(), by block", "", [math.exp(v) for v in logs[way]])
+            for way in (STRACE, PERF)
+            if logs[way]
+        ),
+        "; ".join(words) + ".",
     )
 
 
-def _measure(blocks: int, window_s: float, work: Path) -> list[Mapping[str, float]]:
-    """Return each block's throughput by way, in requests a second."""
+def _why_not(found: Interval, blocks: int) -> str:
+    """Say what stood in the way of an interval inside the bounds: what was found, or the spread."""
+    middle, half = (found.low + found.high) / 2, (found.high - found.low) / 2
+    room = math.log1p(BOUND) - abs(middle)
+    if room <= 0:
+        return "the effect itself is larger"
+    # An interval of n blocks is as wide as 1 / sqrt(n).
+    return f"at the spread from block to block here, about {blocks * (half / room) ** 2:,.0f} blocks would be needed"
+
+
+def _said(interval: Interval) -> str:
+    middle = math.sqrt(interval.low * interval.high)  # the interval is symmetric in the logs
+    return f"{middle:.4f}, 95 % interval {interval.low:.4f} to {interval.high:.4f}"
+
+
+def trimmed_interval(values: Sequence[float]) -> Interval:
+    """Return Tukey and McLaughlin's 95 % interval (Sankhya A 25, 1963) for the mean of what is not trimmed."""
+    n = len(values)
+    cut = int(TRIMMED * n)
+    if n - 2 * cut < 2:  # noqa: PLR2004 -- one value has no spread
+        raise SystemExit(f"{n} blocks are too few")
+    inner = sorted(values)[cut : n - cut]
+    winsorized = [inner[0]] * cut + inner + [inner[-1]] * cut
+    half = float(stats.t.isf(0.025, n - 2 * cut - 1)) * stdev(winsorized) / ((1 - 2 * TRIMMED) * math.sqrt(n))
+    return Interval(mean(inner) - half, mean(inner) + half)
+
+
+def _measure(count: int, window_s: float, peers_every: int, work: Path) -> Blocks:
+    """Return what each block's trials showed."""
     known = catalogue.load(sites.LOCAL.roles)
-    design = _plan(sites.planned(EXPERIMENT.format(window_s=window_s)), blocks)
+    text = EXPERIMENT.format(warmup_s=WARMUP_S, window_s=window_s)
+    design = _plan(sites.planned(text), count, peers_every)
     host = sites.provisioned(design, work)
-    throughput: list[dict[str, float]] = [{} for _ in range(blocks)]
+    blocks: Blocks = [{} for _ in range(count)]
     kept = work / "kept"
     kept.mkdir()
-    for first in range(0, len(design.trials), TRIALS_A_CALL):
-        trials = {t.number: t for t in design.trials[first : first + TRIALS_A_CALL]}
+    for first in range(1, count + 1, BLOCKS_A_CALL):
+        trials = {t.number: t for t in design.trials if first <= t.block < first + BLOCKS_A_CALL}
+        run = execute.BlockRun(work / f"b{first}", host, f"{host.work_dir}/bench-{first}")
 
         def arrived(arrival: execute.Arrival, trials: Mapping[int, Trial] = trials) -> None:
             if arrival.archive is None:
@@ -95,30 +159,44 @@ def _measure(blocks: int, window_s: float, work: Path) -> list[Mapping[str, floa
             trial = trials[arrival.number]
             directory = kept / str(arrival.number)
             harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
-            result = json.loads((directory / "result.json").read_text())
-            measure.write_rows(directory)
-            rps = measure.measure(directory).figures.throughput_rps
-            if result["ended"] == "complete" and rps:
-                throughput[trial.block - 1][trial.cell.levels[0][1].label] = rps
+            seen = _seen(directory, perf=_way(trial) == PERF and arrival.number not in attached)
+            if seen:
+                blocks[trial.block - 1][_way(trial)] = seen
             shutil.rmtree(directory)
             arrival.archive.unlink()
 
-        run = execute.BlockRun(work / f"b{first}", host, f"{host.work_dir}/bench-{first}")
-        played = execute.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
+        with perf.attached_to(run.host_directory, [n for n, t in trials.items() if _way(t) == PERF]) as attached:
+            played = execute.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
         if not played.ok:
             raise SystemExit(f"a block failed: {played.why}")
-        figures.say(f"{first + len(trials)} of {len(design.trials)} trials")
-    whole: list[Mapping[str, float]] = [block for block in throughput if len(block) == len(design.cells)]
-    if len(whole) < blocks * 0.9:
-        raise SystemExit(f"only {len(whole)} of {blocks} blocks are whole")
-    return whole
+        figures.say(f"{min(first + BLOCKS_A_CALL - 1, count)} of {count} blocks")
+    pairs = sum(1 for block in blocks if {BARE, ALL} <= set(block))
+    if pairs < count * 0.9:
+        raise SystemExit(f"only {pairs} of {count} blocks are whole")
+    return blocks
 
 
-def _plan(template: Plan, blocks: int) -> Plan:
+def _seen(directory: Path, *, perf: bool) -> Seen | None:
+    result = json.loads((directory / "result.json").read_text())
+    measure.write_rows(directory)
+    rps = measure.measure(directory).figures.throughput_rps
+    if result["ended"] != "complete" or not rps or perf:
+        return None
+    # An instrument watches from the warm-up to the end of the window.
+    watched_ns = sum(p["end_ns"] - p["begin_ns"] for p in result["phases"] if p["name"] in {"warmup", "window"})
+    own_ns = sum(entry.get("cpu_ns") or 0 for entry in result["instruments"].values())
+    return Seen(rps, own_ns / watched_ns / (os.cpu_count() or 1))
+
+
+def _way(trial: Trial) -> str:
+    return trial.cell.levels[0][1].label
+
+
+def _plan(template: Plan, blocks: int, peers_every: int) -> Plan:
     """Return a plan whose cells differ in what watches, and in nothing else."""
     settings = {
         way: {**template.cells[0].settings, **dict.fromkeys(SWITCHES, way == ALL), "strace": way == STRACE}
-        for way in (BARE, ALL, STRACE)
+        for way in (BARE, ALL, STRACE, PERF)
     }
     cells = tuple(
         Cell(id=f"watching={way.replace(' ', '_')}", levels=(("watching", Level(way, way)),), settings=values)
@@ -126,7 +204,7 @@ def _plan(template: Plan, blocks: int) -> Plan:
     )
     trials: list[Trial] = []
     for block in range(1, blocks + 1):
-        order = list(cells)
+        order = [c for c in cells if block % peers_every == 0 or c.levels[0][1].label in {BARE, ALL}]
         random.Random(block).shuffle(order)  # noqa: S311 -- an order, not a secret
         trials += [
             Trial(len(trials) + n, block, cell, plan.trial_key(cell, block)) for n, cell in enumerate(order, start=1)
