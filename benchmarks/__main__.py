@@ -1,8 +1,9 @@
 """Measure what is to be fast: `make bench`, or `python -m benchmarks [NAME...]`.
 
 Each benchmark runs in a process of its own, prints its rows and keeps them in
-benchmarks/results/NAME.json. `--write-docs` puts the table of all kept results into
-docs/performance.md. Exits 1 when a benchmark failed; a goal that was missed is no failure.
+benchmarks/results/NAME.json. `--write-docs` puts the table of all kept results, and what
+is calculated from them, into docs/performance.md. Exits 1 when a benchmark failed; a
+goal that was missed is no failure.
 """
 
 import argparse
@@ -11,16 +12,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import scale
 from benchmarks.figures import RESULTS, ROOT, say, table
 
-# In the order of the table; `first_trial` needs a root file system that is made for it, see there.
+# In the order of the table.
 NAMES = (
     "trials",
     "trials_ssh",
     "first_trial",
     "second_run",
     "variants",
+    "measuring",
     "instruments",
+    "queue_sampler",
     "error_log",
     "planning",
     "reporting",
@@ -28,7 +32,6 @@ NAMES = (
     "growth",
 )
 DOCS = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- benchmarks: begin -->\n", "<!-- benchmarks: end -->\n"
 
 
 def main() -> int:
@@ -37,7 +40,9 @@ def main() -> int:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--write-docs", action="store_true", help="put the kept results into docs/performance.md")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="put the kept results and the calculation into docs/performance.md"
+    )
     args = parser.parse_args()
     unknown = set(args.names) - set(NAMES)
     if unknown:
@@ -62,12 +67,15 @@ def _kept() -> list[Path]:
 
 
 def _write_docs(text: str) -> None:
-    old = DOCS.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{DOCS} has no place for the table: {BEGIN.strip()} ... {END.strip()}")
-    DOCS.write_text(before + begin + text + end + after)
+    content = DOCS.read_text()
+    for name, part in (("benchmarks", text), ("scale", scale.section())):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, found_begin, rest = content.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found_begin or not found_end:
+            raise SystemExit(f"{DOCS} has no place for it: {begin.strip()} ... {end.strip()}")
+        content = before + begin + part + end + after
+    DOCS.write_text(content)
 
 
 if __name__ == "__main__":

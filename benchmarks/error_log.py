@@ -79,7 +79,7 @@ def main() -> int:
                     for name, rows in peers.items()
                     for what, key in (("wall", "wall_s"), ("CPU", "cpu_s"))
                 ),
-                "ours reads every line of every message, the others count lines with one word",
+                "Ours reads every line of every message, the others count lines with one word.",
             )
         ],
     )

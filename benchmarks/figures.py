@@ -85,17 +85,38 @@ def provenance() -> dict[str, str | int | list[float]]:
 
 
 def table(contents: Sequence[dict[str, object]]) -> str:
-    """Return kept results as one Markdown table, a line a row."""
+    """Return kept results as one Markdown table, a line a row; below it the rows' notes and what made them."""
     lines = ["| what | to reach | measured | beside it | reached |", "| --- | --- | --- | --- | --- |"]
+    notes: list[str] = []
     for content in contents:
         rows = content["rows"]
         assert isinstance(rows, list)  # noqa: S101 -- our own file
         for row in rows:
             ours = "<br>".join(_cell(s) for s in row["ours"])
             beside = "<br>".join(_cell(s) for s in row["beside"]) or "-"
-            reached = ("yes" if row["reached"] else "**no**") + (f": {row['note']}" if row["note"] else "")
+            reached = "yes" if row["reached"] else "**no**"
+            if row["note"]:
+                notes.append(f"{len(notes) + 1}. {row['note']}")
+                reached += f" ({len(notes)})"
             lines.append(f"| {row['what']} | {row['goal']} | {ours} | {beside} | {reached} |")
-    return "\n".join(lines) + "\n"
+    parts = ["\n".join(lines), *(["\n".join(notes)] if notes else []), *_made(contents)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _made(contents: Sequence[dict[str, object]]) -> list[str]:
+    """Return one paragraph for each machine and state of the sources that results were made with."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for content in contents:
+        its = cast("dict[str, object]", content["provenance"])
+        commit = str(its["commit"])
+        short = commit.removesuffix("+changes")[:10] + (" with changes" if commit.endswith("+changes") else "")
+        machine = f"{its['cores']} cores ({its['cpu']}), Linux {its['kernel']}, Python {its['python']}, commit {short}"
+        names.setdefault((str(content["made"])[:10], machine), []).append(str(content["name"]))
+    everything = len(names) == 1
+    return [
+        f"Made {date} on {machine}" + ("." if everything else f": {', '.join(of)}.")
+        for (date, machine), of in names.items()
+    ]
 
 
 def _cell(raw: dict[str, object]) -> str:

@@ -1,0 +1,97 @@
+"""What the benchmarks calculate and print; what they measure is nobody's test."""
+
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmarks import figures, instruments, scale
+from benchmarks.figures import Row, Series
+
+COSTS = {
+    "CPU time of the runner": 0.1,
+    "CPU time of Ansible": 0.3,
+    "between two blocks": 4.0,
+    "brought home": 500.0,
+    "kept": 2000.0,
+    "the runner's memory, at most": 200.0,
+    "Ansible's memory, at most": 100.0,
+    "the runner's open files, at most": 20.0,
+    "the runner's threads, at most": 4.0,
+}
+
+
+def _kept(name: str, rows: list[Row], commit: str = "0123456789abcdef") -> dict[str, object]:
+    provenance = {"commit": commit, "kernel": "6.1", "python": "3.11.2", "cpu": "a CPU", "cores": 2}
+    made = "2026-01-02T03:04:05+00:00"
+    return {"name": name, "made": made, "provenance": provenance, "rows": [asdict(row) for row in rows]}
+
+
+def _row(what: str, series: dict[str, float], note: str = "") -> Row:
+    return Row(what, "-", reached=True, ours=tuple(Series(n, "s", [v]) for n, v in series.items()), note=note)
+
+
+def test_notes_stand_below_the_table_with_what_it_was_made_with() -> None:
+    text = figures.table([_kept("one", [_row("first", {"": 1.5}), _row("second", {"": 2.5}, "Because.")])])
+
+    assert text.splitlines()[2:] == [
+        "| first | - | 1.5 s | - | yes |",
+        "| second | - | 2.5 s | - | yes (1) |",
+        "",
+        "1. Because.",
+        "",
+        "Made 2026-01-02 on 2 cores (a CPU), Linux 6.1, Python 3.11.2, commit 0123456789.",
+    ]
+
+
+def test_results_of_two_commits_are_told_apart() -> None:
+    text = figures.table([_kept("one", []), _kept("two", [], commit="abc+changes")])
+
+    assert "commit 0123456789: one." in text
+    assert "commit abc with changes: two." in text
+
+
+def test_the_trimmed_interval_does_not_follow_a_few_wild_pairs() -> None:
+    rng = random.Random(1)  # noqa: S311 -- noise, not a secret
+    values = [rng.gauss(0.0, 0.02) for _ in range(200)]
+
+    calm = instruments.trimmed_interval(values)
+    wild = instruments.trimmed_interval([*values[:190], *(10 * v for v in values[190:])])
+
+    assert calm.holds(0.0)
+    assert wild.high - wild.low < 1.2 * (calm.high - calm.low)
+
+
+def test_the_trimmed_interval_holds_the_mean_as_often_as_it_says() -> None:
+    rng = random.Random(2)  # noqa: S311 -- same
+    times = 1000
+    held = sum(instruments.trimmed_interval([rng.gauss(0.0, 1.0) for _ in range(30)]).holds(0.0) for _ in range(times))
+
+    assert held / times == pytest.approx(0.95, abs=0.025)
+
+
+def test_scale_is_calculated_from_kept_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "RESULTS", tmp_path)
+    results = {
+        "measuring": [_row("share", {"": 88.0}), _row("costs", COSTS)],
+        "trials_ssh": [_row("overhead", {"from one trial's begin to the next one's": 0.5})],
+        "reporting": [_row("`report` of a run of 10,000 trials", {"wall": 15.0, "memory": 400.0})],
+    }
+    for name, rows in results.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(_kept(name, rows)))
+
+    text = scale.section(10_000, 50)
+
+    # 834 blocks of 12 in 17 rounds, each 12 x 11.5 s and 4 s.
+    assert "| wall time | 40 min | 17 rounds of blocks of 142 s |" in text
+    assert "| CPU of the control machine | 1.1 core hours, 1.7 cores busy |" in text
+    assert "| disk of the control machine | 20.0 GB |" in text
+    assert "What breaks first: a core of the control machine, at 30 servers a core." in text
+
+
+def test_scale_says_which_results_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "RESULTS", tmp_path)
+
+    assert "measuring.json" in scale.section()
