@@ -44,6 +44,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
+# Over HTTP the user alone may be a token; SSH needs one that everybody may know.
+_CREDENTIALS = re.compile(r"(?<!ssh)://[^/\s]*@|://[^/\s@]*:[^/\s]*@", re.IGNORECASE)
 _HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
 
 
@@ -136,6 +138,13 @@ def _check_text(name: str, value: str, where: str) -> None:
     bad = next((c for c in value if not c.isprintable() and c not in allowed), None)
     if bad is not None:
         raise SpecError(f"`{name}` holds the control character {bad!r}", where=where, fix="remove it")
+    if name == "httpd" and _CREDENTIALS.search(value):
+        # It would be in every file of the run, and on git's command line for everybody on the host to see.
+        raise SpecError(
+            f"`httpd` holds a user or a password: `{_CREDENTIALS.sub('://...@', value)}`",
+            where=where,
+            fix="leave it out of the URL and tell git on the host: a credential helper, ~/.netrc or an SSH key",
+        )
     if name == "httpd" and not _HTTPD_SOURCE.fullmatch(value):
         raise SpecError(
             f"`httpd` does not take `{value}`",
