@@ -13,7 +13,7 @@ ARGS ?=
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
 
-.PHONY: faults fuzz audit help setup setup-dev test-tools sweep smoke bench test lint unit contract integration e2e servers lock clean \
+.PHONY: faults fuzz audit help setup setup-dev test-tools sweep smoke bench bench-tools test lint unit contract integration e2e servers lock clean \
 	guest-tools vagrant-sweep vagrant-e2e vm-one vm-matrix el-host
 
 help: ## list the targets
@@ -31,7 +31,7 @@ sweep: setup ## set everything up, then run experiments/backlog-sweep.yml (under
 smoke: setup ## set everything up, then run experiments/smoke.yml (under a minute once httpd is built)
 	$(PYTHON) runner.py experiments/smoke.yml $(ARGS)
 
-bench: setup ## measure what is to be fast, next to its peers (root; on a quiet machine about 30 minutes; ARGS="NAME ...")
+bench: bench-tools ## measure what is to be fast, next to its peers (root; on a quiet machine about 45 minutes; ARGS="NAME ...")
 	$(PYTHON) -m benchmarks $(ARGS)
 
 test: lint audit unit contract integration e2e ## set everything up, then run all checks and tests
@@ -62,6 +62,9 @@ servers: test-tools ## watch a distribution's own Apache on a host of its own th
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
 	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
+
+bench-tools: setup ## what the benchmarks need of this machine: perf, ripgrep, mmdebstrap ... (root)
+	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/bench-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
 
 faults: test-tools ## break real runs at every phase in every way and go on with each; writes docs/reliability.md (root, an hour)
 	$(PYTHON) -m tests.faults.matrix --write docs/reliability.md $(ARGS)
