@@ -48,16 +48,19 @@ def line(
     if loss is not None:
         parts.append(_keep(analysis, loss))
     open_ = [a for a in costs.values() if a is Answer.INCONCLUSIVE]
-    if not parts and open_:
-        parts.append(_repeat(analysis))
-    if not parts:
-        parts.append(_leave(analysis, overflow, of_queue=of_queue))
     saturated = [f for f in found if f.saturated]
     together = [f for f in saturated if not f.behind]
-    if len(together) > 1:  # to advise on one of them would be a guess
+    loader = next((f for f in together if f.name == "load generator"), None)
+    if loader is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
+        parts.insert(0, f"{_FOR_LIMIT[loader.name]}: {loader.text}")
+    elif not parts and open_:
+        parts.append(_repeat(analysis))
+    elif not parts:
+        parts.append(_leave(analysis, overflow, of_queue=of_queue))
+    if loader is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
         parts.append(f"{names} are saturated together: put the load on another host to see which of them limits")
-    elif saturated:
+    elif loader is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
         parts.append(f"since {saturated[0].text}, {advice}")
     return words.sentence("; ".join(parts))

@@ -97,14 +97,16 @@ def _open(name: str, smallest: str, found: Sequence[Effect], compared: int) -> s
     share = f" in {len(found)} of {compared} comparisons" if compared > 1 else ""
     text = f"whether {name} changes by {smallest} is not decided{share}"
     text += f" ({words.where(wide)}: {words.ratio(wide)}{_together(wide)})"
-    more = [e.more_blocks for e in found]
-    known = sorted(m for m in more if m is not None)
-    if known:
-        blocks = words.count(known[-1], "more block")
-        about = f"about {blocks}" if known[0] == known[-1] else f"{known[0]:,} to {blocks}"
-        what = f"{len(known)} of them" if len(known) < len(more) else "it" if len(found) == 1 else "them"
-        return f"{text}; {about} would probably decide {what}"
-    return f"{text}; more blocks would probably not decide it, the change is too near to {smallest}"
+    few = sum(e.blocks < MIN_BLOCKS for e in found)  # trials that were not valid took blocks away
+    has = f"{few} of them have" if len(found) > 1 else "it has"
+    lost = f" ({has} fewer than the {MIN_BLOCKS} complete blocks that a claim needs)" if few else ""
+    known = sorted(m for e in found if (m := e.more_blocks) is not None)
+    if not known:
+        return f"{text}, and more blocks would probably not decide it: the change is too near to {smallest}{lost}"
+    blocks = words.count(known[-1], "more block")
+    about = f"about {blocks}" if known[0] == known[-1] else f"{known[0]:,} to {blocks}"
+    some = f"{len(known)} of " if len(known) < len(found) else ""
+    return f"{text}, {some}which {about} would probably decide{lost}"
 
 
 def _together(effect: Effect) -> str:

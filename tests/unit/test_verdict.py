@@ -106,7 +106,7 @@ def test_an_overflow_on_a_busy_machine_is_observed_and_its_cost_left_open() -> N
 
     assert verdict.overflow is Overflow.OBSERVED
     assert verdict.cost["throughput_rps"] is Answer.INCONCLUSIVE
-    assert "more blocks would probably decide it" in verdict.lines[2]
+    assert re.search(r", which about \d+ more blocks would probably decide[.;]", verdict.lines[2])
     assert verdict.lines[4].startswith("Change nothing yet; run about ")
 
 
@@ -157,6 +157,17 @@ def test_contradictory_witnesses_are_inconclusive_and_both_named() -> None:
     assert "sleepers: up to 60 workers asleep in connect() and connect times: up to " in verdict.lines[0]
     assert ", but queue: at most 0 of a limit of 5, full for 0 % of the window" in verdict.lines[0]
     assert verdict.lines[4].startswith("Find out which witness is wrong")
+
+
+def test_a_saturated_load_generator_sets_the_pace_and_nothing_is_called_harmless() -> None:
+    """It used less than the 0.9 of a core that make a trial invalid; its own headroom shows it."""
+    verdict = verdict_of("saturated_load_generator")
+
+    assert verdict.overflow is Overflow.NOT_OBSERVED
+    assert [limit.name for limit in verdict.limits if limit.saturated] == ["load generator"]
+    said = "he load generator used 0.87 of a core and got 91 % of the answers a second that it gets for a static file."
+    assert verdict.lines[3] == f"T{said}"
+    assert verdict.lines[4] == f"Put the load on another host before believing any throughput: t{said}"
 
 
 def test_a_load_generator_that_was_held_back_unseen_leaves_the_limit_unknown() -> None:
@@ -321,8 +332,23 @@ def test_an_open_comparison_whose_own_interval_looks_decided_shows_the_interval_
     line = judge(analyse(records, experiment), records).lines[2]
 
     assert "listen_backlog=5 (clients=200): ratio 1.12, 95 % interval 1.06 to 1.18 by itself, " in line
-    assert " with all comparisons together); " in line
-    assert re.search(r"; \d+ to \d+ more blocks would probably decide them", line)
+    assert " with all comparisons together), " in line
+    assert re.search(r", which \d+ to \d+ more blocks would probably decide", line)
+
+
+def test_comparisons_that_lost_blocks_are_counted_beside_those_that_are_merely_open() -> None:
+    experiment, records, _ = verdict_data.load("overflow_with_cost")
+    lost = [
+        replace(r, outcome=Outcome(r.key, Status.INVALID, "noisy", FailureKind.NOISE))
+        if r.block == 2 and r.levels == (("listen_backlog", "100"), ("clients", "200"))
+        else r
+        for r in records
+    ]
+
+    line = judge(analyse(lost, experiment), lost).lines[2]
+
+    assert "is not decided in 9 of 9 comparisons" in line
+    assert "3 of them have fewer than the 6 complete blocks that a claim needs" in line
 
 
 def test_drift_and_a_high_noise_floor_are_said_with_the_cost() -> None:
