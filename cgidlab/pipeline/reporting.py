@@ -11,6 +11,7 @@ from cgidlab.errors import StoreError
 from cgidlab.inference.findings import Analysis, Drift, SeriesCheck
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.pipeline import watching
+from cgidlab.progress import duration
 from cgidlab.verdict import Verdict
 
 
@@ -40,7 +41,7 @@ def report_input(
         trials=tuple(records),
         effects=analysis.effects,
         noise_floor=analysis.noise_floor,
-        drift=_drift(analysis.drift),
+        drift=drift_words(analysis.drift),
         windows=windows(analysis.series),
         stopping=stopping(analysis),
         timing=timing,
@@ -54,13 +55,23 @@ def report_input(
     )
 
 
-def _drift(drift: Drift | None) -> str:
+def drift_words(drift: Drift | None) -> str:
+    """Return how the reference level's throughput moved over the run, and what that means."""
     if drift is None:
         return "Too few trials of the reference level to see a trend."
-    low, high = (f"{bound:+.1%}" for bound in (drift.interval.low, drift.interval.high))
-    said = f"Throughput of the reference level changed by {drift.change:+.1%} over {drift.hours:.2f} hours"
-    meaning = "more than the smallest effect that matters" if drift.flagged else "no more than blocks can take out"
+    change, low, high = (_signed(share) for share in (drift.change, drift.interval.low, drift.interval.high))
+    said = f"Throughput of the reference level changed by {change} in {duration(drift.hours * 3600)}"
+    if drift.flagged:
+        meaning = "more than the smallest effect that matters; ratios within blocks bear that, medians do not"
+    elif abs(drift.change) < drift.smallest:
+        meaning = "less than the smallest effect that matters"
+    else:
+        meaning = "not told apart from chance"
     return f"{said} (95 % interval {low} to {high}): {meaning}."
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
 def windows(series: SeriesCheck | None) -> str:
@@ -86,7 +97,8 @@ def windows(series: SeriesCheck | None) -> str:
 def stopping(analysis: Analysis) -> str:
     """Return the stopping rule as it was planned, and what became of it."""
     wanted = analysis.repetitions
-    done = f"{analysis.blocks} have a complete trial"
+    counts = [e.blocks for e in analysis.effects if not e.pooled and e.smallest is not None]
+    done = f"comparisons rest on {_span(counts)} complete blocks" if counts else "no comparison could be made"
     if wanted.fixed:
         return f"{wanted.min} blocks were planned, with one look at the end; {done}."
     looks = ", ".join(str(n) for n in analysis.looks)
@@ -95,6 +107,11 @@ def stopping(analysis: Analysis) -> str:
         f"{looks} blocks; {done}. "
         "All looks share one error of 5 %, and intervals are as wide as that takes."
     )
+
+
+def _span(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _provenance(run: store.RunDirectory) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Trials gathered by cell and block: medians, counts, and which trials a page has room for."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from cgidlab.model import Factor, Status, TrialRecord
 from cgidlab.report.words import known
 
 T = TypeVar("T")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 Levels = tuple[tuple[str, str], ...]
 
 
@@ -82,14 +84,22 @@ def with_room(cells: Sequence[CellTrials], room: int) -> tuple[tuple[TrialRecord
 
 
 def reasons(trials: Iterable[TrialRecord]) -> tuple[tuple[str, str, int, tuple[TrialRecord, ...]], ...]:
-    """Return (status, reason, number of trials, the trials) of all that are not complete, commonest first."""
+    """Return (status, reason, number of trials, the trials) of all that are not complete, commonest first.
+
+    Reasons that differ in their figures alone are one: the first stands for all, and says so.
+    """
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for trial in trials:
         if trial.outcome.status is not Status.COMPLETE:
-            key = (trial.outcome.status.value, trial.outcome.reason or "no reason was recorded")
+            key = (trial.outcome.status.value, _NUMBER.sub("#", trial.outcome.reason))
             groups.setdefault(key, []).append(trial)
     counts = Counter({key: len(group) for key, group in groups.items()})
-    return tuple((*key, count, tuple(groups[key])) for key, count in counts.most_common())
+    return tuple((key[0], _reason(groups[key]), count, tuple(groups[key])) for key, count in counts.most_common())
+
+
+def _reason(alike: Sequence[TrialRecord]) -> str:
+    first = alike[0].outcome.reason or "no reason was recorded"
+    return first if len({t.outcome.reason for t in alike}) == 1 else f"{first} and the like"
 
 
 def of_reference(trials: Iterable[TrialRecord], factor: str, reference: str) -> tuple[TrialRecord, ...]:

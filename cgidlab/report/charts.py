@@ -13,7 +13,6 @@ from typing import Any, Literal
 import altair as alt
 
 from cgidlab.inference.findings import Answer
-from cgidlab.report.data import WORKER_STATES
 from cgidlab.report.words import Column
 
 Spec = dict[str, Any]
@@ -28,7 +27,14 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.INCONCLUSIVE: ("var(--unsure)", "diamond"),
     Answer.DESCRIBED: ("var(--ink)", "cross"),
 }
-_STATES = dict(zip(WORKER_STATES, ("var(--c2)", "var(--c1)", "var(--idle)", "var(--c3)", "var(--c4)"), strict=True))
+_STATES = {  # in the order of a bar: idle, which is what is left, last
+    "connect": "var(--c2)",
+    "read": "var(--c1)",
+    "running": "var(--c3)",
+    "other": "var(--c4)",
+    "idle": "var(--idle)",
+}
+STATES = tuple(_STATES)
 
 CONFIG: Spec = {
     "background": "transparent",

@@ -15,10 +15,11 @@ _OVERFLOW = {
     "not_observed": "The queue did not overflow",
     "inconclusive": "Whether the queue overflowed cannot be said",
 }
+COST = "What did it cost?"
 QUESTIONS = (
     "Did the queue overflow?",
     "Did workers retry?",
-    "What did it cost?",
+    COST,
     "What limits throughput?",
     "What to do?",
 )
@@ -26,10 +27,10 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of the verdict's answers: its question, the clause that answers it, and what it rests on."""
+    """One of the verdict's answers: its question, the clauses that answer it, and what they rest on."""
 
     question: str  # empty when the verdict has other lines than the five it always has
-    answer: str
+    answers: tuple[str, ...]  # one, and of the cost one a response
     rest: str
 
 
@@ -64,7 +65,18 @@ def verdict_lines(report: ReportInput) -> list[Line]:
     if _joined(report) and (rest := clauses(lines[0])[1]):
         lines[0] = rest[:1].upper() + rest[1:]
     questions = QUESTIONS if len(lines) == len(QUESTIONS) else ("",) * len(lines)
-    return [Line(question, *clauses(line)) for question, line in zip(questions, lines, strict=True)]
+    asked = max(1, len(report.smallest_effects))
+    return [
+        _line(question, line, asked if question == COST else 1) for question, line in zip(questions, lines, strict=True)
+    ]
+
+
+def _line(question: str, sentence: str, answers: int) -> Line:
+    found: list[str] = []
+    while sentence and len(found) < answers:
+        clause, sentence = clauses(sentence)
+        found.append(clause[:1].upper() + clause[1:])
+    return Line(question, tuple(found), sentence)
 
 
 def _joined(report: ReportInput) -> bool:

@@ -159,7 +159,7 @@ def _measured(report: ReportInput) -> list[str]:
         f"- Stopping: {escape(report.stopping) or words.NOT_KNOWN}",
     ]
     lines = ["- Watched as it was: one window, nothing varied"] if report.observed else design
-    rows = [*flat(report.timing), *flat(report.provenance)]
+    rows = [*words.times(report.timing), *flat(report.provenance)]
     return lines + [f"- {escape(name)}: {escape(value)}" for name, value in rows]
 
 

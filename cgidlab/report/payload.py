@@ -10,6 +10,7 @@ import numpy as np
 
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report.cells import CellTrials, of_reference, others, spread, with_room
+from cgidlab.report.charts import STATES
 from cgidlab.report.data import QUANTILE_SHARES, WORKER_STATES, ReportInput, Series, TrialDetail
 from cgidlab.report.words import RESPONSES, known
 
@@ -81,10 +82,10 @@ def build(report: ReportInput, cells: Sequence[CellTrials]) -> Payload:
         "medians": _medians(report, cells),
         "drift": _drift(report),
         "waits": {
-            "row": [row for row, _ in wait_rows for _ in WORKER_STATES],
-            "state": [state for _ in wait_rows for state in WORKER_STATES],
-            "share": [round(shares[state], 4) for _, shares in wait_rows for state in WORKER_STATES],
-            "order": [i for _ in wait_rows for i in range(len(WORKER_STATES))],
+            "row": [row for row, _ in wait_rows for _ in STATES],
+            "state": [state for _ in wait_rows for state in STATES],
+            "share": [round(shares[state], 4) for _, shares in wait_rows for state in STATES],
+            "order": [i for _ in wait_rows for i in range(len(STATES))],
         },
     }
     by_number = {t.number: t for t in report.trials}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgidlab.inference.findings import Answer, Effect, NoiseFloor
-from cgidlab.inference.intervals import Interval
+from cgidlab.inference.intervals import MIN_BLOCKS, Interval
 from cgidlab.report import charts, words
 from cgidlab.report.cells import CellTrials
 from cgidlab.report.data import ReportInput
@@ -62,10 +62,10 @@ def effect_plots(effects: Sequence[Effect]) -> tuple[list[Plot], dict[str, chart
         says = f"{title(response)}, change against {shown[0].reference}. " + "; ".join(texts)
         specs[name] = charts.effects(name, rows, _ends(sets[name]), shown[0].smallest, says)
         smallest = shown[0].smallest
-        note = (
-            "" if smallest is None else f"Shaded: changes of less than {words.percent(smallest)}, which do not matter."
-        )
-        plots.append(Plot(name, title(response), note))
+        notes = [f"Shaded: changes of less than {words.percent(smallest)}, which do not matter."] if smallest else []
+        if any(e.interval is None for e in shown):
+            notes.append(f"A mark without a line has fewer than {MIN_BLOCKS} complete blocks: no claim is made.")
+        plots.append(Plot(name, title(response), " ".join(notes)))
     return plots, specs, sets
 
 

@@ -1,7 +1,7 @@
 """How figures are written for people: the only module that rounds, names and puts units."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab.inference.findings import Answer, Effect, HostsApart
@@ -173,3 +173,18 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+_TIMES = {
+    "wall_s": "From the first trial to the last",
+    "measured_s": "In windows",
+    "overhead_s_per_trial": "A trial beside warm-up and window, median",
+}
+
+
+def times(timing: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return how long the run took as (name, duration)."""
+    return [
+        (_TIMES.get(name, name), duration(float(value) if isinstance(value, int | float) else None))
+        for name, value in timing.items()
+    ]

@@ -9,8 +9,8 @@ from hypothesis import given as for_any
 from hypothesis import strategies as st
 
 from cgidlab import report
-from cgidlab.model import Level, TrialRecord
-from cgidlab.report import cells, payload, words
+from cgidlab.model import FailureKind, Level, Outcome, Status, TrialRecord
+from cgidlab.report import cells, charts, payload, words
 from scripts import make_synthetic_run as synthetic
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1e6)), min_size=1, max_size=900)
@@ -144,3 +144,34 @@ def test_ratios_read_as_signed_changes(ratio: float | None, want: str) -> None:
 )
 def test_durations_read_as_one_says_them(seconds: float | None, want: str) -> None:
     assert words.duration(seconds) == want
+
+
+def test_a_bar_of_worker_states_has_every_state_and_ends_with_what_is_left() -> None:
+    assert set(charts.STATES) == set(report.WORKER_STATES)
+    assert charts.STATES[-1] == "idle"
+
+
+def test_times_are_told_as_durations_with_words() -> None:
+    assert words.times({"wall_s": 910.9, "overhead_s_per_trial": 0.1157, "measured_s": None}) == [
+        ("From the first trial to the last", "15 min 11 s"),
+        ("A trial beside warm-up and window, median", "0.12 s"),
+        ("In windows", "not known"),
+    ]
+
+
+def test_reasons_that_differ_in_a_figure_alone_are_one_and_say_so() -> None:
+    trial = synthetic.report_input(synthetic.synthesise(15, window_s=0.5)).trials[0]
+
+    def spoilt(number: int, reason: str) -> TrialRecord:
+        outcome = Outcome(trial.key, Status.INVALID, reason, FailureKind.NOISE)
+        return dataclasses.replace(trial, number=number, outcome=outcome)
+
+    noisy = [spoilt(n, f"noisy: other processes used 0.{n} of a core") for n in (31, 44)]
+
+    found = cells.reasons([*noisy, spoilt(5, "swapped"), spoilt(6, "swapped"), spoilt(7, "swapped")])
+
+    assert [(reason, count) for _, reason, count, _ in found] == [
+        ("swapped", 3),
+        ("noisy: other processes used 0.31 of a core and the like", 2),
+    ]
+    assert [t.number for t in found[1][3]] == [31, 44]

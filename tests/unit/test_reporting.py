@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cgidlab.analyse import analyse
-from cgidlab.inference.findings import SeriesCheck
+from cgidlab.inference.findings import Drift, SeriesCheck
 from cgidlab.inference.intervals import Interval
 from cgidlab.model import Figures, Repetitions
 from cgidlab.pipeline import reporting
@@ -52,15 +52,33 @@ def test_the_windows_are_judged_with_their_figures(series: SeriesCheck | None, w
 
 
 @pytest.mark.parametrize(
+    ("change", "interval", "flagged", "want"),
+    [
+        (
+            -0.014,
+            Interval(-0.16, 0.163),
+            False,
+            "changed by \N{MINUS SIGN}1.4 % in 15 min (95 % interval \N{MINUS SIGN}16.0 %",
+        ),
+        (-0.014, Interval(-0.16, 0.163), False, "+16.3 %): less than the smallest effect that matters."),
+        (0.09, Interval(-0.16, 0.163), False, ": not told apart from chance."),
+        (0.09, Interval(0.06, 0.12), True, ": more than the smallest effect that matters; ratios within"),
+    ],
+)
+def test_a_drift_is_told_with_what_it_means(change: float, interval: Interval, flagged: bool, want: str) -> None:  # noqa: FBT001 -- a case
+    assert want in reporting.drift_words(Drift(change, interval, 0.25, 17, 0.05, flagged))
+
+
+@pytest.mark.parametrize(
     ("repetitions", "want"),
     [
-        (Repetitions(6, 6), "6 blocks were planned, with one look at the end; 2 have a complete trial."),
+        (Repetitions(6, 6), "6 blocks were planned, with one look at the end; comparisons rest on 2 complete blocks."),
         (
             Repetitions(6, 30),
             (
                 "From 6 to 30 blocks, until a look finds every comparison decided; looks come after 6, 14, 22, 30"
-                " blocks; 2 have a complete trial. All looks share one error of 5 %, and intervals are as wide as"
-                " that takes."
+                " blocks; comparisons rest on 2 complete blocks. All looks share one error of 5 %, and intervals are as"
+                " wide as that takes."
             ),
         ),
     ],
