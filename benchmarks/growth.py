@@ -28,7 +28,7 @@ from cgidlab import ansible, catalogue, execute
 SLEEPS_MS, CLIENTS = range(1, 21), range(8, 18)
 CELLS = len(SLEEPS_MS) * len(CLIENTS)
 GOAL_MB, GOAL_FILES = 20, 5000
-WARMUP_S, WINDOW_S = 0.05, 0.1
+WARMUP_S, WINDOW_S = 0.04, 0.08
 GROWTH = 1.1  # what counts as flat: within a tenth
 EXPERIMENT = """\
 schema_version: 1

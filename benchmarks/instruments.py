@@ -118,7 +118,7 @@ def _why_not(found: Interval, blocks: int) -> str:
     middle, half = (found.low + found.high) / 2, (found.high - found.low) / 2
     room = math.log1p(BOUND) - abs(middle)
     if room <= 0:
-        return "the effect itself is larger"
+        return "the mean itself is outside of +-1 %"
     # An interval of n blocks is as wide as 1 / sqrt(n).
     return f"at the spread from block to block here, about {blocks * (half / room) ** 2:,.0f} blocks would be needed"
 
