@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from cgidlab import ansible, execute, files, generators, harvest, store, unreachable
@@ -19,8 +20,15 @@ from cgidlab.pipeline.scheduling import HostLost
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
 
-# Beside what a trial may take: Ansible's start, and a slow way home. Silence for longer is a hang.
-SILENCE_S = 180.0
+_ANY_NOISE = NoisePolicy(None, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Trials that ride along at the end of a block and are not the run's: kept apart, and run once."""
+
+    run: RunDirectory
+    trials: tuple[Trial, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,7 @@ class Given:
     watch: Watch = field(default_factory=Watch)
     numbers: "Numbers | None" = None  # of the run, where blocks of it run at once
     others: bool = False  # hosts that could run the block as well
+    beside: Beside | None = None
 
 
 class Numbers:
@@ -75,6 +84,7 @@ class _Pass:
     """The state of one pass over trials of a block."""
 
     trials: dict[int, Trial]
+    beside: dict[int, Trial] = field(default_factory=dict)
     came_home: set[int] = field(default_factory=set)
     news: list[str] = field(default_factory=list)
     fault: LabError | None = None
@@ -110,7 +120,7 @@ def one_block(
     todo = tuple(t for t in trials if t.key not in done)
     kept = list(before)
     if todo:
-        kept += _trials(where, todo, name)
+        kept += _trials(where, todo, name, given.beside)
     attempt = 0
     while (again := _due(where, trials, kept)) and not cancelled():
         attempt += 1
@@ -152,20 +162,26 @@ def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
     return ", ".join(f"{n} {kind.value}" for kind, n in counts.items())
 
 
-def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRecord]:
+def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside | None = None) -> list[TrialRecord]:
     run, host = where.run, where.host
     name = run.unused_ansible(name)
     loaded_by = generators.of_server(run.path / "hosts", host)
     trials = generators.placed(trials, loaded_by)
+    riding = generators.placed(beside.trials, loaded_by) if beside else ()
     block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
-    state = _Pass({t.number: t for t in trials})
+    state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
     kept: list[TrialRecord] = []
-    patience_s = max(execute.limit_s(t) for t in trials) + SILENCE_S
+    limits = where.loaded.site.limits
+    patience_s = max(limits.of_trial_s(t) for t in (*trials, *riding)) + limits.silence_s
 
     def arrived(arrival: execute.Arrival) -> None:
         # ansible-runner calls this; an exception here would leave its process behind.
         state.heard_s = time.monotonic()
         try:
+            if beside and arrival.number in state.beside:
+                with suppress(harvest.BadArchive):
+                    _kept(where, beside.run, state.beside[arrival.number], arrival, _ANY_NOISE)
+                return
             record = _keep(where, state, arrival)
         except LabError as err:
             state.fault = err
@@ -180,6 +196,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str) -> list[TrialRe
         return where.cancelled() or state.silent or state.fault is not None or where.watch.stop is not None
 
     where.display.step(f"block {trials[0].block}")
+    trials = (*trials, *riding)
     journal.opened(run, str(where.loaded.site.inventory.resolve()), block, trials)
     played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, arrived, over)
     if played.ok or _clean_up(where.loaded, block, run, where.display):
@@ -206,21 +223,42 @@ def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirecto
 
 
 def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord | None:
-    """Unpack, measure and judge one trial; its outcome is written last."""
-    if arrival.archive is None:
-        state.news.append(arrival.reason)
-        return None
+    """Keep one trial of the run, or the reason why it did not come home."""
     trial = state.trials[arrival.number]
-    directory = where.run.trials / trial.directory
+    why = arrival.reason
+    try:
+        record = _kept(where, where.run, trial, arrival, where.noise)
+    except harvest.BadArchive as err:
+        record, why = None, err.what
+    if record is None:
+        state.news.append(why)
+    else:
+        state.came_home.add(trial.number)
+    return record
+
+
+def _kept(
+    where: _Where, run: RunDirectory, trial: Trial, arrival: execute.Arrival, noise: NoisePolicy
+) -> TrialRecord | None:
+    """Unpack, measure and judge one trial; its outcome is written last. None for one that did not come home.
+
+    Raises `BadArchive` for one of which nothing can be kept.
+    """
+    if arrival.archive is None:
+        return None
+    directory = run.trials / trial.directory
     about = store.trial_json(trial, where.host.host, where.environment)
-    harvest.unpack(arrival.archive, directory, about, arrival.load)
+    try:
+        harvest.unpack(arrival.archive, directory, about, arrival.load)
+    except harvest.BadArchive:
+        arrival.archive.unlink()  # nobody reads it, and it may be large
+        raise
     levels = [name for name, _ in trial.cell.levels]
-    store.write_outcome(directory, records.judge(directory, trial.key, where.noise, levels))
+    store.write_outcome(directory, records.judge(directory, trial.key, noise, levels))
     arrival.archive.unlink()
     if arrival.load is not None:
         shutil.rmtree(arrival.load)
-    state.came_home.add(trial.number)
-    return records.load(where.run.path, store.read_trial(directory))
+    return records.load(run.path, store.read_trial(directory))
 
 
 def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s: float) -> list[TrialRecord]:

@@ -1,18 +1,14 @@
 """What the load generator can do when no CGI is in its way: measured once a run, kept in its provenance."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from io import StringIO
 from typing import Any
 
-from cgidlab import files
-from cgidlab.errors import RunError
-from cgidlab.model import Cell, FailureKind, Level, NoisePolicy, Settings, Status, Trial, TrialRecord
-from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline.blocks import one_block
+from cgidlab.model import Cell, FailureKind, Level, Settings, Status, Trial, TrialRecord
+from cgidlab.pipeline import records
+from cgidlab.pipeline.blocks import Beside, Numbers
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.plan import trial_key
-from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
 
 KEY = "load_headroom"  # in provenance.json
@@ -31,42 +27,27 @@ _LOAD: Settings = {
 }
 
 
-def measure(
-    loaded: Loaded,
-    hosts: Sequence[HostReport],
-    run_directory: RunDirectory,
-    display: Display,
-    cancelled: Callable[[], bool],
-) -> dict[str, Any]:
-    """Return, by host and driver, how many answers a second the load generator got for a static file of the same httpd.
+def beside(loaded: Loaded, run: RunDirectory, host: str, numbers: Numbers) -> Beside:
+    """Return a trial a driver, for a block to end with: the load generator asks for a static file of the same httpd.
 
-    A trial each, kept below `headroom/`. It has the most clients that the run will have. Where it did not
-    come to its end, the entry has a `reason` and no figure: a run goes on without.
+    It has the most clients that the run will have, and is kept below `headroom/`.
     """
-    own = RunDirectory(run_directory.path / DIRECTORY / run_directory.run_id)
-    files.make_directory(own.trials)
-    trials = _trials(loaded)
-    experiment = replace(loaded.plan.experiment, noise=NoisePolicy(None, None, 0))
-    plan = replace(loaded.plan, experiment=experiment, cells=tuple(t.cell for t in trials), trials=trials)
-    found: dict[str, Any] = {}
-    for place, host in enumerate(hosts):
-        if cancelled():
-            break
-        display.step("load generator's headroom")
-        mine = tuple(
-            replace(t, number=t.number + place * len(trials), block=place + 1, key=trial_key(t.cell, place + 1))
-            for t in trials
-        )
-        try:
-            # What its trials say of themselves would read as if they were the run's.
-            done = one_block(replace(loaded, plan=plan), own, host, mine, Display(StringIO()), cancelled)
-        except RunError as err:
-            found[host.host] = {str(t.cell.settings[_FACTOR]): {"reason": err.what} for t in mine}
-            continue
-        found[host.host] = {str(r.settings[_FACTOR]): _entry(r) for r in done}
-        for driver, entry in found[host.host].items():
-            display.say(_said(host.host, driver, entry))
-    return found
+    return Beside(_directory(run, host), numbers.given(_trials(loaded)))
+
+
+def found(run: RunDirectory, host: str) -> dict[str, Any]:
+    """Return, by driver, how many answers a second the load generator of a host got.
+
+    Empty when its trial did not come home. Where one did not come to its end, the entry has a
+    `reason` and no figure: a run goes on without.
+    """
+    own = _directory(run, host)
+    stored, _damaged = own.stored_trials()
+    return {str(r.settings[_FACTOR]): _entry(r) for r in (records.load(own.path, trial) for trial in stored)}
+
+
+def _directory(run: RunDirectory, host: str) -> RunDirectory:
+    return RunDirectory(run.path / DIRECTORY / host)
 
 
 def _trials(loaded: Loaded) -> tuple[Trial, ...]:
@@ -98,7 +79,8 @@ def _entry(record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _said(host: str, driver: str, entry: Mapping[str, Any]) -> str:
+def said(host: str, driver: str, entry: Mapping[str, Any]) -> str:
+    """Return what was found of one load generator, in a line for people."""
     if "throughput_rps" not in entry:
         return f"warning: the headroom of {driver} on {host} is not known: {entry['reason']}"
     return f"headroom: {driver} gets {entry['throughput_rps']:,.0f} answers/s for a static file of httpd on {host}"

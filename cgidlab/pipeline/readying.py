@@ -53,7 +53,7 @@ def new(session: Session) -> Ready:
     """Make the hosts of a new run ready."""
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
     calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
-    return _written(session, hosts, calibration, _headroom(session, hosts, {}), [])
+    return _written(session, hosts, calibration, {}, [])
 
 
 def again(session: Session, continued: Continued) -> Ready:
@@ -84,7 +84,7 @@ def again(session: Session, continued: Continued) -> Ready:
     }
     uncalibrated = session.how.uncalibrated or before.get("calibration", {}).get("skipped", False)
     calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
-    generators = _headroom(session, hosts, before)
+    generators = before.get(headroom.KEY, {})  # as an earlier session of the run measured it
     return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
 
 
@@ -99,13 +99,6 @@ def _calibration(session: Session, hosts: Sequence[HostReport], *, uncalibrated:
     if uncalibrated:
         return {"skipped": True}
     return calibrating.before_run(session.loaded, hosts, session.results, session.display, session.cancelled)
-
-
-def _headroom(session: Session, hosts: Sequence[HostReport], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the load generators can do, as an earlier session of the run measured it where there was one."""
-    known: dict[str, Any] = before.get(headroom.KEY, {})
-    new = [h for h in hosts if h.host not in known]
-    return {**known, **headroom.measure(session.loaded, new, session.run, session.display, session.cancelled)}
 
 
 def _provenance(run: RunDirectory) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from cgidlab import store
 from cgidlab.errors import RunError
 from cgidlab.model import Trial, TrialRecord
-from cgidlab.pipeline import records
-from cgidlab.pipeline.blocks import Given, Numbers, one_block
+from cgidlab.pipeline import headroom, records
+from cgidlab.pipeline.blocks import Beside, Given, Numbers, one_block
 from cgidlab.pipeline.halting import Watch
 from cgidlab.pipeline.pacing import Pacing
 from cgidlab.pipeline.readying import Ready, Session
@@ -42,6 +42,8 @@ class _Shift:
         self._numbers = Numbers(loaded, run)
         # One a server: what is wrong with one of them says nothing of the others.
         self._watches = {host: Watch(fail_fast=session.how.fail_fast) for host in self._hosts}
+        # Whose load generator was not measured yet: the first block there ends with it.
+        self._no_headroom = self._hosts.keys() - run.read("provenance.json").get(headroom.KEY, {}).keys()
         self._told = 0  # blocks that `Pacing` knows of
         self._closed = False
         self.stop = threading.Event()
@@ -63,6 +65,9 @@ class _Shift:
             self._watches[host],
             self._numbers,
             others=len(self.board.hosts) > 1,
+            beside=headroom.beside(session.loaded, session.run, host, self._numbers)
+            if host in self._no_headroom
+            else None,
         )
         fresh = trials if before else self._fresh(trials)
         try:
@@ -81,12 +86,19 @@ class _Shift:
         renumbered = dict(zip((t.number for t in used), self._numbers.given(used), strict=True))
         return tuple(renumbered.get(t.number, t) for t in trials)
 
+    def _beside(self, host: str) -> Beside | None:
+        if host not in self._no_headroom:
+            return None
+        return headroom.beside(self._session.loaded, self._session.run, host, self._numbers)
+
     def _cancelled(self) -> bool:
         return self._session.cancelled() or self.stop.is_set()
 
-    def finished(self, _host: str, _block: int, new: list[TrialRecord]) -> None:
+    def finished(self, host: str, _block: int, new: list[TrialRecord]) -> None:
         """Take in what a block left, and say which blocks may begin next."""
         self._records += new
+        if host in self._no_headroom:
+            self._take_headroom(host)
         while not self._closed and self._told < self.board.whole:
             self._told += 1
             self._closed = self._cancelled() or self._pacing.stops_after(self._told, self._records)
@@ -95,6 +107,17 @@ class _Shift:
             self.board.close()
         else:
             self.board.limit = self._pacing.may_begin
+
+    def _take_headroom(self, host: str) -> None:
+        run = self._session.run
+        found = headroom.found(run, host)
+        if not found:
+            return
+        self._no_headroom -= {host}
+        provenance = run.read("provenance.json")
+        run.write("provenance.json", {**provenance, headroom.KEY: {**provenance[headroom.KEY], host: found}})
+        for driver, entry in found.items():
+            self._session.display.say(headroom.said(host, driver, entry))
 
     def lost(self, host: str, block: int, err: HostLost) -> None:
         """Say that a server is lost, here and in the run's state; what it has finished counts."""
