@@ -5,7 +5,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from cgidlab import ansible, files, generators, unreachable
 from cgidlab.catalogue import Catalogue
 from cgidlab.errors import LabError, ProvisionError
-from cgidlab.model import Plan, Settings, Trial
+from cgidlab.model import Limits, Plan, Settings, Trial
 from cgidlab.parsers import host_report
 from cgidlab.parsers.host_report import GeneratorReport, HostReport
 from cgidlab.sources import Tarball, needed
@@ -23,12 +23,6 @@ PORT = 8080
 LOOPBACK = "127.0.0.1"
 SERVER_USER = "nobody"
 SERVER_GID = 65534  # of nobody's group on every supported distribution, whatever its name
-PROVISION_TIMEOUT_S = 3600.0
-TEARDOWN_TIMEOUT_S = 120.0
-# How long a trial may take beside warm-up and window before it is given up.
-TRIAL_GRACE_S = 120.0
-# How long Ansible may take for a block beside its trials.
-BLOCK_GRACE_S = 300.0
 # Longer than an emulated, busy host takes from one look of the control machine to the next.
 LEASE_S = 60
 
@@ -43,6 +37,7 @@ class Site:
     generators: tuple[str, ...] = ()
     tarballs: tuple[Tarball, ...] = ()  # that provisioning takes in place of a download
     refresh: bool = False  # look for newer sources although some are in the cache
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def roles(self) -> Path:
@@ -82,10 +77,13 @@ def provision(
     invocation_dir: Path,
     watch: ansible.Watch,
     become_password: str | None = None,
+    code_sha256: str = "",
 ) -> tuple[HostReport, ...]:
     """Make the hosts ready for a plan and return what was found and built on each.
 
-    How each was before that is in `snapshots_dir`.
+    How each was before that is in `snapshots_dir`. Where `code_sha256`, of the roles and playbooks, is given, a host on
+    which an earlier provisioning for the same plan still holds is believed to have everything (module host_survey);
+    sources that move, such as a branch, are looked at each time.
 
     Raises `ProvisionError` with the first host's own message when that fails.
     """
@@ -106,19 +104,24 @@ def provision(
             "cgidlab_provision_dir": str(hosts_dir.resolve()),
             "cgidlab_snapshot_dir": str(snapshots_dir.resolve()),
             "cgidlab_become_asked": become_password is not None,
+            "cgidlab_code_sha256": "" if site.refresh or _moves(settings) else code_sha256,
             **_sources(site, settings),
         },
         invocation_dir,
-        timeout_s=PROVISION_TIMEOUT_S,
+        timeout_s=site.limits.provision_s,
         watch=watch,
         become_password=become_password,
     )
     if not played.ok:
-        raise _provision_error(played)
+        raise _provision_error(played, site.limits)
     reports = tuple(host_report.read(path) for path in sorted(hosts_dir.glob("*.json")))
     if not reports:
         raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
     return reports
+
+
+def _moves(settings: Iterable[Settings]) -> bool:
+    return any(str(s["httpd"]).startswith(("path:", "git:")) for s in settings)
 
 
 def _sources(site: Site, settings: Iterable[Settings]) -> dict[str, Any]:
@@ -133,20 +136,20 @@ def offers(site: Site, directory: Path, watch: ansible.Watch) -> dict[str, list[
     files.make_directory(directory)
     variables = {"cgidlab_offers_dir": str((directory / "hosts").resolve())}
     played = ansible.play(
-        site.playbook("sources"), site.inventory, variables, directory, timeout_s=PROVISION_TIMEOUT_S, watch=watch
+        site.playbook("sources"), site.inventory, variables, directory, timeout_s=site.limits.provision_s, watch=watch
     )
     if not played.ok:
-        raise _provision_error(played)
+        raise _provision_error(played, site.limits)
     found = {p.stem: json.loads(p.read_text())["offers"] for p in sorted((directory / "hosts").glob("*.json"))}
     if not found:
         raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
     return found
 
 
-def _provision_error(played: ansible.Played) -> ProvisionError:
+def _provision_error(played: ansible.Played, limits: Limits) -> ProvisionError:
     log = str(played.directory / "stdout")
     if played.timed_out:
-        return ProvisionError(f"provisioning took longer than {PROVISION_TIMEOUT_S:.0f} s", where=log)
+        return ProvisionError(f"provisioning took longer than {limits.provision_s:.0f} s", where=log)
     if not played.failures:
         return ProvisionError(played.why, where=log, fix="read the log")
     first = played.failures[0]
@@ -205,7 +208,7 @@ def run_block(
     incoming = block.directory / "incoming"
     files.make_directory(incoming)
     files.write_json(block.directory / "block.json", block_json(block, trials, catalogue))
-    expected = [_expected(t, block) for t in trials]
+    expected = [_expected(t, block, site.limits) for t in trials]
     variables = {
         **_host_variables(block),
         "cgidlab_block_file": str((block.directory / "block.json").resolve()),
@@ -229,7 +232,7 @@ def run_block(
         site.inventory,
         variables,
         block.directory,
-        timeout_s=sum(limit_s(t) for t in trials) + BLOCK_GRACE_S,
+        timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
         watch=ansible.Watch(on_result=heard, cancelled=cancelled),
     )
 
@@ -238,7 +241,11 @@ def stop_block(site: Site, block: BlockRun) -> ansible.Played:
     """End a block that is no longer wanted and remove what it left on the host."""
     directory = block.directory / "teardown"
     return ansible.play(
-        site.playbook("teardown"), site.inventory, _host_variables(block), directory, timeout_s=TEARDOWN_TIMEOUT_S
+        site.playbook("teardown"),
+        site.inventory,
+        _host_variables(block),
+        directory,
+        timeout_s=site.limits.teardown_s,
     )
 
 
@@ -270,9 +277,9 @@ def _generator_file(block: BlockRun, generator: GeneratorReport) -> Path:
     return block.directory / f"generator-{generator.host}.json"
 
 
-def _expected(trial: Trial, block: BlockRun) -> dict[str, Any]:
+def _expected(trial: Trial, block: BlockRun, limits: Limits) -> dict[str, Any]:
     """Return a trial as the role waits for it."""
-    expected: dict[str, Any] = {"number": trial.number, "timeout_s": limit_s(trial)}
+    expected: dict[str, Any] = {"number": trial.number, "timeout_s": limits.of_trial_s(trial)}
     if not block.generators:
         return expected
     settings = trial.cell.settings
@@ -305,11 +312,6 @@ def _generator_json(block: BlockRun, trials: tuple[Trial, ...], place: int) -> d
         "tools": dict(own.tools),
         "trials": wanted,
     }
-
-
-def limit_s(trial: Trial) -> float:
-    """Return after how many seconds a trial is given up."""
-    return float(trial.cell.settings["warmup_s"]) + float(trial.cell.settings["window_s"]) + TRIAL_GRACE_S
 
 
 def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Hosts made ready for a plan; the only module that asks for a password."""
 
 import getpass
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from cgidlab import ansible, execute
 from cgidlab.errors import ProvisionError
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import snapshots, vagrant
+from cgidlab.pipeline import provenance, snapshots, vagrant
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
@@ -36,8 +37,9 @@ def provisioned(
     hosts_dir = hosts_dir or run_directory.path / "hosts"
     snapshots_dir = snapshots.directory_for_begin(run_directory)
     directory = run_directory.ansible(run_directory.unused_ansible("provision"))
+    code = _code_sha256(loaded.site.root)
     try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch)
+        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, code_sha256=code)
     except ProvisionError as err:
         if (
             "password" not in err.what
@@ -50,11 +52,18 @@ def provisioned(
     password = getpass.getpass("sudo password: ")
     directory = run_directory.ansible(run_directory.unused_ansible("provision-become"))
     try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, password)
+        return execute.provision(
+            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, password, code_sha256=code
+        )
     except ProvisionError as err:
         if _NOT_TAKEN not in err.what:
             raise
         raise ProvisionError("sudo did not take the password", where=err.where, fix="run the command again") from err
+
+
+def _code_sha256(root: Path) -> str:
+    trees = (provenance.tree_sha256(root / name) for name in ("roles", "playbooks"))
+    return hashlib.sha256("".join(trees).encode()).hexdigest()
 
 
 def _sudo_needs_no_password() -> bool:

@@ -23,6 +23,10 @@ options:
     description: Hash of the trial helper on the control machine, filled in by the action of the same name.
     type: str
     default: ""
+  receipt_key:
+    description: Of what a plan needs, filled in by the action of the same name. Empty means that none is looked for.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -67,6 +71,14 @@ selinux:
   description: C(enforcing) or C(permissive), empty where there is no SELinux.
   type: str
   returned: always
+receipt:
+  description: What an earlier provisioning found for the same key, empty where that is not there or does not hold.
+  type: dict
+  returned: always
+receipt_key:
+  description: The key that was looked for.
+  type: str
+  returned: always
 facts:
   description: Kernel, CPUs, memory, clock source, identity of machine and boot.
   type: dict
@@ -81,6 +93,7 @@ import sys
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import LabError, fail_with, set_sane_umask, sha256_file
+from ansible.module_utils.lab_receipt import held
 
 # The name is known to others, so `ensure` refuses a directory that somebody else has put there.
 _WORK_DIR = "/var/tmp/cgidlab-%d"  # noqa: S108 -- as said
@@ -216,6 +229,7 @@ def main():
             "cache_dir": {"type": "str", "default": ""},
             "work_dir": {"type": "str", "default": ""},
             "helper_sha256": {"type": "str", "default": ""},
+            "receipt_key": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -228,6 +242,7 @@ def main():
         wanted = [(dirs["cache"], 0o755), (os.path.dirname(os.path.dirname(helper)), 0o755)]
         wanted += [(os.path.dirname(helper), 0o755), (dirs["work"], 0o711)]
         changed = sum(ensure(path, mode, module.check_mode) for path, mode in wanted) > 0
+        receipt = held(dirs["cache"], params["receipt_key"]) if params["receipt_key"] else None
     except (LabError, OSError) as error:
         fail_with(module, error, "making the directories")
     release = parse_os_release(read("/etc/os-release"))
@@ -240,6 +255,8 @@ def main():
         helper_is_there=is_whole(helper, params["helper_sha256"]),
         os_family=os_family(release),
         selinux=selinux_mode(read("/sys/fs/selinux/enforce")),
+        receipt=receipt or {},
+        receipt_key=params["receipt_key"],
         facts=facts(release),
     )
 
