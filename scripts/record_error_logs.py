@@ -1,10 +1,12 @@
 """Records what httpd really writes into its error_log when something goes wrong: excerpts for tests/data/error_log.
 
-    python scripts/record_error_logs.py PREFIX SCRIPT KIND [--form own|default] [--every N]
+    python scripts/record_error_logs.py PREFIX SCRIPT KIND [--form own|default|2.2] [--every N]
 
 PREFIX is an httpd that the project built (/var/cache/cgidlab/httpd/KEY/prefix), SCRIPT a CGI script
 (.../scripts/KEY/hello). Prints the excerpt: every Nth line of mod_cgid, AH01239, and all lines of others, paths
-replaced by /srv/trial. Needs root: it runs in network, PID and mount namespaces of its own.
+replaced by /srv/trial. `--form 2.2` has an httpd before 2.4.60 write as httpd 2.2 did, which had the same words without
+AH numbers: its mod_cgid is compiled without them, and its lines have 2.2's fields. Needs root: it runs in network,
+PID and mount namespaces of its own.
 """
 
 import argparse
@@ -24,6 +26,12 @@ from pathlib import Path
 PORT = 8080
 CLIENTS, CROWD = 100, 400
 OWN = "[%{cu}t] [%-m:%l] [pid %P:tid %T] [request %-L] %-E: [client %-a] %M"
+# As log.c of httpd 2.2 writes them; the client says its own address, for 2.4 knows no way to leave out the port.
+FORMS = {
+    "own": OWN,
+    "default": "",
+    "2.2": r"[%t] [%l] %7F: [client\ %{X-Client}i] %E: %M",
+}
 CONF = """\
 ServerRoot "{base}"
 DefaultRuntimeDir "{base}"
@@ -36,7 +44,7 @@ LoadModule mpm_event_module {prefix}/modules/mod_mpm_event.so
 LoadModule unixd_module {prefix}/modules/mod_unixd.so
 LoadModule authz_core_module {prefix}/modules/mod_authz_core.so
 LoadModule alias_module {prefix}/modules/mod_alias.so
-LoadModule cgid_module {prefix}/modules/mod_cgid.so
+LoadModule cgid_module {module}
 ScriptSock "{socket}"
 StartServers 4
 ServerLimit 4
@@ -62,7 +70,7 @@ def ask(stop: threading.Event, times: int) -> None:
         times -= 1
         with suppress(OSError, http.client.HTTPException):
             connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=40)
-            connection.request("GET", "/cgi-bin/hello")
+            connection.request("GET", "/cgi-bin/hello", headers={"X-Client": "127.0.0.1"})
             connection.getresponse().read()
             connection.close()
 
@@ -101,9 +109,10 @@ def run(prefix: Path, scripts: Path, kind: str, form: str) -> str:
             base=base,
             port=PORT,
             prefix=prefix,
+            module=without_numbers(prefix, base) if form == "2.2" else prefix / "modules/mod_cgid.so",
             socket=socket,
             scripts=scripts,
-            form=f'ErrorLogFormat "{form}"' if form else "",
+            form=f'ErrorLogFormat "{FORMS[form]}"' if FORMS[form] else "",
         )
         (base / "httpd.conf").write_text(text)
         httpd = subprocess.Popen([prefix / "bin/httpd", "-f", base / "httpd.conf", "-DFOREGROUND"])
@@ -127,11 +136,21 @@ def run(prefix: Path, scripts: Path, kind: str, form: str) -> str:
         return log
 
 
+def without_numbers(prefix: Path, place: Path) -> Path:
+    """Compile this httpd's mod_cgid with its messages as they were before they had numbers; return the module."""
+    generators = prefix.parent / "modules" / "generators"
+    source = place / "mod_cgid.c"
+    source.write_text(re.sub(r"APLOGNO\(\d*\)\s*", "", (generators / "mod_cgid.c").read_text()))
+    apxs = [prefix / "bin/apxs", "-c", f"-I{generators}", source.name]
+    subprocess.run(apxs, cwd=place, check=True, stdout=subprocess.DEVNULL)
+    return place / ".libs" / "mod_cgid.so"
+
+
 def excerpt(log: str, every: int) -> str:
-    """Return every Nth line of mod_cgid, its AH01239, and all lines of others."""
+    """Return every Nth line of mod_cgid, that of its daemon's end, and all lines of others."""
     kept, ours = [], 0
     for line in log.splitlines(keepends=True):
-        if re.search(r"\[cgid:\w+\]", line) and "AH01239" not in line:
+        if re.search(r"\[cgid:\w+\]| mod_cgid\.c\(|cgi daemon", line) and "daemon process died" not in line:
             ours += 1
             if ours % every:
                 continue
@@ -145,7 +164,7 @@ def main() -> None:
     parser.add_argument("prefix", type=Path)
     parser.add_argument("script", type=Path)
     parser.add_argument("kind", choices=["overflow", "shutdown_under_load", "dead_daemon", "wrong_socket"])
-    parser.add_argument("--form", choices=["own", "default"], default="default")
+    parser.add_argument("--form", choices=list(FORMS), default="default")
     parser.add_argument("--every", type=int, default=1)
     args = parser.parse_args()
     if os.environ.get("RECORDING") != "1":
@@ -154,7 +173,7 @@ def main() -> None:
         os.execvpe(  # noqa: S606 -- this program again, in namespaces of its own
             words[0], [*words, inner, sys.executable, *sys.argv], {**os.environ, "RECORDING": "1", "TZ": "UTC"}
         )
-    log = run(args.prefix, args.script.parent, args.kind, OWN if args.form == "own" else "")
+    log = run(args.prefix, args.script.parent, args.kind, args.form)
     sys.stdout.write(excerpt(log, args.every))
 
 
