@@ -3,6 +3,7 @@
 A host's archive is not trusted: nothing in it may land outside the trial's directory.
 """
 
+import gzip
 import hashlib
 import io
 import shutil
@@ -20,6 +21,11 @@ MAX_FILES = 1000
 # What the control machine writes into a trial's directory: from a host it would be believed.
 _OURS = frozenset({"trial.json", "outcome.json", "figures.json", "load/requests.parquet"})
 _CHUNK = 1 << 20
+_MAX_READ = 4 << 20  # in one go; the names that a host gives its files need some hundred bytes
+
+
+class BadArchive(StoreError):  # noqa: N818 -- what it is says more than that it is one
+    """What a host sent is damaged or wants more than it may; nothing of it was kept, and other trials can go on."""
 
 
 def unpack(archive: Path, directory: Path, trial: Mapping[str, Any], load: Path | None = None) -> None:
@@ -27,7 +33,8 @@ def unpack(archive: Path, directory: Path, trial: Mapping[str, Any], load: Path 
 
     `load` holds `clocks.json` and an archive a generator, where these were other machines; each becomes a
     directory below `load/`. The directory appears under its name only when every file is there and has
-    the checksum that the host computed. Raises `StoreError` otherwise.
+    the checksum that the host computed. Raises `BadArchive` where the archive is to blame, `StoreError` where
+    this machine is.
     """
     partial = directory.with_name(f".{directory.name}.partial")
     files.remove_tree(partial)
@@ -66,20 +73,41 @@ def _extract(archive: Path, directory: Path) -> None:
     """Copy regular files alone, by names we made sure of; tarfile's own filters are missing before Python 3.11.4."""
     total = 0
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with gzip.open(archive, "rb") as packed, tarfile.open(fileobj=_Bounded(packed), mode="r:") as tar:
             for count, member in enumerate(tar):
                 parts = PurePosixPath(member.name).parts
                 hostile = not parts or parts[0] == "/" or ".." in parts or not member.name.isprintable()
                 if hostile or not member.isfile() or str(PurePosixPath(*parts)) in _OURS or count > MAX_FILES:
-                    raise StoreError(
+                    raise BadArchive(
                         f"the archive holds {member.name!r}, which is no file of a trial", where=str(archive)
                     )
                 total += member.size
                 if total > MAX_UNPACKED_BYTES:
-                    raise StoreError(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
+                    raise BadArchive(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
                 _copy(tar, member, directory.joinpath(*parts))
-    except (tarfile.TarError, EOFError, ValueError, zlib.error) as err:
-        raise StoreError(f"the archive is damaged: {err}", where=str(archive)) from err
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, zlib.error) as err:
+        raise BadArchive(f"the archive is damaged: {err}", where=str(archive)) from err
+
+
+class _Bounded(io.RawIOBase):
+    """An unpacked archive of which nobody reads much at once: tarfile would take a header of any length whole."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes; raise `tarfile.ReadError` for more than a header can have."""
+        if not 0 <= size <= _MAX_READ:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move on, unpacking what is between."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return how many bytes were unpacked so far."""
+        return self._stream.tell()
 
 
 def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
@@ -112,9 +140,12 @@ def _check_sums(directory: Path) -> None:
     listed = _listed(directory)
     present = {str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()} - {"SHA256SUMS"}
     if present != set(listed):
-        raise StoreError(f"files and SHA256SUMS differ: {sorted(present ^ set(listed))}", where=str(directory))
+        raise BadArchive(f"files and SHA256SUMS differ: {sorted(present ^ set(listed))}", where=str(directory))
     for name, digest in listed.items():
-        _check(directory / name, digest)
+        try:
+            _check(directory / name, digest)
+        except StoreError as err:
+            raise BadArchive(err.what, where=err.where) from err
 
 
 def _listed(directory: Path) -> dict[str, str]:

@@ -80,6 +80,23 @@ class Trial:
         return f"{self.number:03d}-{cell}-b{self.block}"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a phase may take before it is given up: what hangs must not hang the run."""
+
+    provision_s: float = 3600.0
+    trial_s: float = 120.0  # beside warm-up and window
+    block_s: float = 300.0  # for Ansible, beside the trials
+    # Beside what a trial may take: Ansible's start, and a slow way home. Silence for longer is a hang.
+    silence_s: float = 180.0
+    teardown_s: float = 120.0
+
+    def of_trial_s(self, trial: Trial) -> float:
+        """Return after how many seconds a trial is given up."""
+        settings = trial.cell.settings
+        return float(settings["warmup_s"]) + float(settings["window_s"]) + self.trial_s
+
+
 class LoopKind(StrEnum):
     """How the load generator paces requests."""
 

@@ -1,4 +1,4 @@
-"""Text for a terminal: shows what a host or a file says without doing what its control sequences ask for."""
+"""Text for people: shows what a host or a file says without doing what its control sequences ask for."""
 
 from typing import Any, TextIO
 from unicodedata import category
@@ -6,7 +6,14 @@ from unicodedata import category
 
 def printable(text: str) -> str:
     """Return text with a mark for every character that is not shown as itself, newline and tab aside."""
+    if text.isprintable():  # nearly all text, and a hundred times faster
+        return text
     return "".join(c if is_shown(c) or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def shown(value: object) -> object:
+    """Return plain text `printable`, and anything else, such as text that is markup already, as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def is_shown(character: str) -> bool:

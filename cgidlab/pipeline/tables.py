@@ -9,6 +9,7 @@ from typing import Any
 
 from cgidlab import files
 from cgidlab.model import Figures, Scalar, TrialRecord
+from cgidlab.terminal import printable
 
 # What spreadsheets take for the begin of a formula, in both widths.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -25,7 +26,8 @@ def write(directory: Path, records: Sequence[TrialRecord]) -> None:
     """Write `trials.csv` and `trials.parquet`: the same rows and columns, one row a trial.
 
     What was not observed is an empty cell in the one and null in the other. Text
-    that a spreadsheet would take for a formula gets an apostrophe in the CSV alone.
+    that a spreadsheet would take for a formula gets an apostrophe in the CSV alone, and what is not shown as
+    itself is a mark there.
     """
     columns = _columns([name for name, _ in records[0].levels] if records else [])
     files.write_text(directory / "trials.csv", _csv(columns, records))
@@ -91,5 +93,6 @@ def _cell(value: Scalar | None) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        value = printable(value)
         return f"'{value}" if value.startswith(_FORMULA) else value
     return f"{value:.10g}" if isinstance(value, float) and abs(value) < 1e9 else str(value)  # noqa: PLR2004 -- keeps times whole

@@ -14,6 +14,7 @@ from cgidlab.model import SCHEMA_VERSION
 from cgidlab.report import charts, script, words
 from cgidlab.report.facts import overflow_words
 from cgidlab.report.markdown import escape
+from cgidlab.terminal import shown
 
 FILE = "history.html"
 _HEADINGS = ("run", "state", "overflow", "main effect", "httpd", "kernel", "new in it")
@@ -131,6 +132,7 @@ def render(experiment: str, rows: Sequence[HistoryRow], cache: Path | None = Non
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=shown,
     )
     return environment.get_template("history.html.j2").render(
         experiment=experiment,

@@ -13,6 +13,7 @@ from cgidlab.report import charts, payload, plots, script, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, status_counts, verdict_lines
+from cgidlab.terminal import shown
 
 CANVAS_ABOVE_TRIALS = 2500  # so many dots are too many SVG elements; a canvas draws them all the same
 MAX_ORDER_TRIALS = 2000
@@ -50,6 +51,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=shown,
     )
     environment.filters |= {"number": words.number, "change": words.change, "percent": words.percent}
     return environment.get_template("report.html.j2").render(
