@@ -11,18 +11,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cgidlab import files
+from cgidlab import files, processes
 from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
 _LOOK_S = 0.25  # between looks at `cancelled`
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+_IDENT = "it"  # ansible-runner's name for its one invocation in a directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def play(
     `variables` go through a JSON file and keep their types. `directory` is made,
     and afterwards holds `vars.json`, `stdout` and `rc`; the events are not kept.
     `home` is where Ansible keeps what is its own, instead of ~/.ansible.
-    ansible-playbook ends with this process, however that ends. Raises `LabError`
+    ansible-playbook ends with this process, however that ends; when it is stopped or its time is over, what it
+    started on this machine ends too, hung or not. Raises `LabError`
     when it cannot be started, `StoreError` when its words cannot be kept.
     """
     watch = watch or Watch()
@@ -121,8 +124,9 @@ def play(
                 **({"ANSIBLE_BECOME_PASSWORD_FILE": password_path} if password_path else {}),
                 **({"ANSIBLE_HOME": str(home)} if home else {}),
             }
+            end = _End(directory / "vars.json", time.monotonic() + timeout_s, watch.cancelled)
             with _Listener(lambda event: _heard(event, watch, collected)) as listener:
-                runner = _runner(playbook, inventory, directory, timeout_s, watch.cancelled, listener, own)
+                runner = _runner(playbook, inventory, directory, end, listener, own)
         except OSError as err:
             raise StoreError(
                 f"cannot keep what ansible-playbook says: {err.strerror}", where=str(directory), fix="make room"
@@ -131,13 +135,14 @@ def play(
     for name in ("stdout", "rc"):
         found = next(artifacts.glob(f"*/{name}"), None)
         if found:
+            found.chmod(files.FILE_MODE)
             found.replace(directory / name)
     for leftover in ("artifacts", "env", "tmp"):
         shutil.rmtree(directory / leftover, ignore_errors=True)
     return Played(
         ok=runner.rc == 0 and runner.status == "successful",
-        cancelled=runner.status == "canceled",
-        timed_out=runner.status == "timeout",
+        cancelled=runner.status == "canceled" and not end.is_late,
+        timed_out=end.is_late,
         changed=collected.changed,
         failures=tuple(collected.failures),
         directory=directory,
@@ -205,8 +210,7 @@ def _runner(
     playbook: Path,
     inventory: Path,
     directory: Path,
-    timeout_s: float,
-    cancelled: Callable[[], bool],
+    end: "_End",
     listener: "_Listener",
     own: Mapping[str, str],
 ) -> Any:  # noqa: ANN401 -- ansible-runner has no types
@@ -227,21 +231,62 @@ def _runner(
         f"@{(directory / 'vars.json').resolve()}",
     ]
     try:
-        return ansible_runner.run(
-            private_data_dir=str(directory.resolve()),
-            project_dir=str(root),
-            binary=words[0],
-            inventory=str(inventory.resolve()),
-            cmdline=shlex.join([*words[1:], str(playbook.resolve())]),
-            envvars=environment,
-            suppress_env_files=True,
-            timeout=max(1, round(timeout_s)),
-            quiet=True,
-            event_handler=listener,
-            cancel_callback=cancelled,
-        )
+        with _unwritten(directory / "artifacts" / _IDENT / "command"):
+            return ansible_runner.run(
+                private_data_dir=str(directory.resolve()),
+                ident=_IDENT,
+                project_dir=str(root),
+                binary=words[0],
+                inventory=str(inventory.resolve()),
+                cmdline=shlex.join([*words[1:], str(playbook.resolve())]),
+                envvars=environment,
+                suppress_env_files=True,
+                # Facts hold the environment of whoever logs in on a host: they stay in Ansible's memory.
+                fact_cache_type="memory",
+                quiet=True,
+                event_handler=listener,
+                cancel_callback=end,
+            )
     except ansible_runner.exceptions.AnsibleRunnerException as err:
         raise LabError(f"ansible-runner: {err}", where=str(playbook), fix="run: make setup") from err
+
+
+@contextlib.contextmanager
+def _unwritten(path: Path) -> Iterator[None]:
+    """Have what is written to a file reach no disk.
+
+    ansible-runner writes the whole environment down there, tokens and all, and a run that is killed would keep it.
+    """
+    files.make_directory(path.parent)
+    memory = os.memfd_create(path.name)
+    try:
+        path.unlink(missing_ok=True)
+        path.symlink_to(f"/proc/self/fd/{memory}")
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(memory)
+
+
+@dataclass(slots=True)
+class _End:
+    """Says when a playbook is to end before it does by itself, and sees to it: ansible-runner ends one process group.
+
+    Ansible gives each of its workers a session of its own, so that a module that hangs would go on for ever.
+    """
+
+    variables: Path  # which no other invocation names on its command line
+    deadline_s: float
+    cancelled: Callable[[], bool]
+    is_late: bool = False
+
+    def __call__(self) -> bool:
+        """Return whether it is to end."""
+        self.is_late = self.is_late or time.monotonic() > self.deadline_s
+        if not self.is_late and not self.cancelled():
+            return False
+        processes.end_family(os.getpid(), str(self.variables.resolve()))
+        return True
 
 
 class _Listener(contextlib.AbstractContextManager["_Listener"]):

@@ -115,7 +115,10 @@ def make_directory(path: Path) -> None:
     """Make a directory and its parents, readable by owner and group."""
     try:
         before("mkdir", path, None)
-        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        # One by one: what `parents` makes has the mode of nobody's choice.
+        for directory in (*reversed(path.parents), path):
+            if not directory.is_dir():
+                directory.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
     except OSError as err:
         raise StoreError(
             f"cannot make the directory: {err.strerror}", where=str(path), fix="choose another --results directory"

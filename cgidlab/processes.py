@@ -1,6 +1,8 @@
-"""Which process this is, and whether one that was written down still lives. Reads /proc alone."""
+"""Which process this is, whether one that was written down still lives, and the end of a family. Reads /proc alone."""
 
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,39 @@ def lives(pid: int, started_ticks: int | None, boot_id: str | None) -> bool:
     except PermissionError:
         pass  # somebody else's, but there
     return True
+
+
+def end_family(parent: int, word: str) -> None:
+    """Kill those children of a process whose command line holds a word, with all that they started and did not leave.
+
+    Sessions and process groups of their own save none of them. What belongs to another user is passed over.
+    """
+    found = [pid for pid in _children().get(parent, ()) if word in _command_line(pid)]
+    for pid in found:  # grows: what is stopped starts no more
+        _send(pid, signal.SIGSTOP)
+        found += [child for child in _children().get(pid, ()) if child not in found]
+    for pid in found:
+        _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(OSError):
+        os.kill(pid, number)
+
+
+def _children() -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for path in _PROC.glob("[0-9]*"):
+        with suppress(OSError):
+            found.setdefault(int((path / "stat").read_text().rpartition(")")[2].split()[1]), []).append(int(path.name))
+    return found
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _started_ticks(pid: int) -> int | None:

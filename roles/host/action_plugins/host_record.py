@@ -26,8 +26,9 @@ class ActionModule(ActionBase):
         temporary = dest.with_name(f"{dest.name}.{os.getpid()}.tmp")
         text = json.dumps(self._task.args["content"], indent=1, sort_keys=True) + "\n"
         try:
-            dest.parent.mkdir(parents=True, exist_ok=True)
+            dest.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             temporary.write_text(text, encoding="utf-8")
+            temporary.chmod(0o640)
             temporary.replace(dest)
         except OSError as error:
             raise AnsibleActionFail(f"the record cannot be written: {error.strerror}: {dest}") from error

@@ -173,7 +173,7 @@ class ActionModule(ActionBase):
         return stop_file.exists()
 
     def _fetch_all(self, directory: str, dest: Path) -> str:
-        dest.mkdir(parents=True, exist_ok=True)
+        dest.mkdir(mode=0o750, parents=True, exist_ok=True)
         observation = self._fetch(f"{directory}/observation.json")
         for target in json.loads(observation)["targets"]:
             data = self._fetch(target["archive"])
@@ -204,4 +204,5 @@ def _said(ran: dict[str, Any]) -> str:
 def _replace(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.part")
     partial.write_text(text, encoding="utf-8")
+    partial.chmod(0o640)
     partial.replace(path)

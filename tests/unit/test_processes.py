@@ -1,0 +1,48 @@
+"""A family of processes ends whole, and nobody else with it."""
+
+import os
+import secrets
+import subprocess
+import time
+from pathlib import Path
+
+from cgidlab import processes
+
+
+def having(mark: str) -> set[int]:
+    """Return the living processes with a mark in their command line."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (path / "cmdline").read_bytes():
+                found.add(int(path.name))
+        except OSError:  # gone
+            continue
+    return found
+
+
+def until(mark: str, count: int) -> set[int]:
+    deadline = time.monotonic() + 10
+    while len(having(mark)) != count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return having(mark)
+
+
+def test_a_session_of_its_own_saves_no_child_and_another_word_saves_a_sibling() -> None:
+    mark, other = secrets.token_hex(8), secrets.token_hex(8)
+    # A shell, one in a session of its own, and what that starts; what is stopped is ended as well.
+    family = f": {mark}; setsid sh -c ': {mark}; sleep 60 & kill -STOP $$; :' & wait"
+    sibling = f": {other}; read word"
+    begun = [subprocess.Popen(["/bin/sh", "-c", text], stdin=subprocess.PIPE) for text in (family, sibling)]
+    try:
+        assert len(until(mark, 2)) == 2
+
+        processes.end_family(os.getpid(), mark)
+
+        begun[0].wait(10)
+        assert until(mark, 0) == set()
+        assert len(until(other, 1)) == 1
+    finally:
+        for child in begun:
+            child.kill()
+            child.communicate()
