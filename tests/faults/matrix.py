@@ -1,6 +1,6 @@
 """The fault matrix: breaks small real runs at every phase in every way, goes on with each, and counts what was lost.
 
-    python -m tests.faults.matrix [--jobs N] [--only TEXT] [--write docs/reliability.md]
+    python -m tests.faults.matrix [--jobs N] [--only TEXT]... [--write docs/reliability.md]
 
 Needs root and a provisioned host (`make faults` sees to that). A fault has survived when the run directory
 could be read right after it, `--resume` brought the run to its end, its results equal those of an undisturbed run in
@@ -490,12 +490,12 @@ def main(argv: Sequence[str]) -> int:
     """Run the matrix; return 0 if every fault could be injected and was survived."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, each in directories of its own")
-    parser.add_argument("--only", default="", help="only faults whose name holds this")
+    parser.add_argument("--only", action="append", help="only faults whose name holds this; may be repeated")
     parser.add_argument("--keep", type=Path, help="a file for the results; faults that are in it are not run again")
     parser.add_argument("--write", type=Path, help="a document to put the table into")
     args = parser.parse_args(argv)
     known = _read(args.keep)
-    chosen = [c for c in cases() if args.only in c.name and c not in known]
+    chosen = [c for c in cases() if c not in known and any(text in c.name for text in args.only or [""])]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cgl-faults-", ignore_cleanup_errors=True) as directory:
         place = Path(directory)
