@@ -84,12 +84,12 @@ def test_a_playbook_that_hangs_in_a_block_is_a_timeout_of_its_trials_which_are_r
     thread = stop_player_when(lambda: any(p.stat().st_size for p in (tmp_path / "work").glob("*/001/load/rows.log")))
 
     records = one_block(
-        limited(loaded, trial_s=4, silence_s=4), run, host, loaded.plan.blocks[0], Display(), lambda: False
+        limited(loaded, trial_s=4, silence_s=8), run, host, loaded.plan.blocks[0], Display(), lambda: False
     )
 
     thread.join()
     assert [(r.outcome.status, r.outcome.kind) for r in records[:2]] == [(Status.FAILED, "timeout")] * 2
-    assert "nothing was heard of the block for 9 s" in records[0].outcome.reason
+    assert "nothing was heard of the block for 13 s" in records[0].outcome.reason
     assert [r.outcome.status for r in records[2:]] == [Status.COMPLETE] * 2
     assert eventually(lambda: not processes(f"{tmp_path}/"), 10), processes(f"{tmp_path}/")
     assert list((tmp_path / "work").iterdir()) == []
