@@ -160,7 +160,7 @@ def test_contradictory_witnesses_are_inconclusive_and_both_named() -> None:
 
 
 def test_a_saturated_load_generator_sets_the_pace_and_nothing_is_called_harmless() -> None:
-    """It used less than the 0.9 of a core that make a trial invalid; its own headroom shows it."""
+    """It used less than the 0.95 of a core that make a trial invalid; its headroom shows it."""
     verdict = verdict_of("saturated_load_generator")
 
     assert verdict.overflow is Overflow.NOT_OBSERVED
