@@ -112,7 +112,7 @@ def _sweep(root: Path) -> tuple[float, dict[str, float]]:
 def _by_hand(root: Path) -> float:
     """Unpack, configure and make the same source with the same options; return the seconds of the latter two."""
     build: dict[str, Any] = json.loads(next((root / CACHE).glob("httpd/*/build.json")).read_text())
-    tarball = next((root / CACHE).glob("httpd/*/*.tar.*"))
+    tarball = next((root / CACHE).glob("sources/*/*.orig.tar.gz"))
     inside = "/" + str(tarball.relative_to(root))
     unpack = f"rm -rf /tmp/by-hand && mkdir /tmp/by-hand && tar -xf {inside} -C /tmp/by-hand --strip-components=1"
     options = " ".join(_quoted(word) for word in build["configure"])
