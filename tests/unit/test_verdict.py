@@ -110,6 +110,19 @@ def test_an_overflow_on_a_busy_machine_is_observed_and_its_cost_left_open() -> N
     assert verdict.lines[4].startswith("Change nothing yet; run about ")
 
 
+def test_a_queue_with_room_for_every_worker_did_not_overflow() -> None:
+    """Recorded while other work kept the machine busy, which leaves the cost open and not the overflow."""
+    verdict = verdict_of("no_overflow")
+
+    assert verdict.overflow is Overflow.NOT_OBSERVED
+    assert verdict.lines[0] == (
+        "The queue did not overflow in any of 2 cells: it held at most 99 of 512; "
+        "queue, sleepers and connect times agree."
+    )
+    assert set(verdict.cost.values()) == {Answer.INCONCLUSIVE}
+    assert verdict.lines[4].startswith("Change nothing yet; run about ")
+
+
 def test_a_queue_that_never_filled_did_not_overflow() -> None:
     experiment, records, notes = verdict_data.part(
         "overflow_with_cost",
