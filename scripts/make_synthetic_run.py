@@ -275,7 +275,12 @@ def report_input(run: SyntheticRun) -> report.ReportInput:
 PROVENANCE: Mapping[str, Any] = {
     "synthetic": True,
     "made_by": "scripts/make_synthetic_run.py",
-    "hosts": {"synthetic": {"kernel": "synthetic", "cpus": 2, "httpd": "synthetic", "clock_source": None}},
+    "hosts": {
+        "synthetic": {
+            "facts": {"kernel": "synthetic", "cpus": 2, "clock_source": None},
+            "httpd": {"synthetic": {"version": "synthetic"}},
+        }
+    },
 }
 
 

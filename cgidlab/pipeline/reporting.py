@@ -42,7 +42,7 @@ def report_input(
         effects=analysis.effects,
         noise_floor=analysis.noise_floor,
         drift=drift_words(analysis.drift),
-        windows=windows(analysis.series),
+        windows=windows(analysis.series, _smallest(experiment)),
         stopping=stopping(analysis),
         timing=timing,
         provenance=_provenance(run),
@@ -74,7 +74,12 @@ def _signed(share: float) -> str:
     return f"{100 * share:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
-def windows(series: SeriesCheck | None) -> str:
+def _smallest(experiment: Experiment) -> float:
+    shares = (e.share for e in experiment.rule.smallest_effects if e.response == "throughput_rps")
+    return next(shares, 0.05)
+
+
+def windows(series: SeriesCheck | None, smallest: float) -> str:
     """Return what the series by the second say of the windows: their start, and their memory."""
     if series is None:
         return "No throughput by the second is known."
@@ -82,14 +87,20 @@ def windows(series: SeriesCheck | None) -> str:
     if series.start_ratio is not None:
         found = series.start_interval
         interval = f"95 % interval {found.low:.3f} to {found.high:.3f}" if found else "too few blocks for an interval"
-        meaning = "the warm-up was too short" if series.warm_up_short else "no sign of a warm-up that was too short"
+        if series.warm_up_short:
+            meaning = "the warm-up was too short"
+        elif found is not None and found.inside(1 - smallest, 1 + smallest):
+            meaning = "the warm-up was long enough"
+        else:
+            meaning = "that does not show whether the warm-up was long enough"
         said.append(
             f"The first quarter of the windows ran at {series.start_ratio:.3f} of the rest ({interval}): {meaning}"
         )
     if series.autocorrelation is not None:
+        memory = f"{series.autocorrelation:.2f}".replace("-", "\N{MINUS SIGN}")
         said.append(
-            f"Throughput of one second and of the next correlate by {series.autocorrelation:.2f} "
-            f"(median of {series.trials} trials), so a window counts as one observation"
+            f"Throughput of one second and of the next correlate by {memory} (median of {series.trials} trials); "
+            "a window counts as one observation"
         )
     return ". ".join(said) + "." if said else "The windows are too short for series by the second."
 

@@ -127,7 +127,9 @@ def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float 
     # A share of 1 and more leaves every fall inside the band: it begins where the log axis does.
     band = [] if share is None else [1 - share if share < 1 else min([*ends, 1 / (1 + share)]), 1 + share]
     scale, ticks = _ratio_scale([*ends, *band])
-    x_axis = alt.Axis(title="change against the reference", values=ticks, labelExpr=_AS_CHANGE, grid=False)
+    x_axis = alt.Axis(
+        title="change against the reference", values=ticks, labelExpr=_AS_CHANGE, grid=False, labelFlush=20
+    )
     y = alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8))
     answers = [str(a) for a in ANSWER_MARKS]
     colour = alt.Color(
@@ -196,6 +198,11 @@ class Lines:
         hues = [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]
         return alt.Color("at:N", scale=alt.Scale(domain=list(self.labels), range=hues), legend=self._legend)
 
+    def edge(self) -> alt.Stroke:
+        """Return the channel of a mark's edge, which is all that a hollow mark has."""
+        hues = [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]
+        return alt.Stroke("at:N", scale=alt.Scale(domain=list(self.labels), range=hues), legend=None)
+
     def shape(self) -> alt.Shape:
         """Return the shape channel, for those who cannot tell the colours apart."""
         shapes = [SHAPES[i % len(SHAPES)] for i in range(len(self.labels))]
@@ -233,6 +240,7 @@ def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float,
             x=x,
             y=y,
             color=lines.colour(),
+            stroke=lines.edge(),
             shape=lines.shape(),
             fillOpacity=alt.condition("datum.twin", alt.value(0), alt.value(0.55)),
             tooltip=tooltip,

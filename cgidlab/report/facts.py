@@ -75,7 +75,7 @@ def _line(question: str, sentence: str, answers: int) -> Line:
     found: list[str] = []
     while sentence and len(found) < answers:
         clause, sentence = clauses(sentence)
-        found.append(clause[:1].upper() + clause[1:])
+        found.append(clause if clause.startswith("p9") else clause[:1].upper() + clause[1:])  # p99 is a name
     return Line(question, tuple(found), sentence)
 
 

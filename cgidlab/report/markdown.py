@@ -124,8 +124,8 @@ def _hosts(report: ReportInput) -> list[str]:
 def _limits(report: ReportInput) -> list[str]:
     if not report.limits:
         return []
-    rows = ([c.name, "yes" if c.saturated else "no", f"{c.cells} of {c.cells_known}", c.text] for c in report.limits)
-    return ["", "## What limits", "", *_table(["Candidate", "At its limit", "Cells at the limit", "Figure"], rows, 4)]
+    rows = ([c.name, c.text, "yes" if c.saturated else "no", f"{c.cells} of {c.cells_known}"] for c in report.limits)
+    return ["", "## What limits", "", *_table(["Candidate", "Figure", "At its limit", "Cells at the limit"], rows, 4)]
 
 
 def _left_out(report: ReportInput) -> list[str]:

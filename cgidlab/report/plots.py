@@ -1,5 +1,6 @@
 """Which plots a report has and what each is called and says: specifications with their captions."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,9 @@ from cgidlab.inference.intervals import MIN_BLOCKS, Interval
 from cgidlab.report import charts, words
 from cgidlab.report.cells import CellTrials
 from cgidlab.report.data import ReportInput
-from cgidlab.report.payload import Columns, Payload, line_label, lines, numeric_levels
+from cgidlab.report.payload import Columns, Payload, line_label, lines, numeric_levels, twins
+
+MAX_TOLD = 6  # differences in a caption
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,9 @@ def noise_plot(floor: Sequence[NoiseFloor]) -> tuple[list[Plot], dict[str, chart
     texts = [f"{r}: {words.change(n.ratio)} ({words.interval(n.interval)})" for r, n in zip(rows, shown, strict=True)]
     columns = _intervals(rows, [(n.ratio, n.interval) for n in shown], [Answer.DESCRIBED] * len(shown), texts)
     spec = charts.effects("noise", rows, _ends(columns), None, "Noise floor. " + "; ".join(texts))
-    return [Plot("noise", "Noise floor")], {"noise": spec}, {"noise": columns}
+    told = texts if len(texts) <= MAX_TOLD else [texts[shown.index(max(shown, key=lambda n: abs(math.log(n.ratio))))]]
+    note = ("" if len(texts) <= MAX_TOLD else "The largest: ") + "; ".join(told) + "."
+    return [Plot("noise", "Noise floor", note)], {"noise": spec}, {"noise": columns}
 
 
 def noise_row(found: NoiseFloor) -> str:
@@ -196,7 +201,9 @@ def waits_plot(payload: Payload) -> dict[str, charts.Spec]:
 
 def contrast(report: ReportInput, cells: Sequence[CellTrials], titles: Sequence[str]) -> tuple[int, int]:
     """Return which two latency distributions to show first: the factor's ends, all else at its last level."""
+    again = twins(report)
     known_cells = [c for c in cells if c.title in titles]
+    known_cells = [c for c in known_cells if dict(c.levels).get(report.factor) not in again] or known_cells
     last = line_label(known_cells[-1].levels, report.factor)
     row = [titles.index(c.title) for c in known_cells if line_label(c.levels, report.factor) == last]
     return row[0], row[-1]

@@ -70,7 +70,8 @@ def _range(found: Sequence[Effect]) -> str:
     if any(e.scale != "ratio" for e in found):
         return "a ratio to 0 is not defined"
     values = [e.estimate for e in found if e.estimate is not None]
-    return f"ratios from {min(values):.2f} to {max(values):.2f}"
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return f"ratio {low}" if low == high else f"ratios from {low} to {high}"
 
 
 def _equal(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect]) -> str:

@@ -93,6 +93,18 @@ def test_every_complete_trial_is_a_dot(shown: chromium.Browser, given: report.Re
     assert shown.run(dots) == want
 
 
+def test_dots_of_a_second_name_are_hollow_and_still_seen(shown: chromium.Browser, given: report.ReportInput) -> None:
+    want = sum(t.outcome.status == "complete" and ("listen_backlog", "100 again") in t.levels for t in given.trials)
+    hollow = (
+        "return [...document.querySelectorAll('[data-plot=throughput_rps] .mark-symbol.role-mark path')]"
+        ".map(p => getComputedStyle(p)).filter(s => s.fillOpacity === '0')"
+    )
+
+    assert want > 3
+    assert shown.run(f"{hollow}.length") == want
+    assert shown.run(f"{hollow}.every(s => s.stroke.startsWith('rgb') && parseFloat(s.strokeWidth) > 1)") is True
+
+
 def test_the_filter_keeps_the_rows_that_hold_every_word(shown: chromium.Browser, given: report.ReportInput) -> None:
     shown.type("input[data-filters=trials-table]", "Again complete")
     want = [

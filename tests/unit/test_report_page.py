@@ -15,7 +15,7 @@ import pytest
 from cgidlab import harvest, report
 from cgidlab.inference.intervals import Interval
 from cgidlab.model import FailureKind, Figures, Outcome, Status
-from cgidlab.report import script, words
+from cgidlab.report import cells, plots, script, words
 from scripts import make_synthetic_run as synthetic
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
@@ -203,12 +203,28 @@ def test_beside_each_interval_stand_the_checks_that_do_not_decide(given: report.
 def test_candidates_for_the_limit_stand_with_their_figures_and_windows_with_their_checks(
     given: report.ReportInput, page: Page
 ) -> None:
-    assert "cgid daemon yes 6 of 9 SYNTHETIC: 0.97 of a core" in page.words
+    assert "cgid daemon SYNTHETIC: 0.97 of a core yes 6 of 9" in page.words
     assert f"Within the windows {given.windows}" in page.words
     assert given.stopping in page.words
 
     blind = Page(report.render(dataclasses.replace(given, limits=())))
     assert "What limits throughput Not known: nothing that could limit was observed." in blind.words
+
+
+def test_the_noise_floor_is_told_in_figures_and_its_second_name_is_no_default_of_the_distributions(
+    given: report.ReportInput, page: Page
+) -> None:
+    floor = given.noise_floor[0]
+    one = Page(report.render(dataclasses.replace(given, noise_floor=(floor,))))
+    groups = cells.by_cell(given.trials, given.factors)
+    last = tuple(dataclasses.replace(f, levels=(*f.levels[:3], f.levels[4], f.levels[3])) for f in given.factors[:1])
+    turned = dataclasses.replace(given, factors=(*last, *given.factors[1:]))
+    titles = [c.title for c in groups]
+    ends = plots.contrast(turned, cells.by_cell(turned.trials, turned.factors), titles)
+
+    assert f"{words.change(floor.ratio)} ({words.interval(floor.interval)}). From" in one.words
+    assert "cannot tell apart. The largest: " in page.words
+    assert [titles[i].split(",")[0] for i in ends] == ["listen_backlog 1", "listen_backlog 1024"]
 
 
 def test_invalid_and_failed_trials_are_counted_with_their_reasons(given: report.ReportInput, page: Page) -> None:

@@ -40,7 +40,7 @@ def test_markdown_has_verdict_cells_effects_invalid_trials_and_how_it_was_measur
     assert "1. **Did the queue overflow?** Yes" in text
     assert len(cells) == 2 + 15
     assert len(effects) == 2 + len(given.effects)
-    assert limits[2:] == [r"| cgid daemon | yes | 6 of 9 | SYNTHETIC: 0.97 of a core |"]
+    assert limits[2:] == [r"| cgid daemon | SYNTHETIC: 0.97 of a core | yes | 6 of 9 |"]
     assert f"- Within the windows: {escape(given.windows)}" in text
     assert f"- Stopping: {escape(given.stopping)}" in text
     assert re.search(r"- \d+ invalid: the load generator used 97 % of a core: synthetic \(trials \d+, ", text)
