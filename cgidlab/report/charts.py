@@ -201,7 +201,7 @@ class Lines:
     def edge(self) -> alt.Stroke:
         """Return the channel of a mark's edge, which is all that a hollow mark has."""
         hues = [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]
-        return alt.Stroke("at:N", scale=alt.Scale(domain=list(self.labels), range=hues), legend=None)
+        return alt.Stroke("at:N", scale=alt.Scale(domain=list(self.labels), range=hues), legend=self._legend)
 
     def shape(self) -> alt.Shape:
         """Return the shape channel, for those who cannot tell the colours apart."""
