@@ -97,8 +97,9 @@ class Browser:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
 
     def console(self) -> list[str]:
-        """Return the console's messages since the last call, each as "LEVEL: text"."""
-        return [f"{m['level']}: {m['message']}" for m in self._call("POST", "/se/log", {"type": "browser"})]
+        """Return the console's messages since the last call, but for its own pages', as "LEVEL: text"."""
+        said = self._call("POST", "/se/log", {"type": "browser"})
+        return [f"{m['level']}: {m['message']}" for m in said if not m["message"].startswith("chrome://")]
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def host_state() -> dict[str, object]:
     }
 
 
-def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+def eventually(condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
     """Say whether a condition that nothing announces comes true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

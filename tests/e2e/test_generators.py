@@ -136,7 +136,7 @@ def ran(repo_root: Path, rig: ssh_hosts.Rig, tmp_path_factory: pytest.TempPathFa
     runner, run = _started(rig, repo_root, tmp_path_factory.mktemp("ran"))
     victim = _load_generator(rig, "g2", runner)
     os.kill(victim, signal.SIGKILL)
-    connection = http.client.HTTPConnection(rig["server"].address, 8080, timeout=10)
+    connection = http.client.HTTPConnection(rig["server"].address, 8080, timeout=60)
     connection.request("GET", "/cgi-bin/hello")
     seen = {
         "status for the stranger whom the firewall lets in": connection.getresponse().status,

@@ -30,7 +30,7 @@ def set_up(clone: Path, lock: str = "requirements.lock", **environment: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -41,7 +41,7 @@ def start_runner(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=300,
     )
 
 
@@ -129,7 +129,7 @@ def test_a_venv_whose_packages_are_gone_does_not_make_the_runner_start_itself_fo
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=300,
     )
 
     assert said.returncode == 2

@@ -31,7 +31,7 @@ def run(repo_root: Path, tmp_path: Path, path: str, *words: str) -> subprocess.C
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -134,7 +134,7 @@ def vagrant(repo_root: Path, tmp_path: Path, *words: str, **settings: str) -> su
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -70,7 +70,7 @@ class Publisher:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         said = ran.stdout + ran.stderr
         chosen = [line.removeprefix("chosen ") for line in said.splitlines() if line.startswith("chosen ")]
