@@ -9,6 +9,10 @@ PYTHON := $(VENV)/bin/python
 export PATH := $(VENV)/bin:$(PATH)
 # More words for pytest or for runner.py: make unit ARGS="-k queue", make sweep ARGS="--set window_s=5"
 ARGS ?=
+# Tests of real programs wait half of their time, so two go on at a time; whole runs as if on two machines (tests/rigs/apart.sh).
+BESIDE := -n 2
+APART := --tx '2*popen//python=tests/rigs/apart.sh .venv/bin/python' --dist load
+SLOWEST := --durations 10
 # Where guests keep roots, kernels and disks (gigabytes), and which kernels vm-matrix takes (none named: all)
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
@@ -39,23 +43,23 @@ test: lint audit unit contract integration e2e ## set everything up, then run al
 lint: setup-dev ## ruff, mypy, ansible-lint, yamllint, import contracts
 	ruff check .
 	ruff format --check .
-	mypy cgidlab tests benchmarks runner.py
-	mypy --python-version 3.10 -p cgidhost
 	yamllint --strict .
-	ansible-lint --offline
 	lint-imports --no-cache
+	@# The two that take most of the time, side by side.
+	@printf '%s\n' 'mypy cgidlab tests benchmarks runner.py && mypy --python-version 3.10 -p cgidhost' 'ansible-lint --offline' | \
+		xargs -P 2 -I STEP bash -c 'echo "STEP"; STEP'
 
 unit: setup-dev ## tests without files, hosts or programs
-	pytest tests/unit -n auto $(ARGS)
+	pytest tests/unit -n auto $(SLOWEST) $(ARGS)
 
 contract: setup-dev ## tests that two halves agree
-	pytest tests/contract $(ARGS)
+	pytest tests/contract $(SLOWEST) $(ARGS)
 
 integration: test-tools ## tests with real Ansible on this machine
-	pytest tests/integration $(ARGS)
+	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
 
 e2e: test-tools ## tests of whole runs against a really built httpd, and of the report in a browser (root)
-	pytest tests/e2e $(ARGS)
+	pytest tests/e2e $(APART) $(SLOWEST) $(ARGS)
 
 servers: test-tools ## watch a distribution's own Apache on a host of its own through a real overflow (root, minutes)
 	pytest tests/servers $(ARGS)

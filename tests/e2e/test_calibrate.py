@@ -22,17 +22,6 @@ def runner(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def calibrated(repo_root: Path, provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Calibrate once and return the results directory; what was printed is in `printed.json`."""
-    assert provisioned_host
-    results = tmp_path_factory.mktemp("results")
-    ran = runner(repo_root, "calibrate", "--controls-only", "--format", "json", "--results", str(results))
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    (results / "printed.json").write_text(ran.stdout)
-    return results
-
-
-@pytest.fixture(scope="module")
 def host(calibrated: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((calibrated / "printed.json").read_text())["hosts"][0]
     return found

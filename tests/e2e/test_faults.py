@@ -22,6 +22,7 @@ from tests.e2e.cgidhost_rig import Outcome, Rig
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
+AT_ONCE_S = 15.0  # on a busy machine; a block that nobody asks for would end by itself, but much later
 SYSCTLS = ("net/core/somaxconn", "net/unix/max_dgram_qlen", "net/ipv4/tcp_max_syn_backlog")
 EXPERIMENT = """\
 schema_version: 1
@@ -39,7 +40,7 @@ verdict: {factor: listen_backlog, reference: 1024}
 """
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -> bool:
+def eventually(condition: Callable[[], object], timeout_s: float = 120.0) -> bool:
     """Say whether a condition that nothing announces comes true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -78,6 +79,7 @@ class Run:
     process: subprocess.Popen[str] | None = None
     output: str = ""
     before: list[str] = field(default_factory=list)
+    alone: bool = True  # nobody else makes sockets below /tmp at the same time
 
     @property
     def work(self) -> Path:
@@ -146,7 +148,9 @@ class Run:
     def left(self) -> dict[str, object]:
         """Return what the run left behind that it should not have."""
         blocks = [p.name for p in self.work.iterdir() if p.name != "lock"] if self.work.exists() else []
-        found = {"processes": self.processes(), "blocks": blocks, "sockets": list(Path("/tmp").glob("cgid-*"))}  # noqa: S108 -- as said
+        found: dict[str, object] = {"processes": self.processes(), "blocks": blocks, "sockets": []}
+        if self.alone:
+            found["sockets"] = list(Path("/tmp").glob("cgid-*"))  # noqa: S108 -- where isolation: host has them
         found["sysctls"] = [] if sysctls() == self.before else sysctls()
         return {name: value for name, value in found.items() if value}
 
@@ -222,7 +226,7 @@ def test_ctrl_c_in_provisioning_ends_the_run_before_its_first_trial(run: Run) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_stopped_run_keeps_what_is_complete_and_judges_it(run: Run, number: int) -> None:
-    run.start("--set", "window_s=3")
+    run.start("--set", "window_s=5")  # the first trial has to come home in the second one's
     assert run.under_load(2)
     assert eventually(lambda: list((run.place / "results").glob("faults/*/trials/001*/outcome.json")))
 
@@ -247,7 +251,7 @@ def test_a_second_ctrl_c_leaves_at_once(run: Run) -> None:
     run.send(signal.SIGINT)
 
     assert run.end() == 130
-    assert eventually(lambda: not run.processes(), 3), run.processes()
+    assert eventually(lambda: not run.processes(), AT_ONCE_S), run.processes()
     assert run.state() == "interrupted"
     assert set(run.left()) <= {"blocks"}, "a directory of the host may wait for the next run"
 
@@ -261,7 +265,7 @@ def test_nothing_outlives_a_killed_runner_and_the_next_run_works(run: Run) -> No
 
     run.send(signal.SIGKILL)
 
-    assert eventually(lambda: not run.processes(), 3), run.processes()
+    assert eventually(lambda: not run.processes(), AT_ONCE_S), run.processes()
     assert sysctls() == run.before
     made = run.report()
     assert made.returncode == 0, made.stderr

@@ -181,11 +181,11 @@ def seen(
         servers.short.signal(signal.SIGUSR1)
         os.kill(stopped.pid, signal.SIGTERM)
         wait_for(lambda: servers.short.sockets and servers.short.sockets[0].stat().st_ctime_ns != before)
-        wait_for(lambda: any(not t["there"] for t in watching.live()["targets"]))
+        wait_for(lambda: not any(t["there"] for t in watching.live()["targets"] if t["label"] == label(stopped)))
         asleep_s = time.monotonic() + 3.0  # for the look after a replaced socket
         wait_for(lambda: time.monotonic() > asleep_s)
         watching.stop()
-        return {**watching.targets(), "stopped": watching.targets()[str(base / "stopped/run/cgid.sock")]}
+        return {**watching.targets(), "stopped": watching.targets()[label(stopped)]}
 
 
 def test_a_socket_that_is_replaced_is_followed(seen: dict[str, Target], servers: Servers) -> None:

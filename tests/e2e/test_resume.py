@@ -23,7 +23,7 @@ TWO_BLOCKS = EXPERIMENT.replace("repetitions: 1", "repetitions: 2").replace("win
 def run(provisioned_host: dict[str, Any], tmp_path: Path, repo_root: Path) -> Iterator[Run]:
     """Return a run that a test starts; whatever is left of it is ended."""
     assert provisioned_host
-    made = Run(tmp_path, repo_root)
+    made = Run(tmp_path, repo_root, alone=False)  # its trials have namespaces, so they leave none
     yield made
     if made.process is not None and made.process.poll() is None:
         made.process.kill()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.test_faults import processes
+
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
 
@@ -23,26 +25,26 @@ class Smoke:
     run: Path
     rows: list[dict[str, str]]
     summary: dict[str, Any]
-    before: dict[str, object]
-    after: dict[str, object]
+    before: dict[str, str]
+    after: dict[str, str]
+    left: list[str]  # the run's own processes and mounts, after it
 
 
-def _host_state() -> dict[str, object]:
-    """Return what a run must leave as it was: both sysctls, namespaces' processes, mounts."""
-    names = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/comm") if p.exists()]
-    return {
-        "somaxconn": Path("/proc/sys/net/core/somaxconn").read_text(),
-        "max_dgram_qlen": Path("/proc/sys/net/unix/max_dgram_qlen").read_text(),
-        "httpd": sum(n.strip() in {b"httpd", b"h2load"} for n in names),
-        "mounts": sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
-    }
+def _host_state() -> dict[str, str]:
+    """Return the sysctls that a run must leave as they were."""
+    return {name: (Path("/proc/sys/net") / name).read_text() for name in ("core/somaxconn", "unix/max_dgram_qlen")}
+
+
+def _left(run_id: str) -> list[str]:
+    """Return what is there of a run: what the machine has of others is none of its business."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [*(name for name, _ in processes(run_id).values()), *(m for m in mounts if run_id in m or "/cgid-" in m)]
 
 
 @pytest.fixture(scope="module")
-def smoke(repo_root: Path, provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Smoke:
-    """Run the experiment once for all tests of this module; provisioning is done by then."""
-    assert provisioned_host
-    results = tmp_path_factory.mktemp("results")
+def smoke(repo_root: Path, calibrated: Path) -> Smoke:
+    """Run the experiment once for all tests of this module; provisioning and calibration are done by then."""
+    results = calibrated
     before = _host_state()
     ran = subprocess.run(
         [sys.executable, "runner.py", "experiments/smoke.yml", "--results", str(results)],
@@ -62,6 +64,7 @@ def smoke(repo_root: Path, provisioned_host: dict[str, Any], tmp_path_factory: p
         summary=json.loads((run / "summary.json").read_text()),
         before=before,
         after=_host_state(),
+        left=_left(run.resolve().name),
     )
 
 
@@ -112,6 +115,11 @@ def test_the_verdict_says_that_the_queue_overflowed(smoke: Smoke) -> None:
     assert "listen_backlog=5" in said
 
 
+def test_the_calibration_that_was_there_proves_its_witnesses(smoke: Smoke) -> None:
+    assert "calibrating" not in smoke.output
+    assert "not proven" not in smoke.summary["verdict"]["text"]
+
+
 def test_every_raw_file_has_its_checksum(smoke: Smoke) -> None:
     for directory in (smoke.run / "trials").iterdir():
         checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=False, cwd=directory)
@@ -121,6 +129,7 @@ def test_every_raw_file_has_its_checksum(smoke: Smoke) -> None:
 
 def test_the_host_is_as_it_was(smoke: Smoke) -> None:
     assert smoke.after == smoke.before
+    assert smoke.left == []
 
 
 def test_the_report_can_be_made_again_from_the_directory_alone(smoke: Smoke, repo_root: Path) -> None:
