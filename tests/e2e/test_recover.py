@@ -113,7 +113,6 @@ def _kill_everything(runner: Runner) -> None:
     """End runner and block at the same moment with SIGKILL, so that neither can undo anything."""
     assert runner.process is not None
     rows = "/var/tmp/cgidlab-0/*/001/load/rows.log"  # noqa: S108 -- same
-    # The trial that measures the load generator's headroom comes first, and leaves the host as it is.
     assert eventually(lambda: runner.on_host("cat", SOMAXCONN).strip() == "77")
     assert eventually(lambda: runner.on_host("sh", "-c", f"wc -c {rows} 2>/dev/null").strip() not in {"", "0"})
     helpers = runner.on_host("sh", "-c", "grep -l cgidhost.pyz /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3").split()
