@@ -92,7 +92,7 @@ def test_a_playbook_that_hangs_in_a_block_is_a_timeout_of_its_trials_which_are_r
     assert "nothing was heard of the block for 13 s" in records[0].outcome.reason
     assert [r.outcome.status for r in records[2:]] == [Status.COMPLETE] * 2
     assert eventually(lambda: not processes(f"{tmp_path}/"), 10), processes(f"{tmp_path}/")
-    assert list((tmp_path / "work").iterdir()) == []
+    assert {path.name for path in (tmp_path / "work").iterdir()} <= {"lock"}
 
 
 def test_a_playbook_that_hangs_in_provisioning_ends_it_by_its_time_limit(
