@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cgidlab import compare, store
 from cgidlab.compare.environment import known_fields
-from cgidlab.errors import SpecError
+from cgidlab.errors import SpecError, StoreError
 from cgidlab.inference.findings import Combination
 from cgidlab.model import TrialRecord
 from cgidlab.pipeline import records
@@ -77,7 +77,14 @@ def compare_runs(
 
 
 def _side(run: store.RunDirectory) -> compare.Side:
-    return compare.Side(run.read("plan.json"), run.read("provenance.json"))
+    """Return what a run was. Raises `StoreError` for files that are whole, and not of the shape that a run writes."""
+    side = compare.Side(run.read("plan.json"), run.read("provenance.json"))
+    try:
+        side.fields()
+        _cells(side)
+    except (AttributeError, KeyError, TypeError) as err:
+        raise StoreError(f"plan.json or provenance.json lacks what a run writes: {err}", where=str(run.path)) from err
+    return side
 
 
 def _cells(side: compare.Side) -> tuple[Combination, ...]:

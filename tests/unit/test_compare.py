@@ -3,17 +3,20 @@
 import copy
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
-from cgidlab import compare
+from cgidlab import compare, store
 from cgidlab.compare.environment import known_fields
-from cgidlab.errors import SpecError
+from cgidlab.errors import SpecError, StoreError
 from cgidlab.inference.findings import Answer
 from cgidlab.inference.intervals import welch_interval
+from cgidlab.pipeline.comparing import compare_runs
+from scripts import make_synthetic_run as synthetic
 from tests.unit.trial_records import Array, run
 
 ONE = (("listen_backlog", "100"), ("clients", "50"))
@@ -275,3 +278,13 @@ def test_what_no_run_can_vary_has_no_experiment_to_suggest() -> None:
     a, b = side(), side({(*HOST, "facts", "kernel"): "6.2"})
 
     assert compare.suggestion(a, b, CELLS, compare.differences(a, b, CELLS)) == ""
+
+
+def test_a_run_whose_provenance_has_another_shape_is_named(tmp_path: Path) -> None:
+    places = [synthetic.write(synthetic.synthesise(12), tmp_path / name) for name in ("a", "b")]
+    a, b = (store.RunDirectory(place) for place in places)
+    b.write("provenance.json", {"hosts": {"h1": {"kernel": "6.1"}}})
+
+    with pytest.raises(StoreError, match="lacks what a run writes: 'facts'") as err:
+        compare_runs(a, b)
+    assert err.value.where == str(b.path)
