@@ -137,6 +137,7 @@ KINDS: dict[str, Callable[[], AbstractContextManager[Conditions]]] = {
     "overflow_undecided": as_it_is,
     "overflow_without_cost": as_it_is,
     "no_overflow": as_it_is,
+    "better_and_worse": as_it_is,
     "no_witness": as_it_is,
     "broken_instrument": blind_queue_witness,
     "contradictory_witnesses": lambda: blind_queue_witness("--uncalibrated"),

@@ -1,6 +1,6 @@
 """What to do, with the figure it rests on: the only module that advises."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cgidlab.inference.findings import Analysis, Answer, Effect
 from cgidlab.inference.intervals import MIN_BLOCKS
@@ -35,8 +35,9 @@ def line(
     found: Sequence[Limit],
 ) -> str:
     """Return the advice as a sentence."""
-    gain = _best(analysis, Answer.GAINS_AT_LEAST)
-    loss = _best(analysis, Answer.COSTS_AT_LEAST)
+    mixed = _mixed(analysis)
+    gain = _best(analysis, Answer.GAINS_AT_LEAST, without=mixed)
+    loss = _best(analysis, Answer.COSTS_AT_LEAST, without=mixed)
     of_queue = analysis.rule.factor in _QUEUE_FACTORS
     if overflow is Overflow.INCONCLUSIVE:
         torn = [c for c in cells if c.against]
@@ -46,7 +47,8 @@ def line(
     if gain is not None:
         parts.append(_take(gain, of_queue=of_queue))
     if loss is not None:
-        parts.append(_keep(analysis, loss))
+        parts.append(_keep(analysis, loss, without=mixed))
+    parts += [_weigh(analysis, level) for level in mixed]
     open_ = [a for a in costs.values() if a is Answer.INCONCLUSIVE]
     saturated = [f for f in found if f.saturated]
     together = [f for f in saturated if not f.behind]
@@ -73,8 +75,24 @@ def for_nothing(loader: Limit | None) -> str:
     return "remove the reason why the trials are not valid, then run again"
 
 
-def _best(analysis: Analysis, answer: Answer) -> Effect | None:
-    found = [e for e in analysis.effects if e.answer is answer and not e.pooled and e.estimate]
+def _mixed(analysis: Analysis) -> tuple[str, ...]:
+    """Return the levels that gain in one comparison and cost in another: better or worse is for people to say."""
+    gain, cost = (
+        {e.level for e in analysis.effects if e.answer is answer and not e.pooled}
+        for answer in (Answer.GAINS_AT_LEAST, Answer.COSTS_AT_LEAST)
+    )
+    return tuple(sorted(gain & cost, key=_number))
+
+
+def _best(
+    analysis: Analysis, answer: Answer, *, of: Collection[str] = (), without: Collection[str] = ()
+) -> Effect | None:
+    """Return the largest effect with this answer, `of` these levels alone where they are named."""
+    found = [
+        e
+        for e in analysis.effects
+        if e.answer is answer and not e.pooled and e.estimate and e.level not in without and (not of or e.level in of)
+    ]
     return max(found, key=lambda e: abs((e.estimate or 1.0) - 1), default=None)
 
 
@@ -92,11 +110,17 @@ def _take(effect: Effect, *, of_queue: bool) -> str:
     return f"raise the backlog and somaxconn together: {how} to {effect.level} or more ({_evidence(effect)})"
 
 
-def _keep(analysis: Analysis, effect: Effect) -> str:
-    worse = sorted(
-        {e.level for e in analysis.effects if e.answer is Answer.COSTS_AT_LEAST and not e.pooled}, key=_number
-    )
+def _keep(analysis: Analysis, effect: Effect, without: Collection[str]) -> str:
+    costly = {e.level for e in analysis.effects if e.answer is Answer.COSTS_AT_LEAST and not e.pooled}
+    worse = sorted(costly - set(without), key=_number)
     return f"do not use {effect.factor} {words.listing(worse)} in place of {effect.reference} ({_evidence(effect)})"
+
+
+def _weigh(analysis: Analysis, level: str) -> str:
+    """Return both sides of a level that is better in one comparison and worse in another."""
+    sides = (_best(analysis, answer, of=(level,)) for answer in (Answer.GAINS_AT_LEAST, Answer.COSTS_AT_LEAST))
+    better, worse = (_evidence(side) if side else "" for side in sides)
+    return f"weigh {analysis.rule.factor}={level} against {analysis.rule.reference}: better {better}, but worse {worse}"
 
 
 def _number(label: str) -> tuple[float, str]:

@@ -101,6 +101,17 @@ def test_an_overflow_without_a_cost_is_left_open_where_less_would_matter() -> No
     assert "an overflow alone is no harm" not in verdict.lines[4]
 
 
+def test_a_level_that_is_better_and_worse_is_weighed_and_not_advised_for_and_against() -> None:
+    advice = verdict_of("better_and_worse").lines[4]
+
+    assert advice.startswith(
+        "Weigh mpm=prefork against event: better throughput at mpm=prefork (clients=150): ratio 1.14, "
+        "95 % interval 1.11 to 1.18, but worse p99 latency at mpm=prefork (clients=50): ratio 1.94"
+    )
+    assert "prefer" not in advice.lower()
+    assert "do not use" not in advice
+
+
 def test_an_overflow_on_a_busy_machine_is_observed_and_its_cost_left_open() -> None:
     verdict = verdict_of("overflow_undecided")
 
