@@ -150,7 +150,7 @@ def excerpt(log: str, every: int) -> str:
     """Return every Nth line of mod_cgid, that of its daemon's end, and all lines of others."""
     kept, ours = [], 0
     for line in log.splitlines(keepends=True):
-        if re.search(r"\[cgid:\w+\]| mod_cgid\.c\(|cgi daemon", line) and "daemon process died" not in line:
+        if re.search(r"\[cgid:\w+\]| mod_cgid\.c\(|cgid? daemon|script output", line) and "daemon process died" not in line:
             ours += 1
             if ours % every:
                 continue
