@@ -32,6 +32,7 @@ FORMS = {
     "default": "",
     "2.2": r"[%t] [%l] %7F: [client\ %{X-Client}i] %E: %M",
 }
+OURS = re.compile(r"\[cgid:\w+\]| mod_cgid\.c\(|cgid? daemon|script output")
 CONF = """\
 ServerRoot "{base}"
 DefaultRuntimeDir "{base}"
@@ -150,7 +151,7 @@ def excerpt(log: str, every: int) -> str:
     """Return every Nth line of mod_cgid, that of its daemon's end, and all lines of others."""
     kept, ours = [], 0
     for line in log.splitlines(keepends=True):
-        if re.search(r"\[cgid:\w+\]| mod_cgid\.c\(|cgid? daemon|script output", line) and "daemon process died" not in line:
+        if OURS.search(line) and "daemon process died" not in line:
             ours += 1
             if ours % every:
                 continue
