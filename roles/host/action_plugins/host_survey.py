@@ -39,10 +39,10 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"{name!r:.80} is not fit for a file's name: give the host another in the inventory"
             )
+        code = args.pop("code_sha256", "")
         if "helper_archive" not in args:  # a play that runs no trial needs no helper
             result.update(self._execute_module(module_name="host_survey", module_args=args, task_vars=task_vars))
             return result
-        code = args.pop("code_sha256", "")
         archive = Path(str(args.pop("helper_archive")))
         try:
             args["helper_sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
