@@ -6,7 +6,7 @@ from typing import Any
 
 from cgidlab.model import Cell, FailureKind, Level, Settings, Status, Trial, TrialRecord
 from cgidlab.pipeline import records
-from cgidlab.pipeline.blocks import Beside, Numbers
+from cgidlab.pipeline.blocks import Beside
 from cgidlab.pipeline.loading import Loaded
 from cgidlab.plan import trial_key
 from cgidlab.store import RunDirectory
@@ -14,6 +14,7 @@ from cgidlab.store import RunDirectory
 KEY = "load_headroom"  # in provenance.json
 DIRECTORY = "headroom"
 _FACTOR = "driver"
+_FIRST = 1_000_001  # its number in a block; no trial of a run has one like it
 _LOAD: Settings = {
     # Whatever the run's trials do to the host: this one is to change nothing there.
     "isolation": "namespaces",
@@ -27,12 +28,12 @@ _LOAD: Settings = {
 }
 
 
-def beside(loaded: Loaded, run: RunDirectory, host: str, numbers: Numbers) -> Beside:
+def beside(loaded: Loaded, run: RunDirectory, host: str) -> Beside:
     """Return a trial a driver, for a block to end with: the load generator asks for a static file of the same httpd.
 
     It has the most clients that the run will have, and is kept below `headroom/`.
     """
-    return Beside(_directory(run, host), numbers.given(_trials(loaded)))
+    return Beside(_directory(run, host), _trials(loaded))
 
 
 def found(run: RunDirectory, host: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _trials(loaded: Loaded) -> tuple[Trial, ...]:
         Cell(f"{_FACTOR}={driver}", ((_FACTOR, Level(driver, driver)),), {**settings, **off, **_LOAD})
         for driver, settings in sorted(most.items())
     ]
-    return tuple(Trial(n, 1, cell, trial_key(cell, 1)) for n, cell in enumerate(cells, start=1))
+    return tuple(Trial(n, 1, cell, trial_key(cell, 1)) for n, cell in enumerate(cells, start=_FIRST))
 
 
 def _entry(record: TrialRecord) -> dict[str, Any]:

@@ -65,9 +65,7 @@ class _Shift:
             self._watches[host],
             self._numbers,
             others=len(self.board.hosts) > 1,
-            beside=headroom.beside(session.loaded, session.run, host, self._numbers)
-            if host in self._no_headroom
-            else None,
+            beside=self._beside(host),
         )
         fresh = trials if before else self._fresh(trials)
         try:
@@ -89,7 +87,7 @@ class _Shift:
     def _beside(self, host: str) -> Beside | None:
         if host not in self._no_headroom:
             return None
-        return headroom.beside(self._session.loaded, self._session.run, host, self._numbers)
+        return headroom.beside(self._session.loaded, self._session.run, host)
 
     def _cancelled(self) -> bool:
         return self._session.cancelled() or self.stop.is_set()

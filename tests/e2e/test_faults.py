@@ -346,7 +346,7 @@ def test_a_journal_that_nobody_undid_is_undone_by_the_next_run(run: Run) -> None
 @pytest.fixture(scope="module")
 def killed(rig: Rig) -> dict[int, Outcome]:
     """Run one block in which something of each trial but the last is killed under load."""
-    directory = rig.write("killed", [rig.trial(n, window_s=1.5, clients=20) for n in (1, 2, 3, 4)])
+    directory = rig.write("killed", [rig.trial(n, window_s=4.0, clients=20) for n in (1, 2, 3, 4)])
     rig.start(directory)
     found = {}
     for number, name in ((1, "httpd"), (2, "h2load"), (3, "sampler")):

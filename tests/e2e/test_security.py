@@ -62,7 +62,7 @@ class Watch:
         words = (path / "cmdline").read_bytes()
         self.told |= {(name, words.decode(errors="replace")) for name in found_in(words)}
         program = (path / "comm").read_text().strip()
-        if program in _SERVERS_OWN:
+        if program in _SERVERS_OWN and b"--version" not in words:  # which provisioning asks for
             environment = (path / "environ").read_bytes()
             if self._mark in words + environment:
                 self.kept |= {(name, program) for name in found_in(environment)}

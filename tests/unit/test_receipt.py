@@ -55,7 +55,9 @@ def test_a_receipt_holds_while_nothing_changed_and_writing_it_again_changes_noth
     assert host.keep() is False
 
 
-@pytest.mark.parametrize("change", ["rewritten", "gone", "newer module", "module added", "package installed"])
+@pytest.mark.parametrize(
+    "change", ["rewritten", "gone", "newer module", "module added", "package installed", "sources refreshed"]
+)
 def test_a_receipt_is_void_once_what_it_rests_on_has_changed(host: Host, change: str) -> None:
     host.keep()
     if change == "rewritten":  # same size, and a time that says nothing
@@ -68,6 +70,8 @@ def test_a_receipt_is_void_once_what_it_rests_on_has_changed(host: Host, change:
         os.utime(host.modules / "mod_cgid.so")
     elif change == "module added":
         (host.modules / "mod_status.so").write_text("")
+    elif change == "sources refreshed":
+        (host.cache / "sources" / "distro").mkdir(parents=True)
     else:
         host.database.write_text("as it was, and one more")
 

@@ -1,7 +1,7 @@
 """What an earlier provisioning found, and whether that still holds: the only code that decides so.
 
 A receipt is written after everything a plan needs was found or built. It holds as long as nothing that it
-rests on has another size or time: the files it names, the package databases and the lists of package sources. Its key
+rests on has another size or time: the files it names, the sources, the package databases and lists of sources. Its key
 covers what was asked for; whoever asks for something else, or with other roles, finds none.
 """
 
@@ -39,13 +39,13 @@ def held(cache, key, databases=DATABASES):
     if not isinstance(receipt, dict) or receipt.get("schema_version") != 1:
         return None
     content = receipt.get("content")
-    return content if content and receipt.get("rests_on") == evidence(content, databases) else None
+    return content if content and receipt.get("rests_on") == evidence(cache, content, databases) else None
 
 
 def keep(cache, key, content, databases=DATABASES):
     """Write a receipt; return whether that changed anything. The oldest beyond a few are removed."""
     path = path_of(cache, key)
-    receipt = {"schema_version": 1, "content": content, "rests_on": evidence(content, databases)}
+    receipt = {"schema_version": 1, "content": content, "rests_on": evidence(cache, content, databases)}
     if read_json(path) == receipt:
         return False
     directory = os.path.dirname(path)
@@ -57,9 +57,11 @@ def keep(cache, key, content, databases=DATABASES):
     return True
 
 
-def evidence(content, databases=DATABASES):
+def evidence(cache, content, databases=DATABASES):
     """Return the stamp of everything that a receipt of this content rests on, by path."""
-    return {path: stamp(path) for path in [*databases, *sorted(set(_paths(content)))]}
+    # What a name such as `distro` means is kept beside the sources, and changes when they are refreshed.
+    sources = os.path.join(cache, "sources")
+    return {path: stamp(path) for path in [*databases, sources, *sorted(set(_paths(content)))]}
 
 
 def _paths(value):
