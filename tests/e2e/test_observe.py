@@ -251,7 +251,7 @@ def test_until_full_waits_and_keeps_the_seconds_around_the_first_overflow(tmp_pa
         listener.bind(str(path))
         listener.listen(3)
         watching = watch(
-            tmp_path / "watch", sockets=[str(path)], until_full=True, duration_s=None, around_s=2.0, cost_share=0.9
+            tmp_path / "watch", sockets=[str(path)], until_full=True, duration_s=None, around_s=2.0, cost_share=0.2
         )
         wait_for(lambda: watching.live().get("elapsed_s", 0) > 4)
         assert not watching.live()["full"]

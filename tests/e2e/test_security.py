@@ -66,7 +66,9 @@ class Watch:
             environment = (path / "environ").read_bytes()
             if self._mark in words + environment:
                 self.kept |= {(name, program) for name in found_in(environment)}
-                self.users.setdefault(program, set()).add(path.stat().st_uid)
+                # The owner of its files here is root where the kernel keeps a process from being dumped.
+                line = next(li for li in (path / "status").read_text().splitlines() if li.startswith("Uid:"))
+                self.users.setdefault(program, set()).update(int(uid) for uid in line.split()[1:])
 
 
 def search(directory: Path) -> dict[str, set[str]]:

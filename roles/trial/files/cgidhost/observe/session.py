@@ -172,7 +172,7 @@ class Session:
         for gauge in meters:
             if gauge.keep_ns is None:
                 gauge.flush()
-            else:
+            elif self._full_ns is None:  # from then on what came before it is what is wanted, and the end is near
                 gauge.trim(now_ns)
         live = {
             "elapsed_s": (now_ns - begin_ns) / _NS,
