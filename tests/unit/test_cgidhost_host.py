@@ -374,6 +374,7 @@ def test_awaiting_a_block_that_nobody_runs_says_so_at_once(tmp_path: Path) -> No
     done = helper("await", "--dir", str(tmp_path / "b"), "--number", "1", "--timeout", "30")
 
     assert json.loads(done.stdout) == {"number": 1, "state": "dead"}
+    assert [p.name for p in (tmp_path / "b").iterdir()] == ["block.json"], "nothing is put into what may be going away"
 
 
 def test_a_work_directory_that_is_held_is_refused_with_who_holds_it(tmp_path: Path) -> None:

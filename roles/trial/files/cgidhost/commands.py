@@ -148,7 +148,7 @@ def wait_for(work_dir: str, number: int, timeout_s: float, *, ready: bool = Fals
         poll.register(process, select.POLLIN)
     dead = process is None
     while True:
-        lease.renew(work_dir)
+        _renew(work_dir, needed=not dead)
         entry = workdir.ended(work_dir, number)
         if entry is not None:
             say(state="ended", **entry)
@@ -168,6 +168,11 @@ def wait_for(work_dir: str, number: int, timeout_s: float, *, ready: bool = Fals
                 os.read(changes, 1 << 16)
             if fd == process:
                 dead = True
+
+
+def _renew(work_dir: str, *, needed: bool) -> None:
+    if needed:
+        lease.renew(work_dir)
 
 
 def stop(work_dir: str, timeout_s: float = 60.0) -> None:
@@ -201,5 +206,8 @@ def cleanup(work_dir: str) -> None:
         problems = undo.undo(work_dir)
         if problems:
             raise BlockError(f"could not be undone: {'; '.join(problems)}")
-        shutil.rmtree(work_dir)
+        # Under another name: whoever still waits for a trial there would put a lease into what is being removed.
+        leaving = f"{work_dir}.leaving"
+        os.rename(work_dir, leaving)
+        shutil.rmtree(leaving)
     say(dir=work_dir, removed=True)
