@@ -1,12 +1,13 @@
 """What watching costs: throughput with all default instruments, strace and perf trace, each next to none, in blocks.
 
-    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12]
+    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12] [--apart]
 
-The ways alternate in random order within each block, under the same load; strace and perf trace are in every twelfth
-block only. What counts are the ratios within the blocks. The speed of a machine jumps: neighbours a second apart
-differ less than windows of ten seconds do, and a few pairs differ by ten times what the others do. So windows are
-short and many, and the interval is Tukey and McLaughlin's for the mean of the middle four fifths of the log ratios;
-Student's for the mean of all stands beside it.
+The ways alternate in random order within each block, under the same load; strace, perf trace and the bare tracepoints
+are in every twelfth block only; with --apart each instrument also runs alone, to tell what the cost is made of. What
+counts are the ratios within the blocks. The speed of a machine jumps: neighbours a second apart differ less than
+windows of ten seconds do, and a few pairs differ by ten times what the others do. So windows are short and many, and
+the interval is Tukey and McLaughlin's for the mean of the middle four fifths of the log ratios; Student's for the mean
+of all stands beside it.
 """
 
 import argparse
@@ -67,11 +68,12 @@ def main() -> int:
     parser.add_argument("--blocks", type=int, default=250)
     parser.add_argument("--window-s", type=float, default=1.0)
     parser.add_argument("--peers-every", type=int, default=12)
+    parser.add_argument("--apart", action="store_true", help="each instrument alone as well")
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="cgidlab-bench-"))
     work.chmod(0o755)
     try:
-        blocks = _measure(args.blocks, args.window_s, args.peers_every, work)
+        blocks = _measure(args.blocks, args.window_s, args.peers_every, work, SWITCHES if args.apart else ())
     finally:
         shutil.rmtree(work, ignore_errors=True)
     figures.write("instruments", [_row(blocks)])
@@ -81,11 +83,16 @@ def main() -> int:
 def _row(blocks: Blocks) -> Row:
     logs = {
         way: [math.log(b[way].throughput_rps / b[BARE].throughput_rps) for b in blocks if way in b and BARE in b]
-        for way in (ALL, STRACE, PERF)
+        for way in (ALL, STRACE, PERF, *SWITCHES)
     }
     middle = trimmed_interval(logs[ALL])
     words = [f"{ALL}: the middle {1 - 2 * TRIMMED:.0%} of the ratios have the mean {_said(middle.exp())}"]
     for way, values in logs.items():
+        if way in SWITCHES and values:
+            words.append(
+                f"{way} alone: the middle {1 - 2 * TRIMMED:.0%} have the mean {_said(trimmed_interval(values).exp())}"
+            )
+            continue
         found = t_interval(values)
         if found:
             words.append(f"mean of all, {way}: {_said(found.exp())}")
@@ -140,11 +147,11 @@ def trimmed_interval(values: Sequence[float]) -> Interval:
     return Interval(mean(inner) - half, mean(inner) + half)
 
 
-def _measure(count: int, window_s: float, peers_every: int, work: Path) -> Blocks:
+def _measure(count: int, window_s: float, peers_every: int, work: Path, apart: Sequence[str]) -> Blocks:
     """Return what each block's trials showed."""
     known = catalogue.load(sites.LOCAL.roles)
     text = EXPERIMENT.format(warmup_s=WARMUP_S, window_s=window_s)
-    design = _plan(sites.planned(text), count, peers_every)
+    design = _plan(sites.planned(text), count, peers_every, apart)
     host = sites.provisioned(design, work)
     blocks: Blocks = [{} for _ in range(count)]
     kept = work / "kept"
@@ -192,11 +199,11 @@ def _way(trial: Trial) -> str:
     return trial.cell.levels[0][1].label
 
 
-def _plan(template: Plan, blocks: int, peers_every: int) -> Plan:
+def _plan(template: Plan, blocks: int, peers_every: int, apart: Sequence[str]) -> Plan:
     """Return a plan whose cells differ in what watches, and in nothing else."""
     settings = {
-        way: {**template.cells[0].settings, **dict.fromkeys(SWITCHES, way == ALL), "strace": way == STRACE}
-        for way in (BARE, ALL, STRACE, PERF)
+        way: {**template.cells[0].settings, **{s: way in (ALL, s) for s in SWITCHES}, "strace": way == STRACE}
+        for way in (BARE, ALL, STRACE, PERF, *apart)
     }
     cells = tuple(
         Cell(id=f"watching={way.replace(' ', '_')}", levels=(("watching", Level(way, way)),), settings=values)
@@ -204,7 +211,7 @@ def _plan(template: Plan, blocks: int, peers_every: int) -> Plan:
     )
     trials: list[Trial] = []
     for block in range(1, blocks + 1):
-        order = [c for c in cells if block % peers_every == 0 or c.levels[0][1].label in {BARE, ALL}]
+        order = [c for c in cells if block % peers_every == 0 or c.levels[0][1].label not in {STRACE, PERF}]
         random.Random(block).shuffle(order)  # noqa: S311 -- an order, not a secret
         trials += [
             Trial(len(trials) + n, block, cell, plan.trial_key(cell, block)) for n, cell in enumerate(order, start=1)

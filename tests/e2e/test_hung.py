@@ -23,6 +23,7 @@ from cgidlab.pipeline.loading import Loaded, Request, load_plan
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
 from tests.e2e.test_faults import EXPERIMENT, eventually, processes
+from tests.reach import let_pass
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -53,7 +54,7 @@ def loaded(tmp_path: Path, repo_root: Path) -> Loaded:
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "/usr/bin/python3",
-        "host_work_dir": str(tmp_path / "work"),
+        "host_work_dir": str(let_pass(tmp_path) / "work"),
     }
     groups = {"servers": {"hosts": hosts}, "generators": {"hosts": hosts}}
     inventory = tmp_path / "inventory.yml"

@@ -26,6 +26,8 @@ from typing import Any
 
 import yaml
 
+from tests.reach import let_pass
+
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = """\
 schema_version: 1
@@ -113,7 +115,7 @@ class Run:
     """One run in directories of its own, and everything that is known of it from outside."""
 
     def __init__(self, place: Path) -> None:
-        self.place = place
+        self.place = let_pass(place)
         self.process: subprocess.Popen[bytes] | None = None
         self.mounted: list[Path] = []
         for name in ("work", "results", "tmp"):

@@ -59,6 +59,11 @@ def regular_files(directory: str) -> Iterator[str]:
                 yield os.path.relpath(path, directory)
 
 
+def _without_following(path: str, flags: int) -> int:
+    """Open a file in a directory where the server under test may put a link to any other file meanwhile."""
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
 def pack(directory: str, path: str, last: Callable[[], bytes]) -> Archive:
     """Write the archive of `directory` to `path`, complete or not at all.
 
@@ -86,7 +91,7 @@ def _write(directory: str, out: _Hashing, last: Callable[[], bytes]) -> None:
     sums: list[str] = []
     with tarfile.open(fileobj=cast(BinaryIO, out), mode="w:gz", compresslevel=_COMPRESSION) as tar:
         for name in regular_files(directory):
-            with open(os.path.join(directory, name), "rb") as file:
+            with open(os.path.join(directory, name), "rb", opener=_without_following) as file:
                 info = tar.gettarinfo(arcname=name, fileobj=file)
                 reader = _HashingReader(cast(BinaryIO, file))
                 tar.addfile(_anonymous(info), cast(BinaryIO, reader))

@@ -101,7 +101,7 @@ class BlockRun:
         if not isolated:
             undo.note(self._block.work_dir, directory=places.run)
             undo.note(self._block.work_dir, trial=places.trial)
-        privileged = os.geteuid() == 0
+        server_user = self._block.server_user if os.geteuid() == 0 else None
 
         def first(trouble: str) -> None:
             signal.set_wakeup_fd(-1)
@@ -126,7 +126,7 @@ class BlockRun:
                 teller,
                 journal,
                 tracer=self._tracer or self._no_tracer,
-                privileged=privileged,
+                server_user=server_user,
             )
             trial.run(trouble)
 

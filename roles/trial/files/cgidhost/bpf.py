@@ -3,6 +3,11 @@
 Only system calls: bpf(2), perf_event_open(2), mmap(2). A record goes to a ring
 buffer without waking anybody: the reader comes when it likes. Needs Linux 5.8
 (ring buffer) and root outside of a user namespace.
+
+The programs are at the begin and the end of the kernel's own function for connect(), and nobody else pays for
+them. Where the kernel does not describe its functions, or cannot attach there (BTF, and a trampoline of this
+machine's kind), they are at the system call's tracepoints. While these are on, every system call of the host takes the
+slow way through the kernel, and a server that starts programs makes many.
 """
 
 from __future__ import annotations
@@ -18,8 +23,8 @@ import struct
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
-from . import libc
-from .bpfcode import enter_program, exit_program
+from . import btf, libc
+from .bpfcode import READ_KERNEL, READ_USER, enter_program, exit_program
 from .ending import Unavailable
 from .process import read_text
 
@@ -29,9 +34,15 @@ MOST_THREADS = 16384  # in connect() at once
 
 _SYSTEM_CALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 _MAP_CREATE, _MAP_LOOKUP, _PROG_LOAD = 0, 1, 5
-_PROG_NEXT, _PROG_OPEN, _INFO = 11, 13, 15
+_PROG_NEXT, _PROG_OPEN, _INFO, _ATTACH = 11, 13, 15, 17  # the last was made for raw tracepoints
 _HASH, _ARRAY, _RINGBUF = 1, 2, 27
-_TRACEPOINT_PROGRAM = 5
+_TRACEPOINT_PROGRAM, _FUNCTION_PROGRAM = 5, 26
+_AT_BEGIN, _AT_END = 24, 25  # of a function
+_FUNCTION = (
+    "unix_stream_connect"  # (socket, address, its length, flags): int; net/unix/af_unix.c, called by pointer only
+)
+_ARGUMENTS = 4
+_WORD = 8  # of each argument in a function program's context; the result stands behind them
 _PERF_TYPE_TRACEPOINT = 2
 _PERF_EVENT_IOC_ENABLE = 0x2400
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
@@ -74,12 +85,12 @@ def _map(kind: int, key: int, value: int, entries: int) -> int:
     return _bpf(_MAP_CREATE, struct.pack("=IIII", kind, key, value, entries), "bpf map")
 
 
-def _load(program: bytes, name: str) -> int:
+def _load(program: bytes, name: str, kind: int = _TRACEPOINT_PROGRAM, where: int = 0, function: int = 0) -> int:
     code = ctypes.create_string_buffer(program, len(program))
     license_text = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
-        "=IIQQIIQII16s",
-        _TRACEPOINT_PROGRAM,
+        "=IIQQIIQII16sII36xI4x",
+        kind,
         len(program) // 8,
         ctypes.addressof(code),
         ctypes.addressof(license_text),
@@ -89,6 +100,9 @@ def _load(program: bytes, name: str) -> int:
         0,
         0,
         name.encode(),
+        0,
+        where,
+        function,
     )
     return _bpf(_PROG_LOAD, attributes, "bpf program")
 
@@ -102,6 +116,23 @@ def _attach(tracepoint: str, program_fd: int) -> int:
     fcntl.ioctl(fd, _PERF_EVENT_IOC_SET_BPF, program_fd)
     fcntl.ioctl(fd, _PERF_EVENT_IOC_ENABLE, 0)
     return fd
+
+
+def _attach_to_function(program_fd: int) -> int:
+    return _bpf(_ATTACH, struct.pack("=QI4x", 0, program_fd), "bpf at a function")
+
+
+def _the_function() -> int:
+    """Return the kernel's number for what connect() calls; raise Unavailable or OSError."""
+    with open(btf.KERNEL, "rb") as file:
+        described = file.read()
+    try:
+        found = btf.find_function(described, _FUNCTION)
+    except ValueError as error:
+        raise Unavailable(f"{btf.KERNEL}: {error}") from error
+    if found is None or found.arguments != _ARGUMENTS:
+        raise Unavailable(f"{btf.KERNEL} describes no {_FUNCTION} of {_ARGUMENTS} arguments")
+    return found.number
 
 
 def programs() -> list[dict[str, object]]:
@@ -160,8 +191,9 @@ def _explained(reason: str) -> str:
 
 
 class ConnectTracer:
-    """Times every connect() of the machine to a unix socket whose path begins with `prefix`.
+    """Times every connect() of the machine to a unix stream socket whose path begins with `prefix`.
 
+    `place` is where in the kernel it does so, `why_not_function` why that is not the cheaper one of the two, or ''.
     It ends with the last process that holds it: a forked one may read from it.
     """
 
@@ -171,6 +203,7 @@ class ConnectTracer:
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.prefix = prefix
         self._opened = ExitStack()
+        self._owned: list[int] = []
         try:
             self._open(prefix)
         except OSError as error:
@@ -182,8 +215,6 @@ class ConnectTracer:
             raise Unavailable(_explained(str(why))) from why
 
     def _open(self, prefix: str) -> None:
-        _provide_tracefs()
-        forms = {name: read_text(f"{TRACEFS}/events/syscalls/sys_{name}_connect/format") for name in ("enter", "exit")}
         started = self._own(_map(_HASH, 8, 8, MOST_THREADS))
         ring = self._own(_map(_RINGBUF, 0, 0, RING_BYTES))
         self._lost = self._own(_map(_ARRAY, 4, 8, 1))
@@ -192,15 +223,40 @@ class ConnectTracer:
         self._producer = self._opened.enter_context(
             mmap.mmap(ring, page + 2 * RING_BYTES, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         )
-        enter = self._own(_load(enter_program(prefix.encode(), field_at(forms["enter"], "uservaddr"), started), NAME))
-        leave = self._own(_load(exit_program(field_at(forms["exit"], "ret"), started, ring, self._lost), NAME))
-        self._own(_attach("sys_exit_connect", leave))
-        self._own(_attach("sys_enter_connect", enter))
+        self.place, self.why_not_function = "function", ""
+        begun = len(self._owned)
+        try:
+            self._time_function(prefix.encode(), started, ring)
+        except (Unavailable, OSError) as why:
+            self._disown(begun)
+            self.place, self.why_not_function = "system call", str(why)
+            self._time_system_call(prefix.encode(), started, ring)
+
+    def _time_function(self, prefix: bytes, started: int, ring: int) -> None:
+        number = _the_function()
+        enter = enter_program(prefix, 1 * _WORD, READ_KERNEL, started)
+        leave = exit_program(_ARGUMENTS * _WORD, started, ring, self._lost)
+        for code, where in ((leave, _AT_END), (enter, _AT_BEGIN)):
+            program = self._own(_load(code, NAME, _FUNCTION_PROGRAM, where, number))
+            self._own(_attach_to_function(program))
+
+    def _time_system_call(self, prefix: bytes, started: int, ring: int) -> None:
+        _provide_tracefs()
+        forms = {name: read_text(f"{TRACEFS}/events/syscalls/sys_{name}_connect/format") for name in ("enter", "exit")}
+        enter = enter_program(prefix, field_at(forms["enter"], "uservaddr"), READ_USER, started)
+        leave = exit_program(field_at(forms["exit"], "ret"), started, ring, self._lost)
+        for code, name in ((leave, "exit"), (enter, "enter")):
+            program = self._own(_load(code, NAME))
+            self._own(_attach(f"sys_{name}_connect", program))
 
     def _own(self, fd: int) -> int:
         """Note a descriptor for `close`, which closes the latest first."""
-        self._opened.callback(os.close, fd)
+        self._owned.append(fd)
         return fd
+
+    def _disown(self, begun: int) -> None:
+        while len(self._owned) > begun:
+            os.close(self._owned.pop())
 
     def take(self) -> list[Connect]:
         """Return the connects that ended since the last call, in their order."""
@@ -242,4 +298,5 @@ class ConnectTracer:
 
     def close(self) -> None:
         """Detach; this waits for the kernel, which ends no trace while it may be running."""
+        self._disown(0)
         self._opened.close()

@@ -6,11 +6,13 @@ import struct
 import sys
 
 RECORD_BYTES = 24  # end, duration in ns, result
+READ_USER, READ_KERNEL = 112, 113  # helpers that read the memory of a process, and the kernel's
 
-_LOOKUP, _UPDATE, _DELETE, _KTIME_NS, _PID_TGID, _READ_USER, _RINGBUF_OUTPUT = 1, 2, 3, 5, 14, 112, 130
+_LOOKUP, _UPDATE, _DELETE, _KTIME_NS, _PID_TGID, _RINGBUF_OUTPUT = 1, 2, 3, 5, 14, 130
 _R0, _R1, _R2, _R3, _R4, _R6, _R7, _FP = 0, 1, 2, 3, 4, 6, 7, 10
 # r0 is a helper's answer, r1 to r4 its arguments, r6 and r7 outlive calls, fp is the stack's end.
 _MOVE, _SET, _SET64, _ADD, _SUBTRACT = 0xBF, 0xB7, 0x18, 0x07, 0x1F
+_SHIFT_LEFT, _SHIFT_RIGHT_SIGNED = 0x67, 0xC7
 _LOAD, _STORE, _STORE32, _ATOMIC_ADD = 0x79, 0x7B, 0x63, 0xDB
 _CALL, _EXIT = 0x85, 0x95
 _IF_EQUAL, _IF_NOT_EQUAL, _IF_NOT_EQUAL_REGISTER = 0x15, 0x55, 0x5D
@@ -73,8 +75,11 @@ class _Code:
         return b"".join(self._words)
 
 
-def enter_program(prefix: bytes, address_at: int, started_fd: int) -> bytes:
-    """Return the program for a connect's begin: note the time if the address is a socket below `prefix`."""
+def enter_program(prefix: bytes, address_at: int, read: int, started_fd: int) -> bytes:
+    """Return the program for a connect's begin: note the time if the address is a socket below `prefix`.
+
+    The pointer to the address is at `address_at` of the context; `read` is the helper that reads what it points to.
+    """
     want = _AF_UNIX + prefix
     padded = want + bytes(-len(want) % 8)
     code = _Code()
@@ -84,7 +89,7 @@ def enter_program(prefix: bytes, address_at: int, started_fd: int) -> bytes:
         code.store(_FP, at - len(padded), _R0)
     code.address(_R1, -len(padded))
     code.set(_R2, len(want))
-    code.call(_READ_USER)
+    code.call(read)
     code.end_if(_IF_NOT_EQUAL, _R0)
     for at in range(0, len(padded), 8):
         code.load(_R1, _FP, at - len(padded))
@@ -103,9 +108,14 @@ def enter_program(prefix: bytes, address_at: int, started_fd: int) -> bytes:
 
 
 def exit_program(result_at: int, started_fd: int, ring_fd: int, lost_fd: int) -> bytes:
-    """Return the program for a connect's end: record it if its begin was noted, count it if there is no room."""
+    """Return the program for a connect's end: record it if its begin was noted, count it if there is no room.
+
+    The result, an int, is in the lower half of the context's word at `result_at`.
+    """
     code = _Code()
     code.load(_R6, _R1, result_at)
+    code.put(_SHIFT_LEFT, _R6, imm=32)
+    code.put(_SHIFT_RIGHT_SIGNED, _R6, imm=32)
     code.call(_PID_TGID)
     code.store(_FP, -8, _R0)
     code.set_map(_R1, started_fd)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
+import stat
 import subprocess
 import time
 from contextlib import suppress
-from typing import Callable, Mapping, Optional
+from typing import Callable, Iterable, Mapping, NamedTuple, Optional
 
 from . import libc
 from .ending import TrialEnd
@@ -67,6 +69,57 @@ class Program:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             return self._popen.wait()
+
+
+class Account(NamedTuple):
+    """Whose rights a program has."""
+
+    uid: int
+    gid: int
+
+    @classmethod
+    def of(cls, name: str) -> Account:
+        """Look a user up; raise TrialEnd (infra) where there is none."""
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError as error:
+            raise TrialEnd("infra", f"this host has no user {name}, as whom httpd is to run") from error
+        return cls(entry.pw_uid, entry.pw_gid)
+
+    def barred_by(self, path: str) -> Optional[str]:
+        """Return the directory above `path` through which this account may not pass, None where it may; raise OSError."""
+        while path != "/":
+            path = os.path.dirname(path)
+            about = os.stat(path)
+            allowed = (
+                stat.S_IXUSR if about.st_uid == self.uid else stat.S_IXGRP if about.st_gid == self.gid else stat.S_IXOTH
+            )
+            if not about.st_mode & allowed:
+                return path
+        return None
+
+    def become(self) -> None:
+        """Give up the caller's rights for those of this account, for good: no way leads back. Call it as root."""
+        os.setgroups([])
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+
+    def let_into(self, directory: str) -> None:
+        """Let it make files in a directory of root's, and neither remove nor rename what is not its own there."""
+        os.chown(directory, -1, self.gid)
+        os.chmod(directory, 0o1775)  # noqa: S103 -- its group is the account's, and sticky
+
+
+def users_of(pids: Iterable[int]) -> set[int]:
+    """Return the real, effective, saved and file system users of processes; those that ended have none."""
+    found: set[int] = set()
+    for pid in pids:
+        try:
+            lines = read_text(f"/proc/{pid}/status").splitlines()
+        except OSError:
+            continue
+        found.update(int(uid) for line in lines if line.startswith("Uid:") for uid in line.split()[1:])
+    return found
 
 
 def take_precedence() -> None:

@@ -62,8 +62,11 @@ def wanted(order: TrialOrder) -> dict[str, str]:
     return want
 
 
-def read_back(order: TrialOrder, server: Server, diag: SockDiag) -> list[Check]:
-    """Return all checks of the running server. What cannot be read is found as 'unreadable: ...'."""
+def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Optional[process.Account]) -> list[Check]:
+    """Return all checks of the running server. What cannot be read is found as 'unreadable: ...'.
+
+    Without an `account` the server has the rights of whoever started it, and nothing is checked of them.
+    """
     status = _attempt_status(server)
     found = {
         "somaxconn": _sysctl("somaxconn"),
@@ -75,7 +78,11 @@ def read_back(order: TrialOrder, server: Server, diag: SockDiag) -> list[Check]:
         "log_level": _log_level(server),
         "cgi_status": _cgi_status(order, server),
     }
-    return [Check(name, want, found[name]) for name, want in wanted(order).items()]
+    checks = [Check(name, want, found[name]) for name, want in wanted(order).items()]
+    if account is not None:
+        users = process.users_of([server.pid, *process.children(server.pid)])
+        checks.append(Check("server_uid", str(account.uid), " ".join(str(uid) for uid in sorted(users))))
+    return checks
 
 
 def _attempt_status(server: Server) -> dict[str, str]:

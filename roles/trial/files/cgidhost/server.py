@@ -11,7 +11,7 @@ from typing import Callable, Mapping, Optional
 from . import http, process
 from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
-from .process import Program
+from .process import Account, Program
 from .sockdiag import SockDiag, UnixListener
 from .waiting import Patience
 
@@ -46,11 +46,14 @@ class Places:
         """Return where instruments write."""
         return os.path.join(self.trial, "instruments")
 
-    def make(self) -> None:
-        """Make them all; raise OSError."""
+    def make(self, server: Optional[Account]) -> None:
+        """Make them all, and let the server write where it has to, if it has an account of its own; raise OSError."""
         for path in (self.trial, self.logs, self.load, self.instruments):
             os.makedirs(path, mode=0o755, exist_ok=True)
         os.makedirs(self.run, mode=0o755, exist_ok=True)
+        if server is not None:
+            for path in (self.logs, self.run):
+                server.let_into(path)
         with suppress(FileExistsError):
             os.symlink(
                 self.trial, os.path.join(self.run, "owner")

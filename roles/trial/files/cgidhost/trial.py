@@ -49,8 +49,9 @@ class Trial:
         journal: Callable[[str, str, str], None],
         *,
         tracer: Union[ConnectTracer, Unavailable, None],
-        privileged: bool,
+        server_user: Optional[str],
     ) -> None:
+        """Prepare a trial whose httpd runs as `server_user`; None: the caller is no root and starts it as itself."""
         self._order = order
         self._tools = tools
         self._places = places
@@ -60,7 +61,7 @@ class Trial:
         self._isolated = order.settings["isolation"] == "namespaces"
         self._tracer = tracer if isinstance(tracer, ConnectTracer) else None
         self._why_no_tracer = str(tracer) if isinstance(tracer, Unavailable) else ""
-        self._privileged = privileged
+        self._server_user = server_user
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
         self._strace: Optional[Strace] = None
         self._perf_trace: Optional[PerfTrace] = None
@@ -85,7 +86,7 @@ class Trial:
             if self._isolated:
                 self._outsiders = host.Outsiders()
                 namespaces.furnish(trouble)
-            self._places.make()
+            self._places.make(self._account())
             kernel.apply(self._order, self._journal)
             self._let_generators_in()
             _raise_file_limit()
@@ -97,6 +98,9 @@ class Trial:
         with phase("instruments"):
             self._start_instruments()
         self._load(diag)
+
+    def _account(self) -> Optional[process.Account]:
+        return None if self._server_user is None else process.Account.of(self._server_user)
 
     def _let_generators_in(self) -> None:
         far = self._order.remote
@@ -112,8 +116,16 @@ class Trial:
                 self._unavailable(name, Unavailable("mod_cgi has no daemon"))
             elif name != "connect_times" or self._tracer is not None:  # until it ran
                 self._unavailable(name, Unavailable("the trial ended before its load"))
-        # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
-        self._server.start(namespaces.become_server_user if self._isolated and not self._privileged else None)
+        account = self._account()
+        if account is not None:
+            barred = account.barred_by(self._places.logs)
+            if barred is not None:
+                why = f"{self._server_user}, as whom httpd runs, may not pass through {barred}"
+                raise TrialEnd("infra", f"{why}: set host_work_dir to a directory that everybody can get to")
+            self._server.start(account.become)
+        else:
+            # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
+            self._server.start(namespaces.become_server_user if self._isolated else None)
         self._server.wait_until_ready(self._patience, diag, _START_S)
         self._teller.tell(
             server={
@@ -126,7 +138,7 @@ class Trial:
         )
 
     def _read_back(self, diag: SockDiag) -> None:
-        checks = readback.read_back(self._order, self._server, diag)
+        checks = readback.read_back(self._order, self._server, diag, self._account())
         _write_json(os.path.join(self._places.trial, "readback.json"), readback.document(checks))
         wrong = readback.mismatch(checks)
         if any(c.name == "cgi_status" and not c.ok for c in checks):

@@ -40,8 +40,8 @@ class ConnectTimes(Gauge):
             file.write(f"Lost {self._lost()} events\n" if self._lost() else "")
 
     def more(self) -> dict[str, Any]:
-        """Return how many connects were lost for want of room."""
-        return {"lost": self._lost()}
+        """Return how many connects were lost for want of room, and where in the kernel they were timed."""
+        return {"lost": self._lost(), "place": self._tracer.place, "why_not_function": self._tracer.why_not_function}
 
     def _lost(self) -> int:
         return self._tracer.lost() - self._lost_before
