@@ -126,6 +126,7 @@ def test_the_kernels_settings_are_the_trials_own(block: dict[int, Outcome]) -> N
 
     assert checks["somaxconn"] == ("3", "3")
     assert checks["max_dgram_qlen"] == ("17", "17")
+    assert checks["server_uid"] == (str(NOBODY), str(NOBODY))
     assert checks["queue_limit"] == ("3", "3")
 
 

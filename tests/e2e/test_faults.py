@@ -83,6 +83,7 @@ class Run:
     alone: bool = True  # nobody else makes sockets below /tmp at the same time
 
     def __post_init__(self) -> None:
+        """Let httpd get to its trials."""
         let_pass(self.place)
 
     @property

@@ -87,14 +87,12 @@ class Account(NamedTuple):
         return cls(entry.pw_uid, entry.pw_gid)
 
     def barred_by(self, path: str) -> Optional[str]:
-        """Return the directory above `path` through which this account may not pass, None where it may; raise OSError."""
+        """Return the directory above `path` that this account may not pass through, or None; raise OSError."""
         while path != "/":
             path = os.path.dirname(path)
             about = os.stat(path)
-            allowed = (
-                stat.S_IXUSR if about.st_uid == self.uid else stat.S_IXGRP if about.st_gid == self.gid else stat.S_IXOTH
-            )
-            if not about.st_mode & allowed:
+            others = stat.S_IXGRP if about.st_gid == self.gid else stat.S_IXOTH
+            if not about.st_mode & (stat.S_IXUSR if about.st_uid == self.uid else others):
                 return path
         return None
 
