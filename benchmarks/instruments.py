@@ -25,7 +25,7 @@ from statistics import mean, stdev
 
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from benchmarks import figures, perf, sites
+from benchmarks import figures, perf, sites, tracepoints
 from benchmarks.figures import Row, Series
 from cgidlab import catalogue, execute, harvest, measure, plan, store
 from cgidlab.inference.intervals import Interval, t_interval
@@ -36,6 +36,9 @@ WARMUP_S = 0.3
 BLOCKS_A_CALL = 24  # of Ansible
 TRIMMED = 0.1  # at either end
 BARE, ALL, STRACE, PERF = "none", "all default instruments", "strace", "perf trace"
+TRACEPOINTS = "connect(2)'s tracepoints alone"
+FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on}
+TRACEPOINTS_EVERY = 3  # blocks
 SWITCHES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
 EXPERIMENT = """\
 schema_version: 1
@@ -57,6 +60,7 @@ class Seen:
 
     throughput_rps: float
     own_cpu_share: float  # the instruments' own CPU time, of all cores
+    place: str  # where in the kernel connect() was timed, '' if it was not
 
 
 Blocks = list[dict[str, Seen]]  # by way
@@ -81,23 +85,25 @@ def main() -> int:
 
 
 def _row(blocks: Blocks) -> Row:
-    logs = {
-        way: [math.log(b[way].throughput_rps / b[BARE].throughput_rps) for b in blocks if way in b and BARE in b]
-        for way in (ALL, STRACE, PERF, *SWITCHES)
-    }
+    logs = {way: _logs(blocks, way, BARE) for way in (ALL, TRACEPOINTS, STRACE, PERF, *SWITCHES)}
+    rest = _logs(blocks, ALL, TRACEPOINTS)
     middle = trimmed_interval(logs[ALL])
-    words = [f"{ALL}: the middle {1 - 2 * TRIMMED:.0%} of the ratios have the mean {_said(middle.exp())}"]
-    for way, values in logs.items():
-        if way in SWITCHES and values:
-            words.append(
-                f"{way} alone: the middle {1 - 2 * TRIMMED:.0%} have the mean {_said(trimmed_interval(values).exp())}"
-            )
-            continue
-        found = t_interval(values)
+    part = f"the middle {1 - 2 * TRIMMED:.0%} of the ratios have the mean"
+    words = [f"{ALL}: {part} {_said(middle.exp())}"]
+    words += [
+        f"{way}: {part} {_said(trimmed_interval(values).exp())}"
+        for way, values in ((TRACEPOINTS, logs[TRACEPOINTS]), (f"{ALL}, by {TRACEPOINTS}", rest))
+        if values
+    ]
+    words += [f"{way} alone: {part} {_said(trimmed_interval(logs[way]).exp())}" for way in SWITCHES if logs[way]]
+    for way in (ALL, STRACE, PERF):
+        found = t_interval(logs[way])
         if found:
             words.append(f"mean of all, {way}: {_said(found.exp())}")
     if not logs[PERF]:
         words.append("perf is not installed, or traces nothing here")
+    places = {block[ALL].place for block in blocks if ALL in block}
+    words.append(f"connect() was timed at the kernel's {' and '.join(sorted(places))}")
     own = [100 * b[ALL].own_cpu_share for b in blocks if ALL in b]
     words.append("where no core is idle, throughput falls by the instruments' own share of the cores at least")
     if not middle.exp().inside(1 - BOUND, 1 + BOUND):
@@ -110,14 +116,23 @@ def _row(blocks: Blocks) -> Row:
         (
             Series("ratio to no instrument, by block", "", [math.exp(v) for v in logs[ALL]]),
             Series("the instruments' own CPU time, of all cores", "%", own),
+            *([Series(f"ratio to {TRACEPOINTS}, by block", "", [math.exp(v) for v in rest])] if rest else []),
         ),
         tuple(
-            Series(f"{way} on connect(), by block", "", [math.exp(v) for v in logs[way]])
-            for way in (STRACE, PERF)
+            Series(name, "", [math.exp(v) for v in logs[way]])
+            for way, name in (
+                (TRACEPOINTS, f"{TRACEPOINTS}, by block"),
+                (STRACE, "strace on connect(), by block"),
+                (PERF, "perf trace on connect(), by block"),
+            )
             if logs[way]
         ),
         "; ".join(words) + ".",
     )
+
+
+def _logs(blocks: Blocks, way: str, by: str) -> list[float]:
+    return [math.log(b[way].throughput_rps / b[by].throughput_rps) for b in blocks if way in b and by in b]
 
 
 def _why_not(found: Interval, blocks: int) -> str:
@@ -166,13 +181,14 @@ def _measure(count: int, window_s: float, peers_every: int, work: Path, apart: S
             trial = trials[arrival.number]
             directory = kept / str(arrival.number)
             harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
-            seen = _seen(directory, perf=_way(trial) == PERF and arrival.number not in attached)
-            if seen:
+            seen = _seen(directory)
+            if seen and (_way(trial) not in FROM_OUTSIDE or arrival.number in attached):
                 blocks[trial.block - 1][_way(trial)] = seen
             shutil.rmtree(directory)
             arrival.archive.unlink()
 
-        with perf.attached_to(run.host_directory, [n for n, t in trials.items() if _way(t) == PERF]) as attached:
+        tracers = {n: FROM_OUTSIDE[_way(t)] for n, t in trials.items() if _way(t) in FROM_OUTSIDE}
+        with perf.attached_to(run.host_directory, tracers) as attached:
             played = execute.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
         if not played.ok:
             raise SystemExit(f"a block failed: {played.why}")
@@ -183,16 +199,17 @@ def _measure(count: int, window_s: float, peers_every: int, work: Path, apart: S
     return blocks
 
 
-def _seen(directory: Path, *, perf: bool) -> Seen | None:
+def _seen(directory: Path) -> Seen | None:
     result = json.loads((directory / "result.json").read_text())
     measure.write_rows(directory)
     rps = measure.measure(directory).figures.throughput_rps
-    if result["ended"] != "complete" or not rps or perf:
+    if result["ended"] != "complete" or not rps:
         return None
     # An instrument watches from the warm-up to the end of the window.
     watched_ns = sum(p["end_ns"] - p["begin_ns"] for p in result["phases"] if p["name"] in {"warmup", "window"})
     own_ns = sum(entry.get("cpu_ns") or 0 for entry in result["instruments"].values())
-    return Seen(rps, own_ns / watched_ns / (os.cpu_count() or 1))
+    place = result["instruments"].get("connect_times", {}).get("place", "")
+    return Seen(rps, own_ns / watched_ns / (os.cpu_count() or 1), place)
 
 
 def _way(trial: Trial) -> str:
@@ -203,7 +220,7 @@ def _plan(template: Plan, blocks: int, peers_every: int, apart: Sequence[str]) -
     """Return a plan whose cells differ in what watches, and in nothing else."""
     settings = {
         way: {**template.cells[0].settings, **{s: way in (ALL, s) for s in SWITCHES}, "strace": way == STRACE}
-        for way in (BARE, ALL, STRACE, PERF, *apart)
+        for way in (BARE, ALL, TRACEPOINTS, STRACE, PERF, *apart)
     }
     cells = tuple(
         Cell(id=f"watching={way.replace(' ', '_')}", levels=(("watching", Level(way, way)),), settings=values)
@@ -211,7 +228,8 @@ def _plan(template: Plan, blocks: int, peers_every: int, apart: Sequence[str]) -
     )
     trials: list[Trial] = []
     for block in range(1, blocks + 1):
-        order = [c for c in cells if block % peers_every == 0 or c.levels[0][1].label not in {STRACE, PERF}]
+        every = {TRACEPOINTS: TRACEPOINTS_EVERY, STRACE: peers_every, PERF: peers_every}
+        order = [c for c in cells if block % every.get(c.levels[0][1].label, 1) == 0]
         random.Random(block).shuffle(order)  # noqa: S311 -- an order, not a secret
         trials += [
             Trial(len(trials) + n, block, cell, plan.trial_key(cell, block)) for n, cell in enumerate(order, start=1)

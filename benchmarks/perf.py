@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,8 @@ _CALLS = 100  # in a window of a second there are a thousand
 
 
 @contextmanager
-def attached_to(block: str, numbers: Sequence[int]) -> Iterator[set[int]]:
-    """Trace the trials of these numbers of the block in this directory, each when it comes.
+def attached_to(block: str, tracers: Mapping[int, Callable[[str, threading.Event], bool]]) -> Iterator[set[int]]:
+    """Trace trials of the block in this directory, by their numbers, each when it comes.
 
     What is yielded fills with the numbers of those that were traced to their end.
     """
@@ -25,12 +25,12 @@ def attached_to(block: str, numbers: Sequence[int]) -> Iterator[set[int]]:
     stop = threading.Event()
 
     def watch() -> None:
-        for number in sorted(numbers):
+        for number, tracer in sorted(tracers.items()):
             # Asks for one name until the trial is there, so that the trials before it are left alone.
             while not Path(f"{block}/{number:03d}").exists():
                 if stop.wait(_LOOK_S):
                     return
-            if _traced(f"{block}/{number:03d}/", stop):
+            if tracer(f"{block}/{number:03d}/", stop):
                 done.add(number)
 
     watcher = threading.Thread(target=watch)
@@ -42,7 +42,7 @@ def attached_to(block: str, numbers: Sequence[int]) -> Iterator[set[int]]:
         watcher.join()
 
 
-def _traced(trial: str, stop: threading.Event) -> bool:
+def traced(trial: str, stop: threading.Event) -> bool:
     """Trace the workers of a trial until they end; return whether perf saw their calls."""
     until_s = time.monotonic() + 10
     while not _processes(f"{trial}load/"):

@@ -110,8 +110,8 @@ def examine(work: Path, suite: str) -> dict[str, Any]:
 
 def _results(results: Path) -> dict[str, Any]:
     """Return of the newest run its name and trials, and of the newest calibration its name and witnesses."""
-    runs = sorted(results.glob(f"{EXPERIMENT.stem}/*/trials.csv"))
-    calibrations = sorted(results.glob("calibration/*/calibration.json"))
+    runs = sorted(results.glob(f"{EXPERIMENT.stem}/2*/trials.csv"))  # and not `latest`, which is no name
+    calibrations = sorted(results.glob("calibration/2*/calibration.json"))
     trials: list[dict[str, str]] = []
     if runs:
         with runs[-1].open(newline="") as stream:

@@ -62,6 +62,11 @@ class Connect(NamedTuple):
     result: int
 
 
+def connects_in(raw: bytes) -> list[Connect]:
+    """Return the connects in what `ConnectTracer.take_raw` returned, in their order."""
+    return [Connect(end_ns, took_ns, result) for _, _, end_ns, took_ns, result in _IN_RING.iter_unpack(raw)]
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -107,12 +112,17 @@ def _load(program: bytes, name: str, kind: int = _TRACEPOINT_PROGRAM, where: int
     return _bpf(_PROG_LOAD, attributes, "bpf program")
 
 
-def _attach(tracepoint: str, program_fd: int) -> int:
+def open_tracepoint(tracepoint: str) -> int:
+    """Switch a system call's tracepoint on until the returned descriptor is closed; raise Unavailable or OSError."""
     number = int(read_text(f"{TRACEFS}/events/syscalls/{tracepoint}/id"))
     attributes = struct.pack("=IIQQQQQ", _PERF_TYPE_TRACEPOINT, 64, number, 1, 0, 0, 0).ljust(64, b"\0")
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     arguments = (buffer, ctypes.c_int(-1), ctypes.c_int(0), ctypes.c_int(-1), ctypes.c_ulong(8))
-    fd = _system_call(1, "perf event", *arguments)
+    return _system_call(1, "perf event", *arguments)
+
+
+def _attach(tracepoint: str, program_fd: int) -> int:
+    fd = open_tracepoint(tracepoint)
     fcntl.ioctl(fd, _PERF_EVENT_IOC_SET_BPF, program_fd)
     fcntl.ioctl(fd, _PERF_EVENT_IOC_ENABLE, 0)
     return fd
@@ -260,16 +270,7 @@ class ConnectTracer:
 
     def take(self) -> list[Connect]:
         """Return the connects that ended since the last call, in their order."""
-        (begin,) = _POSITION.unpack_from(self._consumer)
-        (end,) = _POSITION.unpack_from(self._producer)
-        at = mmap.PAGESIZE + begin % RING_BYTES  # the ring is mapped twice in a row: no record is cut
-        found: list[Connect] = []
-        for length, _, end_ns, took_ns, result in _IN_RING.iter_unpack(self._producer[at : at + end - begin]):
-            if length & _BUSY:
-                break
-            found.append(Connect(end_ns, took_ns, result))
-        _POSITION.pack_into(self._consumer, 0, begin + len(found) * _IN_RING.size)
-        return found
+        return connects_in(self.take_raw())
 
     @property
     def record_bytes(self) -> int:
@@ -280,10 +281,10 @@ class ConnectTracer:
         """Return the same as `take`, as it lies in the ring: records of `record_bytes`, to be read by `connects_in`."""
         (begin,) = _POSITION.unpack_from(self._consumer)
         (end,) = _POSITION.unpack_from(self._producer)
-        at = mmap.PAGESIZE + begin % RING_BYTES
-        data = bytes(self._producer[at : at + end - begin])
+        at = mmap.PAGESIZE + begin % RING_BYTES  # the ring is mapped twice in a row: no record is cut
+        data = self._producer[at : at + end - begin]
         lengths = memoryview(data).cast("I")[:: _IN_RING.size // 4]
-        if any(length & _BUSY for length in lengths):
+        if data and max(lengths) >= _BUSY:
             whole = next(i for i, length in enumerate(lengths) if length & _BUSY)
             data = data[: whole * _IN_RING.size]
         _POSITION.pack_into(self._consumer, 0, begin + len(data))

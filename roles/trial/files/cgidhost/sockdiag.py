@@ -141,19 +141,29 @@ class SockDiag:
         All requests go to the kernel in one message, which halves what a
         sample costs.
         """
-        self._socket.send(b"".join(requests))
-        return [self._answer() for _ in requests]
+        return [queue_in(answer) for answer in self.ask(b"".join(requests), len(requests))]
 
-    def _answer(self) -> Optional[Queue]:
-        data = self._socket.recv(_ANSWER_BYTES)
-        if _HEADER.unpack_from(data)[1] == _NLMSG_ERROR:
-            error = _error(data, 0)
-            if isinstance(error, FileNotFoundError):
-                return None
-            raise error
-        if data[_HEADER.size] == socket.AF_UNIX:
-            return _unix_answer(data, _HEADER.size, len(data)).queue
-        return Queue(*_INET_QUEUE.unpack_from(data, _HEADER.size + _INET_QUEUE_AT))
+    def ask(self, requests: bytes, count: int) -> list[bytes]:
+        """Return the kernel's answers to so many requests, for `queue_in` to read when there is time."""
+        self._socket.send(requests)
+        return [self._socket.recv(_ANSWER_BYTES) for _ in range(count)]
+
+
+def is_error(answer: bytes) -> bool:
+    """Say whether the kernel answered with an error, as it does for a socket that is gone."""
+    return bool(_HEADER.unpack_from(answer)[1] == _NLMSG_ERROR)
+
+
+def queue_in(answer: bytes) -> Optional[Queue]:
+    """Return the queue in an answer to `unix_query` or `tcp_query`, None for a socket that is not there."""
+    if is_error(answer):
+        error = _error(answer, 0)
+        if isinstance(error, FileNotFoundError):
+            return None
+        raise error
+    if answer[_HEADER.size] == socket.AF_UNIX:
+        return _unix_answer(answer, _HEADER.size, len(answer)).queue
+    return Queue(*_INET_QUEUE.unpack_from(answer, _HEADER.size + _INET_QUEUE_AT))
 
 
 def unix_query(listener: UnixListener) -> bytes:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Optional
 
 from ..ending import Unavailable
-from ..sockdiag import Queue, SockDiag, UnixListener, tcp_query, unix_query
+from ..sockdiag import Queue, SockDiag, UnixListener, is_error, queue_in, tcp_query, unix_query
 from . import Gauge
 
 
 class ListenQueue(Gauge):
-    """One socket asked by inode and cookie, so the cost does not grow with the host's sockets."""
+    """One socket asked by inode and cookie, so the cost does not grow with the host's sockets.
+
+    A hundred times a second it matters what a sample does: answers are kept as they came, and read together.
+    """
 
     name = "listen_queue"
     columns = "cgid_depth,cgid_limit,tcp_depth,tcp_limit"
@@ -31,12 +34,44 @@ class ListenQueue(Gauge):
             self._diag.queues(self._tcp)
         except OSError:  # a kernel without tcp_diag: its fields stay empty
             self._tcp = None
+        self._ask_from_now()
+        self._unread: list[tuple[int, list[bytes]]] = []
         super().__init__(directory)
+
+    def _ask_from_now(self) -> None:
+        wanted = [request for request in (self._unix, self._tcp) if request is not None]
+        self._requests, self._count = b"".join(wanted), len(wanted)
+
+    def sample(self, now_ns: int) -> None:
+        """Ask for both queues; look for a socket that is gone."""
+        answers = self._ask()
+        daemon_is_there = self._unix is not None or not self._path
+        if daemon_is_there and not any(map(is_error, answers)):
+            self._unread.append((now_ns, answers))
+            self.samples += 1
+        else:
+            self._read_unread()
+            super().sample(now_ns)
+
+    def _ask(self) -> list[bytes]:
+        return self._diag.ask(self._requests, self._count) if self._count else []
+
+    def _read_unread(self) -> None:
+        self._lines += [
+            f"{now_ns},{self._row([queue_in(one) for one in answers])}\n" for now_ns, answers in self._unread
+        ]
+        self._unread.clear()
+
+    def flush(self) -> None:
+        """Read and write out what was gathered; raise OSError."""
+        self._read_unread()
+        super().flush()
 
     def read(self) -> str:
         """Return the four fields, empty where a socket is not there now."""
-        requests = [request for request in (self._unix, self._tcp) if request is not None]
-        queues = self._diag.queues(*requests) if requests else []
+        return self._row([queue_in(answer) for answer in self._ask()])
+
+    def _row(self, queues: list[Optional[Queue]]) -> str:
         unix = queues.pop(0) if self._unix is not None else None
         if unix is None and self._path:
             unix = self._find_again()
@@ -46,6 +81,7 @@ class ListenQueue(Gauge):
         """Look for the socket that a restarted daemon binds to the same path."""
         listener = self._diag.find_unix(self._path)
         self._unix = None if listener is None else unix_query(listener)
+        self._ask_from_now()
         return None if listener is None else listener.queue
 
 
