@@ -147,7 +147,7 @@ class Inside:
             self._told("vagrant", "up")
             self._told("vagrant", "status")
             if self.generators != "0":
-                self._told("vagrant", "ssh", "generator1", "-c", "ping -c 1 -w 20 192.168.56.10")
+                self._told("vagrant", "ssh", "generator1", "-c", "timeout 60 bash -c '</dev/tcp/192.168.56.10/22'")
             results = self.work / "results" / "vagrant"
             # The controls are what vm.py and el_host.py run; here it is the way that counts.
             # Emulated machines start late and tell their time slowly.
