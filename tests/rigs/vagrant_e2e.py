@@ -20,7 +20,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +218,27 @@ def _in_namespaces(work: Path, environment: Mapping[str, str]) -> int:
     return subprocess.run(words, cwd=guests.REPO, env=environment, check=False).returncode
 
 
+def _reaping(work: Callable[[], int]) -> int:
+    """Do the work in a child, and be the first process that a PID namespace needs: who waits for orphans.
+
+    libvirt's qemu is one, and `vagrant destroy` waits until it is gone.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = work()
+        except guests.RigError as err:
+            print(f"error: {err}", file=sys.stderr)
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -227,7 +248,7 @@ def main(words: Sequence[str] | None = None) -> int:
     work = args.directory.resolve()
     try:
         if args.inside:
-            return Inside(work).run()
+            return _reaping(Inside(work).run)
         guests.check(PROGRAMS)
         vm.prepare(work)
         make_box(work)
