@@ -20,6 +20,7 @@ import sys
 import tarfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,8 @@ def _reaping(work: Callable[[], int]) -> int:
             code = work()
         except guests.RigError as err:
             print(f"error: {err}", file=sys.stderr)
+        except BaseException:  # noqa: BLE001 -- a forked child has nobody above it who could say so
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(code)

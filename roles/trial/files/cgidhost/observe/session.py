@@ -88,12 +88,18 @@ class Session:
                 "end_ns": end_ns,
                 "full_ns": self._full_ns,
                 "facts": facts.collect(),
-                "notes": [*found.notes, *self._notes],
+                "notes": [*found.notes, *self._notes, *self._slow_tracing()],
                 "listeners": found.listeners,
                 "targets": archives,
                 "cost": {**self._cost, "limit": self._order.cost_share, "packing_cpu_s": self._packing_s()},
             }
         )
+
+    def _slow_tracing(self) -> list[str]:
+        """Say that the host paid for the timing of connect(), where it did."""
+        why = next((w.why_slow_tracing for w in self._watched if w.why_slow_tracing), "")
+        told = "connect() was timed at the system call's tracepoints, which every system call of the host passed meanwhile"
+        return [f"{told}; at the kernel's function for it: {why}"] if why else []
 
     def _open_logs(self) -> None:
         """Find whose log each one is: the instance that has it open, or the only one there is."""

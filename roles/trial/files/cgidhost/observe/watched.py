@@ -41,6 +41,7 @@ class Watched:
         self.depth_max = self.asleep_max = 0
         self.full_ns = 0
         self._last_ns = 0
+        self.why_slow_tracing = ""
         self._now_ns = now_ns
 
     def prepare(self, keep_ns: Optional[int]) -> None:
@@ -119,7 +120,9 @@ class Watched:
         if self.number > _MOST_TRACERS:
             raise Unavailable(f"connects are timed for {_MOST_TRACERS} sockets at once: name this one with --socket")
         try:
-            return ConnectTimes(self.instruments, ConnectTracer(self.target.path))
+            tracer = ConnectTracer(self.target.path)
+            self.why_slow_tracing = tracer.why_not_function
+            return ConnectTimes(self.instruments, tracer)
         except Unavailable as why:
             raise Unavailable(f"{why}: BPF programs need root: {_ROOT}" if os.geteuid() else str(why)) from why
         except ValueError as error:
