@@ -98,7 +98,7 @@ class Session:
     def _slow_tracing(self) -> list[str]:
         """Say that the host paid for the timing of connect(), where it did."""
         why = next((w.why_slow_tracing for w in self._watched if w.why_slow_tracing), "")
-        told = "connect() was timed at the system call's tracepoints, which all system calls of the host passed meanwhile"
+        told = "connect() was timed at the system call's tracepoints, which all system calls of the host passed"
         return [f"{told}; at the kernel's function for it: {why}"] if why else []
 
     def _open_logs(self) -> None:
