@@ -26,6 +26,9 @@ ASLEEP_MEAN = 0.05
 CONNECT_P99_US = 5_000.0
 """One connect in a hundred took longer than this: five times the slowest one ever seen before a queue with room."""
 
+ENOUGH_CONNECTS = 500
+"""Of fewer, one in a hundred is less than five: a slow host's bad moment. Half of them must then have been so slow."""
+
 CONNECT_FREE_US = 1_000.0
 """No connect took longer than this: what a queue with room showed on a busy two-core host."""
 
@@ -119,8 +122,11 @@ def sight_of_sleepers(record: TrialRecord) -> Sight:
 
 def sight_of_connect_times(record: TrialRecord) -> Sight:
     """Return what the durations of connect() say; between the two bounds a busy host explains them as well."""
-    p99, most = record.figures.connect_p99_us, record.figures.connect_max_us
-    if p99 is not None and p99 >= CONNECT_P99_US:
+    figures = record.figures
+    most = figures.connect_max_us
+    few = figures.connects is not None and figures.connects < ENOUGH_CONNECTS
+    slow = figures.connect_p50_us if few else figures.connect_p99_us
+    if slow is not None and slow >= CONNECT_P99_US:
         return Sight.YES
     if most is None:
         return Sight.SILENT

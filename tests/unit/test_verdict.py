@@ -262,12 +262,24 @@ def test_when_the_load_generator_saturated_its_core_no_trial_is_valid_and_nothin
             Overflow.NOT_OBSERVED,
         ),
         (Figures(connect_p99_us=900.0, connect_max_us=20_000.0), Overflow.INCONCLUSIVE),
+        (
+            Figures(queue_limit=100, queue_depth_max=12, queue_full_share=0.0, connects=90, connect_p50_us=93.0,
+                    connect_p99_us=22_425.0, connect_max_us=22_425.0),
+            Overflow.NOT_OBSERVED,
+        ),
+        (
+            Figures(queue_limit=100, queue_depth_max=12, queue_full_share=0.0, connects=600, connect_p50_us=93.0,
+                    connect_p99_us=22_425.0, connect_max_us=22_425.0),
+            Overflow.INCONCLUSIVE,
+        ),
+        (Figures(connects=90, connect_p50_us=870_000.0, connect_p99_us=1e6, connect_max_us=1e6), Overflow.OBSERVED),
         (Figures(), Overflow.INCONCLUSIVE),
     ],
     ids=[
         "queue alone", "sleepers alone", "connect times alone", "two saw a moment", "a moment without sleepers",
         "at the limit while others sleep", "up to the limit", "full without sleepers", "slow connects, empty queue",
-        "a busy host's connects", "only a busy host's connects", "nothing ran",
+        "a busy host's connects", "only a busy host's connects", "one slow connect of a few", "many slow connects",
+        "few and all of them slow", "nothing ran",
     ],
 )  # fmt: skip
 def test_witnesses_are_weighed_with_their_tolerances(figures: Figures, want: Overflow) -> None:
