@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cgidlab import failures
 from tests.e2e.cgidhost_rig import Outcome, Rig
 from tests.reach import let_pass
 
@@ -453,6 +454,26 @@ def test_a_httpd_that_does_not_start_ends_the_run_with_its_own_message(run: Run)
         "Invalid command 'NoSuchDirective'"
         in json.loads((run.directory / "summary.json").read_text())["verdict"]["text"]
     )
+    assert run.left() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "trials", "said"),
+    [
+        (("--fail-fast",), 1, "stopped at the first trial that is failed (--fail-fast)"),
+        ((), failures.SAME_IN_A_ROW, f"stopped after {failures.SAME_IN_A_ROW} trials in a row"),
+    ],
+    ids=["--fail-fast", "the same again and again"],
+)
+def test_failures_end_a_run_that_has_more_to_do(run: Run, words: tuple[str, ...], trials: int, said: str) -> None:
+    experiment = EXPERIMENT.replace("repetitions: 1", "repetitions: 6")
+    run.start("--set", "extra_directives=NoSuchDirective on", *words, experiment=experiment)
+
+    assert run.end() == 4, run.output
+    assert f"error: {run.directory}: {said}" in run.output
+    assert "Invalid command 'NoSuchDirective'" in run.output
+    assert "--resume" in run.output
+    assert [o["status"] for o in run.outcomes()] == ["failed"] * trials
     assert run.left() == {}
 
 
