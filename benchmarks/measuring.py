@@ -60,7 +60,7 @@ def main() -> int:
     try:
         # A trial that something else disturbed is not run again: that would be the machine's time, not the runner's.
         text = SWEEP.read_text() + "noise: ignore\n"
-        found = re.search(r"^repetitions: (\d+)$", text, re.MULTILINE)
+        found = re.search(r"^repetitions: (\d+)", text, re.MULTILINE)
         assert found is not None  # noqa: S101 -- our own file
         whole = int(found[1])
         path = work / SWEEP.name

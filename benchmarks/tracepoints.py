@@ -1,13 +1,17 @@
 """The tracepoints of connect(2) switched on during a trial, with no program there: what it costs that they are on."""
 
 import os
+import sys
 import threading
 from pathlib import Path
 
+from benchmarks import figures
+from benchmarks.figures import ROOT
+
+sys.path.insert(0, str(ROOT / "roles" / "trial" / "files"))
+
 from cgidhost import bpf
 from cgidhost.ending import Unavailable
-
-from benchmarks import figures
 
 _NAMES = ("sys_enter_connect", "sys_exit_connect")
 _LOOK_S = 0.02
