@@ -2,9 +2,9 @@
 
     python -m benchmarks.reporting [--trials 216 10000]
 
-The runs are made by scripts/make_synthetic_run.py. A run measures each trial when it comes home and keeps that in the
-trial's figures.json; what is timed against the goal is such a run, whose own derived files are removed. A `report` of the
-raw files alone, which is what a version with other figures has to do once, stands beside it.
+The runs are made by scripts/make_synthetic_run.py. A run measures each trial when it comes home and keeps that in
+the trial's figures.json; what is timed against the goal is such a run, whose own derived files are removed. A
+`report` of the raw files alone, which a version with other figures has to make once, stands beside it.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def _row(trials: int, directory: Path) -> Row:
             Series("memory, from the raw files alone", "MB", [raw.peak_mb]),
             Series("report.html", "MB", [size_mb]),
         ),
-        f"Measuring a trial takes {1000 * (raw.wall_s - cost.wall_s) / trials:.1f} ms: a run does that as it comes home.",
+        f"Measuring takes {1000 * (raw.wall_s - cost.wall_s) / trials:.1f} ms a trial: a run does it as they come home.",
     )
 
 
