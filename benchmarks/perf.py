@@ -26,11 +26,11 @@ def attached_to(block: str, tracers: Mapping[int, Callable[[str, threading.Event
 
     def watch() -> None:
         for number, tracer in sorted(tracers.items()):
-            # Asks for one name until the trial is there, so that the trials before it are left alone.
-            while not Path(f"{block}/{number:03d}").exists():
+            trial = Path(f"{block}/{number:03d}")
+            while not trial.exists() and not _is_over(trial):
                 if stop.wait(_LOOK_S):
                     return
-            if tracer(f"{block}/{number:03d}/", stop):
+            if trial.exists() and tracer(f"{trial}/", stop):
                 done.add(number)
 
     watcher = threading.Thread(target=watch)
@@ -40,6 +40,14 @@ def attached_to(block: str, tracers: Mapping[int, Callable[[str, threading.Event
     finally:
         stop.set()
         watcher.join()
+
+
+def _is_over(trial: Path) -> bool:
+    """Say whether a later trial of the block is there: the tracer of the one before it took longer than this one."""
+    try:
+        return any(path.is_dir() and path.name.isdigit() and path.name > trial.name for path in trial.parent.iterdir())
+    except OSError:
+        return False
 
 
 def traced(trial: str, stop: threading.Event) -> bool:
