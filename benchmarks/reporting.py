@@ -62,7 +62,7 @@ def _row(trials: int, directory: Path) -> Row:
             Series("memory, from the raw files alone", "MB", [raw.peak_mb]),
             Series("report.html", "MB", [size_mb]),
         ),
-        note=f"Measuring takes {1000 * (raw.wall_s - cost.wall_s) / trials:.1f} ms a trial: a run does it as they come.",
+        note=f"Measuring takes {1000 * (raw.wall_s - cost.wall_s) / trials:.1f} ms a trial, done as it comes home.",
     )
 
 
