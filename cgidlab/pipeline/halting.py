@@ -23,7 +23,7 @@ class Watch:
 
     def saw(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        if outcome.kind in _NOT_COUNTED:
+        if outcome.kind in _NOT_COUNTED or self.stop is not None:
             return
         if outcome.status is Status.COMPLETE:
             self._times = 0

@@ -470,10 +470,11 @@ def test_failures_end_a_run_that_has_more_to_do(run: Run, words: tuple[str, ...]
     run.start("--set", "extra_directives=NoSuchDirective on", *words, experiment=experiment)
 
     assert run.end() == 4, run.output
-    assert f"error: {run.directory}: {said}" in run.output
+    assert f"error: {said}" in run.output
     assert "Invalid command 'NoSuchDirective'" in run.output
     assert "--resume" in run.output
-    assert [o["status"] for o in run.outcomes()] == ["failed"] * trials
+    assert trials <= len(run.outcomes()) <= trials + 1, "the next one has begun when a trial comes home"
+    assert {o["status"] for o in run.outcomes()} == {"failed"}
     assert run.left() == {}
 
 
