@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
 import shutil
@@ -29,6 +28,7 @@ from .scoreboard import Scoreboard
 from .server import Places, Server
 from .sockdiag import SockDiag
 from .waiting import Patience
+from .wholefile import write_json
 
 INSTRUMENTS = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host", "strace")
 _FILES = 65536
@@ -139,7 +139,7 @@ class Trial:
 
     def _read_back(self, diag: SockDiag) -> None:
         checks = readback.read_back(self._order, self._server, diag, self._account())
-        _write_json(os.path.join(self._places.trial, "readback.json"), readback.document(checks))
+        write_json(os.path.join(self._places.trial, "readback.json"), readback.document(checks))
         wrong = readback.mismatch(checks)
         if any(c.name == "cgi_status" and not c.ok for c in checks):
             wrong += f"; httpd said: {self._server.said()}"
@@ -229,7 +229,7 @@ class Trial:
     def _on_end(self) -> None:
         if self._at_begin is not None:
             path = os.path.join(self._places.instruments, "host.json")
-            _write_json(path, host.document(self._at_begin, host.edge(self._outsiders)))
+            write_json(path, host.document(self._at_begin, host.edge(self._outsiders)))
 
     def _stop_instruments(self) -> None:
         self._teller.tell(stopping_ns=waiting.now_ns())
@@ -268,8 +268,3 @@ def _raise_file_limit() -> None:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
             return
-
-
-def _write_json(path: str, document: Mapping[str, Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Callable, Optional
 
@@ -10,6 +9,7 @@ from .. import SCHEMA_VERSION
 from ..ending import Unavailable
 from ..process import read_text
 from ..scoreboard import Scoreboard
+from ..wholefile import write_json
 from . import Gauge, read_again
 
 CLASSES = ("connect", "read", "idle", "running", "other")
@@ -134,5 +134,5 @@ class WorkerStates(Gauge):
         """Write the rest, and the raw names with their totals."""
         super().finish()
         totals = {name.decode("ascii", "replace"): count for name, count in sorted(self._totals.items())}
-        with open(os.path.join(self._directory, "wchan.json"), "w", encoding="utf-8") as file:
-            json.dump({"schema_version": SCHEMA_VERSION, "samples": self.samples, "wchan": totals}, file)
+        document = {"schema_version": SCHEMA_VERSION, "samples": self.samples, "wchan": totals}
+        write_json(os.path.join(self._directory, "wchan.json"), document)
