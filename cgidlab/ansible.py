@@ -22,6 +22,7 @@ from cgidlab import files, processes
 from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
+_TMP = "tmp"  # in a play's directory
 _LOOK_S = 0.25  # between looks at `cancelled`
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _IDENT = "it"  # ansible-runner's name for its one invocation in a directory
@@ -100,13 +101,13 @@ def play(
     timeout_s: float,
     watch: Watch | None = None,
     become_password: str | None = None,
-    home: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Played:
     """Run a playbook and return how it ended; nothing is raised for a task that failed.
 
     `variables` go through a JSON file and keep their types. `directory` is made,
     and afterwards holds `vars.json`, `stdout` and `rc`; the events are not kept.
-    `home` is where Ansible keeps what is its own, instead of ~/.ansible.
+    `environment` is what Ansible gets beside this process's own: see `own_tmp`.
     ansible-playbook ends with this process, however that ends; when it is stopped or its time is over, what it
     started on this machine ends too, hung or not. Raises `LabError`
     when it cannot be started, `StoreError` when its words cannot be kept.
@@ -122,7 +123,7 @@ def play(
         try:
             own = {
                 **({"ANSIBLE_BECOME_PASSWORD_FILE": password_path} if password_path else {}),
-                **({"ANSIBLE_HOME": str(home)} if home else {}),
+                **(environment or {}),
             }
             end = _End(directory / "vars.json", time.monotonic() + timeout_s, watch.cancelled)
             with _Listener(lambda event: _heard(event, watch, collected)) as listener:
@@ -137,7 +138,7 @@ def play(
         if found:
             found.chmod(files.FILE_MODE)
             found.replace(directory / name)
-    for leftover in ("artifacts", "env", "tmp"):
+    for leftover in ("artifacts", "env", _TMP):
         shutil.rmtree(directory / leftover, ignore_errors=True)
     return Played(
         ok=runner.rc == 0 and runner.status == "successful",
@@ -148,6 +149,15 @@ def play(
         directory=directory,
         exit_code=runner.rc,
     )
+
+
+def own_tmp(directory: Path) -> dict[str, str]:
+    """Return an environment for `play` in which modules on this machine unpack themselves in its directory.
+
+    What a killed one leaves there is found, and gone with the directory. Raises `StoreError`.
+    """
+    files.make_directory(directory / _TMP)
+    return {"TMPDIR": str(directory.resolve() / _TMP)}
 
 
 def _inert(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
@@ -220,7 +230,7 @@ def _runner(
     environment = {
         **_environment(root),
         # What a killed ansible-playbook leaves stays in its own directory.
-        "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / "tmp"),
+        "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / _TMP),
         **own,
     }
     # ansible-runner has its child ignore the hang-up that the end of this process is, so the kernel has to end it.

@@ -234,6 +234,7 @@ def run_block(
         block.directory,
         timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
         watch=ansible.Watch(on_result=heard, cancelled=cancelled),
+        environment=ansible.own_tmp(block.directory),
     )
 
 
@@ -246,6 +247,7 @@ def stop_block(site: Site, block: BlockRun) -> ansible.Played:
         _host_variables(block),
         directory,
         timeout_s=site.limits.teardown_s,
+        environment=ansible.own_tmp(directory),
     )
 
 

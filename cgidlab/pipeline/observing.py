@@ -182,7 +182,7 @@ def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live
             staging / "play",
             timeout_s=limit_s,
             watch=ansible.Watch(cancelled=asked),
-            home=Path(home),
+            environment={"ANSIBLE_HOME": home},
         )
 
 
