@@ -1,6 +1,7 @@
 """What watching costs: throughput with all default instruments, strace and perf trace, each next to none, in blocks.
 
-    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12] [--apart]
+    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12] [--tracepoints-every 3]
+        [--apart]
 
 The ways alternate in random order within each block, under the same load; strace, perf trace and the bare tracepoints
 are in every twelfth block only; with --apart each instrument also runs alone, to tell what the cost is made of. What
@@ -38,7 +39,6 @@ TRIMMED = 0.1  # at either end
 BARE, ALL, STRACE, PERF = "none", "all default instruments", "strace", "perf trace"
 TRACEPOINTS = "connect(2)'s tracepoints alone"
 FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on}
-TRACEPOINTS_EVERY = 3  # blocks
 SWITCHES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
 EXPERIMENT = """\
 schema_version: 1
@@ -72,12 +72,14 @@ def main() -> int:
     parser.add_argument("--blocks", type=int, default=250)
     parser.add_argument("--window-s", type=float, default=1.0)
     parser.add_argument("--peers-every", type=int, default=12)
+    parser.add_argument("--tracepoints-every", type=int, default=3)
     parser.add_argument("--apart", action="store_true", help="each instrument alone as well")
     args = parser.parse_args()
+    every = {TRACEPOINTS: args.tracepoints_every, STRACE: args.peers_every, PERF: args.peers_every}
     work = Path(tempfile.mkdtemp(prefix="cgidlab-bench-"))
     work.chmod(0o755)
     try:
-        blocks = _measure(args.blocks, args.window_s, args.peers_every, work, SWITCHES if args.apart else ())
+        blocks = _measure(args.blocks, args.window_s, every, work, SWITCHES if args.apart else ())
     finally:
         shutil.rmtree(work, ignore_errors=True)
     figures.write("instruments", [_row(blocks)])
@@ -162,11 +164,11 @@ def trimmed_interval(values: Sequence[float]) -> Interval:
     return Interval(mean(inner) - half, mean(inner) + half)
 
 
-def _measure(count: int, window_s: float, peers_every: int, work: Path, apart: Sequence[str]) -> Blocks:
+def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, apart: Sequence[str]) -> Blocks:
     """Return what each block's trials showed."""
     known = catalogue.load(sites.LOCAL.roles)
     text = EXPERIMENT.format(warmup_s=WARMUP_S, window_s=window_s)
-    design = _plan(sites.planned(text), count, peers_every, apart)
+    design = _plan(sites.planned(text), count, every, apart)
     host = sites.provisioned(design, work)
     blocks: Blocks = [{} for _ in range(count)]
     kept = work / "kept"
@@ -216,7 +218,7 @@ def _way(trial: Trial) -> str:
     return trial.cell.levels[0][1].label
 
 
-def _plan(template: Plan, blocks: int, peers_every: int, apart: Sequence[str]) -> Plan:
+def _plan(template: Plan, blocks: int, every: Mapping[str, int], apart: Sequence[str]) -> Plan:
     """Return a plan whose cells differ in what watches, and in nothing else."""
     settings = {
         way: {**template.cells[0].settings, **{s: way in (ALL, s) for s in SWITCHES}, "strace": way == STRACE}
@@ -228,7 +230,6 @@ def _plan(template: Plan, blocks: int, peers_every: int, apart: Sequence[str]) -
     )
     trials: list[Trial] = []
     for block in range(1, blocks + 1):
-        every = {TRACEPOINTS: TRACEPOINTS_EVERY, STRACE: peers_every, PERF: peers_every}
         order = [c for c in cells if block % every.get(c.levels[0][1].label, 1) == 0]
         random.Random(block).shuffle(order)  # noqa: S311 -- an order, not a secret
         trials += [
