@@ -184,7 +184,7 @@ def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, 
             directory = kept / str(arrival.number)
             harvest.unpack(arrival.archive, directory, store.trial_json(trial, host.host))
             seen = _seen(directory)
-            if seen and (_way(trial) not in FROM_OUTSIDE or arrival.number in attached):
+            if seen:
                 blocks[trial.block - 1][_way(trial)] = seen
             shutil.rmtree(directory)
             arrival.archive.unlink()
@@ -194,6 +194,10 @@ def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, 
             played = execute.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
         if not played.ok:
             raise SystemExit(f"a block failed: {played.why}")
+        for number in (
+            tracers.keys() - attached
+        ):  # known only now: a tracer may need longer to end than a trial to arrive
+            blocks[trials[number].block - 1].pop(_way(trials[number]), None)
         figures.say(f"{min(first + BLOCKS_A_CALL - 1, count)} of {count} blocks")
     pairs = sum(1 for block in blocks if {BARE, ALL} <= set(block))
     if pairs < count * 0.9:
