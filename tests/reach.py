@@ -4,8 +4,10 @@ from pathlib import Path
 
 
 def let_pass(directory: Path) -> Path:
-    """Let everybody pass through a directory and those above it, but not look into them; return it."""
+    """Let everybody pass through what is there of a directory and those above it, but not look in; return it."""
     for path in (directory, *directory.parents):
+        if not path.exists():
+            continue
         mode = path.stat().st_mode & 0o7777
         if not mode & 0o001:
             path.chmod(mode | 0o011)
