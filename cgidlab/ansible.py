@@ -22,7 +22,7 @@ from cgidlab import files, processes
 from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
-_TMP = "tmp"  # in a play's directory
+TMP = "tmp"  # in a play's directory, and gone with it
 _LOOK_S = 0.25  # between looks at `cancelled`
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _IDENT = "it"  # ansible-runner's name for its one invocation in a directory
@@ -107,7 +107,7 @@ def play(
 
     `variables` go through a JSON file and keep their types. `directory` is made,
     and afterwards holds `vars.json`, `stdout` and `rc`; the events are not kept.
-    `environment` is what Ansible gets beside this process's own: see `own_tmp`.
+    `environment` is what Ansible gets beside this process's own.
     ansible-playbook ends with this process, however that ends; when it is stopped or its time is over, what it
     started on this machine ends too, hung or not. Raises `LabError`
     when it cannot be started, `StoreError` when its words cannot be kept.
@@ -138,7 +138,7 @@ def play(
         if found:
             found.chmod(files.FILE_MODE)
             found.replace(directory / name)
-    for leftover in ("artifacts", "env", _TMP):
+    for leftover in ("artifacts", "env", TMP):
         shutil.rmtree(directory / leftover, ignore_errors=True)
     return Played(
         ok=runner.rc == 0 and runner.status == "successful",
@@ -149,15 +149,6 @@ def play(
         directory=directory,
         exit_code=runner.rc,
     )
-
-
-def own_tmp(directory: Path) -> dict[str, str]:
-    """Return an environment for `play` in which modules on this machine unpack themselves in its directory.
-
-    What a killed one leaves there is found, and gone with the directory. Raises `StoreError`.
-    """
-    files.make_directory(directory / _TMP)
-    return {"TMPDIR": str(directory.resolve() / _TMP)}
 
 
 def _inert(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
@@ -230,7 +221,7 @@ def _runner(
     environment = {
         **_environment(root),
         # What a killed ansible-playbook leaves stays in its own directory.
-        "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / _TMP),
+        "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / TMP),
         **own,
     }
     # ansible-runner has its child ignore the hang-up that the end of this process is, so the kernel has to end it.

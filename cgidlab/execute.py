@@ -234,8 +234,14 @@ def run_block(
         block.directory,
         timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
         watch=ansible.Watch(on_result=heard, cancelled=cancelled),
-        environment=ansible.own_tmp(block.directory),
+        environment=_own_tmp(block.directory),
     )
+
+
+def _own_tmp(directory: Path) -> dict[str, str]:
+    """Have modules on this machine unpack themselves in a play's directory, where what a killed one leaves is found."""
+    files.make_directory(directory / ansible.TMP)
+    return {"TMPDIR": str(directory.resolve() / ansible.TMP)}
 
 
 def stop_block(site: Site, block: BlockRun) -> ansible.Played:
@@ -247,7 +253,7 @@ def stop_block(site: Site, block: BlockRun) -> ansible.Played:
         _host_variables(block),
         directory,
         timeout_s=site.limits.teardown_s,
-        environment=ansible.own_tmp(directory),
+        environment=_own_tmp(directory),
     )
 
 
