@@ -24,6 +24,8 @@ NETWORK = "198.{}.{}"  # RFC 2544's range for tests of networks: 198.18.0.0 to 1
 LAB_USER, LAB_UID = "lab", 4711  # has no way to become root
 # What a host of its own would not have from the machine that it is made on.
 HIDDEN = ("/tmp", "/var/tmp", "/root", "/home", "/etc/ssh")  # noqa: S108 -- names inside of the host
+# Where a host sees the layer of its own: what it wrote, and nothing that this machine wrote beneath it.
+WRITTEN = "/run/written"
 _SSHD_CONFIG = """\
 ListenAddress {address}
 HostKey /etc/ssh/host_key
@@ -165,6 +167,9 @@ def boot(order: dict[str, Any]) -> None:
     boot_id = root / "run/boot_id"
     boot_id.write_text(f"{uuid.uuid4()}\n")
     _run("mount", "--bind", boot_id, root / "proc/sys/kernel/random/boot_id")
+    written = Path(f"{root}{WRITTEN}")
+    written.mkdir()
+    _run("mount", "--bind", "-o", "ro", upper, written)
     _run("hostname", order["name"])
     sys.stdin.read()
     # pivot_root and not chroot: the kernel refuses user namespaces to whoever sits in a chroot.
