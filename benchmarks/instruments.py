@@ -1,14 +1,15 @@
 """What watching costs: throughput with all default instruments, strace and perf trace, each next to none, in blocks.
 
-    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12] [--tracepoints-every 3]
+    python -m benchmarks.instruments [--blocks 250] [--window-s 1] [--peers-every 12] [--limits-every 2]
         [--apart]
 
-The ways alternate in random order within each block, under the same load; strace, perf trace and the bare tracepoints
-are in every twelfth block only; with --apart each instrument also runs alone, to tell what the cost is made of. What
-counts are the ratios within the blocks. The speed of a machine jumps: neighbours a second apart differ less than
-windows of ten seconds do, and a few pairs differ by ten times what the others do. So windows are short and many, and
-the interval is Tukey and McLaughlin's for the mean of the middle four fifths of the log ratios; Student's for the mean
-of all stands beside it.
+The ways alternate in random order within each block, under the same load; strace and perf trace are in every twelfth
+block only. What no instrument here can be cheaper than is in every second one: connect(2)'s tracepoints with no program
+there, and a process that wakes as often as the sampler and reads nothing. With --apart each instrument also runs alone,
+to tell what the cost is made of. What counts are the ratios within the blocks. The speed of a machine jumps: neighbours
+a second apart differ less than windows of ten seconds do, and a few pairs differ by ten times what the others do. So
+windows are short and many, and the interval is Tukey and McLaughlin's for the mean of the middle four fifths of the log
+ratios; Student's for the mean of all stands beside it.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from statistics import mean, stdev
 
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from benchmarks import figures, perf, sites, tracepoints
+from benchmarks import figures, perf, sites, tracepoints, waker
 from benchmarks.figures import Row, Series
 from cgidlab import catalogue, execute, harvest, measure, plan, store
 from cgidlab.inference.intervals import Interval, t_interval
@@ -38,7 +39,9 @@ BLOCKS_A_CALL = 24  # of Ansible
 TRIMMED = 0.1  # at either end
 BARE, ALL, STRACE, PERF = "none", "all default instruments", "strace", "perf trace"
 TRACEPOINTS = "connect(2)'s tracepoints alone"
-FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on}
+WAKER = "a process that wakes 100 times a second and reads nothing"
+LIMITS = (TRACEPOINTS, WAKER)
+FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on, WAKER: waker.on}
 SWITCHES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
 EXPERIMENT = """\
 schema_version: 1
@@ -72,10 +75,10 @@ def main() -> int:
     parser.add_argument("--blocks", type=int, default=250)
     parser.add_argument("--window-s", type=float, default=1.0)
     parser.add_argument("--peers-every", type=int, default=12)
-    parser.add_argument("--tracepoints-every", type=int, default=3)
+    parser.add_argument("--limits-every", type=int, default=2)
     parser.add_argument("--apart", action="store_true", help="each instrument alone as well")
     args = parser.parse_args()
-    every = {TRACEPOINTS: args.tracepoints_every, STRACE: args.peers_every, PERF: args.peers_every}
+    every = dict.fromkeys(LIMITS, args.limits_every) | dict.fromkeys((STRACE, PERF), args.peers_every)
     work = Path(tempfile.mkdtemp(prefix="cgidlab-bench-"))
     work.chmod(0o755)
     try:
@@ -87,14 +90,17 @@ def main() -> int:
 
 
 def _row(blocks: Blocks) -> Row:
-    logs = {way: _logs(blocks, way, BARE) for way in (ALL, TRACEPOINTS, STRACE, PERF, *SWITCHES)}
-    rest = _logs(blocks, ALL, TRACEPOINTS)
+    logs = {way: _logs(blocks, way, BARE) for way in (ALL, *LIMITS, STRACE, PERF, *SWITCHES)}
+    rest = {way: _logs(blocks, ALL, way) for way in LIMITS}
     middle = trimmed_interval(logs[ALL])
     part = f"the middle {1 - 2 * TRIMMED:.0%} of the ratios have the mean"
     words = [f"{ALL}: {part} {_said(middle.exp())}"]
     words += [
         f"{way}: {part} {_said(trimmed_interval(values).exp())}"
-        for way, values in ((TRACEPOINTS, logs[TRACEPOINTS]), (f"{ALL}, by {TRACEPOINTS}", rest))
+        for way, values in (
+            *((way, logs[way]) for way in LIMITS),
+            *((f"{ALL}, by {way}", rest[way]) for way in LIMITS),
+        )
         if values
     ]
     words += [f"{way} alone: {part} {_said(trimmed_interval(logs[way]).exp())}" for way in SWITCHES if logs[way]]
@@ -118,12 +124,16 @@ def _row(blocks: Blocks) -> Row:
         (
             Series("ratio to no instrument, by block", "", [math.exp(v) for v in logs[ALL]]),
             Series("the instruments' own CPU time, of all cores", "%", own),
-            *([Series(f"ratio to {TRACEPOINTS}, by block", "", [math.exp(v) for v in rest])] if rest else []),
+            *(
+                Series(f"ratio to {way}, by block", "", [math.exp(v) for v in values])
+                for way, values in rest.items()
+                if values
+            ),
         ),
         tuple(
             Series(name, "", [math.exp(v) for v in logs[way]])
             for way, name in (
-                (TRACEPOINTS, f"{TRACEPOINTS}, by block"),
+                *((way, f"{way}, by block") for way in LIMITS),
                 (STRACE, "strace on connect(), by block"),
                 (PERF, "perf trace on connect(), by block"),
             )
@@ -226,7 +236,7 @@ def _plan(template: Plan, blocks: int, every: Mapping[str, int], apart: Sequence
     """Return a plan whose cells differ in what watches, and in nothing else."""
     settings = {
         way: {**template.cells[0].settings, **{s: way in (ALL, s) for s in SWITCHES}, "strace": way == STRACE}
-        for way in (BARE, ALL, TRACEPOINTS, STRACE, PERF, *apart)
+        for way in (BARE, ALL, *LIMITS, STRACE, PERF, *apart)
     }
     cells = tuple(
         Cell(id=f"watching={way.replace(' ', '_')}", levels=(("watching", Level(way, way)),), settings=values)

@@ -212,61 +212,50 @@ class ConnectTracer:
         with suppress(OSError, ValueError):  # before Linux 5.11 maps count as locked memory
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.prefix = prefix
-        self._opened = ExitStack()
-        self._owned: list[int] = []
-        try:
-            self._open(prefix)
-        except OSError as error:
-            self.close()
-            place = f"{error.filename}: " if error.filename else ""
-            raise Unavailable(_explained(f"{place}{error.strerror}")) from error
-        except Unavailable as why:
-            self.close()
-            raise Unavailable(_explained(str(why))) from why
+        with ExitStack() as opened:
+            try:
+                self._open(prefix, opened)
+            except OSError as error:
+                place = f"{error.filename}: " if error.filename else ""
+                raise Unavailable(_explained(f"{place}{error.strerror}")) from error
+            except Unavailable as why:
+                raise Unavailable(_explained(str(why))) from why
+            self._opened = opened.pop_all()
 
-    def _open(self, prefix: str) -> None:
-        started = self._own(_map(_HASH, 8, 8, MOST_THREADS))
-        ring = self._own(_map(_RINGBUF, 0, 0, RING_BYTES))
-        self._lost = self._own(_map(_ARRAY, 4, 8, 1))
+    def _open(self, prefix: str, opened: ExitStack) -> None:
+        started = _own(opened, _map(_HASH, 8, 8, MOST_THREADS))
+        ring = _own(opened, _map(_RINGBUF, 0, 0, RING_BYTES))
+        self._lost = _own(opened, _map(_ARRAY, 4, 8, 1))
         page = mmap.PAGESIZE
-        self._consumer = self._opened.enter_context(mmap.mmap(ring, page))
-        self._producer = self._opened.enter_context(
+        self._consumer = opened.enter_context(mmap.mmap(ring, page))
+        self._producer = opened.enter_context(
             mmap.mmap(ring, page + 2 * RING_BYTES, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         )
         self.place, self.why_not_function = "function", ""
-        begun = len(self._owned)
         try:
-            self._time_function(prefix.encode(), started, ring)
+            with ExitStack() as attached:
+                self._time_function(prefix.encode(), started, ring, attached)
+                opened.push(attached.pop_all())
         except (Unavailable, OSError) as why:
-            self._disown(begun)
             self.place, self.why_not_function = "system call", str(why)
-            self._time_system_call(prefix.encode(), started, ring)
+            self._time_system_call(prefix.encode(), started, ring, opened)
 
-    def _time_function(self, prefix: bytes, started: int, ring: int) -> None:
+    def _time_function(self, prefix: bytes, started: int, ring: int, opened: ExitStack) -> None:
         number = _the_function()
         enter = enter_program(prefix, 1 * _WORD, READ_KERNEL, started)
         leave = exit_program(_ARGUMENTS * _WORD, started, ring, self._lost)
         for code, where in ((leave, _AT_END), (enter, _AT_BEGIN)):
-            program = self._own(_load(code, NAME, _FUNCTION_PROGRAM, where, number))
-            self._own(_attach_to_function(program))
+            program = _own(opened, _load(code, NAME, _FUNCTION_PROGRAM, where, number))
+            _own(opened, _attach_to_function(program))
 
-    def _time_system_call(self, prefix: bytes, started: int, ring: int) -> None:
+    def _time_system_call(self, prefix: bytes, started: int, ring: int, opened: ExitStack) -> None:
         _provide_tracefs()
         forms = {name: read_text(f"{TRACEFS}/events/syscalls/sys_{name}_connect/format") for name in ("enter", "exit")}
         enter = enter_program(prefix, field_at(forms["enter"], "uservaddr"), READ_USER, started)
         leave = exit_program(field_at(forms["exit"], "ret"), started, ring, self._lost)
         for code, name in ((leave, "exit"), (enter, "enter")):
-            program = self._own(_load(code, NAME))
-            self._own(_attach(f"sys_{name}_connect", program))
-
-    def _own(self, fd: int) -> int:
-        """Note a descriptor for `close`, which closes the latest first."""
-        self._owned.append(fd)
-        return fd
-
-    def _disown(self, begun: int) -> None:
-        while len(self._owned) > begun:
-            os.close(self._owned.pop())
+            program = _own(opened, _load(code, NAME))
+            _own(opened, _attach(f"sys_{name}_connect", program))
 
     def take(self) -> list[Connect]:
         """Return the connects that ended since the last call, in their order."""
@@ -299,5 +288,10 @@ class ConnectTracer:
 
     def close(self) -> None:
         """Detach; this waits for the kernel, which ends no trace while it may be running."""
-        self._disown(0)
         self._opened.close()
+
+
+def _own(opened: ExitStack, fd: int) -> int:
+    """Have a descriptor closed with the others, the latest first."""
+    opened.callback(os.close, fd)
+    return fd

@@ -1,0 +1,46 @@
+"""A process that wakes a hundred times a second and reads nothing: what no sampler at that rate can be cheaper than.
+
+    python -m benchmarks.waker    wake until the end of standard input
+
+benchmarks/instruments.py has it beside whole trials. It is woken as the sampler of a trial is, and has its precedence.
+"""
+
+import select
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from benchmarks.figures import ROOT
+
+sys.path.insert(0, str(ROOT / "roles" / "trial" / "files"))
+
+from cgidhost import process
+from cgidhost.instruments.listen_queue import ListenQueue
+
+_PERIOD_S = ListenQueue.period_ns / 1e9
+_LOOK_S = 0.02
+
+
+def main() -> int:
+    """Wake and sleep on a schedule that does not drift."""
+    process.take_precedence()
+    due_s = time.monotonic()
+    while not select.select([sys.stdin], [], [], max(0.0, due_s - time.monotonic()))[0]:
+        due_s += _PERIOD_S
+    return 0
+
+
+def on(trial: str, stop: threading.Event) -> bool:
+    """Have it awake until the trial's directory is gone; return whether it was to the end."""
+    argv = [sys.executable, "-m", "benchmarks.waker"]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE) as woken:
+        while Path(trial).exists():
+            if stop.wait(_LOOK_S):
+                return False
+        return woken.poll() is None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
