@@ -5,7 +5,8 @@
 The sampler is the one of a trial with listen_queue as its only gauge, watching a unix and a TCP listener that the
 benchmark makes, in a network namespace of its own as in a trial (root), and in the host's as with `isolation: host`.
 Its cost is the CPU time of its whole process, from the kernel, with no other sockets and with them, in turns.
-`ss` (iproute2) lists the host's listeners and is started once a sample.
+`ss` (iproute2) lists the host's listeners and is started once a sample. A process that only wakes as often and reads
+nothing says what of the cost is the waking.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks import figures
+from benchmarks import figures, waker
 from benchmarks.figures import ROOT, Row, Series
 
 sys.path.insert(0, str(ROOT / "roles" / "trial" / "files"))
@@ -63,6 +64,7 @@ def main() -> int:
     ways = ([TRIAL] if os.geteuid() == 0 else []) + [HOST]
     ours: dict[tuple[str, int], list[float]] = {(way, others): [] for others in (0, args.others) for way in ways}
     theirs: dict[int, list[float]] = {0: [], args.others: []}
+    waking: list[float] = []
     for _ in range(args.rounds):
         for others, of_ss in theirs.items():
             with _sockets(others):
@@ -70,21 +72,27 @@ def main() -> int:
                     ours[way, others].append(_sampled(way, args.seconds))
                 if shutil.which("ss"):
                     of_ss.append(_ss())
-    figures.write("queue_sampler", [_row(ours, theirs, args.others)])
+        waking.append(_waker(args.seconds))
+    figures.write("queue_sampler", [_row(ours, theirs, waking, args.others)])
     return 0
 
 
-def _row(ours: dict[tuple[str, int], list[float]], theirs: dict[int, list[float]], most: int) -> Row:
+def _row(
+    ours: dict[tuple[str, int], list[float]], theirs: dict[int, list[float]], waking: list[float], most: int
+) -> Row:
     judged = {key: values for key, values in ours.items() if key[0] == TRIAL} or ours
     return Row(
         f"queue sampler at {HERTZ} Hz, its whole process, in per cent of a core",
         f"<= {GOAL:.0f} %, also with {most:,} other unix sockets on the host",
         max(median(values) for values in judged.values()) <= GOAL,
         tuple(Series(f"{way}, {_said(others)}", "%", values) for (way, others), values in ours.items()),
-        tuple(
-            Series(f"`ss -xl` {HERTZ} times a second, {_said(others)}", "%", values)
-            for others, values in theirs.items()
-            if values
+        (
+            Series(f"a process that wakes {HERTZ} times a second and reads nothing", "%", waking),
+            *(
+                Series(f"`ss -xl` {HERTZ} times a second, {_said(others)}", "%", values)
+                for others, values in theirs.items()
+                if values
+            ),
         ),
         "To find one socket the kernel walks through those of the network namespace: the host's count only with "
         "`isolation: host`.",
@@ -144,6 +152,14 @@ def _sampler(directory: Path, seconds: float) -> float:
     if state["state"] != "ran" or state["samples"] < 0.9 * HERTZ * seconds:
         raise SystemExit(f"the sampler did not sample: {state}")
     return 100 * used_s / took_s
+
+
+def _waker(seconds: float) -> float:
+    """Return what it costs to wake as often and to read nothing, in per cent of a core."""
+    with waker.awake() as woken:
+        before_s, began_s = _cpu_s(woken.pid), time.monotonic()
+        time.sleep(seconds)
+        return 100 * (_cpu_s(woken.pid) - before_s) / (time.monotonic() - began_s)
 
 
 def _cpu_s(pid: int) -> float:

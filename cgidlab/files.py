@@ -127,6 +127,17 @@ def make_directory(path: Path) -> None:
         ) from err
 
 
+def is_full(directory: Path) -> bool:
+    """Say whether the disk below a directory has no room left; False where that cannot be told."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return False
+    # Root also writes where others may no longer.
+    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    return disk.f_blocks > 0 and free == 0
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory reach the disk."""
     before("sync_directory", path, None)

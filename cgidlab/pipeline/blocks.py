@@ -16,6 +16,7 @@ from cgidlab.parsers.host_report import HostReport
 from cgidlab.pipeline import journal, records
 from cgidlab.pipeline.halting import Watch
 from cgidlab.pipeline.loading import Loaded
+from cgidlab.pipeline.room import Room
 from cgidlab.pipeline.scheduling import HostLost
 from cgidlab.progress import Display
 from cgidlab.store import RunDirectory
@@ -171,6 +172,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
     state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
     kept: list[TrialRecord] = []
+    room = Room(run)
     limits = where.loaded.site.limits
     patience_s = max(limits.of_trial_s(t) for t in (*trials, *riding)) + limits.silence_s
 
@@ -192,6 +194,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
             where.watch.saw(record.outcome)
 
     def over() -> bool:
+        state.fault = state.fault or room.want()
         state.silent = state.silent or time.monotonic() - state.heard_s > patience_s
         return where.cancelled() or state.silent or state.fault is not None or where.watch.stop is not None
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -499,6 +499,27 @@ def test_results_that_do_not_fit_end_the_run_with_one_error(run: Run, small_disk
     errors = re.findall(r"^error: .*", run.output, re.MULTILINE)
     assert len(errors) == 1, run.output
     assert "No space left on device" in run.output
+    assert run.left() == {}
+
+
+def test_results_that_fill_up_under_load_end_the_run_long_before_it_is_given_up(
+    run: Run, small_disk: Callable[..., Path]
+) -> None:
+    results = small_disk("results", "32m")
+    run.start()
+    assert run.under_load()
+    with suppress(OSError), (results / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+    assert run.end() == 1, run.output
+    # Whoever notices first says so: Ansible's words, a trial's files, or the look at the disk.
+    assert re.search(r"^error: cannot .*: No space left on device", run.output, re.MULTILINE), run.output
+    assert "nothing was heard" not in run.output
+
+    (results / "filler").unlink()
+    assert run.start("--resume", run.directory.name).end() == 0, run.output
+    assert [o["status"] for o in run.outcomes()] == ["complete"] * 2
     assert run.left() == {}
 
 

@@ -54,3 +54,22 @@ def test_nobody_else_can_read_a_runs_files(tmp_path: Path) -> None:
 def test_nan_is_not_written_as_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(tmp_path / "x", {"a": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("user", "blocks", "free", "for_others", "full"),
+    [
+        (0, 100, 5, 0, False),
+        (1000, 100, 5, 0, True),
+        (0, 100, 0, 0, True),
+        (0, 0, 0, 0, False),  # a file system that counts no blocks
+    ],
+)
+def test_a_disk_is_full_when_whoever_asks_can_write_no_more(
+    user: int, blocks: int, free: int, for_others: int, *, full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = os.statvfs_result((4096, 4096, blocks, free, for_others, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: told)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+
+    assert files.is_full(tmp_path) is full
