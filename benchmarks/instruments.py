@@ -39,9 +39,8 @@ BLOCKS_A_CALL = 24  # of Ansible
 TRIMMED = 0.1  # at either end
 BARE, ALL, STRACE, PERF = "none", "all default instruments", "strace", "perf trace"
 TRACEPOINTS = "connect(2)'s tracepoints alone"
-WAKER = "a process that wakes 100 times a second and reads nothing"
-LIMITS = (TRACEPOINTS, WAKER)
-FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on, WAKER: waker.on}
+LIMITS = (TRACEPOINTS, waker.NAME)
+FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on, waker.NAME: waker.on}
 SWITCHES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
 EXPERIMENT = """\
 schema_version: 1

@@ -87,7 +87,7 @@ def _row(
         max(median(values) for values in judged.values()) <= GOAL,
         tuple(Series(f"{way}, {_said(others)}", "%", values) for (way, others), values in ours.items()),
         (
-            Series(f"a process that wakes {HERTZ} times a second and reads nothing", "%", waking),
+            Series(waker.NAME, "%", waking),
             *(
                 Series(f"`ss -xl` {HERTZ} times a second, {_said(others)}", "%", values)
                 for others, values in theirs.items()

@@ -22,6 +22,7 @@ from cgidhost import process
 from cgidhost.instruments.listen_queue import ListenQueue
 
 _PERIOD_S = ListenQueue.period_ns / 1e9
+NAME = f"a process that wakes {1 / _PERIOD_S:.0f} times a second and reads nothing"
 _LOOK_S = 0.02
 
 
