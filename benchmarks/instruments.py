@@ -29,9 +29,12 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from benchmarks import figures, perf, sites, tracepoints, waker
 from benchmarks.figures import Row, Series
-from cgidlab import catalogue, execute, harvest, measure, plan, store
-from cgidlab.inference.intervals import Interval, t_interval
+from cgidlab import measure
+from cgidlab.analysis.intervals import Interval, t_interval
+from cgidlab.design import catalogue, plan
+from cgidlab.engine import execute
 from cgidlab.model import Cell, Level, Plan, Trial
+from cgidlab.runs import harvest, store
 
 BOUND = 0.01
 WARMUP_S = 0.3

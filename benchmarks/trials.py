@@ -22,9 +22,11 @@ from statistics import median
 
 from benchmarks import figures, peers, sites
 from benchmarks.figures import Row, Series
-from cgidlab import catalogue, execute, harvest, store
+from cgidlab.design import catalogue
+from cgidlab.engine import execute
 from cgidlab.model import Plan
 from cgidlab.parsers.host_report import HostReport
+from cgidlab.runs import harvest, store
 
 WARMUP_S = 0.5
 WINDOW_S = 1.0

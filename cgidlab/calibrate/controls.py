@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cgidlab.catalogue import Catalogue
+from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.plan import trial_key
 from cgidlab.measure.witnesses import ConnectFigures, DaemonFigures, QueueFigures, RetryFigures, WorkerFigures
 from cgidlab.model import (
     Cell,
@@ -23,7 +24,6 @@ from cgidlab.model import (
     TrialRecord,
     VerdictRule,
 )
-from cgidlab.plan import trial_key
 
 NAME = "calibration"
 FACTOR = "control"

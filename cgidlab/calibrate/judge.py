@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cgidlab.analysis.intervals import t_interval
 from cgidlab.calibrate.checks import CHECKS, Check
 from cgidlab.calibrate.controls import (
     BARE,
@@ -20,7 +21,6 @@ from cgidlab.calibrate.controls import (
     State,
     Witness,
 )
-from cgidlab.inference.intervals import t_interval
 from cgidlab.model import Figures, Scalar, Status
 
 

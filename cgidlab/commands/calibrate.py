@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
-    from cgidlab.pipeline.calibrating import Order
+    from cgidlab.engine.calibrating import Order
 
 
 def register(verbs: options.Verbs) -> None:
@@ -46,7 +46,7 @@ def register(verbs: options.Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table and return 0 if no row failed."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline import calibrating  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import calibrating  # noqa: PLC0415 -- see cgidlab.commands
 
     stop = threading.Event()
 
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _order(args: argparse.Namespace) -> Order:
     """Return what is asked for: of an experiment file its target and builds, unless the command line names others."""
-    from cgidlab import sources  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline import Request, calibrating, load_plan  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import calibrating, sources  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine.loading import Request, load_plan  # noqa: PLC0415 -- see cgidlab.commands
 
     target = "local"
     httpds: tuple[str, ...] = ("distro",)

@@ -12,10 +12,10 @@ from cgidlab.commands import options
 if TYPE_CHECKING:
     import argparse
 
+    from cgidlab.analysis.findings import Combination
+    from cgidlab.analysis.intervals import Interval
     from cgidlab.compare import Ratio
-    from cgidlab.inference.findings import Combination
-    from cgidlab.inference.intervals import Interval
-    from cgidlab.pipeline.comparing import Compared
+    from cgidlab.runs.comparing import Compared
 
 WORSE_EXIT = 1
 _VALUE_WIDTH = 46
@@ -51,8 +51,8 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; the exit status says whether a response of the rule got worse."""
-    from cgidlab import store  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
 
     found = compare_runs(
         store.open_run(args.run_a), store.open_run(args.run_b), threshold=args.threshold, across=args.across

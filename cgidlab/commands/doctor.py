@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
-    from cgidlab.pipeline.doctoring import Diagnosis
+    from cgidlab.engine.examining import Diagnosis
 
 _WIDTH = 110
 
@@ -34,7 +34,7 @@ def register(verbs: options.Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table and what to do, and return 0 if no row failed."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline import doctoring  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import examining  # noqa: PLC0415 -- same
 
     stop = threading.Event()
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGINT, asked_to_stop)
     with progress.Display() as display:
-        found = doctoring.diagnose(args.target, options.ROOT, display, stop.is_set)
+        found = examining.diagnose(args.target, options.ROOT, display, stop.is_set)
     print(json.dumps(_document(found), indent=1) if args.format == "json" else _text(found))
     return found.exit_code
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
+    from cgidlab.engine.observing import Observed, Order
     from cgidlab.parsers.observation import Observation
-    from cgidlab.pipeline.observing import Observed, Order
 
 _WIDTH = 110
 _WATCH_EVERY_S = 2.0
@@ -85,7 +85,7 @@ def _add_what(p: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch, print what was found, and return 0 whatever that is."""
-    from cgidlab.pipeline import observing  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import observing  # noqa: PLC0415 -- see cgidlab.commands
 
     order = _order(args)
     stop = threading.Event()
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _order(args: argparse.Namespace) -> Order:
-    from cgidlab.pipeline.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
 
     if args.status_url and not re.match(r"https?://", args.status_url):
         raise SpecError(f"`{args.status_url}` is no http address", where="--status-url")

@@ -12,7 +12,7 @@ from cgidlab.errors import SpecError
 if TYPE_CHECKING:
     import argparse
 
-    from cgidlab.pipeline import Request
+    from cgidlab.engine.loading import Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -47,7 +47,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 def request(args: argparse.Namespace) -> Request:
     """Return what the arguments of `add_experiment` ask for. Raise `SpecError` for a pair without `=`."""
-    from cgidlab.pipeline import Request  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine.loading import Request  # noqa: PLC0415 -- see cgidlab.commands
 
     return Request(
         experiment=args.experiment,

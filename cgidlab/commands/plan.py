@@ -16,11 +16,12 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
-    from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.plan import estimated_s  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.design.plan import estimated_s  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
 
-    plan = pipeline.load_plan(options.request(args)).plan
+    plan = loading.load_plan(options.request(args)).plan
     if args.format == "json":
         print(json.dumps({"schema_version": 1, **store.plan_json(plan), "estimated_s": estimated_s(plan)}, indent=1))
         return 0

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
-    from cgidlab.pipeline import Request
-    from cgidlab.status import RunStatus
-    from cgidlab.store import RunDirectory
+    from cgidlab.engine.loading import Request
+    from cgidlab.runs.status import RunStatus
+    from cgidlab.runs.store import RunDirectory
 
 _SUFFIXES = (".yml", ".yaml")
 
@@ -70,14 +70,15 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run all trials, print the verdict and the report's path, and return the exit status."""
-    from cgidlab import pipeline, progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline import profiling  # noqa: PLC0415 -- same
+    from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import readying, running  # noqa: PLC0415 -- same
+    from cgidlab.runs import profiling  # noqa: PLC0415 -- same
 
     if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
     request = None if args.experiment is None else options.request(args)
     resumed = None if args.if_changed and request else _chosen(args, request)
-    how = pipeline.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
+    how = readying.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
     if resumed is None and how.accepted:
         raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
     stop = _stoppable()
@@ -86,10 +87,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
-            ended = pipeline.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
+            ended = running.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
         else:
             assert request is not None  # noqa: S101 -- tells mypy what _chosen made sure of
-            ended = pipeline.run(request, args.results, display, stop.is_set, how)
+            ended = running.run(request, args.results, display, stop.is_set, how)
     print(ended.text)
     print(f"report: {ended.report}")
     if isinstance(display, profiling.ProfilingDisplay):
@@ -117,7 +118,7 @@ def _stoppable() -> threading.Event:
 
 def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:
     """Return the run to go on with, None for a new one. Raise `SpecError` where the user has to say which."""
-    from cgidlab.pipeline import resuming  # noqa: PLC0415 -- same
+    from cgidlab.engine import resuming  # noqa: PLC0415 -- same
 
     if args.resume:
         return resuming.find(args.results, args.resume)

@@ -14,8 +14,8 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Say that the file is good; what is wrong with it is raised."""
-    from cgidlab import pipeline  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
 
-    plan = pipeline.load_plan(options.request(args)).plan
+    plan = loading.load_plan(options.request(args)).plan
     print(f"{args.experiment}: good; {len(plan.cells)} cells, {len(plan.trials)} trials at most")
     return 0

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cgidlab import catalogue
+from cgidlab.analysis.findings import Combination
+from cgidlab.design import catalogue
 from cgidlab.errors import SpecError
-from cgidlab.inference.findings import Combination
 from cgidlab.model import Scalar
 
 NOT_RECORDED = "not recorded"

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from cgidlab.drivers.h2load import Summary, parse_summary
 from cgidlab.measure import hosts, merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.measure.gauges import Flags, hold
@@ -20,7 +21,6 @@ from cgidlab.model import Figures
 from cgidlab.numeric_lines import ABSENT, Ints, read
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
-from cgidlab.parsers.h2load import Summary, parse_summary
 
 __all__ = [
     "Check",

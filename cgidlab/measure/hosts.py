@@ -2,13 +2,13 @@
 
 from typing import TypedDict
 
+from cgidlab.instruments.host_counters import CPU_KINDS, parse_host_counters
+from cgidlab.instruments.strace import parse_strace
 from cgidlab.measure.gauges import rise
 from cgidlab.measure.requests import percentile_ms
 from cgidlab.measure.witnesses import Witnesses
 from cgidlab.numeric_lines import ABSENT
 from cgidlab.parsers.documents import HostEdges, parse_host_edges
-from cgidlab.parsers.host_counters import CPU_KINDS, parse_host_counters
-from cgidlab.parsers.strace import parse_strace
 
 
 class HostFigures(TypedDict, total=False):

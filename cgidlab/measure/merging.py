@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from cgidlab import files
+from cgidlab.drivers import h2load
+from cgidlab.drivers.h2load import Summary
+from cgidlab.instruments.host_counters import parse_host_counters
 from cgidlab.measure import physics
 from cgidlab.measure.gauges import rise
 from cgidlab.measure.physics import Check
 from cgidlab.measure.requests import PARQUET, Requests
 from cgidlab.model import FailureKind, Settings, Status
 from cgidlab.numeric_lines import ABSENT, read
-from cgidlab.parsers import h2load
 from cgidlab.parsers.documents import Result, Span, read_result
-from cgidlab.parsers.h2load import Summary
-from cgidlab.parsers.host_counters import parse_host_counters
 from cgidlab.parsers.load_clocks import HostClock, LoadClocks, parse_load_clocks
 
 CLOCKS = "load/clocks.json"

@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 
+from cgidlab.drivers.h2load import Summary
 from cgidlab.measure.requests import Requests
 from cgidlab.model import FailureKind
 from cgidlab.numeric_lines import Ints
-from cgidlab.parsers.h2load import Summary
 
 LITTLE_TOLERANCE = 0.05
 LOADGEN_LIMIT = 0.95  # cores of its one thread

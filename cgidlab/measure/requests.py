@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from cgidlab import files
+from cgidlab.drivers import ab, h2load
 from cgidlab.errors import StoreError
 from cgidlab.measure.gauges import Flags, Floats
 from cgidlab.numeric_lines import Ints, read
-from cgidlab.parsers import ab, access_log, h2load
+from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Span
 

@@ -8,17 +8,17 @@ from typing import TypedDict
 import numpy as np
 
 from cgidlab.errors import StoreError
+from cgidlab.instruments import connect_times as connects
+from cgidlab.instruments.cgid_daemon import parse_cgid_daemon
+from cgidlab.instruments.listen_queue import ListenQueue, parse_listen_queue
+from cgidlab.instruments.worker_states import WorkerStates, parse_worker_states
 from cgidlab.measure import physics
 from cgidlab.measure.gauges import Held, hold, rise, unbroken
 from cgidlab.measure.requests import percentile_ms
 from cgidlab.model import Settings
 from cgidlab.numeric_lines import ABSENT, Ints, read
-from cgidlab.parsers import connect_times as connects
-from cgidlab.parsers.cgid_daemon import parse_cgid_daemon
 from cgidlab.parsers.documents import Instrument, Result, Span
 from cgidlab.parsers.error_log import MISSING, REFUSED, Window, parse_error_log
-from cgidlab.parsers.listen_queue import ListenQueue, parse_listen_queue
-from cgidlab.parsers.worker_states import WorkerStates, parse_worker_states
 
 _OFF = Instrument("off", "", None)
 _DEBUG = ("debug", *(f"trace{n}" for n in range(1, 9)))

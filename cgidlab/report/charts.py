@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from cgidlab.inference.findings import Answer
+from cgidlab.analysis.findings import Answer
 from cgidlab.report.words import Column
 
 Spec = dict[str, Any]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.inference.findings import Effect, HostsApart, NoiseFloor
+from cgidlab.analysis.findings import Effect, HostsApart, NoiseFloor
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cgidlab.inference.findings import Effect
+from cgidlab.analysis.findings import Effect
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report import charts, payload, plots, script, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons

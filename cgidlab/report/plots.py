@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cgidlab.inference.findings import Answer, Effect, NoiseFloor
-from cgidlab.inference.intervals import MIN_BLOCKS, Interval
+from cgidlab.analysis.findings import Answer, Effect, NoiseFloor
+from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
 from cgidlab.report import charts, words
 from cgidlab.report.cells import CellTrials
 from cgidlab.report.data import ReportInput

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.inference.findings import Answer, Effect, HostsApart
-from cgidlab.inference.intervals import Interval
+from cgidlab.analysis.findings import Answer, Effect, HostsApart
+from cgidlab.analysis.intervals import Interval
 
 NOT_KNOWN = "not known"
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cgidlab.inference.findings import Analysis, Answer, Effect
-from cgidlab.inference.intervals import MIN_BLOCKS
+from cgidlab.analysis.findings import Analysis, Answer, Effect
+from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow, Overflow

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from cgidlab.inference.findings import Analysis, Answer, Effect, band, lower_is_worse
-from cgidlab.inference.intervals import MIN_BLOCKS
+from cgidlab.analysis.findings import Analysis, Answer, Effect, band, lower_is_worse
+from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 
 

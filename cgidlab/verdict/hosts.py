@@ -1,6 +1,6 @@
 """What servers that do not agree mean for the answer, in words."""
 
-from cgidlab.inference.findings import Analysis, HostsApart
+from cgidlab.analysis.findings import Analysis, HostsApart
 from cgidlab.verdict import words
 
 

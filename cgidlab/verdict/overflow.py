@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from cgidlab.inference.findings import Combination
+from cgidlab.analysis.findings import Combination
 from cgidlab.model import Status, TrialRecord
 from cgidlab.verdict.words import milliseconds
 

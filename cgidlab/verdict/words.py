@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from cgidlab.inference.findings import Combination, Effect
-from cgidlab.inference.intervals import Interval
+from cgidlab.analysis.findings import Combination, Effect
+from cgidlab.analysis.intervals import Interval
 
 _TITLES = {
     "throughput_rps": "throughput",

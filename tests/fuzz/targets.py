@@ -14,28 +14,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
-from cgidlab import catalogue, harvest, plan, spec, store, unpack
-from cgidlab.catalogue import Catalogue
+from cgidlab import unpack
+from cgidlab.design import catalogue, plan, spec, strict_yaml
+from cgidlab.design.catalogue import Catalogue
+from cgidlab.drivers import ab, h2load
 from cgidlab.errors import LabError
-from cgidlab.parsers import (
-    ab,
-    access_log,
-    cgid_daemon,
-    connect_times,
-    documents,
-    h2load,
-    host_counters,
-    host_report,
-    host_snapshot,
-    inventory,
-    listen_queue,
-    load_clocks,
-    ssh_config,
-    strict_yaml,
-    worker_states,
-)
+from cgidlab.instruments import cgid_daemon, connect_times, host_counters, listen_queue, worker_states
+from cgidlab.parsers import access_log, documents, host_report, host_snapshot, inventory, load_clocks, ssh_config
 from cgidlab.parsers.error_log import parse_error_log
 from cgidlab.parsers.error_log.scan import Stream
+from cgidlab.runs import harvest, store
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import catalogue, cli, plan, spec
-from cgidlab.analyse import analyse
+from cgidlab import cli
+from cgidlab.analysis.analyse import analyse
 from cgidlab.commands import options
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.errors import SpecError
 from cgidlab.model import Figures, Plan
-from cgidlab.parsers import strict_yaml
 from cgidlab.verdict import judge
 from tests.unit.trial_records import experiment, trial
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import calibrate, catalogue
+from cgidlab import calibrate
 from cgidlab.calibrate import Observation, Row, State, Witness
+from cgidlab.design import catalogue
 from cgidlab.model import FailureKind, Figures, Outcome, Plan, Status, TrialRecord
-from cgidlab.pipeline import proven
+from cgidlab.runs import proven
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
-from cgidlab import compare, store
+from cgidlab import compare
+from cgidlab.analysis.findings import Answer
+from cgidlab.analysis.intervals import welch_interval
 from cgidlab.compare.environment import known_fields
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.inference.findings import Answer
-from cgidlab.inference.intervals import welch_interval
-from cgidlab.pipeline.comparing import compare_runs
+from cgidlab.runs import store
+from cgidlab.runs.comparing import compare_runs
 from scripts import make_synthetic_run as synthetic
 from tests.unit.trial_records import Array, run
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from cgidlab.engine import looking
 from cgidlab.errors import SpecError
-from cgidlab.pipeline import changes, history
 from cgidlab.report import history as page
+from cgidlab.runs import changes, history
 
 PLAN: dict[str, Any] = {
     "schema_version": 1,
@@ -160,11 +161,11 @@ def test_a_look_that_found_nothing_new_says_what_is_there(results: Path) -> None
     latest = changes.latest_finished(results / "upgrade")
     state = changes.describe(PROVENANCE)
 
-    assert changes.told(changes.Looked(latest, (), state)) == (
+    assert looking.told(looking.Looked(latest, (), state)) == (
         "nothing changed since 20261102T101010Z-bbbb, so nothing is run (web1: httpd 2.4.67 (distro); kernel 6.1.0)"
     )
-    assert not changes.Looked(latest, (), state).reason_to_run
-    assert changes.Looked(None, (), state).reason_to_run
+    assert not looking.Looked(latest, (), state).reason_to_run
+    assert looking.Looked(None, (), state).reason_to_run
 
 
 def test_each_run_has_a_row_with_its_main_effect_and_what_was_new(results: Path) -> None:

@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from cgidlab import cli, harvest, store
+from cgidlab import cli
+from cgidlab.engine import blocks
+from cgidlab.engine.execute import Arrival, Site
+from cgidlab.engine.halting import Watch
+from cgidlab.engine.loading import Loaded
 from cgidlab.errors import StoreError
-from cgidlab.execute import Arrival, Site
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import blocks, conclude
-from cgidlab.pipeline.halting import Watch
-from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
+from cgidlab.runs import harvest, store
+from cgidlab.runs.concluding import conclude
 from tests.unit.run_directories import CATALOGUE, ROOT, archive, keep, planned
 
 _MB = 1 << 20
@@ -59,7 +61,7 @@ _ACCESS_LOG = (
     "    return [len(log.status), len(log.status) + log.bad_lines, log.bad_lines]"
 )
 _ROWS = (
-    "from cgidlab.parsers.h2load import read_rows\n"
+    "from cgidlab.drivers.h2load import read_rows\n"
     "def read(path):\n"
     "    rows = read_rows(path)\n"
     "    return [len(rows.status), len(rows.status) + rows.bad_lines, rows.bad_lines]"
@@ -185,7 +187,7 @@ def test_an_archive_whose_names_unpack_to_a_quarter_of_a_gigabyte_is_refused_in_
     path = bomb(tmp_path / "a.tar.gz", header)
     assert path.stat().st_size < _MB
     reader = (
-        "from cgidlab import harvest\nfrom cgidlab.errors import StoreError\n"
+        "from cgidlab.runs import harvest\nfrom cgidlab.errors import StoreError\n"
         "def read(path):\n"
         "    try:\n"
         "        harvest.unpack(path, path.parent / 'trials' / '001-x', {'schema_version': 1})\n"

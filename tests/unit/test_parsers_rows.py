@@ -9,17 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgidlab import numeric_lines
+from cgidlab.drivers import ab, h2load
 from cgidlab.errors import StoreError
-from cgidlab.parsers import (
-    ab,
-    access_log,
-    cgid_daemon,
-    connect_times,
-    h2load,
-    host_counters,
-    listen_queue,
-    worker_states,
-)
+from cgidlab.instruments import cgid_daemon, connect_times, host_counters, listen_queue, worker_states
+from cgidlab.parsers import access_log
 
 DATA = Path(__file__).parent.parent / "data" / "trial"
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import cli, store
+from cgidlab import cli
+from cgidlab.engine import locking, resuming
+from cgidlab.engine.loading import Request
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import FailureKind, Outcome, Status, Trial
-from cgidlab.pipeline import Request, environments, locking, resuming
+from cgidlab.runs import environments, store
 from tests.unit.run_directories import EXPERIMENT, ROOT, archive, file, keep, planned
 
 
@@ -236,7 +238,7 @@ def test_without_provenance_a_run_with_no_trial_goes_on(lab: Lab) -> None:
 
 HOLD = """\
 import pathlib, sys
-from cgidlab.pipeline import locking
+from cgidlab.engine import locking
 with locking.of_run(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

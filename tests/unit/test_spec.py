@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import catalogue, spec
+from cgidlab.design import catalogue, spec, strict_yaml
 from cgidlab.errors import SpecError
 from cgidlab.model import Experiment, Repetitions
-from cgidlab.parsers import strict_yaml
 
 CATALOGUE = catalogue.load(Path(__file__).parents[2] / "roles")
 GOOD = """\
