@@ -10,7 +10,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from cgidlab.analysis.conditions import drift, noise_floors, series_check
+from cgidlab.analysis.conditions import block_s, drift, series_check
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import (
     Analysis,
@@ -23,6 +23,7 @@ from cgidlab.analysis.findings import (
     SeriesCheck,
     Spread,
 )
+from cgidlab.analysis.floors import noise_floors
 from cgidlab.analysis.hosts import hosts_apart
 from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.looks import planned_looks
@@ -57,7 +58,7 @@ def analyse(
     trial's key; without it nothing is said about warm-up and autocorrelation.
     """
     rule = experiment.rule
-    counts = Counter(r.outcome.status for r in records)
+    counts = Counter(r.outcome.status for r in records if r.pass_number)
     return Analysis(
         rule=rule,
         repetitions=experiment.repetitions,
@@ -71,6 +72,7 @@ def analyse(
         drift=drift(records, rule),
         series=series_check(records, rule, series or {}),
         hosts=hosts_apart(records, rule, experiment.factors),
+        block_s=block_s(records),
     )
 
 

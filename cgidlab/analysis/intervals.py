@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
+ALPHA = 0.05
+
 MIN_BLOCKS = 6
 """Below this many blocks no 95 % claim is made: the sign interval needs 6 (2 x 0.5^6 = 3.1 %)."""
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgidlab.analysis.effects import ALPHA, DESCRIBED, answer_of
+from cgidlab.analysis.answers import answer_of
+from cgidlab.analysis.effects import DESCRIBED
 from cgidlab.analysis.findings import Answer, Combination
-from cgidlab.analysis.intervals import MIN_BLOCKS, Interval, welch_interval
-from cgidlab.analysis.pairs import by_block
+from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, welch_interval
+from cgidlab.analysis.pairs import Unit, by_unit
 from cgidlab.model import TrialRecord
 
 MIN_TRIALS = MIN_BLOCKS
@@ -79,8 +80,8 @@ def ratios(
     family = ALPHA / max(1, len(thresholds) * (len(cells) + pooled_too))
     found = []
     for response in responses:
-        before = [by_block(ours.get(frozenset(c), ()), response) for c in cells]
-        after = [by_block(theirs.get(frozenset(c), ()), response) for c in cells]
+        before = [by_unit(ours.get(frozenset(c), ()), response) for c in cells]
+        after = [by_unit(theirs.get(frozenset(c), ()), response) for c in cells]
         threshold = thresholds.get(response)
         places: list[tuple[Combination, slice]] = [(c, slice(i, i + 1)) for i, c in enumerate(cells)]
         if pooled_too:
@@ -100,12 +101,12 @@ def _by_cell(records: Sequence[TrialRecord]) -> dict[frozenset[tuple[str, str]],
 
 
 def _samples(
-    before: Sequence[Mapping[tuple[str, int], float]], after: Sequence[Mapping[tuple[str, int], float]]
+    before: Sequence[Mapping[Unit, float]], after: Sequence[Mapping[Unit, float]]
 ) -> tuple[str, Sample, Sample]:
     """Return the scale and one value for every block that is complete in all the cells."""
     positive = all(v > 0 for cell in (*before, *after) for v in cell.values())
 
-    def blocks(cells: Sequence[Mapping[tuple[str, int], float]]) -> Sample:
+    def blocks(cells: Sequence[Mapping[Unit, float]]) -> Sample:
         whole = sorted(set.intersection(*(set(c) for c in cells)))
         return [float(np.mean([math.log(c[k]) if positive else c[k] for c in cells])) for k in whole]
 
