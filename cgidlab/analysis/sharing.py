@@ -108,7 +108,7 @@ def _pool(places: Sequence[Sequence[Logs]]) -> Noise | None:
 
 def _equal(samples: Sequence[Sequence[float]]) -> bool:
     """Say whether spreads can be taken for equal: Levene's test about the median (Brown and Forsythe 1974)."""
-    if len(samples) < 2 or not any(np.ptp(d) > 0 for d in samples):
+    if len(samples) == 1 or not any(np.ptp(d) > 0 for d in samples):
         return True
     p = float(stats.levene(*samples, center="median").pvalue)
     return not p < EQUAL_P
