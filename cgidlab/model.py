@@ -8,6 +8,7 @@ The words are those of docs/architecture.md. Settings are keyed by short names
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from cgidlab.figures import Figures as Figures  # noqa: PLC0414 -- one of the values that pass between stages
 
@@ -206,6 +207,31 @@ class Outcome:
     status: Status
     reason: str  # empty when complete
     kind: FailureKind | None  # None when complete
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a trial. `skipped` says in `reason` what it lacked; only `failed` makes a trial invalid."""
+
+    name: str
+    state: Literal["passed", "failed", "skipped"]
+    reason: str = ""
+    kind: FailureKind | None = None  # whose fault a failure is
+
+    @property
+    def failed(self) -> bool:
+        """Say whether the trial cannot be trusted because of this check."""
+        return self.state == "failed"
+
+
+def skipped(name: str, reason: str) -> Check:
+    """Return a check that could not be made."""
+    return Check(name, "skipped", reason)
+
+
+def failed(name: str, reason: str, kind: FailureKind) -> Check:
+    """Return a check that says the trial is invalid."""
+    return Check(name, "failed", reason, kind)
 
 
 @dataclass(frozen=True, slots=True)
