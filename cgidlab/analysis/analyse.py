@@ -6,7 +6,6 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from itertools import product
 
 import numpy as np
@@ -31,7 +30,8 @@ from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.stopping import decide
-from cgidlab.model import Experiment, Figures, Status, TrialRecord
+from cgidlab.figures import COLUMNS
+from cgidlab.model import Experiment, Status, TrialRecord
 
 __all__ = [
     "Analysis",
@@ -47,8 +47,6 @@ __all__ = [
     "analyse",
     "decide",
 ]
-
-FIGURES = tuple(f.name for f in fields(Figures))
 
 
 def analyse(
@@ -121,7 +119,7 @@ def _cells(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Cell
 def _summary(trials: Sequence[TrialRecord]) -> CellSummary:
     valid = complete(trials)
     spreads = {}
-    for name in FIGURES:
+    for name in COLUMNS:
         values = [v for r in valid if (v := value_of(r, name)) is not None]
         if values:
             low, q1, median, q3, high = (float(v) for v in np.percentile(values, [0, 25, 50, 75, 100]))

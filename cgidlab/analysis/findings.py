@@ -15,13 +15,6 @@ OF_A_BLOCK = frozenset(
 )
 """Responses whose mean over short windows is another figure than that of the windows together."""
 
-_LOWER_IS_WORSE = {"throughput_rps", "worst_second_rps", "requests"}
-
-
-def lower_is_worse(response: str) -> bool:
-    """Say whether a fall of the response is what costs."""
-    return response in _LOWER_IS_WORSE
-
 
 def band(smallest: float) -> tuple[float, float]:
     """Return the log ratios between which a change does not matter: 5 % is 0.95 to 1.05."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import validity, words
@@ -87,7 +88,7 @@ def _choices(grounds: Grounds) -> list[str]:
     if not parts and near is not None:
         parts.append(
             f"take or leave {words.where(near)} for what else it does: it is {words.change(near)} "
-            f"{words.response(near.response)}, near the {words.per_cent(near.smallest or 0.0)} that matter"
+            f"{figures.title(near.response)}, near the {words.per_cent(near.smallest or 0.0)} that matter"
         )
     return parts
 
@@ -122,7 +123,7 @@ def _best(
 
 def _evidence(effect: Effect) -> str:
     said = words.ratio(effect) if effect.estimate else effect.note
-    return f"{words.response(effect.response)} at {words.where(effect)}: {said}"
+    return f"{figures.title(effect.response)} at {words.where(effect)}: {said}"
 
 
 def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> str:
@@ -198,7 +199,7 @@ def _leave(analysis: Analysis, overflow: Overflow, *, of_queue: bool) -> str:
     factor, reference = analysis.rule.factor, analysis.rule.reference
     name = "the backlog" if factor == "listen_backlog" else factor
     smallest = ", ".join(
-        f"{words.per_cent(e.share)} of {words.response(e.response)}" for e in analysis.rule.smallest_effects
+        f"{words.per_cent(e.share)} of {figures.title(e.response)}" for e in analysis.rule.smallest_effects
     )
     silent = "; an overflow alone is no harm" if of_queue and overflow is Overflow.OBSERVED else ""
     return f"leave {name} at {reference}: no other level changes {smallest} or more{silent}"

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from cgidlab.analysis.findings import Analysis, Answer, Effect, band, lower_is_worse, unanswered
+from cgidlab import figures
+from cgidlab.analysis.findings import Analysis, Answer, Effect, band, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 from cgidlab.verdict.loops import Loop
@@ -60,7 +61,7 @@ def clause(analysis: Analysis, loop: Loop) -> str:
 
 
 def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[Effect]) -> str:
-    name = words.response(response)
+    name = figures.title(response)
     seen = [e for e in compared if e.blocks]
     if not seen:
         return f"what it does to {name} is not known: no block has the cells to compare"
@@ -79,7 +80,7 @@ def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[
     parts = []
     for answer in (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST):
         if by[answer]:
-            lower = lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
+            lower = figures.lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
             parts.append(_shown(name, smallest, by[answer], len(compared), "lower" if lower else "higher"))
     if by[Answer.REAL_NEAR]:
         parts.append(_near(name, smallest, by[Answer.REAL_NEAR]))
@@ -190,7 +191,7 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
         worst = max(loud, key=lambda f: abs(math.log(f.ratio)))
         found.append(
             f"two names of one level ({worst.labels[0]} and {worst.labels[1]}) differ in "
-            f"{words.response(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise, "
+            f"{figures.title(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise, "
             "and none that is smaller is claimed"
         )
     apart = [e for e in analysis.effects if e.mean_apart and e.smallest is not None and not e.pooled]
@@ -198,7 +199,7 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
         worst_apart = max(apart, key=lambda e: abs(math.log((e.mean or 1.0) / (e.estimate or 1.0))))
         more = f" and in {words.count(len(apart) - 1, 'more comparison')}" if len(apart) > 1 else ""
         found.append(
-            f"single blocks make the mean of {words.response(worst_apart.response)} at {words.where(worst_apart)}"
+            f"single blocks make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
             f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} without a tenth at either end"
         )
     series = analysis.series

@@ -62,7 +62,12 @@ def test_the_windows_are_judged_with_their_figures(series: SeriesCheck | None, w
 @pytest.mark.parametrize(
     ("low", "high", "flagged", "want"),
     [
-        (-0.014, 0.02, False, "lay between \N{MINUS SIGN}1.4 % and +2.0 % of its median, block by block, in 15 min: less"),
+        (
+            -0.014,
+            0.02,
+            False,
+            "lay between \N{MINUS SIGN}1.4 % and +2.0 % of its median, block by block, in 15 min: less",
+        ),
         (-0.09, 0.163, True, "+16.3 % of its median, block by block, in 15 min: more than the smallest effect"),
     ],
 )
