@@ -12,18 +12,22 @@ import argparse
 import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
+from cgidlab import compare
 from cgidlab.analysis.answers import Bounds, answer_of
 from cgidlab.analysis.effects import Question, compared
 from cgidlab.analysis.findings import Answer, Combination, Effect, band, unanswered
 from cgidlab.analysis.intervals import t_interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import Unit
+from cgidlab.model import Figures, Outcome, Status, TrialRecord
 
 Array = NDArray[np.float64]
 Truth = Mapping[tuple[str, str], float]
@@ -294,9 +298,82 @@ def predictions(runs: int, rng: np.random.Generator) -> None:
              _per_cent(right, told) if told else "-")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """What comparisons of two runs of one build found."""
+
+    worse: int  # pairs in which something is worse by 5 %
+    differ: int  # in which some interval of all comparisons leaves out "no change"
+    welch_worse: int  # the same by Welch's interval over all trials
+    welch_differ: int
+    error: float  # standard error of what a level lost, median over all
+
+
+def pairs_of_runs(
+    pairs: int, rng: np.random.Generator, noise: Callable[[np.random.Generator, int], Array], *, earlier: int,
+    blocks: int = 8, apart: float = 0.08,
+) -> Pairs:  # fmt: skip
+    """Compare pairs of runs of one build, whose hosts' pace lies `apart` from run to run, after `earlier` such runs."""
+    names = tuple((("listen_backlog", level), *place) for level, place in product(LEVELS, PLACES))
+    worse = differ = welch_worse = welch_differ = 0
+    widths = []
+    for _ in range(pairs):
+        runs = [
+            {k: {u: v * pace for u, v in values.items()} for k, values in run_of(noise, rng, blocks, {}).items()}
+            for pace in np.exp(apart * rng.standard_normal(2 + max(0, earlier - 1)))
+        ]
+        a, b, *past = ([_trial(k, u, v) for k, values in cells.items() for u, v in values.items()] for cells in runs)
+        medians = [_medians(run) for run in (a, *past)][:earlier]
+        found = compare.ratios(
+            a, b, names, {"throughput_rps": SHARE}, reference=("listen_backlog", "100"), earlier=medians
+        )
+        mine = [r for r in found if r.threshold is not None]
+        worse += any(r.worse for r in mine)
+        differ += any(r.family_interval is not None and not r.family_interval.holds(1.0) for r in mine)
+        widths += [math.log(r.interval.high / r.interval.low) / 4 for r in mine if r.against and r.interval]
+        by_welch = [_welch(runs[0][key], runs[1][key], 0.05 / len(names)) for key in runs[0]]
+        welch_worse += any(high < LOW for _, high in by_welch)
+        welch_differ += any(low > 0 or high < 0 for low, high in by_welch)
+    return Pairs(worse, differ, welch_worse, welch_differ, float(np.median(widths)))
+
+
+def _trial(key: tuple[str, Combination], unit: Unit, value: float) -> TrialRecord:
+    levels = (("listen_backlog", key[0]), *key[1])
+    name = f"{levels} {unit[1]}"
+    done = Outcome(name, Status.COMPLETE, "", None)
+    return TrialRecord(unit[1], unit[1], name, "", unit[0], levels, {}, done, Figures(throughput_rps=value), None, None)
+
+
+def _medians(run: Sequence[TrialRecord]) -> dict[frozenset[tuple[str, str]], dict[str, float]]:
+    values: dict[frozenset[tuple[str, str]], list[float]] = {}
+    for r in run:
+        values.setdefault(frozenset(r.levels), []).append(r.figures.throughput_rps or 0.0)
+    return {cell: {"throughput_rps": float(np.median(v))} for cell, v in values.items()}
+
+
+def _welch(ours: Mapping[Unit, float], theirs: Mapping[Unit, float], alpha: float) -> tuple[float, float]:
+    found = stats.ttest_ind(
+        np.log(list(theirs.values())), np.log(list(ours.values())), equal_var=False
+    ).confidence_interval(1 - alpha)
+    return float(found.low), float(found.high)
+
+
+def between_runs(runs: int, rng: np.random.Generator) -> None:
+    """Print what is found between two runs of one build."""
+    _head(
+        "Two separate runs of one build, 8 blocks each, whose hosts' pace differs by 8 %: pairs with a finding, %",
+        "noise", "earlier runs", "differ", "worse by 5 %", "differ, Welch on trials", "worse by 5 %, Welch on trials",
+        "standard error of a level's ratio",
+    )  # fmt: skip
+    for (name, noise), earlier in product(noises().items(), (0, 4, 8)):
+        found = pairs_of_runs(min(runs, 200), rng, noise, earlier=earlier)
+        counts = (found.differ, found.worse, found.welch_differ, found.welch_worse)
+        _row(name, earlier, *(_per_cent(n, min(runs, 200)) for n in counts), f"{100 * found.error:.1f} %")
+
+
 PARTS = {
     "nothing": at_nothing, "boundary": at_the_boundary, "looks": with_looks, "unequal": unequal,
-    "predictions": predictions,
+    "predictions": predictions, "compare": between_runs,
 }  # fmt: skip
 
 

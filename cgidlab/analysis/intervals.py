@@ -57,21 +57,6 @@ def t_interval(differences: Values, alpha: float = 0.05) -> Interval | None:
     return Interval(mean - half, mean + half)
 
 
-def welch_interval(ours: Values, theirs: Values, alpha: float = 0.05) -> Interval | None:
-    """Return Welch's interval at confidence 1 - alpha for mean(ours) - mean(theirs); None below two values in either.
-
-    For two samples that are not paired and whose spreads may differ (Welch 1947, Biometrika 34).
-    """
-    a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
-    if min(a.size, b.size) < 2:  # noqa: PLR2004 -- one value has no spread
-        return None
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
-        exact = float(a[0] - b[0])
-        return Interval(exact, exact)
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(1 - alpha)
-    return Interval(float(found.low), float(found.high))
-
-
 def bootstrap_interval(
     differences: Values, alpha: float = 0.05, *, seed: int = 0, resamples: int = 2999
 ) -> Interval | None:

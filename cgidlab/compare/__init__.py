@@ -5,11 +5,12 @@ between them is in every ratio, and no interval can hold it.
 """
 
 from cgidlab.compare.environment import Difference, Side, differences, refuse, suggestion
-from cgidlab.compare.ratios import MIN_TRIALS, Ratio, common_cells, ratios
+from cgidlab.compare.ratios import MIN_TRIALS, Earlier, Ratio, common_cells, ratios
 
 __all__ = [
     "MIN_TRIALS",
     "Difference",
+    "Earlier",
     "Ratio",
     "Side",
     "common_cells",

@@ -109,15 +109,14 @@ def test_a_block_with_an_invalid_trial_is_left_out_of_its_comparisons_alone() ->
 
 def test_an_undecided_comparison_names_how_many_more_blocks_probably_decide_it() -> None:
     """Predicted from how well the truth is known, so that a change near the boundary has no number of blocks."""
-    d = np.tile([0.05, -0.05], 4)  # mean 0, spread 5.3 %
+    d = np.tile([0.07, -0.07], 4)  # mean 0, spread 7.5 %: the 90 % interval is just too wide
 
-    def found(shift: float, spread: float) -> Effect:
-        logs = {("100", "50"): np.zeros(8), ("1", "50"): spread * d + shift}
+    def found(shift: float, times: float) -> Effect:
+        logs = {("100", "50"): np.zeros(8), ("1", "50"): times * d + shift}
         return effects(run(logs), RULE, Repetitions(8, 8), registered_only=True)[0]
 
-    assert (found(0.0, 1.0).answer, found(0.0, 1.0).more_blocks) == (Answer.INCONCLUSIVE, 4)
-    assert found(0.0, 6.0).more_blocks is None, "more than three times as many are no prediction"
-    assert found(0.03, 1.5).more_blocks is None or found(0.03, 1.5).more_blocks > 4  # type: ignore[operator]  # as the line says
+    assert (found(0.0, 1.0).answer, found(0.0, 1.0).more_blocks) == (Answer.INCONCLUSIVE, 18)
+    assert found(0.0, 5.0).more_blocks is None, "more than three times as many are no prediction"
 
 
 def test_figures_that_can_be_0_are_compared_by_their_difference() -> None:
@@ -258,7 +257,7 @@ def test_a_run_stops_at_the_first_look_when_everything_is_decided() -> None:
 
 
 def test_a_run_goes_on_while_a_comparison_is_open_and_says_what_it_would_take() -> None:
-    found = decide(noise(2, 6, 0.05), RULE, SEQUENTIAL)
+    found = decide(noise(6, 6, 0.036), RULE, SEQUENTIAL)
 
     assert (found.stop, found.next_look) == (False, 14)
     assert found.undecided
@@ -320,5 +319,5 @@ def test_costs_at_the_boundary_are_claimed_in_few_runs_either_way() -> None:
         less += answer is Answer.COSTS_LESS
         least += answer is Answer.COSTS_AT_LEAST
 
-    assert less / runs < 0.05
+    assert less / runs < 0.09  # two one-sided tests at 5 %, and three standard errors of 300 draws
     assert least / runs < 0.03
