@@ -168,7 +168,7 @@ def _known_to(effect: Effect) -> str:
 def _decides(effect: Effect) -> str:
     """Return the interval that decides, for an effect whose own interval looks as if it had decided already."""
     single, family = effect.interval, effect.family_interval
-    if single is None or family is None or effect.smallest is None:
+    if single is None or family is None or effect.smallest is None or effect.note:
         return ""
     low, high = (math.exp(end) for end in band(effect.smallest))
     if single.high > low and single.low < high and single.holds(1.0):
