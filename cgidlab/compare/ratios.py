@@ -94,7 +94,9 @@ def ratios(
     have = {frozenset(c) for c in cells}
     treated = [(c, _reference_of(c, reference)) for c in cells if reference not in c]
     pairs = [(c, other) for c, other in treated if other != c and frozenset(other) in have]
-    family = ALPHA / max(1, len(thresholds) * len(pairs))
+    # What each run found within its blocks and the responses themselves are two families that share one error.
+    alpha = ALPHA / (2 if pairs and len(earlier) >= MIN_EARLIER else 1)
+    family = alpha / max(1, len(thresholds) * len(pairs))
     found = []
     for response in responses:
         before = {frozenset(c): by_unit(ours.get(frozenset(c), ()), response) for c in cells}
@@ -102,7 +104,7 @@ def ratios(
         threshold = thresholds.get(response)
         for cell, other in pairs:
             found += _within(response, cell, frozenset(other), before, after, threshold, family, reference[1])
-        found += _themselves(response, cells, before, after, threshold, len(thresholds), earlier)
+        found += _themselves(response, cells, before, after, threshold, alpha / max(1, len(thresholds)), earlier)
     return tuple(found)
 
 
@@ -162,7 +164,7 @@ def _welch(ours: Middle, theirs: Middle) -> _Welch:
 
 def _themselves(
     response: str, cells: Sequence[Combination], before: Values, after: Values,
-    threshold: float | None, responses: int, earlier: Sequence[Earlier],
+    threshold: float | None, family: float, earlier: Sequence[Earlier],
 ) -> list[Ratio]:  # fmt: skip
     """Return the response of each cell in both runs, and of all of them together, which alone is judged."""
     found = []
@@ -180,7 +182,7 @@ def _themselves(
         if value is not None and len(runs) >= MIN_EARLIER and min(len(x), len(y)) >= MIN_TRIALS:
             # Two runs, each as far from the middle of all as one of the earlier ones.
             ends = _Welch(value, math.sqrt(2) * float(np.std(runs, ddof=1)), len(runs) - 1)
-            single, equal, together = (ends.at(alpha) for alpha in (ALPHA, 2 * ALPHA, ALPHA / max(1, responses)))
+            single, equal, together = (ends.at(alpha) for alpha in (ALPHA, 2 * ALPHA, family))
         answer = Answer.DESCRIBED
         if judged and threshold is not None:
             answer = answer_of(response, threshold, equal, together)
