@@ -22,8 +22,8 @@ from cgidlab.errors import LabError
 from cgidlab.instruments import cgid_daemon, connect_times, host_counters, listen_queue, worker_states
 from cgidlab.parsers import access_log, documents, host_report, host_snapshot, inventory, load_clocks, ssh_config
 from cgidlab.parsers.error_log import parse_error_log
-from cgidlab.parsers.error_log.scan import Stream
 from cgidlab.runs import harvest, store
+from cgidlab.unpack import Stream
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
