@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 # A line is a time in brackets, of one of four widths, then another bracket:
 # "[...] [cgid:debug] ..." or, in 2.2, "[...] [debug] ..."
-COLON_1, COLON_2 = 14, 17  # offsets of the colons of the time of day, the same in all four
-NEWLINE, OPEN, COLON = b"\n[:"
+COLONS_AT = 14  # offset of the time of day's first colon, the same in all four
+NEWLINE, OPEN = b"\n["
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _KEEP_NS = 60_000_000_000  # a request's retries end within 32 s, so older reque
 _KEEP_REQUESTS = 100_000
 _KEEP_KEYS = 1000  # of what a log may name at will: numbers, sockets, attempts
 _SECOND_NS = 1_000_000_000
+_NO_SECOND = NO_TIME // _SECOND_NS
 _EXAMPLE = 300
 
 Message = tuple[str, Errno | None, bytes | None, object]  # a `Said` without what is no message: there may be millions
@@ -147,19 +148,17 @@ class Ledger:
                 some = messages if len(at) == len(messages) else [messages[i] for i in at.tolist()]
                 tally.add(some, int(times_ns[at[0]]), times)
         seconds = (times_ns // _SECOND_NS).tolist()
-        without = {} if timed.all() else {NO_TIME // _SECOND_NS: None}
-        happened: dict[str, list[int | None]] = {}
-        for (name, error, _, _), second in zip(messages, seconds, strict=True):
+        for (name, error, second), n in Counter(
+            [(m[0], m[1], second) for m, second in zip(messages, seconds, strict=True)]
+        ).items():
             kind = _RETRY_KINDS.get(error.name if error else "", "retry_other") if name == RETRY else event_of(name)
             if kind:
-                happened.setdefault(kind, []).append(without.get(second, second))
-        for kind, moments in happened.items():
-            self.timeline.add(kind, moments, times)
+                self.timeline.add(kind, None if second == _NO_SECOND else second, n * times)
         self._seen(times_ns[timed])
 
     def happened(self, said: Said, time_ns: int, times: int = 1) -> None:
         """Count an event that is none of the messages."""
-        self.timeline.add(said.kind, [None if time_ns == NO_TIME else time_ns // _SECOND_NS], times)
+        self.timeline.add(said.kind, None if time_ns == NO_TIME else time_ns // _SECOND_NS, times)
         if said.socket is not None and (said.socket in self._queue_full or len(self._queue_full) < _KEEP_KEYS):
             self._queue_full[said.socket] += times
         self._seen(np.array([] if time_ns == NO_TIME else [time_ns], np.int64))

@@ -4,7 +4,6 @@ from datetime import tzinfo
 from itertools import repeat
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from cgidlab.parsers.error_log import forms
@@ -24,11 +23,12 @@ _ROOM = 64  # behind a chunk: a look at a line's first bytes may reach past the 
 _ZERO, _NINE = ord("0"), 9
 _WORD, _MANTISSA_BITS, _EXPONENT_BIAS = 8, 52, 1023
 _KEEP_TAGS, _KEEP_ERRORS = 12, 1000
-_NOTHING = (None,) * 8
 _BOM = b"\xef\xbb\xbf"
 # the eight bytes from the end of the time on: "] [" and the beginning of the module's name
-_BRACKETS, _OURS = (np.uint64(int.from_bytes(w, "little")) for w in (b"] [\0\0\0\0\0", b"] [cgid:"))
-_MASK = np.uint64((1 << 24) - 1)
+_BRACKETS, _BRACKETS_MASK, _OURS, _COLONS, _COLONS_MASK = (
+    np.uint64(int.from_bytes(word, "little"))
+    for word in (b"] [", b"\xff\xff\xff", b"] [cgid:", b":\0\0:", b"\xff\0\0\xff")
+)
 _TRY_TAGS = 64  # new ones in a chunk
 
 
@@ -60,6 +60,7 @@ class Scan:
         buffer = bytearray(_CHUNK + _ROOM)
         view = memoryview(buffer)
         text = np.frombuffer(buffer, np.uint8)
+        words = np.ndarray(len(buffer) - _WORD + 1, "<u8", buffer, 0, (1,))  # eight bytes from each place on
         kept, skipping, first = 0, False, True
         while count := stream.readinto(view[kept:_CHUNK]):
             end = kept + count
@@ -73,7 +74,7 @@ class Scan:
                 skipping = False
             last = buffer.rfind(b"\n", begin, end) + 1
             if last:
-                self._chunk(buffer, text, begin, last)
+                self._chunk(buffer, text, words, begin, last)
             else:
                 last = begin
             if last == 0 and end == _CHUNK:
@@ -81,34 +82,31 @@ class Scan:
                     kept = 1
                     continue
                 buffer[_HEAD] = forms.NEWLINE  # a line longer than the buffer: its head says all
-                self._chunk(buffer, text, 0, _HEAD + 1)
+                self._chunk(buffer, text, words, 0, _HEAD + 1)
                 kept, skipping = 0, True
                 continue
             kept = end - last
             view[:kept] = bytes(view[last:end])
         if kept and not skipping:  # a last line without its newline
             buffer[kept] = forms.NEWLINE
-            self._chunk(buffer, text, 0, kept + 1)
+            self._chunk(buffer, text, words, 0, kept + 1)
 
-    def _chunk(self, buffer: bytearray, text: NDArray[np.uint8], begin: int, end: int) -> None:
+    def _chunk(
+        self, buffer: bytearray, text: NDArray[np.uint8], words: NDArray[np.uint64], begin: int, end: int
+    ) -> None:
         """Count whole lines."""
         ends = _newlines(text, begin, end)
         starts = np.empty_like(ends)
         starts[0] = begin
         starts[1:] = ends[:-1] + 1
         self._ledger.lines += len(ends)
-        words = as_strided(text[:_WORD].view("<u8"), (len(text) - _WORD + 1,), (1,), writeable=False)
         looked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         for layout in sorted(forms.LAYOUTS, key=lambda a: a is not self._layout):  # the one seen last first
             known = ends - starts > layout.width + len("] [")
             tags = words[starts + layout.width]
-            for found, byte in (
-                (text[starts], forms.OPEN),
-                (text[starts + forms.COLON_1], forms.COLON),
-                (text[starts + forms.COLON_2], forms.COLON),
-            ):
-                known &= found == byte
-            known &= (tags & _MASK) == _BRACKETS
+            known &= text[starts] == forms.OPEN
+            known &= (words[starts + forms.COLONS_AT] & _COLONS_MASK) == _COLONS
+            known &= (tags & _BRACKETS_MASK) == _BRACKETS
             strange = np.flatnonzero(~known)
             if len(strange) == len(starts):
                 continue
@@ -119,8 +117,10 @@ class Scan:
                 known &= tags != tag
             known[ours] = False
             known[ours[silent]] = True
-            known[known] = self._asked(buffer, starts[known], tags[known], layout)
-            looked.append((starts[known], ends[known]))
+            rest = np.flatnonzero(known)
+            if len(rest):
+                rest = rest[self._asked(buffer, starts[rest], tags[rest], layout)]
+                looked.append((starts[rest], ends[rest]))
             self._ledger.kinds[HTTPD] += len(starts) - len(strange)
             starts, ends = starts[strange], ends[strange]
             if not len(starts):
@@ -135,8 +135,6 @@ class Scan:
     ) -> NDArray[np.bool_]:
         """Say which lines may be of a module that is asked about; remember the tags of those that are not."""
         asked = np.ones(len(starts), np.bool_)
-        if not len(starts):
-            return asked
         new, first = np.unique(tags, return_index=True)
         for tag, at in zip(new.tolist()[:_TRY_TAGS], first.tolist(), strict=False):
             found = forms.TAG.match(buffer, int(starts[at]) + layout.width + len("] "))
@@ -149,9 +147,15 @@ class Scan:
         """Count lines that name the module; return which of them say nothing in the default order of fields."""
         messages: list[Message] = []
         silent = []
+        errors = self._errors
         for i, match in enumerate(map(forms.MODERN.match, lines, repeat(layout.width + len("] ")))):
-            thread, request, errno, words, client, number, attempt, timed_out = match.groups() if match else _NOTHING
-            error = self._error(errno, words or b"") if errno else None
+            if match is None:
+                silent.append(i)
+                continue
+            thread, request, errno, words, client, number, attempt, timed_out = match.groups()
+            error = None
+            if errno:
+                error = errors.get((errno, words)) or self._error(errno, words)
             if number == b"AH01256" or (attempt and not number):
                 who = request if request and request != b"-" else (thread, client)
                 messages.append((RETRY, error, attempt, who))
@@ -167,12 +171,10 @@ class Scan:
         return silent
 
     def _error(self, errno: bytes, words: bytes) -> Errno:
-        found = self._errors.get((errno, words))
-        if found is None:
-            if len(self._errors) >= _KEEP_ERRORS:
-                self._errors.clear()
-            found = self._errors[errno, words] = Errno(errno, words)
-        return found
+        if len(self._errors) >= _KEEP_ERRORS:
+            self._errors.clear()
+        self._errors[errno, words] = error = Errno(errno, words)
+        return error
 
     def _times_ns(self, lines: list[bytes], layout: Layout) -> Times:
         """Return the lines' times in nanoseconds since 1970, NO_TIME where there is no such moment.

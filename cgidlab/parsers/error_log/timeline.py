@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 _KEEP = 20_000
@@ -32,13 +32,12 @@ class Timeline:
 
     __hash__ = None  # type: ignore[assignment]  # it grows
 
-    def add(self, kind: str, times_s: Iterable[int | None], count: int = 1) -> None:
-        """Count something at some times."""
-        for time_s, n in Counter(times_s).items():
-            if time_s is None:
-                self._untimed[kind] += n * count
-            else:
-                self._counts[kind, time_s // self.step_s * self.step_s] += n * count
+    def add(self, kind: str, time_s: int | None, times: int) -> None:
+        """Count something that happened so many times in a second, or in one that is not known."""
+        if time_s is None:
+            self._untimed[kind] += times
+        else:
+            self._counts[kind, time_s // self.step_s * self.step_s] += times
         while len(self._counts) > _KEEP:
             self.step_s *= 2
             coarse: Counter[tuple[str, int]] = Counter()
