@@ -276,7 +276,7 @@ def _next(log: ErrorLog) -> str:
     if log.queue_full:
         socket = next((s for s in Counter(log.queue_full).most_common() if s[0].startswith(("/", "@"))), None)
         watch = f"`{_OBSERVE} --socket {socket[0]}`" if socket else f"`{_OBSERVE}`"
-        return f"more workers behind that socket, or a longer backlog and net.core.somaxconn; {watch} shows how full it is."
+        return f"more workers behind that socket, or a longer backlog and net.core.somaxconn; {watch} shows it."
     if log.messages[TIMED_OUT] or log.timeline.total(["output_timeout"]):
         return f"make the scripts faster, or raise CGIDScriptTimeout or Timeout; `{_OBSERVE}` shows the queue."
     return f"`{_OBSERVE}` on that host while it is slow: it sees the queue and sleeping workers, without a debug log."

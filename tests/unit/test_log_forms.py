@@ -74,50 +74,69 @@ _FPM = "/run/php/php8.2-fpm.sock"
 _T = "[Wed May 20 10:00:00.123456 2026] "
 _BUSY = "(11)Resource temporarily unavailable: "
 FULL = {
-    "mod_wsgi": f"{_T}[wsgi:error] [pid 8:tid 9] {_BUSY}[client 192.0.2.7:5] mod_wsgi (pid=8): Unable to connect to WSGI "
-    "daemon process 'site' on '/run/wsgi.1.sock' after multiple attempts as listener backlog limit was exceeded or the "
+    "mod_wsgi": f"{_T}[wsgi:error] [pid 8:tid 9] {_BUSY}[client 192.0.2.7:5] mod_wsgi (pid=8): Unable to "
+    f"connect to WSGI "
+    "daemon process 'site' on '/run/wsgi.1.sock' after multiple attempts as listener backlog limit was exceeded "
+    "or the "
     "socket does not exist.",
-    "mod_wsgi without module": f"[Wed May 20 10:00:00 2026] [error] [client 192.0.2.7] {_BUSY}mod_wsgi (pid=8): Unable to "
-    "connect to WSGI daemon process 'site' on '/run/wsgi.1.sock' after multiple attempts as listener backlog limit was "
+    "mod_wsgi without module": f"[Wed May 20 10:00:00 2026] [error] [client 192.0.2.7] {_BUSY}mod_wsgi (pid=8): "
+    f"Unable to "
+    "connect to WSGI daemon process 'site' on '/run/wsgi.1.sock' after multiple attempts as listener backlog "
+    "limit was "
     "exceeded.",
-    "mod_proxy_fcgi": f"{_T}[proxy:error] [pid 8:tid 9] {_BUSY}AH02454: FCGI: attempt to connect to Unix domain socket "
+    "mod_proxy_fcgi": f"{_T}[proxy:error] [pid 8:tid 9] {_BUSY}AH02454: FCGI: attempt to connect to Unix domain "
+    f"socket "
     f"{_FPM} (localhost) failed",
-    "mod_proxy_http": f"{_T}[proxy:error] [pid 8:tid 9] {_BUSY}AH02454: HTTP: attempt to connect to Unix domain socket "
+    "mod_proxy_http": f"{_T}[proxy:error] [pid 8:tid 9] {_BUSY}AH02454: HTTP: attempt to connect to Unix domain "
+    f"socket "
     "/run/gunicorn.sock (localhost:80) failed",
-    "mod_proxy on FreeBSD": f"{_T}[proxy:error] [pid 8:tid 9] (35)Resource temporarily unavailable: AH02454: FCGI: attempt "
+    "mod_proxy on FreeBSD": f"{_T}[proxy:error] [pid 8:tid 9] (35)Resource temporarily unavailable: AH02454: "
+    f"FCGI: attempt "
     f"to connect to Unix domain socket {_FPM} (*) failed",
-    "nginx": f"2026/05/20 10:00:00 [error] 65#0: *5 connect() to unix:{_FPM} failed (11: Resource temporarily unavailable) "
+    "nginx": f"2026/05/20 10:00:00 [error] 65#0: *5 connect() to unix:{_FPM} failed (11: Resource temporarily "
+    f"unavailable) "
     f'while connecting to upstream, client: 192.0.2.7, upstream: "fastcgi://unix:{_FPM}:", host: "example.org"',
-    "nginx in syslog": "May 20 10:00:00 web1 nginx: 2026/05/20 10:00:00 [error] 65#0: *5 connect() to unix:/run/g.sock "
-    'failed (11: Resource temporarily unavailable) while connecting to upstream, upstream: "http://unix:/run/g.sock:/"',
-    "uWSGI": 'Wed May 20 10:00:00 2026 - *** uWSGI listen queue of socket "/run/u.sock" (fd: 3) full !!! (101/100) ***',
+    "nginx in syslog": "May 20 10:00:00 web1 nginx: 2026/05/20 10:00:00 [error] 65#0: *5 connect() to "
+    "unix:/run/g.sock "
+    'failed (11: Resource temporarily unavailable) while connecting to upstream, upstream: '
+    '"http://unix:/run/g.sock:/"',
+    "uWSGI": 'Wed May 20 10:00:00 2026 - *** uWSGI listen queue of socket "/run/u.sock" (fd: 3) full !!! '
+    '(101/100) ***',
     "uWSGI of old": "Wed May 20 10:00:00 2026 - *** uWSGI listen queue of socket 4 full !!! (101/100) ***",
     "uWSGI in Docker": json.dumps(
         {"log": '*** uWSGI listen queue of socket "/run/u.sock" (fd: 3) full !!! (101/100) ***\n', "time": "x"}
     ),
     "lighttpd": "2026-05-20 10:00:00: (gw_backend.c.278) establishing connection failed: socket: unix:/run/php.sock: "
     "Resource temporarily unavailable",
-    "Caddy": '{"level":"error","ts":1779271200.1,"msg":"dial unix /run/php.sock: connect: resource temporarily unavailable"}',
+    "Caddy": '{"level":"error","ts":1779271200.1,"msg":"dial unix /run/php.sock: connect: resource temporarily '
+    'unavailable"}',
     "in JSON with escapes": json.dumps(
         {"message": f"mod_wsgi: {_BUSY}Unable to connect to WSGI daemon process 's' on '/run/w.sock' after multiple "
          "attempts as listener backlog limit was exceeded"}
     ).replace("'", "\\u0027"),
 }  # fmt: skip
 NOT_FULL = {
-    "mod_wsgi, nobody there": FULL["mod_wsgi"].replace("(11)Resource temporarily unavailable", "(111)Connection refused"),
-    "mod_wsgi, no socket": FULL["mod_wsgi"].replace("(11)Resource temporarily unavailable", "(2)No such file or directory"),
+    "mod_wsgi, nobody there": FULL["mod_wsgi"].replace("(11)Resource temporarily unavailable", "(111)Connection "
+    "refused"),
+    "mod_wsgi, no socket": FULL["mod_wsgi"].replace("(11)Resource temporarily unavailable", "(2)No such file or "
+    "directory"),
     "mod_proxy, nobody there": FULL["mod_proxy_http"].replace(_BUSY, "(111)Connection refused: "),
-    "nginx over TCP": "2026/05/20 10:00:00 [error] 65#0: *5 connect() failed (111: Connection refused) while connecting to "
+    "nginx over TCP": "2026/05/20 10:00:00 [error] 65#0: *5 connect() failed (111: Connection refused) while "
+    "connecting to "
     'upstream, upstream: "fastcgi://127.0.0.1:9000"',
     "nginx, nobody there": FULL["nginx"].replace("11: Resource temporarily unavailable", "111: Connection refused"),
-    "nginx, reading": "2026/05/20 10:00:00 [error] 65#0: *5 recv() failed (11: Resource temporarily unavailable) while "
+    "nginx, reading": "2026/05/20 10:00:00 [error] 65#0: *5 recv() failed (11: Resource temporarily "
+    "unavailable) while "
     f'reading response header from upstream, upstream: "fastcgi://unix:{_FPM}:"',
-    "mod_cgi, no process": f"{_T}[cgi:error] [pid 3] {_BUSY}[client 192.0.2.7:4] AH01223: couldn't spawn child process: /a",
+    "mod_cgi, no process": f"{_T}[cgi:error] [pid 3] {_BUSY}[client 192.0.2.7:4] AH01223: couldn't spawn child "
+    f"process: /a",
     "mod_cgid, no process": f"{_T}[cgid:error] [pid 3] {_BUSY}[client 192.0.2.7:4] AH01252: couldn't create child "
     "process: 11: a.cgi",
-    "mod_cgid itself": f"{_T}[cgid:error] [pid 3] {_BUSY}[client 192.0.2.7:4] AH01257: unable to connect to cgi daemon "
+    "mod_cgid itself": f"{_T}[cgid:error] [pid 3] {_BUSY}[client 192.0.2.7:4] AH01257: unable to connect to cgi "
+    f"daemon "
     "after multiple tries: /a",
-    "php-fpm": "[20-May-2026 10:00:00] WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
+    "php-fpm": "[20-May-2026 10:00:00] WARNING: [pool www] server reached pm.max_children setting (5), consider "
+    "raising it",
 }  # fmt: skip
 
 
@@ -190,7 +209,10 @@ def test_what_happened_around_is_told_by_the_minute(tmp_path: Path, head: str, t
         ("May 20 10:00:07 web1 systemd[1]: Stopping The Apache HTTP Server...", "service_stop"),
         ("May 20 10:00:07 web1 kernel: Out of memory: Killed process 77 (httpd) total-vm:1kB", "oom_kill"),
         (
-            'May 20 10:00:07 web1 kernel: audit: avc:  denied  { connectto } for pid=7 comm="httpd" path="/run/cgisock.1"',
+            (
+                'May 20 10:00:07 web1 kernel: audit: avc:  denied  { connectto } for pid=7 comm="httpd" '
+                'path="/run/cgisock.1"'
+            ),
             "denied_by_selinux",
         ),
         (NOT_FULL["php-fpm"], "php_fpm_busy"),
@@ -236,7 +258,8 @@ def test_the_words_beside_a_number_decide_and_say_whose_numbers_they_are(
 
 
 def test_the_hour_that_comes_twice_is_told_apart_by_what_went_before(tmp_path: Path) -> None:
-    line = "[Sun Oct 25 {}.000000 2026] [cgid:error] [pid 3] (111)Connection refused: AH01256: connect #1 to cgi daemon failed"
+    line = "[Sun Oct 25 {}.000000 2026] [cgid:error] [pid 3] (111)Connection refused: AH01256: connect #1 to "
+    "cgi daemon failed"
     times = ["00:59:59", "01:00:00", "01:59:59", "01:00:00", "01:30:00", "02:00:00"]
     path = tmp_path / "log"
     path.write_text("".join(line.format(t) + "\n" for t in times))

@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cgidlab.parsers.error_log import wrappings
-from cgidlab.parsers.error_log.ledger import Ledger
+from cgidlab.parsers.error_log.ledger import Ledger, Message
 from cgidlab.parsers.error_log.messages import NEEDLES, NUMBERS, Said
 from cgidlab.parsers.error_log.times import Calendar
-from cgidlab.parsers.error_log.wrappings import OTHER_FORM, STRANGE
+from cgidlab.parsers.error_log.wrappings import OTHER_FORM, OTHERS, STRANGE, Kinds, clean, repeated, said
 
 _A, _H = b"AH"
 _ZERO, _NINE = ord("0"), 9
@@ -23,77 +22,98 @@ class Looker:
     def __init__(self, ledger: Ledger, calendar: Calendar) -> None:
         self._ledger = ledger
         self._calendar = calendar
-        self._kind = ""
+        self._kinds = Kinds()
+        self._messages: list[Message] = []  # found, not yet counted
+        self._times_ns: list[int] = []
         self._before: tuple[Said, int] | None = None  # what the last message was, and when
 
     def httpds(self, lines: list[bytes]) -> None:
         """Count what some lines of httpd's own form say."""
         for i in may_say_something(lines):
             self._look(lines[i])
+        self._flush()
 
     def others(self, lines: list[bytes]) -> None:
         """Count lines of other forms, and what they say."""
         lines = [line.lstrip(b"\0\xef\xbb\xbf") if line[0] in b"\0\xef" else line for line in lines]
-        kinds = wrappings.kinds(lines, self._kind)
+        kinds = self._kinds.of(lines)
         for i in may_say_something(lines):
-            if self._look(lines[i]) and kinds[i] in (STRANGE, wrappings.OTHERS):
+            if self._look(lines[i]) and kinds[i] in (STRANGE, OTHERS):
                 kinds[i] = OTHER_FORM
         self._ledger.add_lines(lines, kinds)
-        self._kind = kinds[-1]
+        self._flush()
 
     def _look(self, line: bytes) -> bool:
         """Count what one line says; return whether it says anything of interest."""
-        line = wrappings.clean(line)
-        times, of_last = wrappings.repeated(line)
+        line = clean(line)
+        times, of_last = repeated(line)
         if of_last:
             if self._before:
                 self._count(*self._before, min(times, _MOST_TIMES))
             return self._before is not None
         any_said = False
-        for said, timed in wrappings.said(line):
-            if said != Said():
+        for what, timed in said(line):
+            if what != Said():
                 time_ns = self._calendar.find_ns(timed)
-                self._count(said, time_ns, min(times, _MOST_TIMES))
-                self._before = said, time_ns
+                self._count(what, time_ns, min(times, _MOST_TIMES))
+                self._before = what, time_ns
                 any_said = True
         if not any_said:
             self._before = None
         return any_said
 
-    def _count(self, said: Said, time_ns: int, times: int) -> None:
-        if said.name:
-            self._ledger.count([said[:4]], np.array([time_ns], np.int64), times)
-        elif said.kind:
-            self._ledger.happened(said, time_ns, times)
+    def _count(self, what: Said, time_ns: int, times: int) -> None:
+        if not what.name:
+            if what.kind:
+                self._ledger.happened(what, time_ns, times)
+        elif times == 1:
+            self._messages.append(what[:4])
+            self._times_ns.append(time_ns)
+        else:
+            self._flush()
+            self._ledger.count([what[:4]], np.array([time_ns], np.int64), times)
+
+    def _flush(self) -> None:
+        if self._messages:
+            self._ledger.count(self._messages, np.array(self._times_ns, np.int64))
+            self._messages, self._times_ns = [], []
 
 
 def may_say_something(lines: list[bytes]) -> list[int]:
-    """Return which lines have a number or words in them that any message has."""
+    """Return which lines have a number of a message that is asked about, or no number and words that one has."""
     if not lines:
         return []
+    ends = np.cumsum([len(line) for line in lines])
+    at, asked = _numbers(np.frombuffer(b"".join(lines), np.uint8))
+    numbered = np.searchsorted(ends, at, "right")
+    found = set(numbered[asked].tolist())
+    without = np.ones(len(lines), np.bool_)
+    without[numbered] = False
+    rest = np.flatnonzero(without)
+    if len(rest):
+        found.update(rest[_with_words([lines[i] for i in rest.tolist()])].tolist())
+    return sorted(found)
+
+
+def _with_words(lines: list[bytes]) -> list[int]:
     text = b"".join(lines)
     ends = np.cumsum([len(line) for line in lines])
-    found = [_numbered(np.frombuffer(text, np.uint8))]
+    found: set[int] = set()
     for needle in NEEDLES:
         at = text.find(needle)
-        hits = []
         while at >= 0:
             i = int(np.searchsorted(ends, at, "right"))
-            hits.append(at)
+            found.add(i)
             at = text.find(needle, int(ends[i]))  # one is enough for a line
-        found.append(np.array(hits, np.int64))
-    lines_at: list[int] = np.unique(np.searchsorted(ends, np.concatenate(found), "right")).tolist()
-    return lines_at
+    return sorted(found)
 
 
-def _numbered(text: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return where numbers of messages stand that are asked about."""
-    at = (
-        np.flatnonzero((text[: -_DIGITS - 1] == _A) & (text[1:-_DIGITS] == _H)) if len(text) > _DIGITS + 1 else text[:0]
-    )
-    at = np.asarray(at, np.int64)
-    at = at[at < len(text) - _DIGITS - 1]
+def _numbers(text: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where numbers of messages stand, and which of them are asked about."""
+    if len(text) <= _DIGITS + 1:
+        return np.empty(0, np.int64), np.empty(0, np.bool_)
+    at = np.flatnonzero((text[: -_DIGITS - 1] == _A) & (text[1:-_DIGITS] == _H))
     digits = text[at[:, None] + np.arange(2, _DIGITS + 2)] - np.uint8(_ZERO)
     valid = (digits <= _NINE).all(axis=1)
     numbers = digits[valid] @ 10 ** np.arange(_DIGITS - 1, -1, -1)
-    return np.asarray(at[valid][_IS_ASKED[numbers]])
+    return at[valid], _IS_ASKED[numbers]

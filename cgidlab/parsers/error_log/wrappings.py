@@ -58,23 +58,36 @@ _JSON = re.compile(rb"[\[{]\s*[{\"]")
 _REPEATED = re.compile(rb"message repeated (\d{1,9}) times(?:: \[ ?)?")
 _TEXT_FIELDS = ("log", "message", "msg", "MESSAGE", "@message", "_raw", "textPayload", "text", "line", "body")
 _DEPTH = 8
+_KEY, _KEEP_KINDS = 112, 10_000
+_DIGITS_ALIKE = bytes.maketrans(b"0123456789", b"0000000000")
 _HEAD = 1 << 14  # of a line; httpd itself cuts lines at 8 kB
 
 
-def kinds(lines: list[bytes], last: str) -> list[str]:
-    """Return the kind of each line. `last` is that of the line before them, which is tried first."""
-    known = list(map(_KNOWN.search, lines))
-    order = sorted(WRAPPINGS, key=lambda w: w[0] != last)
-    return [_kind(line, k is not None, order) for line, k in zip(lines, known, strict=True)]
+class Kinds:
+    """Tells what lines are, at once where one that began alike, but for its digits, has been seen."""
 
+    def __init__(self) -> None:
+        self._seen: dict[bytes, str] = {}
 
-def _kind(line: bytes, known: bool, order: list[tuple[str, re.Pattern[bytes]]]) -> str:  # noqa: FBT001 -- a column
-    name = next((name for name, pattern in order if pattern.match(line)), "")
-    if known and not _ACCESS.match(line):
-        return name or OTHER_FORM
-    if _HEADING.match(line):
-        return HEADING
-    return OTHERS if name in _OF_OTHERS else STRANGE
+    def of(self, lines: list[bytes]) -> list[str]:
+        """Return the kind of each line."""
+        keys = [line[:_KEY].translate(_DIGITS_ALIKE) for line in lines]
+        seen = self._seen.get
+        return [seen(key) or self._kind(line, key) for line, key in zip(lines, keys, strict=True)]
+
+    def _kind(self, line: bytes, key: bytes) -> str:
+        known = _KNOWN.search(line, 0, _HEAD)
+        name = next((name for name, pattern in WRAPPINGS if pattern.match(line)), "")
+        if known and not _ACCESS.match(line):
+            kind = name or OTHER_FORM
+            if known.end() <= _KEY:
+                if len(self._seen) >= _KEEP_KINDS:
+                    self._seen.clear()
+                self._seen[key] = kind
+            return kind
+        if _HEADING.match(line):
+            return HEADING
+        return OTHERS if name in _OF_OTHERS else STRANGE
 
 
 def clean(line: bytes) -> bytes:
