@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgidlab import figures, measure
+from cgidlab.drivers.base import Requests
 from cgidlab.errors import StoreError
 from cgidlab.instruments import INSTRUMENTS, gauges
 from cgidlab.instruments.base import Evidence
@@ -444,6 +445,15 @@ def test_an_instrument_that_nobody_knows_is_an_error_with_its_name(tmp_path: Pat
         assert "result.json" in str(caught.value.where)
 
 
+def test_rows_of_a_driver_that_nobody_knows_are_not_read_as_anothers(tmp_path: Path) -> None:
+    path = Trial(driver="locust").write(tmp_path)
+
+    for read in (measure.measure, measure.write_rows, measure.latencies_us, measure.detail):
+        with pytest.raises(StoreError, match="locust") as caught:
+            read(path)
+        assert "result.json" in str(caught.value.where)
+
+
 def test_a_missing_file_of_an_instrument_that_ran_is_said(tmp_path: Path) -> None:
     measured = measure.measure(Trial().write(tmp_path))
 
@@ -564,6 +574,7 @@ def test_the_column_file_holds_the_rows_and_is_measured_alike(tmp_path: Path, dr
 
     written = measure.write_rows(path)
 
+    assert written is not None
     frame = pl.read_parquet(written)
     assert frame.schema == {"start_us": pl.Int64(), "status": pl.Int16(), "latency_us": pl.Int64()}
     if driver == "h2load":
@@ -677,14 +688,14 @@ ROW = st.tuples(st.integers(0, 10**15), st.sampled_from([0, 200, 404, 503]), st.
 @given(st.lists(ROW, max_size=40), st.integers(0, 10**15), st.integers(1, 10**8))
 def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int, length: int) -> None:
     columns = np.array(rows, np.int64).reshape(-1, 3).T
-    some = requests.Requests(columns[0], columns[1], columns[2], exact=True)
+    some = Requests(columns[0], columns[1], columns[2], exact=True)
     span = (begin, begin + length)
 
     inside = some.within(span)
     requests.by_second(some, span)
     checks: list[Callable[[], Check]] = [
-        lambda: physics.answers(inside),
-        lambda: physics.access_log(some, inside, inside.status, span),
-        lambda: physics.little(some, 5, span),
+        lambda: physics.check_answers(inside),
+        lambda: physics.check_access_log(some, inside, inside.status, span),
+        lambda: physics.check_little(some, 5, span),
     ]
     assert {check().state for check in checks} <= {"passed", "failed", "skipped"}
