@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from cgidlab.drivers.ab import Ab
 from cgidlab.drivers.base import Driver
 from cgidlab.drivers.h2load import H2load
+from cgidlab.drivers.wrk import Wrk
 from cgidlab.errors import StoreError
 
-DRIVERS: Mapping[str, Driver] = {d.name: d for d in (H2load(), Ab())}
+DRIVERS: Mapping[str, Driver] = {d.name: d for d in (H2load(), Ab(), Wrk())}
 
 
 def named(name: str, where: str) -> Driver:

@@ -565,6 +565,36 @@ def test_ab_counts_by_the_servers_log_and_takes_latencies_from_its_own(tmp_path:
     assert not any(c.failed for c in measured.checks)
 
 
+def test_wrk_counts_exactly_and_says_nothing_of_latencies(tmp_path: Path) -> None:
+    n = len(steady_rows())
+    said = f"  {n} requests in 12.00s, 1.0MB read\n  Socket errors: connect 0, read 2, write 0, timeout 1\n"
+    path = Trial(driver="wrk", argv=("wrk", "-c", "10", "http://127.0.0.1/cgi-bin/hello"), stdout=said).write(tmp_path)
+    (path / "load/rows.log").write_text("".join(f"{s + d}\t{c}\n" for s, c, d in steady_rows()))
+
+    measured = measure.measure(path)
+
+    f = measured.figures
+    inside = len([r for r in steady_rows() if r[0] + r[2] >= BEGIN_US])
+    assert (f.requests, f.errors, f.gave_up_503) == (inside + 2, 2, 0)
+    assert f.throughput_rps == pytest.approx(inside / WINDOW_S)
+    assert f.worst_second_rps == pytest.approx(CLIENTS / (LATENCY_US / 1e6), abs=CLIENTS)
+    assert {v for n, v in asdict(f).items() if n.startswith("latency") or n == "worst_second_p99_ms"} == {None}
+    assert [state(measured, n) for n in ("rows", "access_log", "little")] == ["passed", "passed", "skipped"]
+    assert measure.write_rows(path) is None
+    latencies = measure.latencies_us(path)
+    assert latencies is not None
+    assert not latencies.size
+
+
+def test_wrks_answers_and_the_servers_may_differ_by_one_a_client(tmp_path: Path) -> None:
+    path = Trial(driver="wrk", argv=("wrk", "http://127.0.0.1/cgi-bin/hello"), stdout="").write(tmp_path)
+    rows = [f"{s + d}\t{c}\n" for s, c, d in steady_rows()]
+    for missing, want in ((CLIENTS + 5, "passed"), (CLIENTS + 6, "failed")):
+        (path / "load/rows.log").write_text("".join(rows[: len(rows) - missing]))
+
+        assert state(measure.measure(path), "access_log") == want
+
+
 @pytest.mark.parametrize("driver", ["h2load", "ab"])
 def test_the_column_file_holds_the_rows_and_is_measured_alike(tmp_path: Path, driver: str) -> None:
     path = Trial(driver=driver).write(tmp_path)
