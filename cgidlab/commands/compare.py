@@ -33,7 +33,7 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument("run_b", type=Path, metavar="RUN_B", help="the run that is judged")
     parser.add_argument(
         "--threshold",
-        type=options.share,
+        type=options.share_of("--threshold", "a threshold is a share"),
         metavar="5%",
         help="the change that matters, for every response of the rule (default: the rule's own of RUN_A)",
     )

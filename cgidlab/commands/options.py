@@ -11,6 +11,7 @@ from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from cgidlab.engine.loading import Request
 
@@ -59,24 +60,40 @@ def request(args: argparse.Namespace) -> Request:
     )
 
 
-def duration_s(text: str) -> float:
-    """Return a duration such as 90s, 30m or 2h in seconds, for argparse. Raise `SpecError` for what is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text.strip())
-    seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-    if not 0 < seconds < math.inf:
-        raise SpecError(f"a duration is a number with s, m or h, not `{text}`", where="--budget", fix="--budget 30m")
-    return seconds
+def duration_of(option: str, *, seconds_alone: bool = False) -> Callable[[str], float]:
+    """Return what reads this option's duration (90s, 30m, 2h; a number alone if that means seconds), for argparse.
+
+    It returns seconds, and raises `SpecError` for what is no duration.
+    """
+
+    def duration_s(text: str) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)" + "?" * seconds_alone, text.strip(), re.ASCII)
+        seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"] if found else 0.0
+        if not 0 < seconds < math.inf:
+            raise SpecError(
+                f"a duration is a number with s, m or h, not `{text}`", where=option, fix=f"{option} 30m, for example"
+            )
+        return seconds
+
+    return duration_s
 
 
-def share(text: str) -> float:
-    """Return a share such as 5% or 0.05, for argparse. Raise `SpecError` for what is none between 0 and 1."""
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1:  # false for NaN too
-        raise SpecError(f"a threshold is a share such as 5% or 0.05, not `{text}`", where="--threshold")
-    return value
+def share_of(option: str, what: str) -> Callable[[str], float]:
+    """Return what reads this option's share (5%, 0.05), for argparse; `what` says what it is a share of, in words.
+
+    It raises `SpecError` for what is none between 0 and 1.
+    """
+
+    def share(text: str) -> float:
+        try:
+            value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < 1:  # false for NaN too
+            raise SpecError(f"{what} such as 5% or 0.05, not `{text}`", where=option)
+        return value
+
+    return share
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

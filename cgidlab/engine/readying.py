@@ -11,7 +11,7 @@ from cgidlab.engine import calibrating, resuming
 from cgidlab.engine.loading import Loaded
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.resuming import Continued
-from cgidlab.errors import InterruptedRun, ProvisionError, StoreError
+from cgidlab.errors import StoreError
 from cgidlab.model import TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
@@ -64,12 +64,7 @@ def again(session: Session, continued: Continued) -> Ready:
     """
     run = session.run
     found_in = run.ansible(run.unused_ansible("provision")) / "hosts"
-    try:
-        hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
-    except ProvisionError as err:
-        if session.cancelled():
-            raise InterruptedRun("stopped before a trial was run", where=str(run.path)) from err
-        raise
+    hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
     code = environments.of_code(session.loaded.site.root)
     differences = (*continued.differences, *resuming.host_differences(continued, hosts, code))
     resuming.refuse(run, differences, session.how.accepted)
