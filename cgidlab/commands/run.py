@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgidlab.commands import changed, options, signals
+from cgidlab.commands import changed, experiments, options, signals
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _SUFFIXES = (".yml", ".yaml")
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("run", help="run an experiment (the verb may be left out)")
-    options.add_experiment(parser, optional=True)
+    experiments.add_experiment(parser, optional=True)
     options.add_sources(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument(
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
-    request = None if args.experiment is None else options.request(args)
+    request = None if args.experiment is None else experiments.request(args)
     resumed = None if args.if_changed and request else _chosen(args, request)
     how = readying.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
     if resumed is None and how.accepted:
