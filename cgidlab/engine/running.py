@@ -69,7 +69,7 @@ def resume(
     """
     with of_run(run_directory.path):
         continued = resuming.load(run_directory, root, request)
-        resuming.refuse(run_directory, continued.differences, how.accepted)
+        resuming.refuse(continued, continued.differences, how.accepted)
         how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
         loaded = continued.loaded
         session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
