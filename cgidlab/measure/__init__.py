@@ -113,7 +113,7 @@ def measure(directory: Path) -> Measured:
 
 
 def write_rows(directory: Path) -> Path | None:
-    """Write the driver's rows as `load/requests.parquet` and return its path; None where they cannot be columns.
+    """Write the driver's rows as `load/requests.parquet` and return its path; None where it logs no latencies.
 
     Columns: start_us (int64, since 1970), status (int16, 0: not known), latency_us (int64), and generator
     (text) where other machines made the load; times are then the server's. Raise `StoreError` if there
@@ -121,7 +121,7 @@ def write_rows(directory: Path) -> Path | None:
     """
     result = _read_result(directory)
     driver = _driver(directory, result.load)
-    if driver is None:
+    if driver is None or not driver.timed:
         return None
     return merging.write_rows(directory, result) if merging.applies(directory) else reqs.write_rows(directory, driver)
 
