@@ -49,6 +49,7 @@ _MEANING = {
     "connect_max_us": ("us", "longest of the same"),
     "connect_wait_per_request_ms": ("ms", "time spent in all of them together, by the number of requests"),
     "connects_refused": ("", "of these calls, those that failed with ECONNREFUSED: nobody listened"),
+    "connects_turned_away": ("", "of these calls, those with EAGAIN: the queue was full, the caller does not wait"),
     "connects_failed_other": ("", "of these calls, those that failed with another error"),
     "strace_connects": ("", "calls of connect() to the cgid socket that strace saw return in the window"),
     "strace_connect_p99_us": ("us", "99th percentile of their time, tracing included"),

@@ -249,6 +249,7 @@ class Figures:
     connect_max_us: float | None = None
     connect_wait_per_request_ms: float | None = None
     connects_refused: int | None = None
+    connects_turned_away: int | None = None
     connects_failed_other: int | None = None
     strace_connects: int | None = None
     strace_connect_p99_us: float | None = None

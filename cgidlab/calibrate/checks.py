@@ -86,7 +86,7 @@ def _without_overflow(control: str) -> tuple[Check, ...]:
 
 
 _POS, _NEG = Kind.POSITIVE, Kind.NEGATIVE
-_FAILED = ("connects_refused", "connects_failed_other")
+_FAILED = ("connects_refused", "connects_turned_away", "connects_failed_other")
 CHECKS: tuple[Check, ...] = (
     Check(
         FULL,
@@ -166,7 +166,7 @@ CHECKS: tuple[Check, ...] = (
         Witness.CONNECTS,
         f"none failed, 99 % below {CONNECT_P99_US / 1000:.0f} ms, all below {SLOWEST_FREE_US / 1000:.0f} ms",
         lambda f, _s: (
-            f.connects_refused == f.connects_failed_other == 0
+            f.connects_refused == f.connects_turned_away == f.connects_failed_other == 0
             and (f.connect_p99_us or 0.0) < CONNECT_P99_US
             and (f.connect_max_us or 0.0) < SLOWEST_FREE_US
         ),

@@ -7,6 +7,9 @@ import numpy as np
 
 from cgidlab.numeric_lines import Ints, parse
 
+EAGAIN = 11
+"""Linux's: from connect() to a listening unix stream socket it has no other cause than a full queue."""
+
 # Said when the kernel's buffer was full.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
 # In the byte order of the host, which all supported machines share.

@@ -59,6 +59,7 @@ class ConnectFigures(TypedDict, total=False):
     connect_max_us: float | None
     connect_wait_per_request_ms: float | None
     connects_refused: int | None
+    connects_turned_away: int | None
     connects_failed_other: int | None
 
 
@@ -190,11 +191,12 @@ class Witnesses:
         if lost:
             self.note("connect_times", f"the kernel's buffer lost {lost} events: connects are not counted")
             return figures
-        refused = int((result == -int(REFUSED)).sum())
+        refused, turned_away = (int((result == -code).sum()) for code in (int(REFUSED), connects.EAGAIN))
         return figures | {
             "connects": len(duration),
             "connects_refused": refused,
-            "connects_failed_other": int((result < 0).sum()) - refused,
+            "connects_turned_away": turned_away,
+            "connects_failed_other": int((result < 0).sum()) - refused - turned_away,
             "connect_wait_per_request_ms": float(duration.sum()) / requests / 1000 if requests else None,
         }
 

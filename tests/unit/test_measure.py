@@ -254,12 +254,12 @@ def connects(extra: Sequence[tuple[int, int, int]] = ()) -> str:
 
 
 def test_connects_are_those_that_returned_in_the_window(tmp_path: Path) -> None:
-    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS - 5, 1, -111)]
+    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS + 7, 0, -11), (BEGIN_NS - 5, 1, -111)]
 
     measured = measure.measure(Trial(instruments={"connect_times.csv": connects(extra)}).write(tmp_path))
 
     f = measured.figures
-    assert (f.connects, f.connects_refused, f.connects_failed_other) == (2002, 1, 1)
+    assert (f.connects, f.connects_refused, f.connects_turned_away, f.connects_failed_other) == (2003, 1, 1, 1)
     assert (f.connect_p50_us, f.connect_max_us) == (1000.0, 9000.0)
     assert f.requests
     assert f.connect_wait_per_request_ms == pytest.approx((2000 * 1000 + 9010) / f.requests / 1000)
