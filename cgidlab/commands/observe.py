@@ -179,8 +179,9 @@ def _live_line(host: str, elapsed_s: float, target: Mapping[str, Any]) -> str:
         return f"{elapsed_s:7.0f} s  {host}{target['label']}: its queue cannot be seen"
     asleep = "" if target["asleep"] is None else f"  asleep {target['asleep']} (most {target['asleep_max']})"
     full_s = f"  full for {target['full_s']:.1f} s" if target["full_s"] else ""
+    away = f"  turned away {target['turned_away']:,}" if target.get("turned_away") else ""
     queue = f"queue {target['depth']} of {target['limit']} (most {target['depth_max']})"
-    return f"{elapsed_s:7.0f} s  {host}{target['label']}: {queue}{full_s}{asleep}"
+    return f"{elapsed_s:7.0f} s  {host}{target['label']}: {queue}{full_s}{asleep}{away}"
 
 
 def _document(seen: Observed) -> dict[str, Any]:
@@ -231,7 +232,9 @@ def _text(seen: Observed) -> str:
 def _title(i: Mapping[str, Any], *, several: bool) -> str:
     where = f"{i['host']}: " if several else ""
     if not i["httpd"]:
-        return f"{where}{i['socket']}, held by process {i['pid']}"
+        held = f"{i['program']}, process {i['pid']}" if i["program"] else f"held by process {i['pid']}"
+        limit = f" (queue of {i['queue_limit']})" if i["queue_limit"] is not None else ""
+        return f"{where}{held}: {i['socket']}{limit}"
     known = [i["version"] or "httpd", f"process {i['pid']}"]
     if i["mpm"]:
         size = f" {i['processes']} x {i['threads_per_child']}" if i["threads_per_child"] else ""

@@ -36,6 +36,7 @@ __all__ = [
 
 _NOT_OVERHEAD = ("warmup", "window")
 _UNAVAILABLE = 503
+_ATTEMPTS = 15  # DEFAULT_CONNECT_ATTEMPTS, where a trial does not say
 _WORKER_STATES = ("connect", "read", "idle", "running", "other")
 
 
@@ -139,6 +140,7 @@ def measure(directory: Path) -> Measured:
         physics.rows(sources.requests, sources.summary),
         physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us),
         physics.little(sources.requests, clients if isinstance(clients, int) else None, sources.span_us),
+        *(() if trial.settings.get("loop") == "observed" else (_refusals(figures, trial),)),
         merging.loadgen(load) if load else physics.loadgen(figures.loadgen_cpu_share),
         *w.checks,
     )
@@ -150,6 +152,17 @@ def measure(directory: Path) -> Measured:
         tuple(seconds.throughput_rps.tolist()) if seconds else (),
         tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
         merging.table(load, trial.settings) if load else (),
+    )
+
+
+def _refusals(figures: Figures, trial: TrialFile) -> Check:
+    """Return the check of kernel against log; on a watched server the verdict makes it and says both figures."""
+    logged, missing = figures.retries_in_window, figures.retries_enoent_in_window
+    attempts = trial.settings.get("connect_attempts", _ATTEMPTS)
+    return physics.refusals(
+        figures.connects_refused,
+        None if logged is None else logged - (missing or 0),
+        attempts if isinstance(attempts, int) else _ATTEMPTS,
     )
 
 

@@ -633,3 +633,33 @@ def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int
         lambda: physics.little(some, 5, span),
     ]
     assert {check().state for check in checks} <= {"passed", "failed", "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "logged", "attempts", "differ"),
+    [
+        (935, 935, 15, False),
+        (935, 0, 15, True),
+        (0, 400, 15, True),
+        (3, 0, 15, False),
+        (1500, 1400, 15, False),
+        (220, 0, 1, False),
+        (220, 110, 2, False),
+        (None, 5, 15, False),
+        (5, None, 15, False),
+    ],
+    ids=["same", "unread log", "unseen connects", "at the edges", "the last of 15", "the only try", "each second one",
+         "no kernel", "no log"],
+)  # fmt: skip
+def test_refused_connects_and_retry_lines_have_to_be_the_same(
+    refused: int | None,
+    logged: int | None,
+    attempts: int,
+    differ: bool,  # noqa: FBT001 -- a case
+) -> None:
+    check = physics.refusals(refused, logged, attempts)
+
+    assert check.failed is differ
+    if differ:
+        assert str(refused) in check.reason
+        assert str(logged) in check.reason

@@ -67,6 +67,11 @@ def connects_in(raw: bytes) -> list[Connect]:
     return [Connect(end_ns, took_ns, result) for _, _, end_ns, took_ns, result in _IN_RING.iter_unpack(raw)]
 
 
+def turned_away_in(raw: bytes) -> int:
+    """Return how many of these connects failed with EAGAIN: quicker than making a `Connect` of each."""
+    return memoryview(raw).cast("q")[3::4].tolist().count(-errno.EAGAIN)
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

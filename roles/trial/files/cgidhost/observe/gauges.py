@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Callable, Optional, Union
 
-from ..bpf import ConnectTracer
+from ..bpf import ConnectTracer, turned_away_in
 from ..instruments import Gauge
 from ..instruments.cgid_daemon import CgidDaemon
 from ..instruments.host import Host
@@ -157,12 +157,14 @@ class ConnectTimes(Kept):
         self.cpu_ns = self.samples = self.missed = 0
         self.dropped = 0
         self.records = 0
+        self.turned_away = 0  # by a full queue: what else could not be seen of it in time is seen here
 
     def sample(self, now_ns: int) -> None:
         """Take what was recorded since the last time."""
         data = self._tracer.take_raw()
         self.samples += 1
         self.records += len(data) // self._tracer.record_bytes
+        self.turned_away += turned_away_in(data)
         if self._bytes + len(data) > _MOST_TRACED_BYTES:
             self.dropped += len(data) // self._tracer.record_bytes
         elif data:

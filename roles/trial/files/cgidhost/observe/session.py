@@ -59,12 +59,16 @@ class Session:
             self._host.keep_ns = self._keep_ns
             set_up_ns = time.process_time_ns()
             edges = edge(None)
+            for watched in self._watched:
+                watched.begin()
             begin_ns = time.monotonic_ns()
             take_precedence()
             gc.disable()
             why = self._loop(begin_ns)
             gc.enable()
             end_ns = time.monotonic_ns()
+            for watched in self._watched:
+                watched.end()
             used_ns = time.process_time_ns() - set_up_ns
             self._cost = {
                 "cpu_share": used_ns / max(1, end_ns - begin_ns),
@@ -205,7 +209,9 @@ class Session:
         if watched.log is not None:
             os.makedirs(os.path.join(watched.directory, "logs"), mode=0o755)
             watched.log.write_new(os.path.join(watched.directory, "logs", "error_log"))
-        window = {"begin_ns": begin_ns, "end_ns": end_ns if gone_ns is None else max(begin_ns, gone_ns)}
+        # Connects that are refused after another program has gone are what its clients meet: they belong to the window.
+        ended_ns = end_ns if gone_ns is None or target.master is None else max(begin_ns, gone_ns)
+        window = {"begin_ns": begin_ns, "end_ns": ended_ns}
         seen = "listen_queue" not in watched.unavailable
         reason = "" if seen else watched.unavailable.get("listen_queue", "")
         states = watched.instrument_states()
@@ -242,6 +248,7 @@ class Session:
             "httpd": target.master is not None,
             "by_name_alone": target.by_name_alone,
             "about": watched.about,
+            "acceptors": watched.acceptors,
             "network": target.network,
             "events": watched.events,
             "stopped": gone_ns is not None,
