@@ -56,6 +56,8 @@ def _longer(cell: CellOverflow, found: Sequence[Limit], record: TrialRecord, see
     figures = ""
     if number is not None:
         figures = f" ({rate:,.0f} connects a second came, {number / seen.length_s:,.0f} were taken)"
+    if number == 0:
+        return f"find out why it takes nobody at all{figures}: it may hang; a longer queue would only hide that"
     return (
         f"a longer queue would only hide that requests are taken too slowly{figures}: {_faster(found, seen)}; "
         f"for bursts, {_raise(record, seen)}"
@@ -67,7 +69,9 @@ def _faster(found: Sequence[Limit], seen: Seen) -> str:
     workers, number, cpu = seen.program.workers, seen.acceptors, seen.acceptors_cpu
     if not number or cpu is None:
         return f"raise {workers}, or make requests cheaper"
-    each = f"its {words.count(number, 'process', 'processes')} used {cpu / number:.2f} of a core each"
+    each = (
+        f"its {words.count(number, 'process', 'processes')} used {cpu / number:.2f} of a core{' each' * (number > 1)}"
+    )
     if cpu + (seen.acceptors_runq or 0.0) < _BUSY * number:
         return f"{each} and waited for something else, so raise {workers} or find what they wait for"
     if any(f.name == "host CPU" and f.saturated for f in found):

@@ -146,10 +146,14 @@ def cost_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -
     tail = "what it costs in throughput cannot be told by watching: an experiment (experiments/backlog-sweep.yml) can"
     parts = []
     if cell.turned_away:
-        share = f" ({words.per_cent(cell.turned_away / cell.connects)})" if cell.connects else ""
+        of = (
+            f" of {cell.connects:,} connects ({words.per_cent(cell.turned_away / cell.connects)})"
+            if cell.connects
+            else ""
+        )
         parts.append(
-            f"{words.turned_away(cell.turned_away, cell.connects)}{share}: each is a request that the server in front "
-            "answered with 502 or 503, or tried again"
+            f"{cell.turned_away:,}{of} were turned away: each is a request that the server in front answered with 502 "
+            "or 503, or tried again"
         )
     if figures.connects_refused:
         what = "a worker slept and tried again, or answered 503" if seen.httpd else "502 or 503, or tried again"
