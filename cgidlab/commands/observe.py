@@ -16,15 +16,17 @@ from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
-    from cgidlab.engine.observing import Observed, Order
+    from cgidlab.engine.observing import Listed, Observed, Order
     from cgidlab.parsers.observation import Observation
 
 _WIDTH = 110
 _WATCH_EVERY_S = 2.0
 _LOOK_EVERY_S = 10.0
+_OF_ONE_SOCKET = ("--socket", "--until-full", "--error-log", "--status-url")
+_SHOWN = 20  # lines of a live table
 _DESCRIPTION = """Finds the httpd instances that run, by their processes, and watches the queues in front of their cgid
 daemons. It installs, changes, restarts and signals nothing; what it needs is in a temporary directory that is
 removed. Exit status: 0 whatever was found, 2 the command line, 3 nothing could be observed."""
@@ -62,6 +64,12 @@ def _add_where(p: argparse.ArgumentParser) -> None:
 
 def _add_what(p: argparse.ArgumentParser) -> None:
     p.add_argument(
+        "--all",
+        action="store_true",
+        dest="every",
+        help="every listening unix stream socket of the host and its network namespaces, a line each, the worst first",
+    )
+    p.add_argument(
         "--duration", type=_duration_s, metavar="60", help="how long: seconds, or 90s, 30m, 2h (default: 60)"
     )
     p.add_argument(
@@ -98,12 +106,12 @@ def run(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGINT, asked_to_stop)
     signal.signal(signal.SIGTERM, asked_to_stop)
-    display = _Watch() if args.watch else None
-    try:
-        seen = observing.observe(order, args.results, stop.is_set, display.show if display else lambda _live: None)
-    finally:
-        if display:
-            display.close()
+    show = _Watch(_worst if args.every else _sockets).show if args.watch else lambda _live: None
+    if args.every:
+        listed = observing.observe_all(order, args.results, stop.is_set, show)
+        print(_listed_json(listed) if args.format == "json" else _listed(listed))
+        return 0
+    seen = observing.observe(order, args.results, stop.is_set, show)
     print(json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen))
     return 0
 
@@ -116,6 +124,10 @@ def _order(args: argparse.Namespace) -> Order:
     for path in (*args.socket, *args.error_log):
         if not path.startswith(("/", "@")):
             raise SpecError(f"`{path}` is not an absolute path", where="--socket, --error-log", fix="begin it with /")
+    if args.every:
+        given = [o for o in _OF_ONE_SOCKET if getattr(args, o.strip("-").replace("-", "_"))]
+        if given:
+            raise SpecError(f"{given[0]} is about sockets that are named, --all about every one", where="--all")
     return Order(
         root=options.ROOT,
         target=args.target,
@@ -128,6 +140,7 @@ def _order(args: argparse.Namespace) -> Order:
         status_url=args.status_url,
         error_logs=tuple(args.error_log),
         become=args.become,
+        every=args.every,
         poll_s=_WATCH_EVERY_S if args.watch else _LOOK_EVERY_S,
     )
 
@@ -145,21 +158,17 @@ def _cost(text: str) -> float:
 
 
 class _Watch:
-    """What is seen now, a line a socket: in place on a terminal, otherwise a line whenever something changed."""
+    """What is seen now, a line a socket: in place on a terminal, otherwise whenever something changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines_of: Callable[[Mapping[str, Mapping[str, Any]]], list[str]]) -> None:
+        self._lines_of = lines_of
         self._terminal = sys.stderr.isatty()
         self._lines = 0
         self._last = ""
 
     def show(self, live: Mapping[str, Mapping[str, Any]]) -> None:
         """Show the helpers' latest words."""
-        several = len(live) > 1
-        lines = [
-            _live_line(f"{host}: " if several else "", seen["elapsed_s"], t)
-            for host, seen in sorted(live.items())
-            for t in seen["targets"]
-        ]
+        lines = self._lines_of(live)
         text = "\n".join(lines)
         if not lines or text == self._last:
             return
@@ -168,8 +177,45 @@ class _Watch:
         print(text, file=sys.stderr, flush=True)
         self._lines, self._last = len(lines), text
 
-    def close(self) -> None:
-        """Leave the last lines where they are."""
+
+def _sockets(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    several = len(live) > 1
+    return [
+        _live_line(f"{host}: " if several else "", seen["elapsed_s"], t)
+        for host, seen in sorted(live.items())
+        for t in seen["targets"]
+    ]
+
+
+def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers.listeners import listener  # noqa: PLC0415 -- see cgidlab.commands
+
+    rows = [listener(raw, host) for host, seen in sorted(live.items()) for raw in seen.get("every", ())]
+    return table(rows, _SHOWN).splitlines() if rows else []
+
+
+def _listed(seen: Listed) -> str:
+    from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
+
+    several = len(seen.hosts) > 1
+    lines = [table(seen.listeners) if seen.listeners else "no unix stream socket listens", ""]
+    lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
+    lines += [f"not watched: {failure}" for failure in seen.failures]
+    lines += [_cost_line(h, several=several) for h in seen.hosts]
+    return "\n".join([*lines, f"all figures: {seen.document}"])
+
+
+def _listed_json(seen: Listed) -> str:
+    document = {
+        "schema_version": 1,
+        "listeners": [row.document() for row in seen.listeners],
+        "cost": _cost_of(seen.hosts),
+        "hosts": [_host(h) for h in seen.hosts],
+        "failures": list(seen.failures),
+        "document": str(seen.document),
+    }
+    return json.dumps(document, indent=1, allow_nan=False)
 
 
 def _live_line(host: str, elapsed_s: float, target: Mapping[str, Any]) -> str:
@@ -189,19 +235,20 @@ def _document(seen: Observed) -> dict[str, Any]:
         "schema_version": 1,
         "instances": [dict(i) for i in seen.instances],
         "cost": _cost_of(seen.hosts),
-        "hosts": [
-            {
-                "host": h.host,
-                "ended": h.ended,
-                "length_s": round(h.length_s, 3),
-                "cost": dict(h.cost),
-                "notes": list(h.notes),
-            }
-            for h in seen.hosts
-        ],
+        "hosts": [_host(h) for h in seen.hosts],
         "failures": list(seen.failures),
         "run_directory": str(seen.run),
         "report": str(seen.report),
+    }
+
+
+def _host(host: Observation) -> dict[str, Any]:
+    return {
+        "host": host.host,
+        "ended": host.ended,
+        "length_s": round(host.length_s, 3),
+        "cost": dict(host.cost),
+        "notes": list(host.notes),
     }
 
 

@@ -22,3 +22,4 @@ class Order:
     error_logs: tuple[str, ...]  # on the observed host
     become: bool
     poll_s: float
+    every: bool = False  # all listening unix sockets, a line each

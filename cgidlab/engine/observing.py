@@ -16,10 +16,13 @@ from cgidlab.engine.observe_order import NAME, Order
 from cgidlab.engine.targets import LOCAL, inventory
 from cgidlab.errors import LabError, ProvisionError, SpecError
 from cgidlab.parsers import observation
+from cgidlab.parsers.listeners import Listener
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.runs import store
 
-__all__ = ["Observed", "Order", "observe"]
+__all__ = ["Listed", "Observed", "Order", "observe", "observe_all"]
+
+LISTENERS = "observe-all"
 
 _FOREVER_S = 366 * 86400.0
 _GRACE_S = 300.0  # for Ansible's start and for bringing the results home
@@ -64,6 +67,35 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     return Observed(run.path, report, instances, tuple(seen), failures)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What `--all` saw: no run to report on or to compare, a table."""
+
+    document: Path  # listeners.json
+    listeners: tuple[Listener, ...]
+    hosts: tuple[Observation, ...]
+    failures: tuple[str, ...]
+
+
+def observe_all(order: Order, results: Path, cancelled: Callable[[], bool], live: Live) -> Listed:
+    """Watch every listening unix socket of every host. Leaves `listeners.json` in a directory of its own.
+
+    Raises `ProvisionError` when no host could be watched.
+    """
+    run = store.begin(results, LISTENERS, new_run_id())
+    staging = run.ansible(NAME)
+    files.make_directory(staging)
+    played = _play(order, staging, cancelled, live)
+    seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
+    failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
+    if not seen:
+        raise _nothing_came(played, failures, staging)
+    rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
+    hosts = {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "cost")} for h in seen}
+    run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
+    return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
+
+
 def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
     helper = staging / "cgidhost.pyz"
     files.write_bytes(helper, execute.pack_helper(order.root / "roles" / "trial" / "files" / "cgidhost"))
@@ -84,6 +116,7 @@ def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live
             "sockets": list(order.sockets),
             "status_url": order.status_url,
             "error_logs": list(order.error_logs),
+            "every": order.every,
         },
     }
     if order.become:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Optional, Union
+from typing import Callable, Optional, Protocol
 
 from ..bpf import ConnectTracer, turned_away_in
 from ..instruments import Gauge
@@ -192,4 +192,23 @@ class ConnectTimes(Kept):
         self._tracer.close()
 
 
-AnyGauge = Union[ListenQueue, Workers, Daemon, HostCounters, ConnectTimes]
+class AnyGauge(Protocol):
+    """What a session reads when it is due."""
+
+    name: str
+    keep_ns: Optional[int]
+    cpu_ns: int
+    samples: int
+    missed: int
+
+    def sample(self, now_ns: int) -> None:
+        """Read it once."""
+
+    def trim(self, now_ns: int) -> None:
+        """Forget what is too old, where only the last seconds are kept."""
+
+    def flush(self) -> None:
+        """Write out what was gathered."""
+
+    def finish(self) -> None:
+        """Write the rest and close."""
