@@ -26,7 +26,7 @@ ADDRESS = "http://127.0.0.1:8099/slow.php"
 QUEUE, WORKERS, SCRIPT_MS, CLIENTS = 5, 2, 20, 40
 NGINX = """\
 user root;
-worker_processes 1;
+master_process off;
 pid /run/fronts.pid;
 error_log /var/log/fronts.error.log error;
 events { worker_connections 512; }
@@ -152,13 +152,16 @@ class Serving:
 
 @contextmanager
 def running(rig: ssh_hosts.Rig, *argv: str) -> Iterator[None]:
-    """Run a program on the host for as long as the block lasts."""
-    process = start(rig, *argv)
+    """Run a program on the host for as long as the block lasts; its process id is known there alone."""
+    told = rig[HOST].root / f"run/{argv[0]}.running"
+    process = start(rig, "sh", "-c", f'echo $$ > /{told.relative_to(rig[HOST].root)}; exec "$@"', "sh", *argv)
     try:
         yield
     finally:
-        process.terminate()
+        await_true(told.exists)
+        rig.run(HOST, "kill", "-9", told.read_text().strip(), check=False)
         process.wait()
+        told.unlink()
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
