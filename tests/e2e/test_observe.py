@@ -280,6 +280,37 @@ def test_a_queue_of_4096_of_another_program_is_watched(tmp_path: Path) -> None:
     assert "is not known" in target.unavailable("worker_states")
 
 
+def test_every_listener_of_the_host_and_of_its_containers_has_a_line(servers: Servers, tmp_path: Path) -> None:
+    path, gone = tmp_path / "app.sock", tmp_path / "gone.sock"
+    with ExitStack() as opened:
+        for one in (path, gone):
+            listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(one))
+            listener.listen(3)
+        watching = watch(tmp_path / "watch", every=True, duration_s=4.0)
+        watching.await_live()
+        listener.close()
+        for one in (path,) * 10 + (gone,) * 5:
+            client = opened.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)  # noqa: FBT003 -- the library's
+            client.connect_ex(str(one))
+        result = watching.result()
+        live = watching.live()
+
+    rows = {row["path"]: row for row in result["every"]}
+    full, dead = rows[str(path)], rows[str(gone)]
+    assert (full["limit"], full["depth_max"], full["pid"]) == (3, 4, os.getpid())
+    assert (full["connects"], full["turned_away"], full["refused"]) == (10, 6, 0)
+    assert 0 < full["full_s"] <= full["length_s"]
+    assert (dead["there"], dead["refused"]) == (False, 5)
+    contained = rows[str(servers.contained.sockets[0])]
+    assert contained["limit"] == 100
+    assert contained["network"] != full["network"]
+    assert live["every"]
+    assert result["targets"] == []
+    assert 0 < result["cost"]["cpu_share"] <= 0.05
+
+
 def test_until_full_waits_and_keeps_the_seconds_around_the_first_overflow(tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
     with ExitStack() as opened, socket.socket(socket.AF_UNIX) as listener:
