@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+import time
+from collections import Counter
 from typing import Any, Iterable, Optional
 
 from ..bpfcounts import ConnectCounter, Connects
@@ -30,7 +33,20 @@ class Row:
         self.depth = self.depth_max = self.limit = 0
         self.full_ns = self.depth_ns = 0
         self.there = True
-        self.holders: Optional[Holders] = None
+        self.named = False
+        self.program = ""
+        self.pid: Optional[int] = None
+
+    def begin(self, now_ns: int) -> None:
+        """Forget what was before the window; what waits now waits from its begin on."""
+        self.first_ns = self.last_ns = now_ns
+        self.full_ns = self.depth_ns = 0
+        self.depth_max = self.depth
+
+    @property
+    def fill(self) -> float:
+        """Return how full it was at most: 1 is its limit."""
+        return self.depth_max / max(1, self.limit)
 
     def see(self, listener: UnixListener, now_ns: int) -> None:
         """Take a sample; what was seen last time lasted until now."""
@@ -70,14 +86,20 @@ class Listening:
 
     def sample(self, now_ns: int) -> None:
         """Look at all of them once."""
-        seen = set()
+        seen, answered = set(), set()
         for network, diag in self._diags.items():
-            for listener in diag.unix_listeners():
+            try:
+                found = diag.unix_listeners()
+            except OSError:  # no answer in time: what was seen last lasts until the next one
+                self.missed += 1
+                continue
+            answered.add(network)
+            for listener in found:
                 row = self._by_inode.get((network, listener.inode)) or self._new(network, listener, now_ns)
                 row.see(listener, now_ns)
                 seen.add(id(row))
         for row in self.rows:
-            if id(row) not in seen:
+            if id(row) not in seen and row.network in answered:
                 row.miss(now_ns)
         self.samples += 1
 
@@ -88,6 +110,7 @@ class Listening:
         if row is None:
             row = Row(network, listener, now_ns)
             self.rows.append(row)
+        row.named = False
         self._by_inode[network, listener.inode] = row
         return row
 
@@ -160,6 +183,8 @@ class Everything:
             self.gauges[self._counting] = Meter(0.3, 500_000_000, 5 * _NS, 1_000_000)
         except Unavailable as why:
             self.notes.append(f"connects cannot be counted, nor who is turned away, refused or asleep: {why}")
+        self._listening.sample(time.monotonic_ns())
+        self._name(table)
 
     @property
     def why_slow_tracing(self) -> str:
@@ -168,38 +193,56 @@ class Everything:
 
     def _name(self, pids: Iterable[int]) -> None:
         """Find who holds which socket: one look at every process's descriptors, for all sockets together."""
+        wanted = {row.listener.inode: row for row in self._listening.rows if not row.named}
         held: dict[int, list[int]] = {}
         for pid in pids:
-            for inode in proctable.socket_inodes(pid) or ():
+            for inode in wanted.keys() & (proctable.socket_inodes(pid) or set()):
                 held.setdefault(inode, []).append(pid)
-        for row in self._listening.rows:
-            if row.listener.inode in held:
-                row.holders = Holders(held[row.listener.inode])
+        for inode, row in wanted.items():
+            row.named = True
+            if inode in held:
+                holders = Holders(held[inode])
+                row.program, row.pid = holders.program(), holders.oldest
 
     def begin(self, now_ns: int) -> None:
-        """Take the first sample, and the names of those who listen."""
+        """Begin the window."""
         for gauge in self.gauges:
             gauge.sample(now_ns)
-        self._name(proctable.read_all())
+        for row in self._listening.rows:
+            row.begin(now_ns)
 
     def now(self) -> list[dict[str, Any]]:
         """Return the worst of them for a live view."""
-        rows = [self._row(row, row.last_ns) for row in self._listening.rows if row.there]
-        return sorted(rows, key=_trouble, reverse=True)[:_SHOWN]
+        there = [row for row in self._listening.rows if row.there]
+        shared = self._shared_paths()
+        return [self._row(row, row.last_ns, shared) for row in heapq.nlargest(_SHOWN, there, self._trouble)]
 
     def rows(self, end_ns: int) -> list[dict[str, Any]]:
         """Return all of them, those that were started meanwhile too."""
-        if any(row.holders is None and row.there for row in self._listening.rows):
+        if any(not row.named for row in self._listening.rows):
             self._name(proctable.read_all())
-        return [self._row(row, end_ns) for row in self._listening.rows]
+        shared = self._shared_paths()
+        return [self._row(row, end_ns, shared) for row in self._listening.rows]
 
-    def _row(self, row: Row, end_ns: int) -> dict[str, Any]:
+    def _shared_paths(self) -> set[str]:
+        """Return the paths that more than one listener has: in containers, each under a root of its own."""
+        number = Counter(row.path for row in self._listening.rows if row.there)
+        return {path for path, listeners in number.items() if listeners > 1}
+
+    def _trouble(self, row: Row) -> tuple[float, ...]:
+        counting = self._counting
+        if counting is None:
+            return (row.full_ns, row.fill)
+        counts = counting.counts.get(row.path, _NONE)
+        return (counts.turned_away, counts.refused, row.full_ns, counting.waiting_max.get(row.path, 0), row.fill)
+
+    def _row(self, row: Row, end_ns: int, shared: set[str]) -> dict[str, Any]:
         length_ns = max(1, end_ns - row.first_ns)
         said: dict[str, Any] = {
             "path": row.path.replace("\0", "@"),
             "network": row.network,
-            "program": "" if row.holders is None else row.holders.program(),
-            "pid": None if row.holders is None else row.holders.oldest,
+            "program": row.program,
+            "pid": row.pid,
             "limit": row.limit,
             "depth": row.depth,
             "depth_max": row.depth_max,
@@ -208,7 +251,7 @@ class Everything:
             "length_s": length_ns / _NS,
             "there": row.there,
         }
-        counts = self._counts_of(row)
+        counts = self._counts_of(row, shared)
         said.update(dict.fromkeys(("connects", "turned_away", "refused", "failed_other", "sleeping", "sleeping_max")))
         if counts is not None and self._counting is not None:
             said.update(counts._asdict())
@@ -216,15 +259,8 @@ class Everything:
             said["sleeping_max"] = self._counting.waiting_max.get(row.path, 0)
         return said
 
-    def _counts_of(self, row: Row) -> Optional[Connects]:
+    def _counts_of(self, row: Row, shared: set[str]) -> Optional[Connects]:
         """Return the counts of a listener; None where the path does not tell whose they are."""
-        if self._counting is None or not row.path or row.path.startswith("\0"):
-            return None
-        if sum(other.path == row.path and other.there for other in self._listening.rows) > 1:
+        if self._counting is None or not row.path or row.path.startswith("\0") or row.path in shared:
             return None
         return self._counting.counts.get(row.path, _NONE)
-
-
-def _trouble(row: dict[str, Any]) -> tuple[float, ...]:
-    fill = row["depth_max"] / max(1, row["limit"])
-    return (row["turned_away"] or 0, row["refused"] or 0, row["full_s"], row["sleeping_max"] or 0, fill)
