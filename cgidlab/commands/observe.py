@@ -11,12 +11,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import options
-from cgidlab.errors import SpecError
+from cgidlab.commands import alarms, options
+from cgidlab.errors import LabError, SpecError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from cgidlab.engine.observing import Listed, Observed, Order
@@ -29,7 +29,7 @@ _OF_ONE_SOCKET = ("--socket", "--until-full", "--error-log", "--status-url")
 _SHOWN = 20  # lines of a live table
 _DESCRIPTION = """Finds the httpd instances that run, by their processes, and watches the queues in front of their cgid
 daemons. It installs, changes, restarts and signals nothing; what it needs is in a temporary directory that is
-removed. Exit status: 0 whatever was found, 2 the command line, 3 nothing could be observed."""
+removed. Exit status: 0 whatever was found, 2 the command line, 3 nothing could be observed; 1 what --fail-on names."""
 
 
 def register(verbs: options.Verbs) -> None:
@@ -45,7 +45,20 @@ def register(verbs: options.Verbs) -> None:
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
     p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     p.add_argument("--format", choices=("text", "json"), default="text")
-    p.set_defaults(run=run)
+    p.add_argument(
+        "--fail-on",
+        type=alarms.conditions,
+        default=(),
+        metavar="full,refused",
+        help=f"exit status 1 where one of these was seen: {', '.join(c.name for c in alarms.CONDITIONS)}",
+    )
+    p.add_argument(
+        "--nagios",
+        action="store_true",
+        help="print one line with performance data, and return Nagios' 0, 1, 2 or 3; critical is what --fail-on names "
+        f"(default: {','.join(alarms.USUAL)})",
+    )
+    p.set_defaults(run=_run)
 
 
 def _add_where(p: argparse.ArgumentParser) -> None:
@@ -91,8 +104,19 @@ def _add_what(p: argparse.ArgumentParser) -> None:
     )
 
 
+def _run(args: argparse.Namespace) -> int:
+    """Watch; where Nagios asks, what fails is unknown to it and no trouble of the server's."""
+    if not args.nagios:
+        return run(args)
+    try:
+        return run(args)
+    except LabError as err:
+        print(f"OBSERVE UNKNOWN - {err.what}")
+        return alarms.UNKNOWN
+
+
 def run(args: argparse.Namespace) -> int:
-    """Watch, print what was found, and return 0 whatever that is."""
+    """Watch, print what was found, and return 0 whatever that is, unless --fail-on or --nagios ask for more."""
     from cgidlab.engine import observing  # noqa: PLC0415 -- see cgidlab.commands
 
     order = _order(args)
@@ -109,11 +133,24 @@ def run(args: argparse.Namespace) -> int:
     show = _Watch(_worst if args.every else _sockets).show if args.watch else lambda _live: None
     if args.every:
         listed = observing.observe_all(order, args.results, stop.is_set, show)
-        print(_listed_json(listed) if args.format == "json" else _listed(listed))
-        return 0
+        sockets = [alarms.of_listener(row.document()) for row in listed.listeners]
+        return _ended(args, sockets, lambda: _listed_json(listed) if args.format == "json" else _listed(listed))
     seen = observing.observe(order, args.results, stop.is_set, show)
-    print(json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen))
-    return 0
+
+    def told() -> str:
+        return json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen)
+
+    return _ended(args, [alarms.of_instance(i) for i in seen.instances], told)
+
+
+def _ended(args: argparse.Namespace, sockets: Sequence[alarms.Socket], told: Callable[[], str]) -> int:
+    """Print what was seen and return the exit status that was asked for."""
+    if args.nagios:
+        state, line = alarms.nagios(sockets, args.fail_on or alarms.USUAL)
+        print(line)
+        return state
+    print(told())
+    return alarms.status(sockets, args.fail_on)
 
 
 def _order(args: argparse.Namespace) -> Order:

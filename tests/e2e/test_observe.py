@@ -187,12 +187,14 @@ def test_clients_that_do_not_wait_are_counted_and_the_listener_is_known(repo_roo
         thread = threading.Thread(target=come)
         thread.start()
         try:
-            found = observe(repo_root, tmp_path / "results", "--duration", "3", "--socket", str(path))
+            words = ("--duration", "3", "--socket", str(path), "--fail-on", "full")
+            found = observe(repo_root, tmp_path / "results", *words)
         finally:
             ended.set()
             thread.join()
 
     (one,) = found.said["instances"]
+    assert found.status == 1
     assert one["verdict"]["overflow"] == "observed", one
     assert 0 < one["connects_turned_away"] == one["connects"] <= seen["turned away"]
     assert one["acceptors"]["processes"] == 1
