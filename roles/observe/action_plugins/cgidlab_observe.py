@@ -125,24 +125,29 @@ class ActionModule(ActionBase):
     def _wait(self, args: dict[str, Any], directory: str, pid: int) -> None:
         """Return when the results are there, renewing the helper's lease meanwhile."""
         order = args["order"]
+        # Whether it runs is asked first: it may write its result and end between two questions.
         look = (
+            f"kill -0 {pid} 2>/dev/null; runs=$?; "
             f"cd {shlex.quote(directory)} && touch lease && cat live.json 2>/dev/null; echo; "
             "if [ -e observation.json ]; then echo done; "
             "elif [ -e failed.json ]; then cat failed.json; echo; echo failed; "
-            f"elif kill -0 {pid} 2>/dev/null; then echo running; else echo gone; fi"
+            "elif [ $runs = 0 ]; then echo running; else tail -n 1 observe.log 2>/dev/null; echo; echo gone; fi"
         )
         begun_s = heard_s = time.monotonic()
         stopped = False
         while True:
             try:
                 ran = self._low_level_execute_command(look)
-                lines = ran["stdout"].strip().splitlines()
-                heard_s = time.monotonic()
+                lines = ran["stdout"].strip().splitlines() or ["away"]
             except AnsibleConnectionFailure:
                 if time.monotonic() - heard_s > _TRIES_S:
                     raise
                 lines = ["away"]
-            state = lines[-1].strip() if lines else "gone"
+            state = lines[-1].strip()
+            if state != "away":
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > _TRIES_S:
+                raise AnsibleActionFail(f"the host has said nothing for {_TRIES_S:.0f} s")
             if state == "done":
                 return
             if state in ("failed", "gone"):
