@@ -181,7 +181,7 @@ def server(serving: Serving) -> Serving:
     """Return them with the backend up."""
     if not serving.listens():
         start(serving.rig, *serving.backend.argv)
-    await_true(serving.answers, why=serving.error_log)
+    await_true(serving.answers, timeout_s=120.0, why=lambda: serving.error_log()[-2000:])
     return serving
 
 

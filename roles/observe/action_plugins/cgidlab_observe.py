@@ -68,6 +68,7 @@ _PIECE_MB = 2
 _TRIES_S = 40.0  # how long a connection may be away
 _GRACE_S = 60.0  # for packing the results
 _LOCAL_LOOK_S = 0.2  # at the stop file
+_AWAY = "away"  # said for a host that does not answer
 
 
 class ActionModule(ActionBase):
@@ -136,15 +137,9 @@ class ActionModule(ActionBase):
         begun_s = heard_s = time.monotonic()
         stopped = False
         while True:
-            try:
-                ran = self._low_level_execute_command(look)
-                lines = ran["stdout"].strip().splitlines() or ["away"]
-            except AnsibleConnectionFailure:
-                if time.monotonic() - heard_s > _TRIES_S:
-                    raise
-                lines = ["away"]
+            lines = self._ask(look)
             state = lines[-1].strip()
-            if state != "away":
+            if state != _AWAY:
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > _TRIES_S:
                 raise AnsibleActionFail(f"the host has said nothing for {_TRIES_S:.0f} s")
@@ -165,6 +160,13 @@ class ActionModule(ActionBase):
             if self._pause(left_s, Path(args["stop_file"])) and not stopped:
                 self._low_level_execute_command(f"touch {shlex.quote(directory)}/stop")
                 stopped = True
+
+    def _ask(self, look: str) -> list[str]:
+        """Return what the host says, one word where its connection is away."""
+        try:
+            return self._low_level_execute_command(look)["stdout"].strip().splitlines() or [_AWAY]
+        except AnsibleConnectionFailure:
+            return [_AWAY]
 
     @staticmethod
     def _pause(seconds: float, stop_file: Path) -> bool:
