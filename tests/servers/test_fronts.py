@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,8 +132,14 @@ class Serving:
         return self.rig.run(HOST, "python3", "-c", ask, check=False).returncode == 0
 
     def kill_backend(self) -> None:
-        """End all who hold the socket at once; its file stays, as after a crash."""
-        self.rig.run(HOST, "sh", "-c", f"kill -9 $(ss -xlpH | grep ' {SOCKET} ' | grep -o 'pid=[0-9]*' | cut -d= -f2)")
+        """End all who hold the socket; its file stays, as after a crash."""
+        holders = f"ss -xlpH | grep ' {SOCKET} ' | grep -o 'pid=[0-9]*' | cut -d= -f2"
+
+        def ended() -> bool:  # a first process may fork another worker before its turn comes
+            self.rig.run(HOST, "sh", "-c", f"kill -9 $({holders})", check=False)
+            return not self.listens()
+
+        await_true(ended)
 
     def truth(self, begin: str, end: str) -> dict[int, int]:
         """Return how many requests nginx answered with which status between two times."""
@@ -158,7 +164,7 @@ def running(rig: ssh_hosts.Rig, *argv: str) -> Iterator[None]:
     try:
         yield
     finally:
-        await_true(told.exists)
+        await_true(lambda: told.exists() and bool(told.read_text().strip()))
         rig.run(HOST, "kill", "-9", told.read_text().strip(), check=False)
         process.wait()
         told.unlink()
@@ -172,8 +178,7 @@ def serving(request: pytest.FixtureRequest, rig: ssh_hosts.Rig) -> Iterator[Serv
     one = Serving(rig, backend)
     with running(rig, "nginx", "-c", "/opt/nginx.conf", "-g", "daemon off;"):
         yield one
-    with suppress(Exception):
-        one.kill_backend()
+    one.kill_backend()
 
 
 @pytest.fixture
