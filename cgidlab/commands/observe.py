@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 import textwrap
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import alarms, options
+from cgidlab.commands import alarms, options, signals
 from cgidlab.errors import LabError, SpecError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
 
     from cgidlab.engine.observing import Listed, Observed, Order
     from cgidlab.parsers.observation import Observation
@@ -40,7 +37,11 @@ def register(verbs: options.Verbs) -> None:
     _add_where(p)
     _add_what(p)
     p.add_argument(
-        "--cost", type=_cost, default=0.01, metavar="1%", help="what it may cost, as a share of one core (default: 1%%)"
+        "--cost",
+        type=options.share_of("--cost", "a cost is a share of one core"),
+        default=0.01,
+        metavar="1%",
+        help="what it may cost, as a share of one core (default: 1%%)",
     )
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
     p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
@@ -83,7 +84,10 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         help="every listening unix stream socket of the host and its network namespaces, a line each, the worst first",
     )
     p.add_argument(
-        "--duration", type=_duration_s, metavar="60", help="how long: seconds, or 90s, 30m, 2h (default: 60)"
+        "--duration",
+        type=options.duration_of("--duration", seconds_alone=True),
+        metavar="60",
+        help="how long: seconds, or 90s, 30m, 2h (default: 60)",
     )
     p.add_argument(
         "--until-full",
@@ -91,7 +95,11 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         help="wait for the first overflow, for --duration at most, and keep the seconds around it",
     )
     p.add_argument(
-        "--around", type=_duration_s, default=10.0, metavar="10", help="seconds before and after (--until-full)"
+        "--around",
+        type=options.duration_of("--around", seconds_alone=True),
+        default=10.0,
+        metavar="10",
+        help="seconds before and after (--until-full)",
     )
     p.add_argument(
         "--error-log", action="append", default=[], metavar="PATH", help="an error_log on the host to count retries in"
@@ -120,22 +128,13 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab.engine import observing  # noqa: PLC0415 -- see cgidlab.commands
 
     order = _order(args)
-    stop = threading.Event()
-
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the second time the user means it: Python's own way out
-            signal.signal(number, signal.default_int_handler)
-        print("stopping: keeping what was seen; once more to leave at once", file=sys.stderr)
-        stop.set()
-
-    signal.signal(signal.SIGINT, asked_to_stop)
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    show = _Watch(_worst if args.every else _sockets).show if args.watch else lambda _live: None
+    cancelled = signals.asked_first("keeping what was seen")
+    show = _LiveLines(_worst if args.every else _sockets).show if args.watch else lambda _live: None
     if args.every:
-        listed = observing.observe_all(order, args.results, stop.is_set, show)
+        listed = observing.observe_all(order, args.results, cancelled, show)
         sockets = [alarms.of_listener(row.document()) for row in listed.listeners]
         return _ended(args, sockets, lambda: _listed_json(listed) if args.format == "json" else _listed(listed))
-    seen = observing.observe(order, args.results, stop.is_set, show)
+    seen = observing.observe(order, args.results, cancelled, show)
 
     def told() -> str:
         return json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen)
@@ -182,20 +181,8 @@ def _order(args: argparse.Namespace) -> Order:
     )
 
 
-def _duration_s(text: str) -> float:
-    """Return seconds; a plain number is seconds."""
-    return options.duration_s(f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else text)
-
-
-def _cost(text: str) -> float:
-    try:
-        return options.share(text)
-    except SpecError as err:
-        raise SpecError(f"a cost is a share of one core such as 1% or 0.01, not `{text}`", where="--cost") from err
-
-
-class _Watch:
-    """What is seen now, a line a socket: in place on a terminal, otherwise whenever something changed."""
+class _LiveLines:
+    """What is seen now, a line a socket: in place on a terminal, otherwise a line whenever something changed."""
 
     def __init__(self, lines_of: Callable[[Mapping[str, Mapping[str, Any]]], list[str]]) -> None:
         self._lines_of = lines_of
