@@ -37,6 +37,7 @@ __all__ = [
 
 _NOT_OVERHEAD = ("warmup", "window")
 _UNAVAILABLE = 503
+_ATTEMPTS = 15  # DEFAULT_CONNECT_ATTEMPTS, where a trial does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def measure(directory: Path) -> Measured:
         physics.check_rows(sources.requests, sources.totals),
         physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
         physics.check_little(sources.requests, clients if steady else None, sources.span_us),
+        *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
         merging.check_loadgen(load) if load else physics.check_loadgen(figures.loadgen_cpu_share),
         *evidence.checks,
     )
@@ -109,6 +111,17 @@ def measure(directory: Path) -> Measured:
         tuple(seconds.throughput_rps.tolist()) if seconds else (),
         tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
         merging.table(load, trial.settings) if load else (),
+    )
+
+
+def _check_refusals(figures: Figures, trial: TrialFile) -> Check:
+    """Return the check of kernel against log; on a watched server the verdict makes it and says both figures."""
+    logged, missing = figures.retries_in_window, figures.retries_enoent_in_window
+    attempts = trial.settings.get("connect_attempts", _ATTEMPTS)
+    return physics.check_refusals(
+        figures.connects_refused,
+        None if logged is None else logged - (missing or 0),
+        attempts if isinstance(attempts, int) else _ATTEMPTS,
     )
 
 
