@@ -1,22 +1,24 @@
 """`runner.py parse-log`: what logs say of mod_cgid and of what happened around it. Writes nothing."""
 
-import argparse
+from __future__ import annotations
+
 import json
 import os
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cgidlab import unpack
-from cgidlab.commands import options
 from cgidlab.errors import LabError, SpecError
-from cgidlab.model import SCHEMA_VERSION
-from cgidlab.parsers.error_log import ErrorLog, Window, parse_error_log
-from cgidlab.verdict.error_log import explain, unreadable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from cgidlab.commands import options
+    from cgidlab.parsers.error_log import ErrorLog
 
 _DESCRIPTION = """Counts mod_cgid's messages by AH number and error, its connect retries by errno, attempt and request,
 before, inside and after a window, and says what they mean. Reads error_log of httpd 2.2 and 2.4 in any
@@ -45,11 +47,19 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what the logs say; return 1 if one of them holds no line of a known kind."""
+    from cgidlab import unpack  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers.error_log import Window, parse_error_log  # noqa: PLC0415 -- same
+    from cgidlab.verdict.error_log import explain, unreadable  # noqa: PLC0415 -- same
+
+    if not args.file and sys.stdin.isatty():
+        raise SpecError(
+            "no log is named", where="FILE", fix="name a file, or pipe one: journalctl -u httpd | runner.py parse-log"
+        )
     zone = _zone(args.tz)
     window = Window(_moment_ns("--from", args.begin, zone), _moment_ns("--to", args.end, zone))
     if window.begin_ns is not None and window.end_ns is not None and window.end_ns <= window.begin_ns:
         raise SpecError("the window ends before it begins", where="--from, --to", fix="give --to a later time")
-    log = parse_error_log(_files(args.file), window, zone=zone, open_stream=unpack.open_stream)
+    log = parse_error_log(_files(args.file or [unpack.STDIN]), window, zone=zone, open_stream=unpack.open_stream)
     strange = unreadable(log)
     if args.format == "json":
         print(json.dumps(_document(log, zone)))
@@ -63,12 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _files(named: Sequence[Path]) -> list[Path]:
     """Return the files to read: those named, and those of directories."""
-    if not named and sys.stdin.isatty():
-        raise SpecError(
-            "no log is named", where="FILE", fix="name a file, or pipe one: journalctl -u httpd | runner.py parse-log"
-        )
     files: list[Path] = []
-    for path in named or [unpack.STDIN]:
+    for path in named:
         files += _of_directory(path) if path.is_dir() else [path]
     return list(dict.fromkeys(files))
 
@@ -85,7 +91,7 @@ def _of_directory(directory: Path) -> list[Path]:
 def _document(log: ErrorLog, zone: tzinfo) -> dict[str, Any]:
     spans = {"before": log.before, "inside": log.inside, "after": log.after}
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1,
         "retries": {name: dict(span.by_errno) for name, span in spans.items()},
         "attempts": {name: {str(n): count for n, count in s.by_attempt.items()} for name, s in spans.items()},
         "requests": {name: span.requests for name, span in spans.items()},

@@ -16,7 +16,9 @@ from cgidlab.engine.loading import Loaded, new_run_id
 from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.sources import Tarball
-from cgidlab.errors import InterruptedRun, ProvisionError, RunError, StoreError
+from cgidlab.errors import InterruptedRun, RunError, StoreError
+from cgidlab.instruments import WITNESSES
+from cgidlab.instruments.controls import IDLE, REFUSED
 from cgidlab.model import SCHEMA_VERSION, Plan, Trial
 from cgidlab.parsers import documents
 from cgidlab.parsers.host_report import HostReport
@@ -81,11 +83,9 @@ def _calibrated(order: Order, results: Path, display: Display, cancelled: Callab
         run.write("provenance.json", provenance.collect(order.root, plan, hosts))
         display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
         entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
-    except BaseException as err:
+    except BaseException:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             run.set_state(store.INTERRUPTED)
-        if isinstance(err, ProvisionError) and cancelled():
-            raise InterruptedRun("the calibration was stopped", where=str(run.path)) from err
         raise
     if cancelled():
         run.set_state(store.INTERRUPTED)
@@ -137,8 +137,7 @@ def before_run(
 def _wanted(loaded: Loaded) -> frozenset[str]:
     """Return the witnesses that a run will use; none where no cell has a queue."""
     cells = [cell.settings for cell in loaded.plan.cells if cell.settings["mpm"] != "prefork"]
-    used = {w.value for w in calibrate.FIGURES_OF if any(s.get(w, False) for s in cells)}
-    return frozenset(used | {calibrate.Witness.LOG.value}) if cells else frozenset()
+    return frozenset(w.name for w in WITNESSES if any(s.get(w.name, not w.optional) for s in cells))
 
 
 def _key(host: HostReport) -> dict[str, Any]:
@@ -189,7 +188,7 @@ def _build(
     run: RunDirectory, host: HostReport, httpd: str, observations: Sequence[calibrate.Observation]
 ) -> dict[str, Any]:
     """Return what was measured of one httpd."""
-    logs = [_log(run.path, observations, control) for control in (calibrate.REFUSED, calibrate.IDLE)]
+    logs = [_log(run.path, observations, control) for control in (REFUSED, IDLE)]
     found = host.httpd[httpd]
     return {
         "httpd": httpd,

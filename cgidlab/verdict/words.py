@@ -5,22 +5,6 @@ from collections.abc import Sequence
 from cgidlab.analysis.findings import Combination, Effect
 from cgidlab.analysis.intervals import Interval
 
-_TITLES = {
-    "throughput_rps": "throughput",
-    "latency_mean_ms": "mean latency",
-    "latency_p50_ms": "median latency",
-    "latency_p90_ms": "p90 latency",
-    "latency_p99_ms": "p99 latency",
-    "latency_p999_ms": "p99.9 latency",
-    "latency_max_ms": "the longest latency",
-    "connect_wait_per_request_ms": "time asleep in connect() per request",
-}
-
-
-def response(name: str) -> str:
-    """Return a response's name in running text."""
-    return _TITLES.get(name, name)
-
 
 def per_cent(share: float) -> str:
     """Return a share in per cent with as many digits as are worth reading: "5 %", "0.4 %"."""
@@ -46,6 +30,12 @@ def listing(items: Sequence[str]) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """Return "1 trial" or "2 trials"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def turned_away(number: int, connects: int | None) -> str:
+    """Return "12 of 300 connects were turned away (EAGAIN)"."""
+    of = "" if connects is None else f" of {connects:,}"
+    return f"{number:,}{of} connect{'s were' if of or number > 1 else ' was'} turned away (EAGAIN)"
 
 
 def where(effect: Effect) -> str:

@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cgidlab.numeric_lines import Ints
+from cgidlab.numeric_lines import Flags, Floats, Ints
 from cgidlab.parsers.documents import Span
 
 ENOUGH = 0.9  # share of a window that samples must cover to speak for it
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +76,8 @@ def unbroken(counter: Ints, owner: Ints) -> Ints:
         return counter
     steps = np.where(owner[1:] == owner[:-1], np.maximum(np.diff(counter), 0), counter[1:])
     return np.concatenate(([0], np.cumsum(steps)))
+
+
+def percentile_ms(times_us: Ints, share: float) -> float:
+    """Return the nearest-rank percentile: a time that was really observed."""
+    return float(np.percentile(times_us, share * 100, method="inverted_cdf")) / 1000
