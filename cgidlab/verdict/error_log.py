@@ -129,6 +129,8 @@ def _read(log: ErrorLog, *, windowed: bool) -> str:
     text = f"{log.lines} lines{files}: {', '.join(kinds)}."
     if log.kinds.get(STRANGE) and log.example and log.recognised:
         text += f" Not understood: {_shown(log.example)}"
+    if log.cut_lines:
+        text += f" Of {log.cut_lines} very long lines only the beginning was read."
     if log.untimed and windowed:
         text += f" {log.untimed} messages bear no time: a window cannot be cut for them, they are in no part of it."
     elif any(e.time_s is None for e in log.timeline.events()):
