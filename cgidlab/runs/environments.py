@@ -59,11 +59,10 @@ def of_host(host: HostReport, plan: Plan) -> dict[str, Any]:
         if name not in host.httpd:
             continue
         entry = builds.setdefault(name, {"build_key": host.httpd[name].build_key, "mod_cgid": {}})
-        wanted = (int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
         entry["mod_cgid"] |= {
-            f"{v.listen_backlog}/{v.connect_attempts}/{v.patches}": v.sha256
+            "/".join(str(value) for name, value in s.items() if name in v.settings): v.sha256
             for v in host.httpd[name].variants
-            if (v.listen_backlog, v.connect_attempts, v.patches) == wanted
+            if v.settings.items() <= s.items()
         }
     drivers = sorted({str(s["driver"]) for s in settings})
     tools = host.raw["tools"]

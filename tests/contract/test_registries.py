@@ -1,17 +1,22 @@
 """Instruments and drivers are the same sets everywhere: in their role, where they are wanted, run and read."""
 
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cgidhost import load as host_load
-from cgidhost import trial as host_trial
+from cgidhost import drivers as host_drivers
+from cgidhost import instruments as host_instruments
+from cgidhost import kernel, readback, sut
+from cgidhost.instruments.base import Attached, Gauge
+from cgidhost.observe import gauges as observed
 
 from cgidlab import calibrate, drivers, instruments
-from cgidlab.design import catalogue
+from cgidlab.design import catalogue, systems
+from cgidlab.runs import hostdiff
 
 ROLES = Path(__file__).parents[2] / "roles"
 SERVERS_OWN = {"error_log"}  # witnesses that are no instruments: what the server writes by itself,
@@ -43,12 +48,12 @@ def modules_of(package: Any) -> set[str]:  # noqa: ANN401 -- a module has no typ
 
 def runs() -> set[str]:
     """Return the instruments that the helper on the host can run."""
-    return set(host_trial.INSTRUMENTS)
+    return set(host_instruments.INSTRUMENTS)
 
 
 def plans() -> set[str]:
     """Return the drivers that the helper on the host can start."""
-    return set(host_load._PLANS)  # noqa: SLF001 -- nobody else asks for all of them
+    return set(host_drivers.DRIVERS)
 
 
 def read_as() -> set[str]:
@@ -105,3 +110,80 @@ def test_every_witness_of_a_calibration_is_an_instrument_or_comes_by_itself() ->
 
 def test_every_instrument_with_a_program_is_one() -> None:
     assert set(variables("instruments/vars/main.yml")["__instruments_programs"]) - switched() == set()
+
+
+HOW_READ = re.compile(
+    r"Read back as the (?:(?P<kind>directive|sysctl|check|macro) (?P<name>[\w.]*\w))[.,]|Not read back: (?P<why>.+)\."
+)
+
+
+def settings_of_a_trial() -> dict[str, tuple[str, str]]:
+    """Return what each option of a trial says of its read-back: the kind and the name, or ("", why not)."""
+    found = {}
+    for name, option in catalogue.load(ROLES).options.items():
+        sentence = HOW_READ.search(option.description)
+        assert sentence, f"{option.long_name} says neither `Read back as the ...` nor `Not read back: ...`"
+        found[name] = (sentence["kind"], sentence["name"]) if sentence["kind"] else ("", sentence["why"])
+    return found
+
+
+def test_every_option_of_a_trial_says_how_it_is_read_back_or_why_it_is_not() -> None:
+    assert settings_of_a_trial()
+
+
+def test_every_option_of_the_server_and_the_kernel_is_read_back() -> None:
+    said = settings_of_a_trial()
+    names = catalogue.load(ROLES).of_roles("server", "kernel", "cgid")
+
+    assert [name for name in names if not said[name][0]] == []
+
+
+def test_every_check_that_an_option_names_is_one_the_helper_makes() -> None:
+    made = {proof.name for proof in readback.PROOFS} | {p.name for s in sut.SYSTEMS.values() for p in s.proofs}
+
+    assert {name for kind, name in settings_of_a_trial().values() if kind == "check"} - made == set()
+
+
+def test_every_directive_that_an_option_names_is_in_the_template_and_takes_that_option() -> None:
+    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
+    options = catalogue.load(ROLES).options
+
+    for name, (kind, directive) in settings_of_a_trial().items():
+        if kind == "directive":
+            assert options[name].directive == directive
+            assert re.search(rf"^{directive} .*\b{options[name].long_name}\b", template, re.MULTILINE), name
+
+
+def test_the_sysctls_of_the_role_kernel_are_those_the_helper_writes_and_those_a_run_answers_for() -> None:
+    said = {name: sysctl for name, (kind, sysctl) in settings_of_a_trial().items() if kind == "sysctl"}
+
+    assert {name: path.replace("/", ".") for name, path in kernel.SYSCTLS.items()} == said
+    assert said == hostdiff.TRIAL_SYSCTLS
+
+
+def test_the_macros_that_options_name_are_those_mod_cgid_is_compiled_with() -> None:
+    said = {name: macro for name, (kind, macro) in settings_of_a_trial().items() if kind == "macro"}
+
+    assert variables("cgid/vars/main.yml")["__cgid_macros"] == said
+
+
+def test_the_systems_of_the_helper_are_those_an_experiment_can_mean() -> None:
+    assert set(sut.SYSTEMS) == set(systems.SYSTEMS)
+    defaults = catalogue.load(ROLES).defaults()
+    meant = {systems.system_of({**defaults, "mpm": mpm}) for mpm in role("server")["server_mpm"]["choices"]}
+    assert meant == set(systems.SYSTEMS)
+    for name, system in sut.SYSTEMS.items():
+        assert systems.has_queue({**defaults, "mpm": "event" if name == "cgid" else "prefork"}) != bool(
+            system.why_no_queue
+        )
+
+
+def test_what_is_observed_without_a_trial_is_an_instrument() -> None:
+    gauges = (observed.ListenQueue, observed.Workers, observed.Daemon, observed.HostCounters, observed.ConnectTimes)
+
+    assert {gauge.name for gauge in gauges} <= runs()
+
+
+def test_every_instrument_says_how_it_observes() -> None:
+    for name, kind in host_instruments.INSTRUMENTS.items():
+        assert issubclass(kind, (Gauge, Attached)), name

@@ -6,7 +6,7 @@ import os
 from typing import Callable, Optional, Union
 
 from ..bpf import ConnectTracer
-from ..instruments import Gauge
+from ..instruments.base import Gauge
 from ..instruments.cgid_daemon import CgidDaemon
 from ..instruments.host import Host
 from ..instruments.worker_states import WorkerStates
