@@ -121,7 +121,7 @@ def _httpd(raw: Mapping[str, Any]) -> Httpd:
         build_key=raw["build_key"],
         skipped=tuple((s["version"], s["reason"]) for s in raw["skipped"]),
         variants=tuple(
-            Variant({name: value for name, value in v.items() if name not in ("path", "sha256")}, v["path"], v["sha256"])
+            Variant({k: value for k, value in v.items() if k not in ("path", "sha256")}, v["path"], v["sha256"])
             for v in raw["variants"]
         ),
     )

@@ -73,8 +73,8 @@ INSTRUMENTS: Mapping[str, Callable[[], set[str]]] = {
 }
 DRIVERS: Mapping[str, Callable[[], set[str]]] = {
     "may be installed (roles/load, load_drivers)": lambda: set(role("load")["load_drivers"]["choices"]),
-    "are asked for their version (roles/load/vars)": lambda: set(
-        variables("load/vars/main.yml")["__load_version_arguments"]
+    "have a package and say their version (roles/load/vars)": lambda: set(
+        variables("load/vars/main.yml")["__load_known"]
     ),
     "can be started (cgidhost)": plans,
     "can be read (cgidlab.drivers)": lambda: modules_of(drivers),
@@ -109,7 +109,7 @@ def test_every_witness_of_a_calibration_is_an_instrument_or_comes_by_itself() ->
 
 
 def test_every_instrument_with_a_program_is_one() -> None:
-    assert set(variables("instruments/vars/main.yml")["__instruments_programs"]) - switched() == set()
+    assert set(variables("instruments/vars/main.yml")["__instruments_known"]) - switched() == set()
 
 
 HOW_READ = re.compile(
@@ -184,6 +184,25 @@ def test_what_is_observed_without_a_trial_is_an_instrument() -> None:
     assert {gauge.name for gauge in gauges} <= runs()
 
 
-def test_every_instrument_says_how_it_observes() -> None:
+def test_every_instrument_says_how_it_observes_and_one_with_a_program_is_provided_with_it() -> None:
+    provided = variables("instruments/vars/main.yml")["__instruments_known"]
+
     for name, kind in host_instruments.INSTRUMENTS.items():
         assert issubclass(kind, (Gauge, Attached)), name
+        assert (provided[name]["program"] if name in provided else None) == getattr(kind, "program", None), name
+
+
+def test_every_option_of_the_server_is_in_its_template() -> None:
+    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
+
+    assert [name for name in role("server") if not re.search(rf"\b{name}\b", template)] == []
+
+
+@pytest.mark.parametrize("entry", ["block", "generate", "stop"])
+def test_the_role_trial_declares_every_variable_that_its_tasks_take_from_the_caller(entry: str) -> None:
+    specs = variables("trial/meta/argument_specs.yml")["argument_specs"]
+    taken = set(re.findall(r"\bcgidlab_(?!await|generate\b)\w+", (ROLES / f"trial/tasks/{entry}.yml").read_text()))
+    if entry == "block":
+        taken |= set(re.findall(r"\bcgidlab_\w+", (ROLES / "trial/templates/block.json.j2").read_text()))
+
+    assert set(specs[entry]["options"]) == taken
