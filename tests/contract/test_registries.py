@@ -1,208 +1,52 @@
-"""Instruments and drivers are the same sets everywhere: in their role, where they are wanted, run and read."""
+"""What the registries of instruments hold is what roles, figures, modules and documentation say there is."""
 
-import pkgutil
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from cgidhost import drivers as host_drivers
-from cgidhost import instruments as host_instruments
-from cgidhost import kernel, readback, sut
-from cgidhost.instruments.base import Attached, Gauge
-from cgidhost.observe import gauges as observed
 
-from cgidlab import calibrate, drivers, instruments
-from cgidlab.design import catalogue, systems
-from cgidlab.runs import hostdiff
+from cgidlab import figures
+from cgidlab.design import catalogue
+from cgidlab.instruments import INSTRUMENTS, WITNESSES
+from cgidlab.instruments.base import Instrument
+from cgidlab.instruments.controls import CONTROLS, Kind
 
-ROLES = Path(__file__).parents[2] / "roles"
-SERVERS_OWN = {"error_log"}  # witnesses that are no instruments: what the server writes by itself,
-DRIVERS_OWN = {"load"}  # and what the driver does
+ROOT = Path(__file__).parents[2]
+SHARED = {"__init__", "base", "controls", "gauges"}  # of cgidlab/instruments: no instruments
 
 
-def role(name: str) -> dict[str, Any]:
-    """Return the options that a role declares."""
-    text = (ROLES / name / "meta/argument_specs.yml").read_text(encoding="utf-8")
-    options: dict[str, Any] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
-    return options
+def each(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(name, INSTRUMENTS, ids=lambda i: i.name)
 
 
-def variables(path: str) -> dict[str, Any]:
-    """Return the variables of a role's file."""
-    values: dict[str, Any] = yaml.safe_load((ROLES / path).read_text(encoding="utf-8"))
-    return values
+def test_every_module_of_an_instrument_is_registered_under_its_own_name() -> None:
+    modules = {path.stem for path in (ROOT / "cgidlab/instruments").glob("*.py")} - SHARED
 
+    assert {i.name: type(i).__module__ for i in INSTRUMENTS} == {m: f"cgidlab.instruments.{m}" for m in modules}
 
-def switched() -> set[str]:
-    """Return the instruments that an experiment can turn on."""
-    return {name.removeprefix("instruments_") for name in role("instruments")} - {"wanted"}
 
+def test_what_a_trial_may_want_is_what_can_be_read() -> None:
+    assert {i.name for i in INSTRUMENTS if i.optional} == set(catalogue.instruments(catalogue.load(ROOT / "roles")))
 
-def modules_of(package: Any) -> set[str]:  # noqa: ANN401 -- a module has no type of its own
-    """Return what a package of the control side has a file for."""
-    return {module.name for module in pkgutil.iter_modules(package.__path__)}
 
+def test_every_figure_rests_on_something_that_exists() -> None:
+    sources = {c.source for c in figures.COLUMNS.values()}
 
-def runs() -> set[str]:
-    """Return the instruments that the helper on the host can run."""
-    return set(host_instruments.INSTRUMENTS)
+    assert sources == {i.name for i in INSTRUMENTS} | {figures.LOAD, figures.HEADROOM}
 
 
-def plans() -> set[str]:
-    """Return the drivers that the helper on the host can start."""
-    return set(host_drivers.DRIVERS)
+@each("instrument")
+def test_every_instrument_is_documented(instrument: Instrument) -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/instruments.md").read_text(encoding="utf-8"), re.MULTILINE)
 
+    assert instrument.name in headings
+    assert type(instrument).__doc__
 
-def read_as() -> set[str]:
-    """Return the instruments that the control side has a reader for."""
-    return {{"host_counters": "host"}.get(name, name) for name in modules_of(instruments)}
 
-
-INSTRUMENTS: Mapping[str, Callable[[], set[str]]] = {
-    "may be wanted (roles/instruments, instruments_wanted)": lambda: set(
-        role("instruments")["instruments_wanted"]["choices"]
-    ),
-    "may be named in an experiment (cgidlab.design.catalogue)": lambda: set(
-        catalogue.instruments(catalogue.load(ROLES))
-    ),
-    "can be run (cgidhost)": runs,
-    "can be read (cgidlab.instruments)": read_as,
-}
-DRIVERS: Mapping[str, Callable[[], set[str]]] = {
-    "may be installed (roles/load, load_drivers)": lambda: set(role("load")["load_drivers"]["choices"]),
-    "have a package and say their version (roles/load/vars)": lambda: set(
-        variables("load/vars/main.yml")["__load_known"]
-    ),
-    "can be started (cgidhost)": plans,
-    "can be read (cgidlab.drivers)": lambda: modules_of(drivers),
-}
-
-
-def told(half: str, found: set[str], want: set[str], where: str) -> str:
-    """Return what is missing or too much in one half, by name; '' where nothing is."""
-    missing = [f"{name} is not in those that {half}" for name in sorted(want - found)]
-    extra = [f"{name} is in those that {half} and not in {where}" for name in sorted(found - want)]
-    return "; ".join(missing + extra)
-
-
-@pytest.mark.parametrize("half", INSTRUMENTS)
-def test_the_options_of_the_role_instruments_are_the_instruments_that(half: str) -> None:
-    wrong = told(half, INSTRUMENTS[half](), switched(), "the options of roles/instruments")
-
-    assert not wrong, wrong
-
-
-@pytest.mark.parametrize("half", DRIVERS)
-def test_the_choices_of_load_driver_are_the_drivers_that(half: str) -> None:
-    wrong = told(half, DRIVERS[half](), set(role("load")["load_driver"]["choices"]), "load_driver")
-
-    assert not wrong, wrong
-
-
-def test_every_witness_of_a_calibration_is_an_instrument_or_comes_by_itself() -> None:
-    witnesses = {witness.value for witness in calibrate.Witness}
-
-    assert witnesses - SERVERS_OWN - DRIVERS_OWN - switched() == set()
-
-
-def test_every_instrument_with_a_program_is_one() -> None:
-    assert set(variables("instruments/vars/main.yml")["__instruments_known"]) - switched() == set()
-
-
-HOW_READ = re.compile(
-    r"Read back as the (?:(?P<kind>directive|sysctl|check|macro) (?P<name>[\w.]*\w))[.,]|Not read back: (?P<why>.+)\."
-)
-
-
-def settings_of_a_trial() -> dict[str, tuple[str, str]]:
-    """Return what each option of a trial says of its read-back: the kind and the name, or ("", why not)."""
-    found = {}
-    for name, option in catalogue.load(ROLES).options.items():
-        sentence = HOW_READ.search(option.description)
-        assert sentence, f"{option.long_name} says neither `Read back as the ...` nor `Not read back: ...`"
-        found[name] = (sentence["kind"], sentence["name"]) if sentence["kind"] else ("", sentence["why"])
-    return found
-
-
-def test_every_option_of_a_trial_says_how_it_is_read_back_or_why_it_is_not() -> None:
-    assert settings_of_a_trial()
-
-
-def test_every_option_of_the_server_and_the_kernel_is_read_back() -> None:
-    said = settings_of_a_trial()
-    names = catalogue.load(ROLES).of_roles("server", "kernel", "cgid")
-
-    assert [name for name in names if not said[name][0]] == []
-
-
-def test_every_check_that_an_option_names_is_one_the_helper_makes() -> None:
-    made = {proof.name for proof in readback.PROOFS} | {p.name for s in sut.SYSTEMS.values() for p in s.proofs}
-
-    assert {name for kind, name in settings_of_a_trial().values() if kind == "check"} - made == set()
-
-
-def test_every_directive_that_an_option_names_is_in_the_template_and_takes_that_option() -> None:
-    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
-    options = catalogue.load(ROLES).options
-
-    for name, (kind, directive) in settings_of_a_trial().items():
-        if kind == "directive":
-            assert options[name].directive == directive
-            assert re.search(rf"^{directive} .*\b{options[name].long_name}\b", template, re.MULTILINE), name
-
-
-def test_the_sysctls_of_the_role_kernel_are_those_the_helper_writes_and_those_a_run_answers_for() -> None:
-    said = {name: sysctl for name, (kind, sysctl) in settings_of_a_trial().items() if kind == "sysctl"}
-
-    assert {name: path.replace("/", ".") for name, path in kernel.SYSCTLS.items()} == said
-    assert said == hostdiff.TRIAL_SYSCTLS
-
-
-def test_the_macros_that_options_name_are_those_mod_cgid_is_compiled_with() -> None:
-    said = {name: macro for name, (kind, macro) in settings_of_a_trial().items() if kind == "macro"}
-
-    assert variables("cgid/vars/main.yml")["__cgid_macros"] == said
-
-
-def test_the_systems_of_the_helper_are_those_an_experiment_can_mean() -> None:
-    assert set(sut.SYSTEMS) == set(systems.SYSTEMS)
-    defaults = catalogue.load(ROLES).defaults()
-    meant = {systems.system_of({**defaults, "mpm": mpm}) for mpm in role("server")["server_mpm"]["choices"]}
-    assert meant == set(systems.SYSTEMS)
-    for name, system in sut.SYSTEMS.items():
-        assert systems.has_queue({**defaults, "mpm": "event" if name == "cgid" else "prefork"}) != bool(
-            system.why_no_queue
-        )
-
-
-def test_what_is_observed_without_a_trial_is_an_instrument() -> None:
-    gauges = (observed.ListenQueue, observed.Workers, observed.Daemon, observed.HostCounters, observed.ConnectTimes)
-
-    assert {gauge.name for gauge in gauges} <= runs()
-
-
-def test_every_instrument_says_how_it_observes_and_one_with_a_program_is_provided_with_it() -> None:
-    provided = variables("instruments/vars/main.yml")["__instruments_known"]
-
-    for name, kind in host_instruments.INSTRUMENTS.items():
-        assert issubclass(kind, (Gauge, Attached)), name
-        assert (provided[name]["program"] if name in provided else None) == getattr(kind, "program", None), name
-
-
-def test_every_option_of_the_server_is_in_its_template() -> None:
-    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
-
-    assert [name for name in role("server") if not re.search(rf"\b{name}\b", template)] == []
-
-
-@pytest.mark.parametrize("entry", ["block", "generate", "stop"])
-def test_the_role_trial_declares_every_variable_that_its_tasks_take_from_the_caller(entry: str) -> None:
-    specs = variables("trial/meta/argument_specs.yml")["argument_specs"]
-    taken = set(re.findall(r"\bcgidlab_(?!await|generate\b)\w+", (ROLES / f"trial/tasks/{entry}.yml").read_text()))
-    if entry == "block":
-        taken |= set(re.findall(r"\bcgidlab_\w+", (ROLES / "trial/templates/block.json.j2").read_text()))
-
-    assert set(specs[entry]["options"]) == taken
+@pytest.mark.parametrize("witness", WITNESSES, ids=lambda w: w.name)
+def test_a_witness_is_asked_to_see_something_and_to_see_nothing(witness: Instrument) -> None:
+    assert {e.kind for e in witness.expectations} == {Kind.POSITIVE, Kind.NEGATIVE}
+    assert {e.control for e in witness.expectations} <= set(CONTROLS)
+    asked = {name for e in witness.expectations for name in e.figures}
+    assert asked & figures.of(witness.name)
+    assert asked <= set(figures.COLUMNS)

@@ -20,7 +20,13 @@ from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
-MOVED = {"keep_alive": False, "timeout_s": 33, "log_level": "warn cgid:debug", "tcp_backlog": 77, "max_dgram_qlen": 12}
+MOVED: dict[str, Any] = {
+    "keep_alive": False,
+    "timeout_s": 33,
+    "log_level": "warn cgid:debug",
+    "tcp_backlog": 77,
+    "max_dgram_qlen": 12,
+}
 EXTRA = """ServerAdmin  a@b
 <IfModule nothing>
 ServerSignature On
