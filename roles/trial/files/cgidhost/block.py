@@ -24,6 +24,7 @@ from .server import Places
 from .trial import Trial
 from .waiting import Patience
 
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STOP_S = 10.0  # for a trial to end by itself once it was told to
 
 
@@ -42,7 +43,7 @@ class BlockRun:
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for sig in _STOP_SIGNALS:
             signal.signal(sig, lambda *_: None)
         libc.adopt_orphans()  # what a killed first process of isolation: host leaves
         for order in self._block.trials:
@@ -94,7 +95,7 @@ class BlockRun:
 
         def first(trouble: str) -> None:
             signal.set_wakeup_fd(-1)
-            for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for sig in _STOP_SIGNALS:
                 signal.signal(sig, signal.SIG_DFL)
             for fd in (stop_write, hear_fd):
                 os.close(fd)
