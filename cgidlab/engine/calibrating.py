@@ -17,7 +17,7 @@ from cgidlab.engine.loading import Loaded, new_run_id
 from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.sources import Tarball
-from cgidlab.errors import InterruptedRun, ProvisionError, RunError, StoreError
+from cgidlab.errors import InterruptedRun, RunError, StoreError
 from cgidlab.instruments import WITNESSES
 from cgidlab.instruments.controls import IDLE, REFUSED
 from cgidlab.model import SCHEMA_VERSION, Plan, Trial
@@ -84,11 +84,9 @@ def _calibrated(order: Order, results: Path, display: Display, cancelled: Callab
         run.write("provenance.json", provenance.collect(order.root, plan, hosts))
         display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
         entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
-    except BaseException as err:
+    except BaseException:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             run.set_state(store.INTERRUPTED)
-        if isinstance(err, ProvisionError) and cancelled():
-            raise InterruptedRun("the calibration was stopped", where=str(run.path)) from err
         raise
     if cancelled():
         run.set_state(store.INTERRUPTED)

@@ -9,7 +9,7 @@ from typing import Any
 from cgidlab import files
 from cgidlab.engine import ansible, doctor, execute, targets
 from cgidlab.engine.locking import exclusive
-from cgidlab.errors import ProvisionError
+from cgidlab.errors import InterruptedRun, ProvisionError
 from cgidlab.progress import Display
 
 TIMEOUT_S = 300.0
@@ -66,6 +66,8 @@ def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], 
                 on_task=lambda name: display.step(f"examining: {name}"), on_result=heard, cancelled=cancelled
             ),
         )
+        if played.cancelled:
+            raise InterruptedRun("the examination was stopped", where=str(site.inventory))
         if not played.ok and not played.failures:
             said = (directory / "ansible" / "stdout").read_text(errors="replace")[-2000:]
             raise ProvisionError(f"the examination did not take place: {played.why}\n{said}", where=str(site.inventory))

@@ -13,7 +13,7 @@ from cgidlab import files
 from cgidlab.engine import ansible, execute
 from cgidlab.engine.loading import new_run_id
 from cgidlab.engine.targets import LOCAL, inventory
-from cgidlab.errors import LabError, ProvisionError, SpecError
+from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError
 from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import (
     Cell,
@@ -78,7 +78,7 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     """Watch, and leave a run directory. The first stop order ends the observation with what it has.
 
     Raises `ProvisionError` when nothing could be observed on any host; the run directory
-    then holds what Ansible said.
+    then holds what Ansible said; `InterruptedRun` when it was stopped before.
     """
     run = store.begin(results, NAME, new_run_id())
     staging = run.ansible(NAME)
@@ -86,6 +86,8 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     played = _play(order, staging, cancelled, live)
     seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
     failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
+    if not seen and cancelled():
+        raise InterruptedRun("stopped before anything was seen", where=str(run.path))
     if not seen:
         raise _nothing_came(played, failures, staging)
     if not any(_watched(t) for o in seen for t in o.targets):

@@ -12,7 +12,7 @@ from cgidlab.engine.loading import Request, load_plan, new_run_id
 from cgidlab.engine.locking import exclusive, of_run
 from cgidlab.engine.readying import How, Ready, Session
 from cgidlab.engine.spreading import all_blocks
-from cgidlab.errors import InterruptedRun, ProvisionError, RunError, SpecError, StoreError
+from cgidlab.errors import RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
 from cgidlab.runs import store
@@ -69,7 +69,7 @@ def resume(
     """
     with of_run(run_directory.path):
         continued = resuming.load(run_directory, root, request)
-        resuming.refuse(run_directory, continued.differences, how.accepted)
+        resuming.refuse(continued, continued.differences, how.accepted)
         how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
         loaded = continued.loaded
         session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
@@ -90,11 +90,9 @@ def _last_word(session: Session) -> Iterator[None]:
     """Have the run's state say that it was interrupted, whatever it was that did it."""
     try:
         yield
-    except BaseException as err:
+    except BaseException:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             session.run.set_state(store.INTERRUPTED)
-        if isinstance(err, ProvisionError) and session.cancelled():
-            raise InterruptedRun("stopped before the first trial", where=str(session.run.path)) from err
         raise
 
 
