@@ -217,10 +217,10 @@ class Figures:
         better=Better.HIGHER,
     )
     loadgen_cpu_share: float | None = _figure(
-        "host", "cores", "CPU of the load generator, which has one thread; of several, the busiest", heading="Load CPU"
+        "host", "cores", "CPU of the driver, which has one thread; of several, the busiest", heading="Load CPU"
     )
     loadgen_headroom_share: float | None = _figure(
-        HEADROOM, "share", "answers a second, by what this load generator reached against a static file"
+        HEADROOM, "share", "answers a second, by what this driver reached against a static file"
     )
 
 

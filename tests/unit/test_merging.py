@@ -166,7 +166,10 @@ def test_the_column_file_holds_every_row_of_every_generator_and_says_whose_it_is
     loaded = Loaded(g1=Generator(clients=3), g2=Generator(clients=4, offset_ns=9 * MS))
     directory = loaded.write(tmp_path)
 
-    frame = pl.read_parquet(measure.write_rows(directory))
+    written = measure.write_rows(directory)
+
+    assert written is not None
+    frame = pl.read_parquet(written)
 
     counts = dict(frame.group_by("generator").len().iter_rows())
     assert counts == {"g1": len(loaded.g1.rows()), "g2": len(loaded.g2.rows())}
@@ -229,7 +232,7 @@ def test_a_refused_load_leaves_no_part_and_no_rows(tmp_path: Path) -> None:
     got = merging.merged(directory, read_result(directory / "result.json"))
 
     assert got.requests is None
-    assert got.summary is None
+    assert got.totals is None
     assert got.cpu_share is None
     assert not measure.has_rows(directory)
 
