@@ -240,6 +240,7 @@ def test_a_directive_is_what_the_whole_servers_last_one_says_whatever_sections_s
     assert proof.in_force("ErrorLog", directives) == '"/t/LogLevel"'
     assert proof.in_force("Timeout", directives) == "not set"
     assert proof.Directive("LogLevel", "trace1", inside=True) in directives
+    assert proof.directives_in("<dd>&nbsp; Timeout <i>60</i></dd>") == (proof.Directive("Timeout", "60", inside=False),)
 
 
 def test_every_directive_of_the_order_is_wanted_as_httpd_conf_has_it() -> None:

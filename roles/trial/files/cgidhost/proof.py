@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .server import Server
     from .sockdiag import SockDiag
 
-_ENTRY = re.compile(r"<dd><tt>(?:\s|&nbsp;)*\d*:(.*?)</tt>", re.DOTALL)
+_ENTRY = re.compile(r"<dd>(.*?)(?=</?d[dlt]>|\Z)", re.DOTALL)
+_LINE_NUMBER = re.compile(r"\A\s*\d*\s*:")  # not every version has one
 _TAG = re.compile(r"<[^>]+>")
 
 
@@ -78,7 +79,7 @@ def directives_in(server_info: str) -> tuple[Directive, ...]:
     """Return the directives on mod_info's configuration page, in their order; a section's begin is one too."""
     found, depth = [], 0
     for entry in _ENTRY.findall(server_info):
-        text = html.unescape(_TAG.sub("", entry)).replace("\xa0", " ").strip()
+        text = _LINE_NUMBER.sub("", html.unescape(_TAG.sub("", entry)).replace("\xa0", " ")).strip()
         name, _, value = text.partition(" ")
         depth -= text.startswith("</")
         if not text.startswith("</"):

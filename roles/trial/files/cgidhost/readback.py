@@ -95,7 +95,7 @@ PROOFS = (
     ),
     Proof("httpd_version", lambda o: o.httpd_version, _httpd_version),
     Proof("mpm", lambda o: o.text("mpm"), lambda e: _said(e, "ServerMPM").lower()),
-    Proof("workers", lambda o: o.text("workers"), lambda e: str(worker_count(e.status))),
+    Proof("workers", lambda o: o.text("workers"), lambda e: e.silent or str(worker_count(e.status))),
     Proof(
         "threads_per_child",
         lambda o: None if o.settings["mpm"] == "prefork" else o.text("threads_per_child"),
@@ -128,7 +128,7 @@ def _directive(option: str, directive: str) -> Proof:
 def proofs_of(order: TrialOrder) -> list[Proof]:
     """Return every proof that is made of a trial."""
     directives = [_directive(option, name) for option, name in order.directives.items()]
-    return [*map(_sysctl, kernel.SYSCTLS), *order.system.proofs, *PROOFS[:-1], *directives, PROOFS[-1]]
+    return [*map(_sysctl, kernel.SYSCTLS), *order.system.proofs, *PROOFS, *directives]
 
 
 def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Optional[process.Account]) -> list[Check]:
