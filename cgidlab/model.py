@@ -29,6 +29,7 @@ class Option:
     default: Scalar | None  # None: required
     choices: tuple[Scalar, ...]
     description: str
+    directive: str = ""  # of httpd.conf, of which it is the value
 
     @property
     def long_name(self) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
 from cgidlab.errors import SpecError
 from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Trial
@@ -143,7 +144,7 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use workers={workers - workers % threads or threads}",
         )
-    if s["mpm"] == "prefork" and "cgid" in str(s["log_level"]):
+    if system_of(s) != CGID and "cgid" in str(s["log_level"]):
         raise SpecError(
             "prefork runs mod_cgi; httpd would not start with a LogLevel for mod_cgid",
             where=f"cell {cell.id}",

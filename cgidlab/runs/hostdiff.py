@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from cgidlab.parsers.host_snapshot import Process, Snapshot
 
-# What trials set (cgidhost.kernel).
-TRIAL_SYSCTLS = frozenset({"net.core.somaxconn", "net.unix.max_dgram_qlen", "net.ipv4.tcp_max_syn_backlog"})
+# What trials set: the sysctl of each option of roles/kernel (cgidhost.kernel).
+TRIAL_SYSCTLS = {"somaxconn": "net.core.somaxconn", "max_dgram_qlen": "net.unix.max_dgram_qlen"}
 _BPF_NAME = "cgidlab"
 _SERVER_UID = 65534
 _SERVER_NAMES = ("httpd", "apache")
@@ -67,7 +67,7 @@ def _sysctls(begin: Snapshot, end: Snapshot) -> Iterator[Difference]:
 
 
 def _sense_of_sysctl(name: str) -> Sense:
-    if name in TRIAL_SYSCTLS:
+    if name in TRIAL_SYSCTLS.values():
         return Sense.RUN
     prefix = next((p for p in _OF_INTERFACE if name.startswith(p)), None)
     of_interface = prefix is not None and name[len(prefix) :].rpartition(".")[0] not in _OF_NONE

@@ -548,12 +548,13 @@ def test_the_version_of_a_built_httpd_is_what_it_says_itself() -> None:
 
 
 VARIANT = {"listen_backlog": 5, "connect_attempts": 15, "patches": ""}
+MACROS = {"connect_attempts": "DEFAULT_CONNECT_ATTEMPTS", "listen_backlog": "DEFAULT_CGID_LISTENBACKLOG"}
 
 
 def test_a_variants_limits_are_definitions_of_the_compiler() -> None:
     want = ["-DDEFAULT_CGID_LISTENBACKLOG=5", "-DDEFAULT_CONNECT_ATTEMPTS=15"]
 
-    assert cgid_variants.defines(VARIANT) == want
+    assert cgid_variants.defines(VARIANT, MACROS) == want
 
 
 @pytest.mark.parametrize(
@@ -562,14 +563,15 @@ def test_a_variants_limits_are_definitions_of_the_compiler() -> None:
         pytest.param({"build_key": "other"}, id="httpd"),
         pytest.param({"compiler": "gcc 13"}, id="compiler"),
         pytest.param({"cflags": "-O0"}, id="flags"),
-        pytest.param({"variant": {**VARIANT, "listen_backlog": 6}}, id="backlog"),
-        pytest.param({"variant": {**VARIANT, "connect_attempts": 0}}, id="attempts"),
+        pytest.param({"defined": cgid_variants.defines({**VARIANT, "listen_backlog": 6}, MACROS)}, id="backlog"),
+        pytest.param({"defined": cgid_variants.defines({**VARIANT, "connect_attempts": 0}, MACROS)}, id="attempts"),
         pytest.param({"texts": ["--- a"]}, id="patch"),
     ],
 )
 def test_whatever_goes_into_a_variant_changes_its_key(change: dict[str, Any]) -> None:
     base: dict[str, Any] = {
-        "build_key": "k", "compiler": "gcc 12", "cflags": "-O2", "variant": VARIANT, "texts": [],
+        "build_key": "k", "compiler": "gcc 12", "cflags": "-O2", "texts": [],
+        "defined": cgid_variants.defines(VARIANT, MACROS),
     }  # fmt: skip
 
     assert cgid_variants.variant_key(**base) == cgid_variants.variant_key(**base)

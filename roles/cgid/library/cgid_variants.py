@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Compile variants of mod_cgid: the only module that knows its compile-time limits and applies patches to it."""
+"""Compile variants of mod_cgid: the only module that compiles it and applies patches to it."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -18,6 +18,10 @@ options:
     description: List of dicts with C(httpd), the name of a build, and C(variants), its wanted variants.
     type: list
     elements: dict
+    required: true
+  macros:
+    description: By the setting of a variant, the macro of mod_cgid that it is the value of.
+    type: dict
     required: true
   patches:
     description: Texts of the patches that variants name.
@@ -50,6 +54,7 @@ EXAMPLES = r"""
     wanted:
       - httpd: distro
         variants: [{listen_backlog: 5, connect_attempts: 15, patches: ""}]
+    macros: {listen_backlog: DEFAULT_CGID_LISTENBACKLOG, connect_attempts: DEFAULT_CONNECT_ATTEMPTS}
     cache_dir: /var/cache/cgidlab
 """
 
@@ -88,12 +93,9 @@ from ansible.module_utils.lab_build import (
 _MODULE = "mod_cgid.so"
 
 
-def defines(variant):
-    """Return the compiler's definitions for a variant; every version of mod_cgid guards both names with #ifndef."""
-    return [
-        "-DDEFAULT_CGID_LISTENBACKLOG=%d" % variant["listen_backlog"],
-        "-DDEFAULT_CONNECT_ATTEMPTS=%d" % variant["connect_attempts"],
-    ]
+def defines(variant, macros):
+    """Return the compiler's definitions for a variant; every version of mod_cgid guards these names with #ifndef."""
+    return sorted("-D%s=%s" % (macro, variant[name]) for name, macro in macros.items())
 
 
 def patch_names(variant, patches):
@@ -117,11 +119,9 @@ def failed_hunks(text):
     ]
 
 
-def variant_key(build_key, compiler, cflags, variant, texts):
+def variant_key(build_key, compiler, cflags, defined, texts):
     """Return the key of a variant: equal only when everything that goes into the module is."""
-    return key_of(
-        {"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defines(variant), "patches": texts}
-    )
+    return key_of({"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defined, "patches": texts})
 
 
 def apply_patches(names, patches, tree, directory, lock):
@@ -188,14 +188,15 @@ def plan(params):
         for variant in wanted["variants"]:
             names = patch_names(variant, params["patches"])
             texts = [params["patches"][name] for name in names]
-            key = variant_key(build["build_key"], compiler, params["cflags"], variant, texts)
+            defined = defines(variant, params["macros"])
+            key = variant_key(build["build_key"], compiler, params["cflags"], defined, texts)
             directory = os.path.join(params["cache_dir"], "cgid", key[:16])
             results.setdefault(wanted["httpd"], []).append((variant, directory))
             if finished(directory) is None:
                 jobs[directory] = {
                     "directory": directory,
                     "key": key,
-                    "defines": defines(variant),
+                    "defines": defined,
                     "patch_names": names,
                     "patches": params["patches"],
                     "build": build,
@@ -236,13 +237,8 @@ def described(results):
 
 def described_variant(variant, directory):
     """Return a variant with path and hash of its module; no hash when it is not compiled (check mode)."""
-    return {
-        "listen_backlog": variant["listen_backlog"],
-        "connect_attempts": variant["connect_attempts"],
-        "patches": variant.get("patches") or "",
-        "path": os.path.join(directory, _MODULE),
-        "sha256": (finished(directory) or {}).get("sha256"),
-    }
+    path = os.path.join(directory, _MODULE)
+    return dict(variant, path=path, sha256=(finished(directory) or {}).get("sha256"))
 
 
 def main():
@@ -250,6 +246,7 @@ def main():
         argument_spec={
             "builds": {"type": "dict", "required": True},
             "wanted": {"type": "list", "elements": "dict", "required": True},
+            "macros": {"type": "dict", "required": True},
             "patches": {"type": "dict", "default": {}},
             "cache_dir": {"type": "path", "required": True},
             "cflags": {"type": "str", "default": "-O2"},

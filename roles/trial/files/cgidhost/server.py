@@ -13,6 +13,7 @@ from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Account, Program
 from .sockdiag import SockDiag, UnixListener
+from .sut.base import System
 from .waiting import Patience
 
 _TAIL_BYTES = 2000
@@ -38,7 +39,7 @@ class Places:
 
     @property
     def load(self) -> str:
-        """Return where the load generator writes."""
+        """Return where the driver writes."""
         return os.path.join(self.trial, "load")
 
     @property
@@ -84,6 +85,16 @@ class Server:
         return self._order.address
 
     @property
+    def system(self) -> System:
+        """Return what stands behind it."""
+        return self._order.system
+
+    @property
+    def threads_per_child(self) -> int:
+        """Return how many workers each of its processes has, where they have threads."""
+        return self._order.number_of("threads_per_child")
+
+    @property
     def pid(self) -> int:
         """Return the pid of httpd's parent process."""
         return 0 if self._program is None else self._program.pid
@@ -124,9 +135,9 @@ class Server:
         Nothing is asked of the CGI before its socket listens: a worker that
         found none would log a retry and sleep.
         """
-        if self._order.has_queue:
+        if not self.system.why_no_queue:
             self.listener = patience.until(
-                f"{self._order.httpd_binary}: the cgid socket listening",
+                f"{self._order.httpd_binary}: the {self.system.name} socket listening",
                 lambda: self._find_listener(diag) if self._alive() else None,
                 timeout_s,
             )
@@ -137,8 +148,7 @@ class Server:
         )
 
     def _find_listener(self, diag: SockDiag) -> Optional[UnixListener]:
-        prefix = self._places.run + "/"
-        return next((one for one in diag.unix_listeners() if one.path.startswith(prefix)), None)
+        return self.system.find_listener(self._places.run, diag)
 
     def _up(self) -> Optional[bool]:
         if not os.path.exists(os.path.join(self._places.run, "httpd.pid")):
@@ -181,23 +191,20 @@ class Server:
         if code is not None:
             raise TrialEnd("sut", f"httpd ended with {code}: {self.said()}")
 
-    def cgid_pid(self) -> Optional[int]:
-        """Return the pid of the cgid daemon: the child that holds the listening socket. None: there is none now."""
-        if self.listener is None:
-            return None
-        inode = self.listener.inode
-        return next((p for p in process.children(self.pid) if process.has_socket(p, inode)), None)
+    def acceptor(self) -> Optional[int]:
+        """Return the process that accepts from the system's queue (mod_cgid's daemon). None: there is none now."""
+        return self.system.acceptor(self.pid, self.listener)
 
-    def find_daemon(self, diag: SockDiag) -> Optional[int]:
-        """Look again for the socket, which a restarted daemon makes anew, and return the daemon's pid."""
+    def find_acceptor(self, diag: SockDiag) -> Optional[int]:
+        """Look again for the queue's socket, which a restarted daemon makes anew, and return who accepts from it."""
         found = self._find_listener(diag)
         if found is not None:
             self.listener = found
-        return self.cgid_pid()
+        return self.acceptor()
 
     def worker_pids(self) -> list[int]:
         """Return the processes that hold workers."""
-        daemon = self.cgid_pid()
+        daemon = self.acceptor()
         return [p for p in process.children(self.pid) if p != daemon]
 
     def stop_gently(self) -> None:
