@@ -43,7 +43,7 @@ class ReportInput:
     question: str
     run_id: str
     state: str  # running, interrupted or finished
-    overflow: str  # observed, not_observed or inconclusive
+    overflow: str  # observed, moment, not_observed or inconclusive
     verdict: str
     verdict_lines: tuple[str, ...]
     factors: tuple[Factor, ...]

@@ -96,8 +96,7 @@ def _effects(report: ReportInput) -> list[str]:
             words.where(e),
             *words.effect_size(e),
             str(e.blocks),
-            words.ANSWERS[e.answer]
-            + ("" if e.more_blocks is None else f"; {e.more_blocks} more blocks would probably decide"),
+            words.ANSWERS[e.answer],
         ]
         for e in report.effects
     )
