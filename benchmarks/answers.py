@@ -2,9 +2,10 @@
 
 python -m benchmarks.answers [--runs N] [PART...]. Fixed seed; about ten minutes at the default of 400 runs a row.
 
-A run here is the flagship's: four levels at three numbers of clients, cells in random order within each block, the noise
-one series in the order of time. The noise is made (1/f, as measured; white with heavy tails) or recorded: the deviations
-of a real run's trials from their cell's median, begun at a random place, turned around and mirrored at random.
+A run here is the flagship's: four levels at three numbers of clients, cells in random order within each block, the
+noise one series in the order of time. The noise is made (1/f, as measured; white with heavy tails) or recorded: the
+deviations of a real run's trials from their cell's median, begun at a random place, turned around and mirrored at
+random.
 """
 
 import argparse
@@ -38,7 +39,7 @@ EVERYWHERE = {(level, clients): 1.0 for level in LEVELS[1:] for clients in CLIEN
 
 
 def one_over_f(rng: np.random.Generator, n: int) -> Array:
-    """Return n windows of 1 s, 2.2 s apart: 1/f with a standard deviation of 5 %, a server's own effect, and its jitter.
+    """Return n windows of 1 s, 2.2 s apart: 1/f with a standard deviation of 5 %, a server's own effect, its jitter.
 
     Neighbours' log ratios then vary by 5 to 6 %, as they were measured to.
     """
@@ -84,7 +85,7 @@ def noises() -> dict[str, Callable[[np.random.Generator, int], Array]]:
     found: dict[str, Callable[[np.random.Generator, int], Array]] = {"1/f": one_over_f, "white, heavy tails": heavy}
     for name, path in (
         ("recorded, 10 s windows", RECORDED / "verdict" / "overflow_with_cost" / "trials.csv"),
-        ("recorded, 1 s windows", RECORDED / "noise" / "trials.csv"),
+        ("recorded, 1 s windows, busy", RECORDED / "noise" / "trials.csv"),
     ):
         if path.exists():
             found[name] = replayed(recorded(path))

@@ -6,7 +6,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from itertools import product
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cgidlab.analysis.findings import (
     Analysis,
     Answer,
     CellSummary,
+    Combination,
     Decision,
     Drift,
     Effect,
@@ -29,7 +30,8 @@ from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.stopping import decide
-from cgidlab.model import Experiment, Figures, Status, TrialRecord
+from cgidlab.figures import COLUMNS
+from cgidlab.model import Experiment, Status, TrialRecord
 
 __all__ = [
     "Analysis",
@@ -45,8 +47,6 @@ __all__ = [
     "analyse",
     "decide",
 ]
-
-FIGURES = tuple(f.name for f in fields(Figures))
 
 
 def analyse(
@@ -73,7 +73,23 @@ def analyse(
         series=series_check(records, rule, series or {}),
         hosts=hosts_apart(records, rule, experiment.factors),
         block_s=block_s(records),
+        passes=max((r.pass_number for r in records), default=1),
+        lost=_lost(records, experiment),
     )
+
+
+def _lost(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Combination, ...]:
+    """Return the cells of the design that have no complete trial, whether or not one was tried."""
+    whole = product(*([(f.name, level.label) for level in f.levels] for f in experiment.factors))
+    planned = [cell for cell in whole if cell and not any(_matches(cell, pairs) for pairs in experiment.exclude)]
+    have = {frozenset(r.levels) for r in complete(records)}
+    return tuple(cell for cell in planned if frozenset(cell) not in have)
+
+
+def _matches(cell: Combination, exclusion: Sequence[tuple[str, str]]) -> bool:
+    """Say whether a cell has, for each factor the exclusion names, one of the labels it names."""
+    named = {name for name, _ in exclusion}
+    return all(pair in exclusion for pair in cell if pair[0] in named)
 
 
 def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:
@@ -103,7 +119,7 @@ def _cells(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Cell
 def _summary(trials: Sequence[TrialRecord]) -> CellSummary:
     valid = complete(trials)
     spreads = {}
-    for name in FIGURES:
+    for name in COLUMNS:
         values = [v for r in valid if (v := value_of(r, name)) is not None]
         if values:
             low, q1, median, q3, high = (float(v) for v in np.percentile(values, [0, 25, 50, 75, 100]))

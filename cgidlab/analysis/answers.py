@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
+from cgidlab import figures
 from cgidlab.analysis.dunnett import critical
-from cgidlab.analysis.findings import Answer, Effect, NoiseFloor, band, lower_is_worse
+from cgidlab.analysis.findings import Answer, Effect, NoiseFloor, band
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval
 from cgidlab.analysis.looks import nominal_alpha
 from cgidlab.analysis.pairs import Pairs
@@ -66,9 +67,9 @@ def answer_of(response: str, smallest: float, equivalence: Interval | None, fami
     if equivalence.inside(low, high):
         return Answer.COSTS_LESS
     if family.high <= low:
-        return Answer.COSTS_AT_LEAST if lower_is_worse(response) else Answer.GAINS_AT_LEAST
+        return Answer.COSTS_AT_LEAST if figures.lower_is_worse(response) else Answer.GAINS_AT_LEAST
     if family.low >= high:
-        return Answer.GAINS_AT_LEAST if lower_is_worse(response) else Answer.COSTS_AT_LEAST
+        return Answer.GAINS_AT_LEAST if figures.lower_is_worse(response) else Answer.COSTS_AT_LEAST
     return Answer.INCONCLUSIVE if family.holds(0.0) else Answer.REAL_NEAR
 
 
@@ -77,7 +78,7 @@ def of_outage(effect: Effect, pairs: Pairs) -> Effect:
 
     Nothing served is no value near others that noise could have made; below MIN_BLOCKS nothing is claimed as elsewhere.
     """
-    if not lower_is_worse(effect.response) or not pairs:
+    if not figures.lower_is_worse(effect.response) or not pairs:
         return effect
     ours, theirs = (sum(pair[side] == 0 for pair in pairs.values()) for side in (0, 1))
     where = f"{effect.level if ours else effect.reference} served nothing in {ours or theirs} of {len(pairs)} trials"

@@ -19,7 +19,7 @@ from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, bootstrap_in
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import Pairs, Unit, by_unit, cells_of, combinations_of, levels_of, paired, within_blocks
 from cgidlab.analysis.power import blocks_to_decide, mde
-from cgidlab.analysis.sharing import Noise, Sharing, noises
+from cgidlab.analysis.sharing import Noise, Sample, Sharing, noises
 from cgidlab.analysis.trimmed import Middle, middle
 from cgidlab.model import Factor, Repetitions, TrialRecord, VerdictRule
 
@@ -118,7 +118,7 @@ def compared(asked: Question, cells: Cells) -> tuple[Effect, ...]:
     shared = dict(
         zip(
             [(c.level, c.place) for c in ratios],
-            noises([c.middle for c in ratios], [c.d for c in ratios], logs),
+            noises([Sample(asked.places.index(c.place), c.d, c.middle) for c in ratios], logs),
             strict=True,
         )
     )
@@ -205,7 +205,7 @@ def _common(asked: Question, level: str, known: Sequence[tuple[_Comparison, Nois
         block_sd=noise.spread,
         mde=mde(kept, noise.spread, asked.bounds.single, df=df) if asked.checks and scale == "ratio" else None,
         interaction_p=p,
-        interaction=p is not None and p < ALPHA / len(asked.levels),
+        interaction=p is not None and p < ALPHA,
     )
 
 

@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
 from cgidlab.model import Repetitions, Status, VerdictRule
 
 Combination = tuple[tuple[str, str], ...]  # factors and labels
 
-_LOWER_IS_WORSE = {"throughput_rps", "worst_second_rps", "requests"}
-
-
-def lower_is_worse(response: str) -> bool:
-    """Say whether a fall of the response is what costs."""
-    return response in _LOWER_IS_WORSE
+OF_A_BLOCK = frozenset(
+    {"latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "worst_second_p99_ms"}
+)
+"""Responses whose mean over short windows is another figure than that of the windows together."""
 
 
 def band(smallest: float) -> tuple[float, float]:
@@ -74,7 +72,7 @@ class Effect:
     trimmed: int = 0  # blocks left out of the estimate at either end
     mean: float | None = None  # of all blocks; beside a trimmed estimate
     mean_apart: bool = False  # they differ by more than their error: single blocks make the mean
-    sharing: str = ""  # where the spread comes from: own, shared, moderated
+    sharing: str = ""  # where the spread comes from: own, shared, place, moderated
     df: float | None = None  # degrees of freedom of the spread
     interaction_p: float | None = None  # of "equal at every combination"; a pooled effect's
     interaction: bool = False  # shown: the cells are what counts, and not the pooled effect
@@ -95,12 +93,18 @@ class Effect:
 def unanswered(found: Sequence[Effect]) -> tuple[Effect, ...]:
     """Return the comparisons that are open: not decided by themselves, nor by a common effect that holds for them.
 
-    A common effect holds where no interaction is shown.
+    A common effect holds where no interaction is shown, and a small one only for a cell whose own estimate is small.
     """
-    common = {(e.response, e.level) for e in found if e.pooled and e.answer.decided and not e.interaction}
-    return tuple(
-        e for e in found if not e.pooled and e.answer is Answer.INCONCLUSIVE and (e.response, e.level) not in common
-    )
+    common = {(e.response, e.level): e for e in found if e.pooled and e.answer.decided and not e.interaction}
+    open_ = (e for e in found if not e.pooled and e.answer is Answer.INCONCLUSIVE)
+    return tuple(e for e in open_ if not _holds_for(common.get((e.response, e.level)), e))
+
+
+def _holds_for(common: Effect | None, cell: Effect) -> bool:
+    if common is None or not cell.estimate or cell.smallest is None or cell.interval is None:
+        return False
+    low, high = band(cell.smallest)
+    return common.answer is not Answer.COSTS_LESS or low < math.log(cell.estimate) < high
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,19 @@ class Analysis:
     series: SeriesCheck | None
     hosts: tuple[HostsApart, ...] = ()  # empty: one host
     block_s: float | None = None  # from one block's begin to the next one's; None: one block, or times are not known
+    passes: int = 1  # in a block
+    lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
+
+    @property
+    def seen(self) -> tuple[CellSummary, ...]:
+        """Return the cells that have a complete trial."""
+        return tuple(c for c in self.cells if c.n)
+
+    def more_minutes(self, effect: Effect) -> float | None:
+        """Return in how many minutes a comparison would probably be decided; None where that cannot be told."""
+        if effect.more_blocks is None or self.block_s is None or effect.blocks < MIN_BLOCKS:
+            return None
+        return effect.more_blocks * self.block_s / (1 if effect.response in OF_A_BLOCK else self.passes) / 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import Combination
+from cgidlab.analysis.findings import OF_A_BLOCK, Combination
 from cgidlab.model import Factor, Scalar, Status, TrialRecord
 
 Unit = tuple[str, int, int]  # host, block, pass; 0 for the block as a whole
-
-OF_A_BLOCK = frozenset(
-    {"latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "worst_second_p99_ms"}
-)
-"""Responses whose mean over short windows is another figure than that of the windows together."""
 
 MIN_REQUESTS_P999 = 10_000
 """p99.9 of fewer requests rests on fewer than ten of them, so it is left out."""

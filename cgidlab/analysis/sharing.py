@@ -26,6 +26,7 @@ class Sharing(StrEnum):
 
     OWN = "own"  # there is nothing to share with
     SHARED = "shared"  # one spread for all comparisons of the response
+    PLACE = "place"  # one spread for the comparisons at one combination of the other factors
     MODERATED = "moderated"  # its own, drawn towards that of all
 
 
@@ -38,27 +39,56 @@ class Noise:
     sharing: Sharing
 
 
-def noises(
-    found: Sequence[Middle | None], samples: Sequence[Sequence[float]], places: Sequence[Sequence[Logs]]
-) -> tuple[Noise | None, ...]:
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One comparison's within-block differences, their middle, and at which of the places they were made."""
+
+    place: int
+    d: Sequence[float]
+    middle: Middle | None
+
+    @property
+    def able(self) -> bool:
+        """Say whether it has enough units for a claim."""
+        return self.middle is not None and self.middle.n >= MIN_BLOCKS
+
+
+def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple[Noise | None, ...]:
     """Return the spread of each comparison; None where it has fewer than MIN_BLOCKS units.
 
-    `samples` are the comparisons' within-block differences and `found` their middles. `places` are the cells of each
-    combination of the other factors, levels that are not compared included: the mean variance of the log ratios of
-    all pairs of k cells in n blocks is twice the residual variance of that place's randomised blocks, with
-    (k - 1)(n - 1) degrees of freedom, where the comparisons alone, which share the reference, would have fewer.
+    One for all of them where neither comparisons nor places (combinations of the other factors, of which a heavier load
+    is a noisier one) have unequal spreads; else one for each place whose comparisons have equal ones; else each one's
+    own, moderated. `places` are the cells of each place, levels that are not compared included: the mean
+    variance of the log ratios of all pairs of k cells in n blocks is twice the residual variance of that place's
+    randomised blocks, with (k - 1)(n - 1) degrees of freedom, where the comparisons alone, which share the reference,
+    would have fewer.
     """
-    able = [(m, d) for m, d in zip(found, samples, strict=True) if m is not None and m.n >= MIN_BLOCKS]
-    own = [Noise(m.spread, m.df, Sharing.OWN) if m is not None and m.n >= MIN_BLOCKS else None for m in found]
+    able = [s for s in samples if s.able]
+    own = [
+        Noise(s.middle.spread, s.middle.df, Sharing.OWN) if s.able and s.middle is not None else None for s in samples
+    ]
     pool = _pool(places)
     if len(able) < 2 or pool is None:  # noqa: PLR2004 -- one has nothing to share with
         return tuple(own)
-    if _equal([d for _, d in able]):
+    by_place = {p: [s.d for s in able if s.place == p] for p in dict.fromkeys(s.place for s in able)}
+    if _equal([s.d for s in able]) and _equal([_centred(group) for group in by_place.values()]):
         return tuple(None if n is None else pool for n in own)
-    prior = _prior([m for m, _ in able])
-    if prior is None:
-        return tuple(own)
-    return tuple(None if n is None else _moderated(n, *prior, pool) for n in own)
+    pools = {p: _pool([places[p]]) for p, group in by_place.items() if len(by_place) > 1 and _equal(group)}
+    prior = _prior([s.middle for s in able if s.middle is not None])
+    found = []
+    for sample, noise in zip(samples, own, strict=True):
+        at_place = pools.get(sample.place)
+        if noise is None or (at_place is None and prior is None):
+            found.append(noise)
+        elif at_place is not None:
+            found.append(Noise(at_place.spread, at_place.df, Sharing.PLACE))
+        elif prior is not None:
+            found.append(_moderated(noise, *prior, pool))
+    return tuple(found)
+
+
+def _centred(group: Sequence[Sequence[float]]) -> list[float]:
+    return [x - float(np.median(d)) for d in group for x in d]
 
 
 def _pool(places: Sequence[Sequence[Logs]]) -> Noise | None:
@@ -78,7 +108,7 @@ def _pool(places: Sequence[Sequence[Logs]]) -> Noise | None:
 
 def _equal(samples: Sequence[Sequence[float]]) -> bool:
     """Say whether spreads can be taken for equal: Levene's test about the median (Brown and Forsythe 1974)."""
-    if not any(np.ptp(d) > 0 for d in samples):
+    if len(samples) == 1 or not any(np.ptp(d) > 0 for d in samples):
         return True
     p = float(stats.levene(*samples, center="median").pvalue)
     return not p < EQUAL_P

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 from cgidlab import calibrate, files
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
-from cgidlab.engine import targets
+from cgidlab.engine import arrivals, targets
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, Plan, Status, TrialRecord
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.runs import environments, harvest, records, status, store, watching
+from cgidlab.runs import environments, harvest, keeping, records, status, store, watching
 from cgidlab.runs.environments import Difference
 from cgidlab.runs.store import RunDirectory
 
@@ -109,6 +110,7 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
     found = environments.settings_differing(stored["cells"], plan.cells)
     if request is not None:
         found += _asked(request, experiment)
+    taken_in(run, plan)
     now = standing(run)
     code = environments.of_code(root)
     found += _from_before(run, now.environments, code)
@@ -188,6 +190,28 @@ def _asked(request: Request, experiment: Experiment) -> list[Difference]:
         before = {n: getattr(experiment, n) for n in Experiment.__slots__}
         found += [replace(d, field="experiment") for d in environments.differing(before, now, before)]
     return found
+
+
+def taken_in(run: RunDirectory, plan: Plan) -> None:
+    """Keep the trials that came home to a run which was killed before it looked at them.
+
+    Trials that were run again have numbers of their own, which no plan knows: they are due again. What is damaged
+    stays for `tidy`.
+    """
+    by_number = {t.number: t for t in plan.trials}
+    try:
+        environment = {host: str(entry["id"]) for host, entry in run.read("provenance.json")["environments"].items()}
+    except (StoreError, KeyError, TypeError, AttributeError):
+        return  # killed before there were trials
+    for incoming in sorted(run.path.glob("ansible/*/incoming")):
+        for arrival in arrivals.left(incoming):
+            trial, ran_with = by_number.get(arrival.number), environment.get(arrival.host)
+            if trial is None or ran_with is None or arrival.archive is None:
+                continue
+            if not (run.trials / trial.directory / "outcome.json").exists():
+                with suppress(harvest.BadArchive):
+                    noise = plan.experiment.noise
+                    keeping.keep(run, trial, arrival.host, ran_with, noise, arrival.archive, arrival.load)
 
 
 def standing(run: RunDirectory) -> Standing:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import altair as alt
 
 from cgidlab.analysis.findings import Answer
-from cgidlab.report.words import Column
+from cgidlab.figures import Column
 
 Spec = dict[str, Any]
 
@@ -24,6 +24,7 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.COSTS_AT_LEAST: ("var(--bad)", "square"),
     Answer.COSTS_LESS: ("var(--good)", "circle"),
     Answer.GAINS_AT_LEAST: ("var(--c1)", "triangle-up"),
+    Answer.REAL_NEAR: ("var(--c2)", "triangle-down"),
     Answer.INCONCLUSIVE: ("var(--unsure)", "diamond"),
     Answer.DESCRIBED: ("var(--ink)", "cross"),
 }

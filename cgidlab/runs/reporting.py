@@ -56,18 +56,16 @@ def report_input(
 
 
 def drift_words(drift: Drift | None) -> str:
-    """Return how the reference level's throughput moved over the run, and what that means."""
+    """Return between which paces the host moved over the run, and what that means."""
     if drift is None:
-        return "Too few trials of the reference level to see a trend."
-    change, low, high = (_signed(share) for share in (drift.change, drift.interval.low, drift.interval.high))
-    said = f"Throughput of the reference level changed by {change} in {duration(drift.hours * 3600)}"
-    if drift.flagged:
-        meaning = "more than the smallest effect that matters; ratios within blocks bear that, medians do not"
-    elif abs(drift.change) < drift.smallest:
-        meaning = "less than the smallest effect that matters"
-    else:
-        meaning = "not told apart from chance"
-    return f"{said} (95 % interval {low} to {high}): {meaning}."
+        return "Too few blocks with a trial of the reference level to see a range."
+    said = f"Throughput of the reference level lay between {_signed(drift.low)} and {_signed(drift.high)} of its median"
+    meaning = (
+        "more than the smallest effect that matters; ratios within blocks bear that, medians do not"
+        if drift.flagged
+        else "less than the smallest effect that matters"
+    )
+    return f"{said}, block by block, in {duration(drift.hours * 3600)}: {meaning}."
 
 
 def _signed(share: float) -> str:
@@ -134,24 +132,11 @@ def _provenance(run: store.RunDirectory) -> dict[str, Any]:
 
 def _detail(directory: Path, status: Status) -> report.TrialDetail | None:
     try:
-        found = measure.detail(directory)
+        return measure.detail(directory)
     except StoreError:
         if status is Status.COMPLETE:
             raise
         return None  # missing or damaged files are why it is not complete, as its reason says
-    if found is None:
-        return None
-    return report.TrialDetail(
-        queue_depth=_series(found.queue_depth),
-        queue_limit=found.queue_limit,
-        workers_in_connect=_series(found.workers_in_connect),
-        throughput_rps=_series(found.throughput_rps),
-        worker_states=found.worker_states,
-    )
-
-
-def _series(track: measure.Track | None) -> report.Series | None:
-    return None if track is None else report.Series(track.times_s, track.values)
 
 
 def _latency(run: Path, records: Sequence[TrialRecord]) -> Sequence[float] | None:

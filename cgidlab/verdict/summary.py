@@ -18,6 +18,7 @@ from cgidlab.model import SCHEMA_VERSION
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
+from cgidlab.verdict.validity import CellErrors
 
 Json = dict[str, Any]
 
@@ -46,6 +47,8 @@ def summary_json(
         "failures": dict(failures),
         "damaged": [dict(d) for d in damaged],
         "blocks": analysis.blocks,
+        "block_s": analysis.block_s,
+        "lost_cells": [_levels(c) for c in analysis.lost],
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],
         "verdict": _verdict(verdict),
@@ -98,6 +101,7 @@ def _verdict(verdict: Verdict) -> Json:
         },
         "cells": [_overflow(c) for c in verdict.cells],
         "limits": [_limit(f) for f in verdict.limits],
+        "errors": [_errors(c) for c in verdict.errors],
     }
 
 
@@ -110,6 +114,18 @@ def _overflow(cell: CellOverflow) -> Json:
         "agree": list(cell.agree),
         "silent": list(cell.silent),
         "against": list(cell.against),
+        "full_longest_ms": cell.full_longest_ms,
+    }
+
+
+def _errors(cell: CellErrors) -> Json:
+    return {
+        "levels": _levels(cell.levels),
+        "requests": cell.requests,
+        "errors": cell.errors,
+        "unavailable_503": cell.unavailable,
+        "share": cell.share,
+        "fails": cell.fails,
     }
 
 
@@ -145,6 +161,14 @@ def _effect(effect: Effect) -> Json:
         "answer": effect.answer.value,
         "more_blocks": effect.more_blocks,
         "note": effect.note,
+        "equivalence_interval": _interval(effect.equivalence_interval),
+        "trimmed": effect.trimmed,
+        "mean": effect.mean,
+        "mean_apart": effect.mean_apart,
+        "spread": effect.sharing,
+        "degrees_of_freedom": effect.df,
+        "interaction_p": effect.interaction_p,
+        "interaction": effect.interaction,
     }
 
 
@@ -184,8 +208,9 @@ def _drift(drift: Drift | None) -> Json | None:
     if drift is None:
         return None
     return {
-        "change": drift.change,
-        "interval": _interval(drift.interval),
+        "low": drift.low,
+        "high": drift.high,
+        "range": drift.range,
         "hours": drift.hours,
         "trials": drift.trials,
         "flagged": drift.flagged,
