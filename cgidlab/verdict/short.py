@@ -7,11 +7,14 @@ say the same by it, and so would another language.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, lower_is_worse, unanswered
+from cgidlab import figures
+from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
 from cgidlab.model import FailureKind, Status, TrialRecord
 from cgidlab.verdict import templates, words
 from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.validity import CellErrors
 
 _REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
@@ -60,19 +63,21 @@ class Known:
     overflow: Overflow
     cells: Sequence[CellOverflow]
     limits: Sequence[Limit]
+    loop: Loop
+    errors: Sequence[CellErrors]
     retried: int | None  # retry lines in the windows; None: no log could hold one
-    actions: Sequence[str]  # what to do, each with its condition: the first ones count most
+    actions: Sequence[str]  # what to do, what counts most first
     doubts: Sequence[str]  # what weakens the answer, clauses
 
 
 def lines(known: Known) -> tuple[Line, ...]:
-    """Return at most seven lines, the one about the question's own factor first."""
+    """Return seven lines for two responses: the question's own factor first, errors before all where there are any."""
     responses = [_response(known, s.response, s.share) for s in known.analysis.rule.smallest_effects]
     queue = Line("overflow", tuple(_overflow(known)))
     first = [queue, *responses] if known.analysis.rule.factor in QUEUE_FACTORS or not responses else [*responses, queue]
+    errors = Line("errors", tuple(_errors(known)))
     found = [
-        *first,
-        Line("errors", tuple(_errors(known))),
+        *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
         Line("limit", tuple(_limit(known.limits))),
         Line("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         Line("trust", tuple(_trust(known))),
@@ -93,11 +98,12 @@ def _overflow(known: Known) -> list[Sentence]:
     factor, reference = known.analysis.rule.factor, known.analysis.rule.reference
     there = [c for c in known.cells if dict(c.levels).get(factor) == reference]
     default = _level(factor, reference)
-    full = [c for c in there if c.overflow is Overflow.OBSERVED]
-    others = [c for c in known.cells if c not in there and c.overflow is Overflow.OBSERVED]
+    full = [c for c in there if c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
+    others = [c for c in known.cells if c not in there and c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     if full:
         worst = max(full, key=_trouble)
-        said = [_say("overflow_yes", level=default, at=_places(full, there, factor), facts=_facts(worst))]
+        template = "overflow_moment" if known.overflow is Overflow.MOMENT else "overflow_yes"
+        said = [_say(template, level=default, at=_places(full, there, factor), facts=_facts(worst))]
         spared = [c for c in there if c.overflow is Overflow.NOT_OBSERVED]
         return said + ([_say("overflow_not_at", at=_places(spared, there, factor).strip())] if spared else [])
     if others:
@@ -144,12 +150,14 @@ def _response(known: Known, response: str, smallest: float) -> Line:
     topic = response if response in templates.TOPICS else "response"
     said = _compared(known, response, smallest, compared)
     if topic == "response":
-        said = [_say("named", name=words.response(response)), *said]
+        said = [_say("named", name=figures.title(response)), *said]
     return Line(topic, tuple(said))
 
 
 def _compared(known: Known, response: str, smallest: float, compared: Sequence[Effect]) -> list[Sentence]:
     share = words.per_cent(smallest)
+    if known.loop.gives(response):
+        return [_say("given")]
     if not [e for e in compared if e.interval is not None]:
         return [_say("too_few_blocks")]
     real = sorted((e for e in compared if e.answer in _REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
@@ -164,9 +172,10 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
         said.append(_say("equal_in", share=share, some=str(len(equal)), all=str(len(compared))))
     if open_:
         wide = max(_half_width(e) for e in open_)
-        said.append(_say("not_decided", some=str(len(open_)), all=str(len(compared)), width=words.per_cent(wide)))
+        one = "not_decided" if len(compared) > 1 else "not_decided_one"
+        said.append(_say(one, some=str(len(open_)), all=str(len(compared)), width=words.per_cent(wide)))
     if response.startswith("latency_") and (real or equal):
-        said.append(_say("loop", loop=" and ".join(sorted(_loops(known.records)))))
+        said.append(_say("loop", loop=" and ".join(known.loop.kinds)))
     return said
 
 
@@ -202,7 +211,7 @@ def _ratio(effect: Effect) -> str:
 
 
 def _more(rest: Sequence[Effect], compared: int) -> Sentence:
-    worse = sum(lower_is_worse(e.response) == ((e.estimate or 1.0) < 1) for e in rest)
+    worse = sum(e.answer is Answer.COSTS_AT_LEAST for e in rest)
     return _say("more_effects", some=str(len(rest)), all=str(compared), worse=str(worse))
 
 
@@ -218,29 +227,18 @@ def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float |
     return next((c.median(effect.response) for c in cells if set(c.levels) == wanted), None)
 
 
-def _loops(records: Sequence[TrialRecord]) -> set[str]:
-    return {str(r.settings.get("loop", "closed")) for r in records}
-
-
 # Errors, limit, trust.
 
 
 def _errors(known: Known) -> list[Sentence]:
-    done = [r for r in known.records if r.outcome.status is Status.COMPLETE and r.figures.requests]
-    said = []
-    if not done:
+    if not known.errors:
         return [_say("errors_unknown")]
-    by_cell: dict[Combination, list[TrialRecord]] = {}
-    for record in done:
-        by_cell.setdefault(record.levels, []).append(record)
-    shares = {levels: _share(trials) for levels, trials in by_cell.items()}
-    worst = max(shares, key=lambda levels: shares[levels])
-    if not shares[worst]:
-        said.append(_say("errors_none"))
+    worst = max(known.errors, key=lambda c: c.share)
+    if worst.errors:
+        kind = templates.OF_503.format(number=f"{worst.unavailable:,}") if worst.unavailable else ""
+        said = [_say("errors_some", share=words.per_cent(worst.share), where=words.cell(worst.levels), kind=kind)]
     else:
-        gave_up = sum(r.figures.gave_up_503 or 0 for r in by_cell[worst])
-        kind = templates.OF_503.format(number=f"{gave_up:,}") if gave_up else ""
-        said.append(_say("errors_some", share=words.per_cent(shares[worst]), where=words.cell(worst), kind=kind))
+        said = [_say("errors_none")]
     if known.retried is None:
         said.append(_say("retries_unknown"))
     elif known.retried:
@@ -250,10 +248,6 @@ def _errors(known: Known) -> list[Sentence]:
     else:
         said.append(_say("retries_none"))
     return said
-
-
-def _share(records: Sequence[TrialRecord]) -> float:
-    return sum(r.figures.errors or 0 for r in records) / sum(r.figures.requests or 0 for r in records)
 
 
 def _limit(found: Sequence[Limit]) -> list[Sentence]:
@@ -273,11 +267,16 @@ def _trust(known: Known) -> list[Sentence]:
         said = [_say("trials_disturbed", some=str(noisy), all=words.count(total, "trial"))]
     if failed:
         said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial")))
+    drift = known.analysis.drift
+    if drift is not None and drift.flagged:
+        said.append(_say("wandered", range=words.per_cent(drift.range)))
     return said + [_say("clause", text=_capital(d)) for d in known.doubts[:_MOST_DOUBTS]]
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    begin = text.partition(" ")[0]
+    name = "_" in begin or begin.startswith("p9")  # an instrument's, or p99
+    return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
 
 
 # Places and levels.
