@@ -176,16 +176,21 @@ def _decides(effect: Effect) -> str:
     return f" by itself, {family.low:.2f} to {family.high:.2f} with all comparisons together"
 
 
-def warnings(analysis: Analysis) -> tuple[str, ...]:
-    """Return what weakens the cost: a host whose pace changed, a noise floor, single blocks, a short warm-up."""
-    found = []
+def wandering(analysis: Analysis) -> tuple[str, ...]:
+    """Return what a host whose pace changed makes of the figures; nothing where it kept it."""
     drift = analysis.drift
-    if drift is not None and drift.flagged:
-        found.append(
-            f"the host's speed wandered by {words.per_cent(drift.range)} over the run "
-            f"(throughput of the reference level, from {100 * drift.low:+.0f} to {100 * drift.high:+.0f} % of its "
-            "median); ratios within blocks bear that, plain medians do not"
-        )
+    if drift is None or not drift.flagged:
+        return ()
+    span = f"from {100 * drift.low:+.0f} to {100 * drift.high:+.0f} % of its median"
+    said = f"the host's speed wandered by {words.per_cent(drift.range)} over the run"
+    return (
+        f"{said} (throughput of the reference level, {span}); ratios within blocks bear that, plain medians do not",
+    )
+
+
+def warnings(analysis: Analysis) -> tuple[str, ...]:
+    """Return what else weakens the cost: a noise floor, single blocks, a short warm-up."""
+    found = []
     loud = [f for f in analysis.noise_floor if f.too_high]
     if loud:
         worst = max(loud, key=lambda f: abs(math.log(f.ratio)))

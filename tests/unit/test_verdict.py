@@ -112,7 +112,7 @@ def test_a_level_that_is_better_and_worse_is_weighed_and_not_advised_for_and_aga
     advice = verdict_of("better_and_worse").lines[4]
 
     assert advice.startswith(
-        "Weigh mpm=prefork against event: better throughput at mpm=prefork (clients=150): ratio 1.14, "
+        "Weigh mpm=prefork against event (better throughput at mpm=prefork (clients=150): ratio 1.14, "
         "95 % interval 1.08 to 1.20, but worse p99 latency at mpm=prefork (clients=50): ratio 1.94"
     )
     assert "prefer" not in advice.lower()
