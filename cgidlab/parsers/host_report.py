@@ -32,6 +32,7 @@ class Httpd:
     build_key: str
     skipped: tuple[tuple[str, str], ...]  # version and why it was not taken
     variants: tuple[Variant, ...]
+    unconfined: str = ""  # why its source was built with a network and a view of the host; empty: it was not
 
     def variant(self, listen_backlog: int, connect_attempts: int, patches: str) -> Variant:
         """Return the variant compiled with these; `KeyError` if provisioning did not build it."""
@@ -127,4 +128,5 @@ def _httpd(raw: Mapping[str, Any]) -> Httpd:
             Variant(v["listen_backlog"], v["connect_attempts"], v["patches"], v["path"], v["sha256"])
             for v in raw["variants"]
         ),
+        unconfined=str(raw.get("unconfined", "")),
     )

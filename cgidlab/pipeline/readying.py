@@ -52,6 +52,7 @@ class Ready:
 def new(session: Session) -> Ready:
     """Make the hosts of a new run ready."""
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
+    _tell_unconfined(session, hosts)
     calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
     return _written(session, hosts, calibration, {}, [])
 
@@ -69,6 +70,7 @@ def again(session: Session, continued: Continued) -> Ready:
         if session.cancelled():
             raise InterruptedRun("stopped before a trial was run", where=str(run.path)) from err
         raise
+    _tell_unconfined(session, hosts)
     code = environments.of_code(session.loaded.site.root)
     differences = (*continued.differences, *resuming.host_differences(continued, hosts, code))
     resuming.refuse(run, differences, session.how.accepted)
@@ -86,6 +88,13 @@ def again(session: Session, continued: Continued) -> Ready:
     calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
     generators = before.get(headroom.KEY, {})  # as an earlier session of the run measured it
     return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
+
+
+def _tell_unconfined(session: Session, hosts: Sequence[HostReport]) -> None:
+    for host in hosts:
+        for name, built in host.httpd.items():
+            if built.unconfined:
+                session.display.say(f"{host.host}: {name} was built without namespaces around it: {built.unconfined}")
 
 
 def _take_over(found_in: Path, hosts: Path) -> None:
