@@ -210,9 +210,9 @@ def refusal(source, why_not):
     if not why_not or source["spec"].partition(":")[0] not in _STRANGERS:
         return None
     return LabError(
-        "its source is no verified release, and nothing confines it while it is built (%s)" % why_not,
+        "its source is no verified release, and nothing confines its build here (%s)" % why_not,
         where=source["spec"],
-        fix="build it on a host that allows namespaces, as root or as a user, or take httpd: upstream:VERSION or distro",
+        fix="build it on a host that allows namespaces, or take httpd: upstream:VERSION or distro",
     )
 
 

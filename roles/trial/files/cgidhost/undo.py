@@ -55,6 +55,8 @@ def undo_and_tell(work_dir: str) -> tuple[list[str], list[str]]:
         changes = list(_noted(_path(work_dir)))
     except FileNotFoundError:
         return [], []
+    except OSError as error:
+        return [], [f"{_path(work_dir)} is not read: {error.strerror}"]
     undone, problems = [], []
     for change in reversed(changes):
         try:
