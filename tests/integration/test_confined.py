@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
 import socket
 import stat
 import subprocess
+import tarfile
+import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration import test_provision
 from tests.integration.test_provision import ROOT, _build, _builds, _source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.needs_root
 
@@ -206,3 +213,51 @@ def test_another_users_file_in_the_cache_ends_the_run_with_its_name(tmp_path: Pa
     assert first.code == 0, first.output
     assert second.code != 0
     assert f"{built}/prefix/bin/httpd belongs to the user 1234" in second.output
+
+
+# --- a host that allows no namespaces --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have Ansible run without the right to make namespaces, as root in a container does; give a place for a cache."""
+    play = tmp_path / "ansible-playbook"
+    play.write_text(f'#!/bin/sh\nexec setpriv --bounding-set -sys_admin {test_provision.PLAYBOOK} "$@"\n')
+    play.chmod(0o755)
+    monkeypatch.setattr(test_provision, "PLAYBOOK", play)
+    # Where everybody may pass: there is nothing but their modes to keep others from a build's files then.
+    with tempfile.TemporaryDirectory(prefix="cgidlab-test-", dir="/var/tmp") as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
+def test_without_namespaces_a_strangers_source_is_refused_by_name(tmp_path: Path, in_a_container: Path) -> None:
+    source = _source(tmp_path / "httpd")
+
+    played = _build(tmp_path, f"path:{source}", host_cache_dir=str(in_a_container / "cache"))
+
+    assert played.code != 0
+    assert (
+        "its source is no verified release, and nothing confines its build here (this host allows no" in played.output
+    )
+    assert "Operation not permitted" in played.output
+    assert not list((in_a_container / "cache/httpd").glob("*/build.json"))
+
+
+def test_without_namespaces_a_verified_source_is_built_without_rights_and_that_is_told(
+    tmp_path: Path, in_a_container: Path
+) -> None:
+    source = _source(tmp_path / "httpd", make="touch /etc/planted; test $$(id -u) != 0")
+    with tarfile.open(tmp_path / "httpd-2.4.1.tar.gz", "w:gz") as archive:
+        archive.add(source, "httpd-2.4.1")
+    path = tmp_path / "httpd-2.4.1.tar.gz"
+    tarball = {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    cache = in_a_container / "cache"
+
+    played = _build(tmp_path, "upstream:2.4.1", host_cache_dir=str(cache), build_tarballs=[tarball])
+
+    assert played.code == 0, played.output
+    (marker,) = (cache / "httpd").glob("*/build.json")
+    assert "Operation not permitted" in json.loads(marker.read_text())["unconfined"]
+    assert not Path("/etc/planted").exists()
+    assert all(path.lstat().st_uid == 0 for path in cache.rglob("*"))

@@ -6,7 +6,10 @@ import errno
 import importlib.util
 import os
 import stat
+import subprocess
+import sys
 import tarfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +115,35 @@ def test_what_a_killed_build_left_behind_is_thrown_away_before_the_next(tmp_path
     assert done is None
     assert found == []
     assert lab_build.finished(str(directory)) == {"whole": True}
+
+
+def test_a_module_that_hangs_ends_with_whoever_reads_it_and_so_does_what_it_started() -> None:
+    """As on a host whose connection is gone: git waits for ever, and nobody is left to end it."""
+    code = (
+        "import importlib, sys\n"
+        "importlib.import_module('ansible.module_utils').__path__.append(sys.argv[1])\n"
+        "from ansible.module_utils import lab_build\n"
+        "lab_build.set_sane_umask()\n"
+        "print('begun', flush=True)\n"
+        "lab_build.output_of(['sh', '-c', 'echo $$ >&2; exec sleep 300', 'sh'])\n"
+    )
+    argv = [sys.executable, "-c", code, str(ROLES / "host/module_utils")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (found := children.read_text().split()):
+            assert process.poll() is None
+
+        process.stdout.close()
+
+        assert process.wait(60) == 1
+    state = Path(f"/proc/{found[0]}/stat")
+    for _ in range(600):
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        threading.Event().wait(0.1)
+    pytest.fail("what the module started goes on")
 
 
 def test_a_finished_build_is_not_made_again(tmp_path: Path) -> None:

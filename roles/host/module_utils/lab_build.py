@@ -10,10 +10,12 @@ import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 MARKER = "build.json"
 _ERROR_LINE = re.compile(
@@ -220,6 +222,7 @@ def output_of(argv, within=None):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=within.environment() if within else dict(os.environ, LC_ALL="C"),
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one system call, as in run_step
         )
     except (FileNotFoundError, PermissionError) as error:
         raise LabError(
@@ -255,6 +258,18 @@ def fail_with(module, error, doing):
 
 
 def set_sane_umask():
-    """Make what is built readable for the unprivileged server user and writable for the owner alone."""
+    """Make what is built readable for the unprivileged server user and writable for the owner alone.
+
+    And end with whoever called: a play that is over leaves no module of ours on its hosts, however it hangs.
+    """
     os.umask(0o022)
     sys.dont_write_bytecode = True
+    threading.Thread(target=_end_with_reader, daemon=True).start()
+
+
+def _end_with_reader():
+    """End this process, and with it what it started, as soon as nobody is left to read what it prints."""
+    poll = select.poll()
+    poll.register(1, 0)  # the end of its reader is told unasked
+    poll.poll()
+    os._exit(1)

@@ -224,7 +224,7 @@ def _leave(words, status=TROUBLE):
 def _unshare():
     uid, gid = os.geteuid(), os.getegid()
     flags = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET
-    _check(_libc.unshare(ctypes.c_int(flags | (0 if uid == 0 else _CLONE_NEWUSER))), "unshare")
+    _check(_libc.unshare(ctypes.c_int(flags | (0 if uid == 0 else _CLONE_NEWUSER))), "this host allows no namespaces")
     if uid != 0:
         ids = (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, uid)), ("gid_map", "%d %d 1" % (gid, gid)))
         for name, text in ids:
@@ -260,7 +260,7 @@ def _program(order):
         if pid == 0:
             _first(order)
     except OSError as error:
-        _leave("%s: %s" % (error.filename or "this host allows no namespaces", error.strerror))
+        _leave("%s: %s" % (error.filename, error.strerror))
     except BaseException as error:  # noqa: BLE001 -- a forked process must not go on as its parent
         _leave("%s: %s" % (type(error).__name__, error))
     os._exit(_follow(pid))
