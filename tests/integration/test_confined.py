@@ -69,7 +69,7 @@ def test_a_build_writes_to_its_own_directory_and_nowhere_else(within: Any, tmp_p
 
     assert said.split() == ["."]
     assert list((tmp_path / "open").iterdir()) == []
-    assert (tmp_path / "build/work/x").exists()
+    assert (tmp_path / "build" / "work" / "x").exists()
 
 
 def test_a_build_has_no_network(within: Any) -> None:  # noqa: ANN401 -- same
@@ -108,7 +108,7 @@ def test_a_build_sees_nothing_of_the_users(
 def test_what_a_build_starts_ends_with_its_step(within: Any, tmp_path: Path) -> None:  # noqa: ANN401 -- same
     _said(within, "setsid sh -c 'while :; do date +%N > alive; sleep 0.05; done' & sleep 0.3")
 
-    alive = tmp_path / "build/work/alive"
+    alive = tmp_path / "build" / "work" / "alive"
     before = alive.read_text()
     assert all(alive.read_text() == before for _ in range(3) if not threading.Event().wait(0.1))
 

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cgidhost import commands, kernel, own, recover, undo
-from cgidhost.ending import BlockError
+from cgidhost import commands, kernel, own, process, recover, undo
+from cgidhost.ending import BlockError, TrialEnd
 
 
 @pytest.fixture
@@ -131,17 +131,17 @@ def test_what_links_lead_to_is_not_removed_with_a_directory(dead: Path, precious
 
 def test_a_process_of_another_block_is_not_ended(dead: Path) -> None:
     other = f"{dead.parent}/run-block-002/001"
-    process = subprocess.Popen(["sleep", "60"], env={**os.environ, "CGIDLAB_TRIAL": other})
+    left = subprocess.Popen(["sleep", "60"], env={**os.environ, "CGIDLAB_TRIAL": other})
     try:
         write_journal(dead, trial=other)
 
         (problem,) = undo.undo(str(dead))
 
         assert "names a trial of another block" in problem
-        assert process.poll() is None
+        assert left.poll() is None
     finally:
-        process.kill()
-        process.wait()
+        left.kill()
+        left.wait()
 
 
 @pytest.mark.parametrize(
@@ -243,3 +243,30 @@ def test_root_makes_directories_of_sockets_where_only_root_writes() -> None:
     about = Path(own.sockets_place()).stat()
 
     assert os.geteuid() != 0 or (about.st_uid == 0 and not about.st_mode & 0o022)
+
+
+# --- files in directories where the server under test may make some --------------------------------------------------
+
+
+def test_what_a_server_says_last_is_not_read_through_a_link_or_from_a_pipe(tmp_path: Path) -> None:
+    """Root read /etc/shadow by it into the reason of a trial, or waited for ever."""
+    (tmp_path / "secret").write_text("mine")
+    (tmp_path / "error_log").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "httpd_output")
+
+    for name in ("error_log", "httpd_output"):
+        with pytest.raises(OSError, match=name):
+            process.read_plain(str(tmp_path / name))
+
+    assert process.read_plain(str(tmp_path / "secret")) == "mine"
+
+
+def test_a_programs_output_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "httpd_output").symlink_to(tmp_path / "precious")
+    output = str(tmp_path / "httpd_output")
+
+    with pytest.raises(TrialEnd, match="cannot start echo"):
+        process.Program(["echo", "words"], output, output)
+
+    assert (tmp_path / "precious").read_text() == "mine"
