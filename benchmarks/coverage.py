@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from cgidlab.inference.looks import nominal_alpha, planned_looks
-from cgidlab.inference.power import mde
+from cgidlab.analysis.looks import nominal_alpha, planned_looks
+from cgidlab.analysis.power import mde
 
 Array = NDArray[np.float64]
 CELLS = 4

@@ -23,7 +23,8 @@ from unittest.mock import patch
 from benchmarks import figures, sites
 from benchmarks.children import watch
 from benchmarks.figures import ROOT, Row, Series
-from cgidlab import ansible, catalogue, execute
+from cgidlab.design import catalogue
+from cgidlab.engine import ansible, execute
 
 SLEEPS_MS, CLIENTS = range(1, 21), range(8, 18)
 CELLS = len(SLEEPS_MS) * len(CLIENTS)
@@ -47,7 +48,7 @@ noise: ignore
 
 
 # runner.py with windows as short as these. It does not end after trials that fail alike: an invalid one takes as long.
-SHORT = ("cgidlab.catalogue._BOUNDS", {"warmup_s": (0.01, 60), "window_s": (0.01, 60)})
+SHORT = ("cgidlab.design.catalogue._BOUNDS", {"warmup_s": (0.01, 60), "window_s": (0.01, 60)})
 RUNNER = f"""\
 import sys
 from unittest.mock import patch

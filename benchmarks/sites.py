@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from benchmarks.figures import ROOT
-from cgidlab import ansible, catalogue, execute, plan, spec
+from cgidlab.design import catalogue, plan, spec, strict_yaml
+from cgidlab.engine import ansible, execute
 from cgidlab.model import Plan
-from cgidlab.parsers import strict_yaml
 from cgidlab.parsers.host_report import HostReport
 
 LOCAL = execute.Site(ROOT, ROOT / "inventories" / "local.yml")

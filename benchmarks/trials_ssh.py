@@ -16,7 +16,7 @@ from statistics import median
 from benchmarks import figures, peers, sites
 from benchmarks.figures import ROOT, Row, Series
 from benchmarks.trials import WARMUP_S, WINDOW_S, Block, make_plan, run_block, write_conf
-from cgidlab import execute
+from cgidlab.engine import execute
 from tests.rigs import ssh_hosts
 
 GOAL_S = 0.8

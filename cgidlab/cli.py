@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO, cast
 
 from cgidlab import __version__
-from cgidlab.commands import VERBS
+from cgidlab.commands import VERBS, signals
 from cgidlab.errors import LabError
 from cgidlab.terminal import Plain, printable
 
@@ -24,7 +24,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
             args = _parser().parse_args(_with_verb(argv))
-            status: int = args.run(args)
+            with signals.end_the_verb():
+                status: int = args.run(args)
     except LabError as err:
         print(printable(str(err)), file=sys.stderr)
         return err.exit_code

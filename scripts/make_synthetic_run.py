@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script runs without installing the package
 
-from cgidlab import analyse, catalogue, files, plan, report, spec, store
+from cgidlab import files, report
+from cgidlab.analysis import analyse
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.model import FailureKind, Figures, Outcome, Plan, Status, Trial, TrialRecord
-from cgidlab.parsers import strict_yaml
+from cgidlab.runs import store
 
 ROOT = Path(__file__).resolve().parent.parent
 EPOCH_S = 1_750_000_000  # when every synthetic run began

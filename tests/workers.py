@@ -71,7 +71,7 @@ def provision(directory: Path) -> dict[str, Any]:
     fetched and built the first time, and found in the cache after that.
     """
     # Not at the top: unit tests of one module should not need every other one.
-    from cgidlab import ansible, execute  # noqa: PLC0415 -- see above
+    from cgidlab.engine import ansible, execute  # noqa: PLC0415 -- see above
 
     helper = directory / "cgidhost.pyz"
     helper.write_bytes(execute.pack_helper(ROOT / "roles" / "trial" / "files" / "cgidhost"))

@@ -12,10 +12,10 @@ from cgidlab.commands import options
 if TYPE_CHECKING:
     import argparse
 
+    from cgidlab.analysis.findings import Combination
+    from cgidlab.analysis.intervals import Interval
     from cgidlab.compare import Ratio
-    from cgidlab.inference.findings import Combination
-    from cgidlab.inference.intervals import Interval
-    from cgidlab.pipeline.comparing import Compared
+    from cgidlab.runs.comparing import Compared
 
 WORSE_EXIT = 1
 _VALUE_WIDTH = 46
@@ -33,7 +33,7 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument("run_b", type=Path, metavar="RUN_B", help="the run that is judged")
     parser.add_argument(
         "--threshold",
-        type=options.share,
+        type=options.share_of("--threshold", "a threshold is a share"),
         metavar="5%",
         help="the change that matters, for every response of the rule (default: the rule's own of RUN_A)",
     )
@@ -51,8 +51,8 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; the exit status says whether a response of the rule got worse."""
-    from cgidlab import store  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
 
     found = compare_runs(
         store.open_run(args.run_a), store.open_run(args.run_b), threshold=args.threshold, across=args.across
@@ -70,7 +70,10 @@ def _document(found: Compared) -> dict[str, Any]:
         "cells": [dict(c) for c in found.cells],
         "only_a": [dict(c) for c in found.only_a],
         "only_b": [dict(c) for c in found.only_b],
-        "differences": [asdict(d) for d in found.differences],
+        "differences": [
+            {"field": d.word, "a": d.before, "b": d.now, "checked": d.decides, "setting": d.field == "settings"}
+            for d in found.differences
+        ],
         "ratios": [_ratio_document(r) for r in found.ratios],
         "warnings": list(found.warnings),
         "one_run": found.suggestion or None,
@@ -115,7 +118,7 @@ def as_text(found: Compared) -> str:
 def _differences(found: Compared) -> list[str]:
     if not found.differences:
         return ["nothing that was recorded around the runs differs"]
-    return ["what differs (A, B):", *(f"  {d.field}: {_cut(d.a)}, {_cut(d.b)}" for d in found.differences)]
+    return ["what differs (A, B):", *(f"  {d.word}: {_cut(d.before)}, {_cut(d.now)}" for d in found.differences)]
 
 
 def _cut(value: str) -> str:

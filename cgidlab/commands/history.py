@@ -27,8 +27,8 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the runs; with text, write the page and print its path."""
-    from cgidlab.pipeline import concluding, history  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.report import history as page  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import concluding, history  # noqa: PLC0415 -- see cgidlab.commands
 
     runs = history.runs_of(args.experiment, args.results)
     name, rows = history.name_of(runs), history.rows(runs)

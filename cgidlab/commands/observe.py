@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 import textwrap
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import options
+from cgidlab.commands import options, signals
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
-    from types import FrameType
 
+    from cgidlab.engine.observing import Observed, Order
     from cgidlab.parsers.observation import Observation
-    from cgidlab.pipeline.observing import Observed, Order
 
 _WIDTH = 110
 _WATCH_EVERY_S = 2.0
@@ -38,7 +35,11 @@ def register(verbs: options.Verbs) -> None:
     _add_where(p)
     _add_what(p)
     p.add_argument(
-        "--cost", type=_cost, default=0.01, metavar="1%", help="what it may cost, as a share of one core (default: 1%%)"
+        "--cost",
+        type=options.share_of("--cost", "a cost is a share of one core"),
+        default=0.01,
+        metavar="1%",
+        help="what it may cost, as a share of one core (default: 1%%)",
     )
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
     p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
@@ -62,7 +63,10 @@ def _add_where(p: argparse.ArgumentParser) -> None:
 
 def _add_what(p: argparse.ArgumentParser) -> None:
     p.add_argument(
-        "--duration", type=_duration_s, metavar="60", help="how long: seconds, or 90s, 30m, 2h (default: 60)"
+        "--duration",
+        type=options.duration_of("--duration", seconds_alone=True),
+        metavar="60",
+        help="how long: seconds, or 90s, 30m, 2h (default: 60)",
     )
     p.add_argument(
         "--until-full",
@@ -70,7 +74,11 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         help="wait for the first overflow, for --duration at most, and keep the seconds around it",
     )
     p.add_argument(
-        "--around", type=_duration_s, default=10.0, metavar="10", help="seconds before and after (--until-full)"
+        "--around",
+        type=options.duration_of("--around", seconds_alone=True),
+        default=10.0,
+        metavar="10",
+        help="seconds before and after (--until-full)",
     )
     p.add_argument(
         "--error-log", action="append", default=[], metavar="PATH", help="an error_log on the host to count retries in"
@@ -85,31 +93,18 @@ def _add_what(p: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch, print what was found, and return 0 whatever that is."""
-    from cgidlab.pipeline import observing  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import observing  # noqa: PLC0415 -- see cgidlab.commands
 
     order = _order(args)
-    stop = threading.Event()
-
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the second time the user means it: Python's own way out
-            signal.signal(number, signal.default_int_handler)
-        print("stopping: keeping what was seen; once more to leave at once", file=sys.stderr)
-        stop.set()
-
-    signal.signal(signal.SIGINT, asked_to_stop)
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    display = _Watch() if args.watch else None
-    try:
-        seen = observing.observe(order, args.results, stop.is_set, display.show if display else lambda _live: None)
-    finally:
-        if display:
-            display.close()
+    cancelled = signals.asked_first("keeping what was seen")
+    live = _LiveLines().show if args.watch else lambda _live: None
+    seen = observing.observe(order, args.results, cancelled, live)
     print(json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen))
     return 0
 
 
 def _order(args: argparse.Namespace) -> Order:
-    from cgidlab.pipeline.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
 
     if args.status_url and not re.match(r"https?://", args.status_url):
         raise SpecError(f"`{args.status_url}` is no http address", where="--status-url")
@@ -132,19 +127,7 @@ def _order(args: argparse.Namespace) -> Order:
     )
 
 
-def _duration_s(text: str) -> float:
-    """Return seconds; a plain number is seconds."""
-    return options.duration_s(f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else text)
-
-
-def _cost(text: str) -> float:
-    try:
-        return options.share(text)
-    except SpecError as err:
-        raise SpecError(f"a cost is a share of one core such as 1% or 0.01, not `{text}`", where="--cost") from err
-
-
-class _Watch:
+class _LiveLines:
     """What is seen now, a line a socket: in place on a terminal, otherwise a line whenever something changed."""
 
     def __init__(self) -> None:
@@ -167,9 +150,6 @@ class _Watch:
             sys.stderr.write(f"\x1b[{self._lines}F\x1b[J" if self._lines else "")
         print(text, file=sys.stderr, flush=True)
         self._lines, self._last = len(lines), text
-
-    def close(self) -> None:
-        """Leave the last lines where they are."""
 
 
 def _live_line(host: str, elapsed_s: float, target: Mapping[str, Any]) -> str:

@@ -1,22 +1,26 @@
 """`runner.py parse-log`: what mod_cgid wrote into an error_log, counted. Reads one file, writes nothing."""
 
-import argparse
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cgidlab import unpack
 from cgidlab.errors import SpecError
-from cgidlab.model import SCHEMA_VERSION
-from cgidlab.parsers.error_log import ErrorLog, Retries, Window, parse_error_log
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cgidlab.commands import options
+    from cgidlab.parsers.error_log import ErrorLog, Retries
 
 _MEANING = {"111": "ECONNREFUSED", "2": "ENOENT", "other": "other"}
 
 
-def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def register(verbs: options.Verbs) -> None:
     """Add the verb and its options."""
     p = verbs.add_parser(
         "parse-log",
@@ -36,6 +40,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     """Print the counts."""
+    from cgidlab import unpack  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers.error_log import Window, parse_error_log  # noqa: PLC0415 -- same
+
     zone = _zone(args.tz)
     window = Window(_moment_ns("--from", args.begin, zone), _moment_ns("--to", args.end, zone))
     if window.begin_ns is not None and window.end_ns is not None and window.end_ns <= window.begin_ns:
@@ -51,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _document(log: ErrorLog) -> dict[str, Any]:
     spans = {"before": log.before, "inside": log.inside, "after": log.after}
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1,
         "retries": {name: dict(span.by_errno) for name, span in spans.items()},
         "attempts": {name: {str(n): count for n, count in s.by_attempt.items()} for name, s in spans.items()},
         "requests": {name: span.requests for name, span in spans.items()},

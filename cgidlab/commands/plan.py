@@ -3,24 +3,25 @@
 import argparse
 import json
 
-from cgidlab.commands import options
+from cgidlab.commands import experiments, options
 
 
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("plan", help="list the trials an experiment expands to")
-    options.add_experiment(parser)
+    experiments.add_experiment(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
-    from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.design.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
 
-    plan = pipeline.load_plan(options.request(args)).plan
+    plan = loading.load_plan(experiments.request(args)).plan
     if args.format == "json":
         told = {"sources": sources(plan), "estimated_s": estimated_s(plan)}
         print(json.dumps({"schema_version": 1, **store.plan_json(plan), **told}, indent=1))

@@ -11,8 +11,8 @@ from cgidlab.errors import ProvisionError
 if TYPE_CHECKING:
     import argparse
 
-    from cgidlab import pipeline
     from cgidlab.commands import options
+    from cgidlab.engine.hoststate import Recovered
 
 
 def register(verbs: options.Verbs) -> None:
@@ -33,11 +33,12 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recover, say host by host what that came to, and return 0 if nothing is left on any of them."""
-    from cgidlab import pipeline, progress  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.commands.options import ROOT  # noqa: PLC0415 -- same
+    from cgidlab.engine import recovering  # noqa: PLC0415 -- same
 
     with progress.Display() as display:
-        found = pipeline.recover(ROOT, args.results, args.what, args.target, display)
+        found = recovering.recover(ROOT, args.results, args.what, args.target, display)
     if args.format == "json":
         hosts = [{"host": f.host, "undone": list(f.undone), "problems": list(f.problems)} for f in found]
         print(json.dumps({"schema_version": 1, "hosts": hosts}, indent=1))
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     return ProvisionError.exit_code if any(f.problems for f in found) else 0
 
 
-def _lines(came_to: pipeline.Recovered) -> list[str]:
+def _lines(came_to: Recovered) -> list[str]:
     lines = [f"{came_to.host}: {text}" for text in came_to.undone]
     lines += [f"{came_to.host}: NOT recovered: {text}" for text in came_to.problems]
     return lines or [f"{came_to.host}: nothing was left"]

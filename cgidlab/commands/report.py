@@ -27,13 +27,13 @@ def run(args: argparse.Namespace) -> int:
 
     Files that are damaged are left out and named, and the exit status is then 1.
     """
-    from cgidlab import pipeline, store  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import concluding, store  # noqa: PLC0415 -- see cgidlab.commands
 
     opened = store.open_run(args.run_directory)
     if args.format != "html":
-        print(pipeline.as_text(opened, args.format), end="")
+        print(concluding.as_text(opened, args.format), end="")
         return 0
-    concluded = pipeline.conclude(opened, verify=True)
+    concluded = concluding.conclude(opened, verify=True)
     print(concluded.text)
     print(concluded.report)
     for damage in concluded.damaged:

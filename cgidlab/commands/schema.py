@@ -14,7 +14,7 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 -- every verb is called alike
     """Print the schema."""
-    from cgidlab import catalogue, specform  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.design import catalogue, specform  # noqa: PLC0415 -- see cgidlab.commands
 
     print(json.dumps(specform.json_schema(catalogue.load(options.ROOT / "roles")), indent=1))
     return 0

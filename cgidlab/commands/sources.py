@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from cgidlab.pipeline.offering import Offer
+    from cgidlab.engine.offering import Offer
 
 _COLUMNS = ("httpd", "version", "from", "verified")
 
@@ -34,7 +34,7 @@ def register(verbs: options.Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what can be had, by host, and what cannot with its reason."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.pipeline.offering import offers  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine.offering import offers  # noqa: PLC0415 -- see cgidlab.commands
 
     with progress.Display() as display:
         found = offers(options.ROOT, args.target, args.sources, display)

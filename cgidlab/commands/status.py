@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from cgidlab.commands import options
-    from cgidlab.status import RunStatus
+    from cgidlab.runs.status import RunStatus
 
 
 def register(verbs: options.Verbs) -> None:
@@ -26,7 +26,7 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of one run or of the newest of each experiment."""
-    from cgidlab import status  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import status  # noqa: PLC0415 -- see cgidlab.commands
 
     found = (status.status(args.run_directory),) if args.run_directory else status.latest(args.results)
     if args.format == "json":

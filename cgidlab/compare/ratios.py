@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgidlab.analyse.effects import ALPHA, DESCRIBED, answer_of
-from cgidlab.analyse.pairs import by_block
-from cgidlab.inference.findings import Answer, Combination
-from cgidlab.inference.intervals import MIN_BLOCKS, Interval, welch_interval
+from cgidlab.analysis.effects import ALPHA, DESCRIBED, answer_of
+from cgidlab.analysis.findings import Answer, Combination
+from cgidlab.analysis.intervals import MIN_BLOCKS, Interval, welch_interval
+from cgidlab.analysis.pairs import by_block
 from cgidlab.model import TrialRecord
 
 MIN_TRIALS = MIN_BLOCKS

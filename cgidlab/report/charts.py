@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import altair as alt
 
-from cgidlab.inference.findings import Answer
-from cgidlab.report.words import Column
+from cgidlab.analysis.findings import Answer
+from cgidlab.figures import Column
 
 Spec = dict[str, Any]
 

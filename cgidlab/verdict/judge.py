@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.inference.findings import Analysis, Answer
+from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
 from cgidlab.verdict import advice, cost, hosts, limits, overflow, words
 from cgidlab.verdict.limits import Limit

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cgidlab.inference.findings import (
+from cgidlab.analysis.findings import (
     Analysis,
     CellSummary,
     Combination,
@@ -13,7 +13,7 @@ from cgidlab.inference.findings import (
     NoiseFloor,
     SeriesCheck,
 )
-from cgidlab.inference.intervals import Interval
+from cgidlab.analysis.intervals import Interval
 from cgidlab.model import SCHEMA_VERSION
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit

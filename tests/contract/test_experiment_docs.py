@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from cgidlab import catalogue, plan, spec
-from cgidlab.parsers import strict_yaml
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +22,7 @@ def test_the_documented_example_is_valid() -> None:
 def test_every_key_of_the_file_is_documented() -> None:
     text = (ROOT / "docs" / "experiment-format.md").read_text()
 
-    from cgidlab.specform import FileForm  # noqa: PLC0415 -- pydantic is slow to import and no other test here needs it
+    from cgidlab.design.specform import FileForm  # noqa: PLC0415 -- pydantic is slow to import and no other test here needs it
 
     undocumented = [name for name in FileForm.model_fields if f"`{name}`" not in text and f"`{name}." not in text]
     assert undocumented == []

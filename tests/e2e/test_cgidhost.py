@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cgidhost.process import start_ticks
 
-from cgidlab.parsers.strace import parse_strace
+from cgidlab.instruments.strace import parse_strace
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]

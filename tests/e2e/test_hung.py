@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 import yaml
 
-from cgidlab import ansible, store
+from cgidlab.engine import ansible
+from cgidlab.engine.blocks import one_block
+from cgidlab.engine.execute import provision
+from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import ProvisionError
-from cgidlab.execute import provision
 from cgidlab.model import Limits, Status
 from cgidlab.parsers import host_report
-from cgidlab.pipeline.blocks import one_block
-from cgidlab.pipeline.loading import Loaded, Request, load_plan
 from cgidlab.progress import Display
-from cgidlab.store import RunDirectory
+from cgidlab.runs import store
+from cgidlab.runs.store import RunDirectory
 from tests.e2e.test_faults import EXPERIMENT, eventually, processes
 from tests.reach import let_pass
 

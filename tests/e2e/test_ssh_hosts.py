@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cgidlab import ansible, execute
+from cgidlab.engine import ansible, execute
 from tests.rigs import ssh_hosts
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]

@@ -28,8 +28,12 @@ PLAY = """\
   gather_facts: false
   tasks:
     - name: Wait
-      cgidlab_await: {{python: /bin/sh, helper: {helper}, dir: {dir}, number: 1, timeout_s: 30, dest: {dir}}}
-      loop: [1, 2, 3]
+      cgidlab_await:
+        python: /bin/sh
+        helper: {helper}
+        dir: {dir}
+        dest: {dir}
+        trials: [{{number: 1, timeout_s: 30, expected_s: 0}}]
 """
 
 
@@ -133,7 +137,17 @@ def test_an_answer_that_is_none_is_refused_with_the_name_of_its_host(tmp_path: P
     assert "os.PathLike" not in played.output
 
 
+def test_the_list_of_ended_trials_is_looked_at_as_closely(tmp_path: Path) -> None:
+    """It is read in place of an answer, where a trial should be over."""
+    (tmp_path / "trials.jsonl").write_text(json.dumps({**GOOD, "archive": 5, "sha256": "0" * 64, "bytes": 1}) + "\n")
+
+    played = _awaited(tmp_path, "exit 1")
+
+    assert "local answered `await` with archive=5, which cannot be" in played.output
+
+
 def test_a_good_answer_is_taken(tmp_path: Path) -> None:
     played = _awaited(tmp_path, f"echo '{json.dumps(GOOD)}'")
 
     assert played.code == 0, played.output
+    assert json.loads((tmp_path / "001.arrival.json").read_text())["ended"] == "failed"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cgidlab.engine import targets
 from cgidlab.errors import SpecError
-from cgidlab.pipeline import targets
 
 ROOT = Path(__file__).parents[2]
 

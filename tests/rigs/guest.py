@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgidlab import ansible, calibrate, catalogue, execute
-from cgidlab.pipeline import Request, load_plan
+from cgidlab import calibrate
+from cgidlab.design import catalogue
+from cgidlab.engine import ansible, execute
+from cgidlab.engine.loading import Request, load_plan
 
 REPO = Path(__file__).resolve().parents[2]
 FRESH_MACHINE = REPO / "tests" / "rigs" / "fresh_machine.sh"

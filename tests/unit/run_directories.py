@@ -6,10 +6,9 @@ import json
 import tarfile
 from pathlib import Path
 
-from cgidlab import catalogue, harvest, plan, spec, store
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.model import NoisePolicy, Outcome, Plan, Trial
-from cgidlab.parsers import strict_yaml
-from cgidlab.pipeline import records
+from cgidlab.runs import harvest, records, store
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cgidlab.analyse import Answer, Effect, analyse, decide
-from cgidlab.analyse.effects import effects
+from cgidlab.analysis.analyse import Answer, Effect, analyse, decide
+from cgidlab.analysis.effects import effects
 from cgidlab.model import Figures, Repetitions, Status, TrialRecord, VerdictRule
 from tests.unit.trial_records import RULE, TAIL, THROUGHPUT, Array, experiment, run, trial
 

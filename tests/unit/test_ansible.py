@@ -1,6 +1,6 @@
 """What Ansible's results mean for the one who reads them."""
 
-from cgidlab import ansible
+from cgidlab.engine import ansible
 
 
 def heard(kind: str, **result: object) -> list[ansible.TaskFailure]:

@@ -2,6 +2,8 @@
 
 import json
 import pkgutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -89,3 +91,20 @@ def test_a_log_from_elsewhere_is_counted(capsys: pytest.CaptureFixture[str]) -> 
     got = json.loads(capsys.readouterr().out)
     assert status == 0
     assert got["messages"]["AH01256"] == sum(got["retries"]["inside"].values()) > 0
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--version"], ["--help"], ["run", "--help"], ["validate", SMOKE], ["plan", SMOKE], ["schema"], ["status"]],
+    ids=" ".join,
+)
+def test_a_verb_that_computes_nothing_waits_for_no_array_library(argv: list[str]) -> None:
+    """Importing numpy takes longer than all the rest of `--version`."""
+    code = (
+        "import sys\nfrom cgidlab.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'scipy', 'polars', 'altair'} & set(sys.modules)))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "[]"

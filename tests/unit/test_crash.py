@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import files, status, store
+from cgidlab import files
+from cgidlab.engine import resuming
 from cgidlab.errors import LabError
 from cgidlab.model import Plan
-from cgidlab.pipeline import records, resuming
+from cgidlab.runs import records, status, store
 from tests.unit.run_directories import EXPERIMENT, archive, keep, planned
 
 ONE_BLOCK = EXPERIMENT.replace("repetitions: 3", "repetitions: 1")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import cli, store
+from cgidlab import cli
 from cgidlab.errors import StoreError
-from cgidlab.pipeline import conclude
+from cgidlab.runs import store
+from cgidlab.runs.concluding import conclude
 from tests.unit.run_directories import EXPERIMENT, archive, keep, planned
 
 

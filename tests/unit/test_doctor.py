@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cgidlab import doctor, unreachable
-from cgidlab.doctor import Examined, Failure, State
+from cgidlab.engine import doctor, unreachable
+from cgidlab.engine.doctor import Examined, Failure, State
 
 CHANGED_KEY = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@

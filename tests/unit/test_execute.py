@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import catalogue, execute, plan, spec
+from cgidlab.design import catalogue, plan, spec, strict_yaml
+from cgidlab.engine import execute
 from cgidlab.errors import LabError
 from cgidlab.model import Plan
-from cgidlab.parsers import strict_yaml
 from cgidlab.parsers.host_report import HostReport, Httpd, Variant
 
 ROOT = Path(__file__).parents[2]

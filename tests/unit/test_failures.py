@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cgidlab.engine.halting import Watch
 from cgidlab.errors import RunError
 from cgidlab.failures import RULES, SAME_IN_A_ROW, way
 from cgidlab.model import FailureKind, Outcome, Status
-from cgidlab.pipeline.halting import Watch
-from cgidlab.store import RunDirectory
+from cgidlab.runs.store import RunDirectory
 
 RUN = RunDirectory(Path("results/x/20260101T000000Z-aaaa"))
 COMPLETE = Outcome("k", Status.COMPLETE, "", None)

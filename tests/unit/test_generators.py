@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgidlab import catalogue, execute, generators, plan, spec
+from cgidlab.design import catalogue, plan, spec, strict_yaml
+from cgidlab.engine import execute, generators
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import Trial
-from cgidlab.parsers import strict_yaml
 from cgidlab.parsers.host_report import GeneratorReport, HostReport, Httpd, Variant
 
 ROOT = Path(__file__).parents[2]

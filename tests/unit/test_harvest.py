@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cgidlab import harvest
 from cgidlab.errors import StoreError
+from cgidlab.runs import harvest
 
 FILES = {"result.json": b"{}", "logs/error_log": b"one\n"}
 

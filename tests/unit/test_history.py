@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from cgidlab.compare import Recorded, differing
+from cgidlab.compare.fields import Verb
+from cgidlab.engine import looking
 from cgidlab.errors import SpecError
-from cgidlab.pipeline import changes, history
 from cgidlab.report import history as page
+from cgidlab.runs import changes, history
 
 PLAN: dict[str, Any] = {
     "schema_version": 1,
@@ -36,9 +39,10 @@ PROVENANCE: dict[str, Any] = {
     "measuring_sha256": "m",
     "hosts": {"web1": {"facts": {"kernel": "6.1.0"}, "httpd": {"distro": HTTPD}}},
 }
+RUN = Recorded(PLAN, PROVENANCE)
 
 
-def changed(where: str, value: object) -> changes.Run:
+def changed(where: str, value: object) -> Recorded:
     """Return the run with one value changed: a path through plan or provenance, dots between."""
     both = copy.deepcopy({"plan": PLAN, "provenance": PROVENANCE})
     *path, last = where.split(".")
@@ -46,14 +50,18 @@ def changed(where: str, value: object) -> changes.Run:
     for name in path:
         place = place[name]
     place[last] = value
-    return both["plan"], both["provenance"]
+    return Recorded(both["plan"], both["provenance"])
 
 
 @pytest.mark.parametrize(
     ("where", "value", "want"),
     [
         ("provenance.experiment_sha256", "g", "the experiment file"),
-        ("plan.settings", {"window_s": 9.0}, "what the command line set (--set, --only, --target)"),
+        (
+            "plan.settings",
+            {"window_s": 9.0},
+            "what the command line set (--set, --only, --target), settings window_s: 5.0 -> 9.0",
+        ),
         ("provenance.roles_sha256", "s", "the roles"),
         ("provenance.playbooks_sha256", "q", "the playbooks"),
         ("provenance.measuring_sha256", "n", "the code that measures"),
@@ -81,9 +89,10 @@ def changed(where: str, value: object) -> changes.Run:
     ],
 )
 def test_whatever_a_result_rests_on_is_a_reason_to_run(where: str, value: object, want: str) -> None:
-    found = changes.between((PLAN, PROVENANCE), changed(where, value))
+    found = differing.between(RUN, changed(where, value), Verb.IF_CHANGED)
 
-    assert [str(change) for change in found] == [want]
+    assert [str(d) for d in differing.worth_telling(found)] == [want]
+    assert any(d.decides for d in found)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +100,7 @@ def test_whatever_a_result_rests_on_is_a_reason_to_run(where: str, value: object
     [("provenance.cgidlab", "0.2.0"), ("plan.seed", 7), ("provenance.hosts.web1.facts.boot_id", "another")],
 )
 def test_what_changes_no_result_is_no_reason(where: str, value: object) -> None:
-    assert changes.between((PLAN, PROVENANCE), changed(where, value)) == ()
+    assert differing.between(RUN, changed(where, value), Verb.IF_CHANGED) == ()
 
 
 EFFECT = {
@@ -123,12 +132,12 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def _run(results: Path, run_id: str, *, state: str = "finished", run: changes.Run = (PLAN, PROVENANCE)) -> Path:
+def _run(results: Path, run_id: str, *, state: str = "finished", run: Recorded = RUN) -> Path:
     directory = results / "upgrade" / run_id
     directory.mkdir(parents=True)
     for name, value in (
-        ("plan.json", run[0]),
-        ("provenance.json", run[1]),
+        ("plan.json", run.plan),
+        ("provenance.json", run.provenance),
         ("state.json", {"schema_version": 1, "state": state}),
         ("summary.json", SUMMARY),
     ):
@@ -160,11 +169,11 @@ def test_a_look_that_found_nothing_new_says_what_is_there(results: Path) -> None
     latest = changes.latest_finished(results / "upgrade")
     state = changes.describe(PROVENANCE)
 
-    assert changes.told(changes.Looked(latest, (), state)) == (
+    assert looking.told(looking.Looked(latest, (), state)) == (
         "nothing changed since 20261102T101010Z-bbbb, so nothing is run (web1: httpd 2.4.67 (distro); kernel 6.1.0)"
     )
-    assert not changes.Looked(latest, (), state).reason_to_run
-    assert changes.Looked(None, (), state).reason_to_run
+    assert not looking.Looked(latest, (), state).reason_to_run
+    assert looking.Looked(None, (), state).reason_to_run
 
 
 def test_each_run_has_a_row_with_its_main_effect_and_what_was_new(results: Path) -> None:

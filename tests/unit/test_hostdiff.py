@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgidlab.errors import StoreError
-from cgidlab.hostdiff import Difference, Sense, differences
 from cgidlab.parsers.host_snapshot import Listener, Process, Snapshot, parse_snapshot
+from cgidlab.runs.hostdiff import Difference, Sense, differences
 
 WORK = "/var/tmp/cgidlab-0"  # noqa: S108 -- a path in a value
 RUN = "20261123T150405Z-ab12"

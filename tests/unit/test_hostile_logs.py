@@ -15,14 +15,17 @@ from typing import Any
 
 import pytest
 
-from cgidlab import cli, harvest, store
+from cgidlab import cli
+from cgidlab.engine import blocks
+from cgidlab.engine.arrivals import Arrival
+from cgidlab.engine.execute import Site
+from cgidlab.engine.halting import Watch
+from cgidlab.engine.loading import Loaded
 from cgidlab.errors import StoreError
-from cgidlab.execute import Arrival, Site
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.pipeline import blocks, conclude
-from cgidlab.pipeline.halting import Watch
-from cgidlab.pipeline.loading import Loaded
 from cgidlab.progress import Display
+from cgidlab.runs import harvest, store
+from cgidlab.runs.concluding import conclude
 from tests.unit.run_directories import CATALOGUE, ROOT, archive, keep, planned
 
 _MB = 1 << 20
@@ -59,7 +62,7 @@ _ACCESS_LOG = (
     "    return [len(log.status), len(log.status) + log.bad_lines, log.bad_lines]"
 )
 _ROWS = (
-    "from cgidlab.parsers.h2load import read_rows\n"
+    "from cgidlab.drivers.h2load import read_rows\n"
     "def read(path):\n"
     "    rows = read_rows(path)\n"
     "    return [len(rows.status), len(rows.status) + rows.bad_lines, rows.bad_lines]"
@@ -185,7 +188,7 @@ def test_an_archive_whose_names_unpack_to_a_quarter_of_a_gigabyte_is_refused_in_
     path = bomb(tmp_path / "a.tar.gz", header)
     assert path.stat().st_size < _MB
     reader = (
-        "from cgidlab import harvest\nfrom cgidlab.errors import StoreError\n"
+        "from cgidlab.runs import harvest\nfrom cgidlab.errors import StoreError\n"
         "def read(path):\n"
         "    try:\n"
         "        harvest.unpack(path, path.parent / 'trials' / '001-x', {'schema_version': 1})\n"
@@ -221,8 +224,8 @@ def test_an_archive_that_cannot_be_kept_costs_its_own_trial_alone(tmp_path: Path
     hostile = archive(tmp_path / "bad.tar.gz", bad)
     hostile.write_bytes(hostile.read_bytes()[:-30])
 
-    lost = blocks._keep(where, state, Arrival(bad.number, hostile, ""))  # noqa: SLF001 -- same
-    kept = blocks._keep(where, state, Arrival(good.number, archive(tmp_path / "good.tar.gz", good), ""))  # noqa: SLF001 -- same
+    lost = blocks._keep(where, state, Arrival(bad.number, "local", hostile, ""))  # noqa: SLF001 -- same
+    kept = blocks._keep(where, state, Arrival(good.number, "local", archive(tmp_path / "good.tar.gz", good), ""))  # noqa: SLF001 -- same
 
     assert lost is None
     assert kept is not None

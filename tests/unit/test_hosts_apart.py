@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cgidlab import analyse, verdict
-from cgidlab.analyse.conditions import drift
-from cgidlab.analyse.hosts import hosts_apart
+from cgidlab import verdict
+from cgidlab.analysis import analyse
+from cgidlab.analysis.conditions import drift
+from cgidlab.analysis.hosts import hosts_apart
 from cgidlab.model import Figures, TrialRecord
 from cgidlab.report import words
 from tests.unit.trial_records import RULE, experiment, trial

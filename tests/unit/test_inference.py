@@ -5,16 +5,10 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from benchmarks import coverage
-from cgidlab.inference.intervals import (
-    Interval,
-    bootstrap_interval,
-    sign_interval,
-    t_interval,
-    wilcoxon_p,
-)
-from cgidlab.inference.looks import nominal_alpha, planned_looks
-from cgidlab.inference.power import blocks_needed, mde, power
-from cgidlab.inference.series import autocorrelation, start_log_ratio, trend
+from cgidlab.analysis.intervals import Interval, bootstrap_interval, sign_interval, t_interval, wilcoxon_p
+from cgidlab.analysis.looks import nominal_alpha, planned_looks
+from cgidlab.analysis.power import blocks_needed, mde, power
+from cgidlab.analysis.series import autocorrelation, start_log_ratio, trend
 
 RUNS = 6000
 SAME_NOISE = [k for k in coverage.NOISE if not k.startswith("skewed in one")]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from cgidlab.measure.noise import disturbance
 from cgidlab.model import Figures, NoisePolicy
-from cgidlab.noise import disturbance
 
 POLICY = NoisePolicy(max_outsider_cpu=0.3, max_steal_share=0.05, reruns=1)
 

@@ -14,8 +14,9 @@ from cgidhost.observe.pace import Meter, Pace
 
 from cgidlab.cli import main
 from cgidlab.errors import StoreError
+from cgidlab.instruments import connect_times
 from cgidlab.model import Figures, Scalar
-from cgidlab.parsers import connect_times, observation
+from cgidlab.parsers import observation
 from cgidlab.verdict import observation as verdict
 from cgidlab.verdict.overflow import Overflow
 from tests.unit.trial_records import trial

@@ -9,7 +9,7 @@ from cgidhost.instruments.perf_trace import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgidlab.parsers.strace import parse_strace
+from cgidlab.instruments.strace import parse_strace
 
 DATA = Path(__file__).parent.parent / "data" / "trial"
 SOCKET = "/run/cgid-x-1/cgid.sock"

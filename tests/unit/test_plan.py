@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import catalogue, plan, spec
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.errors import SpecError
 from cgidlab.model import Experiment, Repetitions
-from cgidlab.parsers import strict_yaml
 
 CATALOGUE = catalogue.load(Path(__file__).parents[2] / "roles")
 TEXT = """\

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cgidlab.pipeline.profiling import write_trace
+from cgidlab.runs.profiling import write_trace
 
 REPO = Path(__file__).resolve().parent.parent.parent
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Status
-from cgidlab.pipeline import headroom, records
+from cgidlab.runs import headroom, records
 from tests.unit import trial_records
 from tests.unit.test_measure import Trial
 

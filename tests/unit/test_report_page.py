@@ -12,10 +12,11 @@ from urllib.parse import unquote
 import altair as alt
 import pytest
 
-from cgidlab import harvest, report
-from cgidlab.inference.intervals import Interval
+from cgidlab import report
+from cgidlab.analysis.intervals import Interval
 from cgidlab.model import FailureKind, Figures, Outcome, Status
 from cgidlab.report import cells, plots, script, words
+from cgidlab.runs import harvest
 from scripts import make_synthetic_run as synthetic
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}

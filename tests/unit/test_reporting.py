@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cgidlab.analyse import analyse
-from cgidlab.inference.findings import Drift, SeriesCheck
-from cgidlab.inference.intervals import Interval
+from cgidlab.analysis.analyse import analyse
+from cgidlab.analysis.findings import Drift, SeriesCheck
+from cgidlab.analysis.intervals import Interval
 from cgidlab.model import Figures, Repetitions
-from cgidlab.pipeline import reporting
+from cgidlab.runs import reporting
 from tests.unit import trial_records
 
 STEADY = SeriesCheck(12, 0.314, 0.991, Interval(0.98, 1.002), warm_up_short=False)

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import cli, store
+from cgidlab import cli
+from cgidlab.engine import locking, resuming
+from cgidlab.engine.loading import Request
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import FailureKind, Outcome, Status, Trial
-from cgidlab.pipeline import Request, environments, locking, resuming
+from cgidlab.runs import provenance, store
 from tests.unit.run_directories import EXPERIMENT, ROOT, archive, file, keep, planned
+
+RECORDED = {**provenance.code(ROOT), "hosts": {"local": {"facts": {}}}}
 
 
 class Lab:
@@ -29,8 +33,7 @@ class Lab:
         run = store.create(self.results, self.plan, name)
         for trial in self.plan.trials[:done]:
             self.keep(run, trial)
-        code = environments.of_code(ROOT)
-        run.write("provenance.json", {"environments": {"local": {"id": "env", "fields": code}}})
+        run.write("provenance.json", RECORDED)
         run.set_state(state, expected_trials=len(self.plan.trials))
         return run
 
@@ -150,6 +153,25 @@ def test_a_trial_that_never_came_home_is_run_again_whatever_its_kind(lab: Lab) -
     assert lab.load(run).undone == ((directory, "the trial has no SHA256SUMS"),)
 
 
+def test_trials_that_came_home_to_a_runner_which_was_killed_are_kept_and_not_run_again(lab: Lab) -> None:
+    run = lab.run("a", done=1)
+    incoming = run.path / "ansible" / "block-001" / "incoming"
+    incoming.mkdir(parents=True)
+    arrived, foreign, torn, unknown = (*lab.plan.trials[1:4], lab.plan.trials[4])
+    for trial, host in ((arrived, "local"), (foreign, "elsewhere"), (torn, "local"), (unknown, "local")):
+        packed = archive(incoming / f"{trial.number:03d}.tar.gz", trial)
+        said = {"number": trial.number, "host": host, "state": "ended", "ended": "complete", "archive": str(packed)}
+        number = 900 if trial is unknown else trial.number
+        (incoming / f"{trial.number:03d}.arrival.json").write_text(json.dumps({**said, "number": number}))
+    (incoming / f"{torn.number:03d}.arrival.json").write_text('{"number": ')
+
+    continued = lab.load(run)
+
+    assert [r.number for r in continued.done] == [1, arrived.number]
+    assert store.read_trial(run.trials / arrived.directory).environment == "env"
+    assert sorted(p.name for p in run.trials.iterdir()) == sorted(t.directory for t in lab.plan.trials[:2])
+
+
 def test_what_does_not_count_is_put_away_and_scraps_are_removed(lab: Lab) -> None:
     run = lab.run("a", done=2)
     spoilt = run.trials / lab.plan.trials[0].directory
@@ -183,26 +205,26 @@ def test_everything_that_changed_is_named_and_only_what_is_accepted_passes(lab: 
     for cell in stored["cells"]:
         cell["settings"]["burn_ms"] = 77
     run.write("plan.json", stored)
-    fields = {**environments.of_code(ROOT), "roles": "0" * 64}
-    run.write("provenance.json", {"environments": {"local": {"id": "env", "fields": fields}}})
+    run.write("provenance.json", {**RECORDED, "roles_sha256": "0" * 64})
     file(tmp_path, EXPERIMENT + "# edited\n")
 
-    found = lab.load(run).differences
+    continued = lab.load(run)
+    found = continued.differences
 
     with pytest.raises(SpecError) as caught:
-        resuming.refuse(run, found, ["roles"])
-    assert "settings burn_ms: 77, now " in caught.value.what
-    assert "experiment: the file" in caught.value.what
+        resuming.refuse(continued, found, ["roles"])
+    assert "settings: setting burn_ms changed: 77, now " in caught.value.what
+    assert "experiment: the experiment file changed: " in caught.value.what
     assert "roles" not in caught.value.what
     assert "--accept-changed settings --accept-changed experiment" in caught.value.fix
-    resuming.refuse(run, found, ["roles", "settings", "experiment"])
+    resuming.refuse(continued, found, ["roles", "settings", "experiment"])
 
 
 def test_a_field_that_there_is_not_cannot_be_accepted(lab: Lab) -> None:
     run = lab.run("a")
 
     with pytest.raises(SpecError, match="no field is called `role`"):
-        resuming.refuse(run, (), ["role"])
+        resuming.refuse(lab.load(run), (), ["role"])
 
 
 def test_a_trial_keeps_its_key_when_changed_settings_are_accepted(lab: Lab) -> None:
@@ -221,7 +243,7 @@ def test_the_words_of_the_command_line_have_to_ask_for_the_same_run(lab: Lab) ->
 
     found = resuming.load(run, ROOT, asked).differences
 
-    assert {d.field for d in found} == {"experiment"}
+    assert {d.field for d in found} == {"command_line"}
     assert "9.0" in str(found[0])
 
 
@@ -236,7 +258,7 @@ def test_without_provenance_a_run_with_no_trial_goes_on(lab: Lab) -> None:
 
 HOLD = """\
 import pathlib, sys
-from cgidlab.pipeline import locking
+from cgidlab.engine import locking
 with locking.of_run(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

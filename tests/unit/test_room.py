@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cgidlab import files
-from cgidlab.pipeline.room import FULL_S, Room
-from cgidlab.store import RunDirectory
+from cgidlab.engine.room import FULL_S, Room
+from cgidlab.runs.store import RunDirectory
 
 
 def wants(monkeypatch: pytest.MonkeyPatch, *looks: tuple[float, bool]) -> list[str | None]:

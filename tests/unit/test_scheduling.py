@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from cgidlab.analysis.looks import planned_looks
+from cgidlab.engine.scheduling import Board, HostLost, Work, drive
 from cgidlab.errors import RunError
-from cgidlab.inference.looks import planned_looks
-from cgidlab.pipeline.scheduling import Board, HostLost, Work, drive
 
 
 def makespan_s(

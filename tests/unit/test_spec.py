@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import calibrate, catalogue, spec
+from cgidlab import calibrate
+from cgidlab.design import catalogue, spec, strict_yaml
+from cgidlab.engine import observing
 from cgidlab.errors import SpecError
 from cgidlab.model import Experiment, Repetitions
-from cgidlab.parsers import strict_yaml
-from cgidlab.pipeline import observing
 
 CATALOGUE = catalogue.load(Path(__file__).parents[2] / "roles")
 GOOD = """\

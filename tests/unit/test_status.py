@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import catalogue, cli, plan, processes, spec, status, store
+from cgidlab import cli, processes
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.errors import StoreError
 from cgidlab.model import FailureKind, Outcome, Plan, Status
-from cgidlab.parsers import strict_yaml
+from cgidlab.runs import status, store
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
@@ -65,7 +66,9 @@ def test_before_there_is_a_pace_the_estimate_is_the_time_left(tmp_path: Path, sw
 
 def test_a_run_whose_process_was_killed_is_interrupted(tmp_path: Path, sweep: Plan) -> None:
     run = store.create(tmp_path, sweep, "a")
-    code = "import sys, pathlib, cgidlab.store as s; s.RunDirectory(pathlib.Path(sys.argv[1])).set_state(s.RUNNING)"
+    code = (
+        "import sys, pathlib, cgidlab.runs.store as s; s.RunDirectory(pathlib.Path(sys.argv[1])).set_state(s.RUNNING)"
+    )
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=True, cwd=ROOT)
 
     got = status.status(run.path)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import catalogue, plan, spec, store
+from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.errors import StoreError
 from cgidlab.model import FailureKind, Outcome, Plan, Status
-from cgidlab.parsers import strict_yaml
+from cgidlab.runs import store
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")

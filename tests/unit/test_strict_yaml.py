@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cgidlab.design import strict_yaml
 from cgidlab.errors import SpecError
-from cgidlab.parsers import strict_yaml
 
 
 @pytest.mark.parametrize(

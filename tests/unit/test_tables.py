@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cgidlab.model import Figures, Outcome, Status, TrialRecord
-from cgidlab.pipeline import tables
+from cgidlab.runs import tables
 from tests.unit.trial_records import trial
 
 RECORDS = (

@@ -4,9 +4,9 @@ import shlex
 
 import pytest
 
+from cgidlab.engine.vagrant import inventory_of
 from cgidlab.errors import ProvisionError
 from cgidlab.parsers.ssh_config import SshHost
-from cgidlab.pipeline.vagrant import inventory_of
 
 OPTIONS = (
     ("StrictHostKeyChecking", "no"),

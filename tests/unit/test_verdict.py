@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cgidlab.analyse import Answer, analyse
+from cgidlab.analysis.analyse import Answer, analyse
 from cgidlab.model import (
     Experiment,
     FailureKind,
@@ -17,7 +17,7 @@ from cgidlab.model import (
     TrialRecord,
     VerdictRule,
 )
-from cgidlab.pipeline import proven
+from cgidlab.runs import proven
 from cgidlab.verdict import Limit, Overflow, Verdict, judge, summary_json
 from cgidlab.verdict.limits import limits
 from cgidlab.verdict.overflow import of_trial

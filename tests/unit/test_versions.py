@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cgidlab import sources
+from cgidlab.engine import sources
+from cgidlab.engine.execute import Site, _sources
 from cgidlab.errors import SpecError
-from cgidlab.execute import Site, _sources
 from tests.unit.test_build_modules import (
     LabError,
     _Archive,

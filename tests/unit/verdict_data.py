@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from cgidlab import store
 from cgidlab.model import Experiment, FailureKind, Figures, Outcome, Settings, SmallestEffect, Status, TrialRecord
-from cgidlab.pipeline import proven
+from cgidlab.runs import proven, store
 
 DATA = Path(__file__).parents[1] / "data" / "verdict"
 RUNS = sorted(path.name for path in DATA.iterdir() if (path / "trials.csv").exists())

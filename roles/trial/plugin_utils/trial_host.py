@@ -37,6 +37,13 @@ _POLL_S = 0.01  # of a file of this machine that another process of this playboo
 ROUND_TRIPS = 7
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is whole or not there, whoever looks meanwhile."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 class Meeting:
     """The directory in which the actions of one trial meet: each word is a file, whole or not there."""
 
@@ -46,10 +53,7 @@ class Meeting:
 
     def say(self, word: str, content: dict[str, Any]) -> None:
         """Write a word."""
-        path = self.directory / f"{word}.json"
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(path)
+        write_whole(self.directory / f"{word}.json", json.dumps(content))
 
     def said(self, word: str) -> dict[str, Any] | None:
         """Return a word, None if it was not said."""
@@ -107,10 +111,10 @@ class HostAction(ActionBase):
             if answer.get("state") != "waiting":
                 if "state" not in answer:
                     raise AnsibleActionFail(f"{self._host}: the helper: {answer.get('error', answer)!s:.2000}")
-                self._check_news(args, answer)
+                self.check_news(args, answer)
                 return answer
 
-    def _check_news(self, args: dict[str, Any], answer: dict[str, Any]) -> None:
+    def check_news(self, args: dict[str, Any], answer: dict[str, Any]) -> None:
         """Raise `AnsibleActionFail`, with the host's name, for news of a trial that a helper of ours does not give."""
         archive = answer.get("archive")
         fit = {

@@ -1,0 +1,107 @@
+"""What the trials of a run say: cells, effects, noise. Pure: values in, values out.
+
+`analyse` is the whole of it, `decide` asks after a block whether to go on.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cgidlab.analysis.conditions import drift, noise_floors, series_check
+from cgidlab.analysis.effects import effects
+from cgidlab.analysis.findings import (
+    Analysis,
+    Answer,
+    CellSummary,
+    Decision,
+    Drift,
+    Effect,
+    NoiseFloor,
+    SeriesCheck,
+    Spread,
+)
+from cgidlab.analysis.hosts import hosts_apart
+from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.looks import planned_looks
+from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
+from cgidlab.analysis.stopping import decide
+from cgidlab.figures import COLUMNS
+from cgidlab.model import Experiment, Status, TrialRecord
+
+__all__ = [
+    "Analysis",
+    "Answer",
+    "CellSummary",
+    "Decision",
+    "Drift",
+    "Effect",
+    "Interval",
+    "NoiseFloor",
+    "SeriesCheck",
+    "Spread",
+    "analyse",
+    "decide",
+]
+
+
+def analyse(
+    records: Sequence[TrialRecord], experiment: Experiment, series: Mapping[str, Sequence[float]] | None = None
+) -> Analysis:
+    """Return the analysis of a run's trials.
+
+    `series` is requests per second, second by second of the window, by the
+    trial's key; without it nothing is said about warm-up and autocorrelation.
+    """
+    rule = experiment.rule
+    counts = Counter(r.outcome.status for r in records)
+    return Analysis(
+        rule=rule,
+        repetitions=experiment.repetitions,
+        looks=planned_looks(experiment.repetitions.min, experiment.repetitions.max),
+        trials={s: counts[s] for s in Status},
+        reasons=_reasons(records),
+        blocks=len({(r.host, r.block) for r in complete(records)}),
+        cells=_cells(records, experiment),
+        effects=effects(records, rule, experiment.repetitions, experiment.factors),
+        noise_floor=noise_floors(records, rule, experiment.factors),
+        drift=drift(records, rule),
+        series=series_check(records, rule, series or {}),
+        hosts=hosts_apart(records, rule, experiment.factors),
+    )
+
+
+def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:
+    """Count reasons that differ in their figures alone as one, and quote its first."""
+    quoted: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for record in records:
+        if record.outcome.status is not Status.COMPLETE:
+            kind = re.sub(r"\d+(\.\d+)?", "#", record.outcome.reason)
+            quoted.setdefault(kind, record.outcome.reason)
+            counts[kind] += 1
+    return tuple((quoted[kind], number) for kind, number in counts.most_common())
+
+
+def _cells(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[CellSummary, ...]:
+    factor = experiment.rule.factor
+    cells = cells_of(records, factor)
+    order = [
+        (label, place)
+        for place in combinations_of(records, factor)
+        for label in levels_of(records, factor, experiment.factors).values
+        if (label, place) in cells
+    ]
+    return tuple(_summary(cells[key]) for key in order)
+
+
+def _summary(trials: Sequence[TrialRecord]) -> CellSummary:
+    valid = complete(trials)
+    spreads = {}
+    for name in COLUMNS:
+        values = [v for r in valid if (v := value_of(r, name)) is not None]
+        if values:
+            low, q1, median, q3, high = (float(v) for v in np.percentile(values, [0, 25, 50, 75, 100]))
+            spreads[name] = Spread(len(values), median, Interval(q1, q3), Interval(low, high))
+    return CellSummary(trials[0].levels, len(valid), len(trials), spreads)

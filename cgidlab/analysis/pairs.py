@@ -1,0 +1,87 @@
+"""Which trials are compared with which: the only module that knows blocks and cells of records.
+
+Only complete trials count. A block is a pass over all cells on one host, so
+two trials are a pair when host, block and every other factor agree.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cgidlab.analysis.findings import Combination
+from cgidlab.model import Factor, Scalar, Status, TrialRecord
+
+BlockKey = tuple[str, int]  # host and number
+
+MIN_REQUESTS_P999 = 10_000
+"""p99.9 of fewer requests rests on fewer than ten of them, so it is left out."""
+
+
+def complete(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    """Return the trials that may be analysed, in their order."""
+    return tuple(r for r in records if r.outcome.status is Status.COMPLETE)
+
+
+def value_of(record: TrialRecord, response: str) -> float | None:
+    """Return a trial's figure; None when it was not observed or rests on too few requests."""
+    value = getattr(record.figures, response)
+    if value is None or not math.isfinite(value):
+        return None
+    if response == "latency_p999_ms" and (record.figures.requests or 0) < MIN_REQUESTS_P999:
+        return None
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class FactorLevels:
+    """The levels of one factor as the records have them: label to value, in the file's order."""
+
+    name: str
+    values: Mapping[str, Scalar]
+
+    def same_value(self, one: str, other: str) -> bool:
+        """Say whether two labels are names of one value (an A/A pair)."""
+        return one in self.values and other in self.values and self.values[one] == self.values[other]
+
+
+def levels_of(records: Sequence[TrialRecord], factor: str, declared: Sequence[Factor] = ()) -> FactorLevels:
+    """Return the levels of a factor that occur in the records, in the declared order where there is one."""
+    found: dict[str, Scalar] = {}
+    for record in records:
+        for name, label in record.levels:
+            if name == factor:
+                found.setdefault(label, record.settings.get(factor, label))
+    order = [level.label for f in declared if f.name == factor for level in f.levels]
+    known = [label for label in order if label in found]
+    rest = sorted((label for label in found if label not in order), key=lambda label: _rank(found[label], label))
+    return FactorLevels(factor, {label: found[label] for label in (*known, *rest)})
+
+
+def _rank(value: Scalar, label: str) -> tuple[int, float, str]:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return (0, float(value), label) if numeric else (1, 0.0, label)
+
+
+def combinations_of(records: Sequence[TrialRecord], factor: str) -> tuple[Combination, ...]:
+    """Return the combinations of the other factors, in the order the records first have them, sorted by value."""
+    found: dict[Combination, tuple[tuple[int, float, str], ...]] = {}
+    for record in records:
+        others = tuple((n, label) for n, label in record.levels if n != factor)
+        found.setdefault(others, tuple(_rank(record.settings.get(n, label), label) for n, label in others))
+    return tuple(sorted(found, key=found.__getitem__))
+
+
+def cells_of(records: Sequence[TrialRecord], factor: str) -> dict[tuple[str, Combination], list[TrialRecord]]:
+    """Return the trials of every cell, complete or not, by level of `factor` and combination of the others."""
+    cells: dict[tuple[str, Combination], list[TrialRecord]] = {}
+    for record in records:
+        label = next((lb for n, lb in record.levels if n == factor), "")
+        others = tuple((n, lb) for n, lb in record.levels if n != factor)
+        cells.setdefault((label, others), []).append(record)
+    return cells
+
+
+def by_block(records: Sequence[TrialRecord], response: str) -> dict[BlockKey, float]:
+    """Return a response of one cell's trials, block by block, of the complete ones that have it."""
+    values = ((r, value_of(r, response)) for r in complete(records))
+    return {(r.host, r.block): v for r, v in values if v is not None}

@@ -1,0 +1,185 @@
+"""From an `Experiment` to the trials in their order. Pure: the same file and seed give the same plan."""
+
+import hashlib
+import itertools
+import json
+import random
+import re
+from collections.abc import Iterator
+
+from cgidlab.design.catalogue import Catalogue
+from cgidlab.errors import SpecError
+from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Trial
+
+# What a trial costs beside warm-up and window, for the estimate of `plan` and the first
+# minutes of the progress display; a run prints what it really was.
+ESTIMATED_OVERHEAD_S = 0.6
+ESTIMATED_BLOCK_S = 3.0
+_SLUG_LENGTH = 40
+# h2load is honest in an open loop only with periods of 10 to 100 ms and whole connections a period; with
+# its default of one second it sends one burst a second.
+RATE_STEP = 10
+
+
+# A factor that means something only beside another setting: without it all its cells are the same.
+_NEEDS = {
+    "rate": ("loop", "open"),
+    "clients": ("loop", "closed"),
+    "sleep_ms": ("script", "sleep"),
+    "burn_ms": ("script", "burn"),
+    "size_bytes": ("script", "bytes"),
+}
+
+
+def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
+    """Return every cell once a block, each block in its own random order.
+
+    Blocks stay together so that slow drift of a host falls on all cells alike
+    instead of on whichever ran last. The order of a block depends on the seed
+    and its number alone, so that a run can be extended by further blocks.
+    Raises `SpecError` when a cell contradicts itself or no cell is left.
+    """
+    cells = tuple(_cells(experiment, catalogue))
+    if not cells:
+        raise SpecError("the exclusions leave no cell", where=experiment.name, fix="remove one of `exclude`")
+    for cell in cells:
+        _check_cell(cell)
+    _check_factors(experiment, cells)
+    trials: list[Trial] = []
+    named = [(cell, _key_text(cell)) for cell in cells]
+    for block in range(1, experiment.repetitions.max + 1):
+        order = list(named)
+        random.Random(f"{experiment.seed}:{block}").shuffle(order)  # noqa: S311 -- an order, not a secret
+        first = (block - 1) * len(cells) + 1
+        trials += [Trial(first + i, block, cell, _key(block, text)) for i, (cell, text) in enumerate(order)]
+    return Plan(experiment, cells, tuple(trials))
+
+
+def trial_key(cell: Cell, block: int) -> str:
+    """Return the name of one trial: equal on every machine and for every order of the file's keys."""
+    return _key(block, _key_text(cell))
+
+
+def _key_text(cell: Cell) -> str:
+    """Return what all keys of a cell have in common: made once, for a plan may have 100,000 trials."""
+    what = {"labels": sorted((n, lv.label) for n, lv in cell.levels), "settings": cell.settings}
+    return json.dumps(what, sort_keys=True)
+
+
+def _key(block: int, text: str) -> str:
+    return hashlib.sha256(f'{{"block": {block}, {text[1:]}'.encode()).hexdigest()[:16]
+
+
+def estimated_s(plan: Plan, blocks: int | None = None) -> float:
+    """Return how long so many blocks (the least number by default) will take, in seconds."""
+    blocks = plan.experiment.repetitions.min if blocks is None else blocks
+    per_block = sum(trial_s(cell.settings) for cell in plan.cells) + ESTIMATED_BLOCK_S
+    return per_block * blocks
+
+
+def blocks_within(plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0) -> int:
+    """Return how many blocks fit into a budget in all, at most the plan's.
+
+    By the pace of the `done` blocks, which took `elapsed_s`; by the estimate before there is one.
+    """
+    pace_s = elapsed_s / done if done else estimated_s(plan, 1)
+    more = max(0, int((budget_s - elapsed_s) // pace_s)) if pace_s > 0 else plan.experiment.repetitions.max
+    return min(plan.experiment.repetitions.max, done + more)
+
+
+def trial_s(settings: Settings) -> float:
+    """Return how long one trial will take, in seconds."""
+    return float(settings["warmup_s"]) + float(settings["window_s"]) + ESTIMATED_OVERHEAD_S
+
+
+def _cells(experiment: Experiment, catalogue: Catalogue) -> Iterator[Cell]:
+    fixed = {**catalogue.defaults(), **experiment.settings}
+    slugs = {f.name: _slugs(f.levels) for f in experiment.factors}
+    for levels in itertools.product(*(f.levels for f in experiment.factors)):
+        named = tuple(zip((f.name for f in experiment.factors), levels, strict=True))
+        if any(_matches(named, exclusion) for exclusion in experiment.exclude):
+            continue
+        yield Cell(
+            id=",".join(f"{name}={slugs[name][level.label]}" for name, level in named),
+            levels=named,
+            settings={**fixed, **{name: level.value for name, level in named}},
+        )
+
+
+def _matches(levels: tuple[tuple[str, Level], ...], exclusion: tuple[tuple[str, str], ...]) -> bool:
+    """Say whether a cell has, for each factor the exclusion names, one of the labels it names."""
+    labels = {name: level.label for name, level in levels}
+    named = {name for name, _ in exclusion}
+    return all((name, labels[name]) in exclusion for name in named)
+
+
+def _slugs(levels: tuple[Level, ...]) -> dict[str, str]:
+    """Return each label in letters fit for a file name, distinct for distinct labels."""
+    slugs: dict[str, str] = {}
+    for level in levels:
+        slug = re.sub(r"[^A-Za-z0-9.+~-]+", "_", level.label)[:_SLUG_LENGTH]
+        if slug != level.label or slug.strip(".") == "":
+            slug += "~" + hashlib.sha256(level.label.encode()).hexdigest()[:6]
+        slugs[level.label] = slug
+    return slugs
+
+
+def _check_factors(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
+    """Refuse a factor that has no effect in any cell."""
+    for factor in experiment.factors:
+        name, value = _NEEDS.get(factor.name, ("", ""))
+        if name and all(cell.settings[name] != value for cell in cells):
+            raise SpecError(
+                f"the factor `{factor.name}` has no effect without {name}={value}",
+                where=experiment.name,
+                fix=f"set {name}: {value}, or leave {factor.name} out",
+            )
+
+
+def _check_cell(cell: Cell) -> None:
+    s = cell.settings
+    workers, threads = int(s["workers"]), int(s["threads_per_child"])
+    if s["mpm"] != "prefork" and workers % threads:
+        raise SpecError(
+            f"workers={workers} is not a multiple of threads_per_child={threads}; httpd would round it down",
+            where=f"cell {cell.id}",
+            fix=f"use workers={workers - workers % threads or threads}",
+        )
+    if s["mpm"] == "prefork" and "cgid" in str(s["log_level"]):
+        raise SpecError(
+            "prefork runs mod_cgi; httpd would not start with a LogLevel for mod_cgid",
+            where=f"cell {cell.id}",
+            fix="use log_level: warn",
+        )
+    if s["fault"] != "none" and float(s["fault_at_s"]) + float(s["fault_for_s"]) > float(s["window_s"]):
+        raise SpecError(
+            f"the fault would last beyond the window of {s['window_s']} s",
+            where=f"cell {cell.id}",
+            fix="lower fault_at_s or fault_for_s, or raise window_s",
+        )
+    if s["loop"] == LoopKind.OPEN:
+        if s["driver"] != "h2load":
+            raise SpecError(
+                f"{s['driver']} cannot keep a constant rate",
+                where=f"cell {cell.id}",
+                fix="use driver: h2load with loop: open",
+            )
+        if int(s["rate"]) % RATE_STEP:
+            raise SpecError(
+                f"rate={s['rate']} cannot be sent evenly", where=f"cell {cell.id}", fix=f"use a multiple of {RATE_STEP}"
+            )
+
+
+# Nothing vouches for the makers of these sources: no signature, no checksum of a publisher.
+_UNVERIFIED = ("git:", "path:")
+
+
+def sources(plan: Plan) -> tuple[str, ...]:
+    """Return every source of httpd that a plan builds, in the order of the file."""
+    return tuple(dict.fromkeys(str(cell.settings["httpd"]) for cell in plan.cells))
+
+
+def told_sources(plan: Plan) -> str:
+    """Return one line for the user that says whose code a run of the plan builds and starts."""
+    named = (f"{name} (unverified: read it first)" if name.startswith(_UNVERIFIED) else name for name in sources(plan))
+    return f"builds and starts httpd from {', '.join(named)}"

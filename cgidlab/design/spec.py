@@ -1,0 +1,283 @@
+"""From an experiment file to an `Experiment`. The only module that gives its keys a meaning.
+
+Everything is checked before anything runs: a wrong word costs a second, not a night.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from cgidlab import figures
+from cgidlab.design import catalogue as cat
+from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, check_form
+from cgidlab.design.strict_yaml import Document, KeyPath
+from cgidlab.errors import SpecError
+from cgidlab.model import (
+    Experiment,
+    Factor,
+    Level,
+    NoisePolicy,
+    Repetitions,
+    Scalar,
+    Settings,
+    SmallestEffect,
+    VerdictRule,
+)
+from cgidlab.terminal import is_shown
+
+MAX_TRIALS = 200_000
+# 5 % of throughput and 20 % of the tail: below the first a capacity plan does not change, and
+# a tail's own spread between equal trials is about that large.
+DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
+# Columns of trials.csv that say which trial a row is; a factor of that name would hide them.
+IDENTITY_COLUMNS = (
+    "trial",
+    "block",
+    "host",
+    "status",
+    "reason",
+    "kind",
+    "overhead_s",
+    "started_s",
+    "directory",
+    "count",
+    "mean",
+)
+
+
+def build(
+    document: Document,
+    catalogue: Catalogue,
+    *,
+    overrides: Sequence[tuple[str, str]] = (),
+    only: Sequence[tuple[str, tuple[str, ...]]] = (),
+    target: str | None = None,
+) -> Experiment:
+    """Check a document and return the experiment it describes.
+
+    `overrides` are fixed settings from the command line (`--set`), `only`
+    restricts factors to some levels (`--only`); both are checked like the file.
+    Raises `SpecError` naming file, line and key at the first thing that is wrong.
+    """
+    form = check_form(document)
+    factors = tuple(_factor(document, catalogue, name, raw) for name, raw in form.factors.items())
+    settings = _settings(document, catalogue, form)
+    for name in settings:
+        if name in form.factors:
+            raise SpecError(
+                f"`{name}` is a factor and a fixed setting", where=document.where(("factors", name)), fix="keep one"
+            )
+    settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
+    rule = _rule(document, form, factors, catalogue)
+    exclude = tuple(_exclusion(document, factors, i, raw) for i, raw in enumerate(form.exclude))
+    factors = _restricted(factors, only)
+    if rule.reference not in {lv.label for f in factors if f.name == rule.factor for lv in f.levels}:
+        raise SpecError(
+            f"--only leaves out the reference level {rule.factor}={rule.reference}",
+            where="--only",
+            fix="keep it: every ratio refers to it",
+        )
+    repetitions = form.repetitions
+    experiment = Experiment(
+        name=form.name,
+        question=form.question,
+        target=target or form.target,
+        factors=factors,
+        settings=settings,
+        exclude=exclude,
+        repetitions=(
+            Repetitions(repetitions, repetitions)
+            if isinstance(repetitions, int)
+            else Repetitions(repetitions.min, repetitions.max)
+        ),
+        seed=form.seed,
+        instruments=_instruments(catalogue, settings, factors),
+        rule=rule,
+        noise=_noise(document, form),
+        source=document.text,
+    )
+    _check_size(document, experiment)
+    return experiment
+
+
+def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Factor]) -> tuple[str, ...]:
+    """Return the instruments that are on in any trial: what they need has to be installed."""
+    levels = {f.name: {lv.value for lv in f.levels} for f in factors}
+    return tuple(
+        name
+        for name in cat.instruments(catalogue)
+        if any(levels.get(name, {settings.get(name, catalogue.options[name].default)}))
+    )
+
+
+def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm]) -> Factor:
+    where = document.where(("factors", name))
+    reserved = {*IDENTITY_COLUMNS, *figures.COLUMNS}
+    if name in reserved:
+        raise SpecError(
+            f"`{name}` cannot be a factor: it is the name of a column of the results",
+            where=where,
+            fix="use the name of a role's option",
+        )
+    if name not in catalogue.options:
+        raise cat.unknown("no role has an option", name, catalogue.options, where)
+    if not raw:
+        raise SpecError(f"the factor `{name}` has no levels", where=where, fix="write at least one: [100]")
+    levels: list[Level] = []
+    for index, item in enumerate(raw):
+        at = document.where(("factors", name, index))
+        value = catalogue.check(name, item.value if isinstance(item, LevelForm) else item, at)
+        level = Level(item.label if isinstance(item, LevelForm) else label_of(value), value)
+        if any(not is_shown(c) for c in level.label):
+            raise SpecError(
+                f"the label {level.label!r} holds what is not shown as itself",
+                where=at,
+                fix='give it a label on one line: {label: "...", value: ...}',
+            )
+        if level.label in {lv.label for lv in levels}:
+            raise SpecError(
+                f"the factor `{name}` has the level `{level.label}` twice",
+                where=at,
+                fix='remove one, or give it a label of its own: {label: "again", value: ...}',
+            )
+        levels.append(level)
+    return Factor(name, tuple(levels))
+
+
+def label_of(value: Scalar) -> str:
+    """Return how a value is written in files, tables and on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _settings(document: Document, catalogue: Catalogue, form: FileForm) -> dict[str, Scalar]:
+    """Return the fixed settings of the whole file, whichever key they were written under."""
+    found: dict[str, Scalar] = {}
+    written: list[tuple[KeyPath, Raw]] = [(("settings", name), value) for name, value in form.settings.items()]
+    written += [(("load", name), v) for name in LOAD_KEYS if (v := getattr(form.load, name)) is not None]
+    written += [((name,), v) for name in TRIAL_KEYS if (v := getattr(form, name)) is not None]
+    for path, value in written:
+        name = str(path[-1])
+        if name in found:
+            raise SpecError(f"`{name}` is set twice", where=document.where(path), fix="keep one of them")
+        found[name] = catalogue.check(name, value, document.where(path))
+    if form.instruments is not None:
+        known = cat.instruments(catalogue)
+        for index, name in enumerate(form.instruments):
+            where = document.where(("instruments", index))
+            if name not in known:
+                raise cat.unknown("no instrument is called", name, known, where)
+            if name in found or form.instruments.index(name) != index:
+                raise SpecError(f"the instrument `{name}` is named twice", where=where, fix="keep one")
+        found |= {name: name in form.instruments for name in known if name not in form.factors}
+    return found
+
+
+def _overridden(catalogue: Catalogue, factors: set[str], overrides: Iterable[tuple[str, str]]) -> dict[str, Scalar]:
+    found: dict[str, Scalar] = {}
+    for name, text in overrides:
+        where = f"--set {name}={text}"
+        if name in factors:
+            raise SpecError(f"`{name}` is a factor of this experiment", where=where, fix=f"use --only {name}={text}")
+        option = catalogue.options.get(name)
+        found[name] = catalogue.check(name, _typed(text, option.type if option else "str"), where)
+    return found
+
+
+def _typed(text: str, kind: str) -> object:
+    if kind == "bool":
+        return {"true": True, "false": False}.get(text, text)
+    try:
+        return {"int": int, "float": float}.get(kind, str)(text)
+    except ValueError:
+        return text  # the check that follows names the type that was wanted
+
+
+def _restricted(factors: tuple[Factor, ...], only: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Factor, ...]:
+    kept = {f.name: f for f in factors}
+    for name, labels in only:
+        where = f"--only {name}={','.join(labels)}"
+        if name not in kept:
+            raise cat.unknown("no factor is called", name, kept, where)
+        have = {lv.label: lv for lv in kept[name].levels}
+        for label in labels:
+            if label not in have:
+                raise cat.unknown(f"`{name}` has no level", label, have, where)
+        kept[name] = Factor(name, tuple(lv for lv in kept[name].levels if lv.label in labels))
+    return tuple(kept.values())
+
+
+def _exclusion(
+    document: Document, factors: tuple[Factor, ...], index: int, raw: Mapping[str, Raw | list[Raw]]
+) -> tuple[tuple[str, str], ...]:
+    known = {f.name: f for f in factors}
+    pairs: list[tuple[str, str]] = []
+    for name, values in raw.items():
+        where = document.where(("exclude", index, name))
+        if name not in known:
+            raise cat.unknown("no factor is called", name, known, where)
+        labels = [lv.label for lv in known[name].levels]
+        for value in values if isinstance(values, list) else [values]:
+            if label_of(value) not in labels:
+                raise cat.unknown(f"`{name}` has no level", label_of(value), labels, where)
+            pairs.append((name, label_of(value)))
+    if not pairs:
+        raise SpecError(
+            "an empty exclusion would leave out every cell", where=document.where(("exclude", index)), fix="remove it"
+        )
+    return tuple(pairs)
+
+
+def _rule(
+    document: Document,
+    form: FileForm,
+    factors: tuple[Factor, ...],
+    catalogue: Catalogue,
+) -> VerdictRule:
+    by_name = {f.name: f for f in factors}
+    name = form.verdict.factor or factors[0].name
+    if name not in by_name:
+        raise cat.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
+    labels = [lv.label for lv in by_name[name].levels]
+    if form.verdict.reference is not None:
+        reference = label_of(form.verdict.reference)
+        if reference not in labels:
+            raise cat.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
+    else:
+        usual = catalogue.options[name].default
+        reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
+    effects = dict(DEFAULT_SMALLEST_EFFECTS)
+    responses = list(figures.COLUMNS)
+    for response, share in form.verdict.smallest_effects.items():
+        where = document.where(("verdict", "smallest_effects", response))
+        if response not in responses:
+            raise cat.unknown("no response is called", response, responses, where)
+        effects[response] = _share(share, where)
+    return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
+
+
+def _noise(document: Document, form: FileForm) -> NoisePolicy:
+    if isinstance(form.noise, str):
+        return NoisePolicy(None, None, 0)
+    steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
+    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns)
+
+
+def _share(value: float | str, where: str) -> float:
+    try:
+        share = float(value.removesuffix("%")) / 100 if isinstance(value, str) and value.endswith("%") else float(value)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 10:  # noqa: PLR2004 -- false for NaN too; ten times is beyond any effect that needs a test
+        raise SpecError(f"this is a share such as 5% or 0.05, not {value!r}", where=where)
+    return share
+
+
+def _check_size(document: Document, experiment: Experiment) -> None:
+    cells = math.prod(len(f.levels) for f in experiment.factors)
+    trials = cells * experiment.repetitions.max
+    if trials > MAX_TRIALS:
+        raise SpecError(
+            f"{cells} cells x {experiment.repetitions.max} blocks = {trials} trials; at most {MAX_TRIALS} are planned",
+            where=document.where(("factors",)),
+            fix="take fewer levels or blocks",
+        )

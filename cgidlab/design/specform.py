@@ -1,0 +1,179 @@
+"""The form of an experiment file: which keys it may have. The only module that uses pydantic."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from cgidlab.design import catalogue as cat
+from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.strict_yaml import Document, KeyPath
+from cgidlab.errors import SpecError
+from cgidlab.model import Option
+
+# What lies beside the experiments below results/: `store` and the verbs of these names make it.
+RESERVED_NAMES = ("calibration", "latest", "observe")
+LOAD_KEYS = ("loop", "driver", "clients", "rate")
+TRIAL_KEYS = ("warmup_s", "window_s")
+MAX_BLOCKS = 1000
+# A third of a core that somebody else uses moves throughput on a small machine by more than
+# the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
+DEFAULT_MAX_OUTSIDER_CPU = 0.3
+DEFAULT_MAX_STEAL = 0.05
+
+Raw = bool | int | float | str
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class LevelForm(_Form):
+    """A level written with a label of its own."""
+
+    label: str = Field(min_length=1, max_length=60)
+    value: Raw
+
+
+class LoadForm(_Form):
+    """The load, as it is written under `load:`."""
+
+    loop: Raw | None = None
+    driver: Raw | None = None
+    clients: Raw | None = None
+    rate: Raw | None = None
+
+
+class RepetitionsForm(_Form):
+    """A range of blocks to run, until every comparison is decided."""
+
+    min: int = Field(ge=1, le=MAX_BLOCKS)
+    max: int = Field(ge=1, le=MAX_BLOCKS)
+    until: Literal["decided"] = "decided"
+
+
+class VerdictForm(_Form):
+    """What the verdict will rest on."""
+
+    factor: str | None = None
+    reference: Raw | None = None
+    smallest_effects: dict[str, float | str] = Field(default_factory=dict)
+
+
+class NoiseForm(_Form):
+    """When a trial counts as disturbed."""
+
+    max_outsider_cpu: float = Field(default=DEFAULT_MAX_OUTSIDER_CPU, gt=0)
+    max_steal: float | str = DEFAULT_MAX_STEAL
+    reruns: int = Field(default=1, ge=0, le=10)
+
+
+class FileForm(_Form):
+    """A whole experiment file."""
+
+    schema_version: Literal[1]
+    name: _Name
+    question: str = Field(min_length=1, max_length=500)
+    target: str = Field(default="local", min_length=1, max_length=500)
+    factors: dict[str, list[Raw | LevelForm]] = Field(min_length=1)
+    settings: dict[str, Raw] = Field(default_factory=dict)
+    load: LoadForm = Field(default_factory=LoadForm)
+    warmup_s: Raw | None = None
+    window_s: Raw | None = None
+    exclude: list[dict[str, Raw | list[Raw]]] = Field(default_factory=list)
+    repetitions: int | RepetitionsForm = 6
+    seed: int = Field(default=1, ge=0, le=2**63 - 1)
+    instruments: list[str] | None = None
+    noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
+    verdict: VerdictForm = Field(default_factory=VerdictForm)
+
+
+def json_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """Return a JSON Schema of the experiment file, with the options of the roles spelt out."""
+    schema = FileForm.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "cgidlab experiment"
+    values = {name: _option_schema(option) for name, option in catalogue.options.items()}
+    level = {"$ref": "#/$defs/LevelForm"}
+    schema["properties"]["settings"] |= {"properties": values, "additionalProperties": False}
+    schema["properties"]["factors"] |= {
+        "properties": {
+            name: {
+                "type": "array",
+                "minItems": 1,
+                "items": {"anyOf": [value, level]},
+                "description": value["description"],
+            }
+            for name, value in values.items()
+        },
+        "additionalProperties": False,
+    }
+    schema["$defs"]["LoadForm"]["properties"] = {name: values[name] for name in LOAD_KEYS}
+    for name in TRIAL_KEYS:
+        schema["properties"][name] = values[name]
+    schema["properties"]["instruments"] = {
+        "type": "array",
+        "items": {"enum": list(cat.instruments(catalogue))},
+        "description": "What observes a trial; the default is every instrument that is on by default.",
+    }
+    return schema
+
+
+def _option_schema(option: Option) -> dict[str, Any]:
+    kinds = {"str": "string", "path": "string", "int": "integer", "float": "number", "bool": "boolean"}
+    schema: dict[str, Any] = {"type": kinds[option.type], "description": option.description, "default": option.default}
+    return schema | ({"enum": list(option.choices)} if option.choices else {})
+
+
+def check_form(document: Document) -> FileForm:
+    """Return the document as a form, or raise `SpecError` for its first wrong or missing key."""
+    try:
+        form = FileForm.model_validate(document.value)
+    except ValidationError as err:
+        raise _translated(document, err) from err
+    if form.name in RESERVED_NAMES:
+        raise SpecError(
+            f"`name` is {form.name}, which is a directory of cgidlab's own below results/",
+            where=document.where(("name",)),
+            fix=f"take another name, such as my-{form.name}",
+        )
+    if isinstance(form.repetitions, int) and not 1 <= form.repetitions <= MAX_BLOCKS:
+        raise SpecError(f"`repetitions` is outside 1 to {MAX_BLOCKS}", where=document.where(("repetitions",)))
+    if isinstance(form.repetitions, RepetitionsForm) and form.repetitions.max < form.repetitions.min:
+        raise SpecError("`max` is below `min`", where=document.where(("repetitions", "max")), fix="raise max")
+    return form
+
+
+def _translated(document: Document, err: ValidationError) -> SpecError:
+    """Return pydantic's first complaint in our words, at the line it is about."""
+    # A value of a union is reported once per member: unknown keys are the clearest, and then what lies
+    # deepest below the first key that is wrong, since there the value was taken for what it is.
+    errors = sorted(err.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    if errors[0]["type"] != "extra_forbidden":
+        same_key = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+        errors = sorted(same_key, key=lambda e: -len(e["loc"]))
+    first = errors[0]
+    path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
+    where = document.where(path)
+    if first["type"] == "extra_forbidden":
+        owner: Any = {"load": LoadForm, "verdict": VerdictForm, "repetitions": RepetitionsForm, "noise": NoiseForm}.get(
+            str(path[0]), FileForm
+        )
+        if str(path[0]) == "factors":
+            owner = LevelForm
+        return cat.unknown("unknown key", str(path[-1]), owner.model_fields, where)
+    if first["type"] == "missing":
+        return SpecError(f"the key `{path[-1]}` is missing", where=where, fix=f"add `{path[-1]}:`")
+    if path[:1] == ("name",):
+        return SpecError(
+            "`name` is not fit for a directory", where=where, fix="use a-z, 0-9 and -, at most 60 characters"
+        )
+    given = first["input"]
+    shown = "" if isinstance(given, (dict, list)) else f", not {given!r}"
+    return SpecError(f"`{path[-1] if path else 'file'}`: {first['msg'].lower()}{shown}", where=where)
+
+
+def _is_type_name(part: str) -> bool:
+    return part in {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm"} or part.startswith(
+        ("list[", "function-")
+    )

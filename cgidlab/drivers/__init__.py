@@ -1,0 +1,1 @@
+"""One module a load generator's program."""

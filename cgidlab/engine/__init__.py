@@ -1,0 +1,1 @@
+"""What touches hosts, and the order in which it does."""

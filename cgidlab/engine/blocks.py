@@ -1,0 +1,302 @@
+"""One block on one host, from its order to its records: the only module that keeps what comes home."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from cgidlab import files, processes
+from cgidlab.engine import ansible, execute, generators, journal, unreachable
+from cgidlab.engine.arrivals import Arrival
+from cgidlab.engine.halting import Watch
+from cgidlab.engine.loading import Loaded
+from cgidlab.engine.room import Room
+from cgidlab.engine.scheduling import HostLost
+from cgidlab.errors import LabError, RunError
+from cgidlab.failures import RULES
+from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.progress import Display
+from cgidlab.runs import harvest, keeping, records, store
+from cgidlab.runs.store import RunDirectory
+
+_ANY_NOISE = NoisePolicy(None, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Trials that ride along at the end of a block and are not the run's: kept apart, and run once."""
+
+    run: RunDirectory
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a block finds there when it begins."""
+
+    before: Sequence[TrialRecord] = ()  # records of its trials that an earlier session of the run left
+    environment: str = ""  # name of what trials run with beside their settings: see `environments`
+    watch: Watch = field(default_factory=Watch)
+    numbers: "Numbers | None" = None  # of the run, where blocks of it run at once
+    others: bool = False  # hosts that could run the block as well
+    beside: Beside | None = None
+
+
+class Numbers:
+    """Numbers for trials that are run again: none is given twice, whatever runs at once."""
+
+    def __init__(self, loaded: Loaded, run: RunDirectory) -> None:
+        """Begin after the last number that the plan or the run directory has."""
+        used = (int(path.name.split("-")[0]) for path in run.trials.glob("[0-9]*-*"))
+        self._last = max([len(loaded.plan.trials), *used])
+        self._lock = threading.Lock()
+
+    def given(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+        """Return the trials under numbers of their own."""
+        with self._lock:
+            found = tuple(replace(t, number=self._last + n) for n, t in enumerate(trials, start=1))
+            self._last += len(found)
+            return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What the passes of one block have in common."""
+
+    loaded: Loaded
+    run: RunDirectory
+    host: HostReport
+    display: Display
+    cancelled: Callable[[], bool]
+    environment: str
+    watch: Watch
+    numbers: Numbers
+    others: bool
+
+    @property
+    def noise(self) -> NoisePolicy:
+        return self.loaded.plan.experiment.noise
+
+
+@dataclass(slots=True)
+class _Pass:
+    """The state of one pass over trials of a block."""
+
+    trials: dict[int, Trial]
+    beside: dict[int, Trial] = field(default_factory=dict)
+    came_home: set[int] = field(default_factory=set)
+    news: list[str] = field(default_factory=list)
+    fault: LabError | None = None
+    heard_s: float = field(default_factory=time.monotonic)
+    silent: bool = False
+
+
+def one_block(
+    loaded: Loaded,
+    run_directory: RunDirectory,
+    host: HostReport,
+    trials: tuple[Trial, ...],
+    display: Display,
+    cancelled: Callable[[], bool],
+    given: Given | None = None,
+) -> list[TrialRecord]:
+    """Run a block and return its records; trials that never came home are recorded as failed.
+
+    Trials that have a record before are not run again, unless a rerun is due. Trials that failed in
+    a way that may pass are run again at the end of the block, as often as `failures` says; the failed
+    ones are kept beside them. Raises `RunError` when nothing at all came home twice, and when
+    `watch` has seen enough; what was kept by then is in the run directory. Raises `HostLost` when the host cannot be
+    reached any more and there are others; then nothing is said of the trials that did not come home.
+    """
+    given = given or Given()
+    before = given.before
+    numbers = given.numbers or Numbers(loaded, run_directory)
+    where = _Where(
+        loaded, run_directory, host, display, cancelled, given.environment, given.watch, numbers, given.others
+    )
+    name = f"block-{trials[0].block:03d}"
+    done = {r.key for r in before}
+    todo = tuple(t for t in trials if t.key not in done)
+    kept = list(before)
+    if todo:
+        kept += _trials(where, todo, name, given.beside)
+    attempt = 0
+    while (again := _due(where, trials, kept)) and not cancelled():
+        attempt += 1
+        display.say(f"running {len(again)} of the trials of block {trials[0].block} again: {_why(again, kept)}")
+        display.also_expect(len(again))
+        kept += _trials(where, again, f"{name}-again-{attempt}")
+    lost = [r for r in kept if r not in before and not _came_home(run_directory, r)]
+    if lost and len(lost) == len(kept) and not cancelled():  # the next block would fare no better
+        raise RunError(
+            f"no trial of block {trials[0].block} was run: {lost[0].outcome.reason}",
+            where=str(run_directory.path / "ansible"),
+            fix=f"mend that, then go on: --resume {run_directory.run_id}",
+        )
+    return kept
+
+
+def _came_home(run: RunDirectory, record: TrialRecord) -> bool:
+    return (run.path / record.directory / "result.json").exists()
+
+
+def _due(where: _Where, trials: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> tuple[Trial, ...]:
+    """Return, under new numbers, the trials that have no complete record and a rerun left."""
+    complete = {r.key for r in kept if r.outcome.status is Status.COMPLETE}
+    due = [t for t in trials if t.key not in complete and _has_rerun(t.key, kept, where.noise)]
+    return where.numbers.given(due)
+
+
+def _has_rerun(key: str, kept: Sequence[TrialRecord], noise: NoisePolicy) -> bool:
+    kinds = [r.outcome.kind for r in kept if r.key == key and r.outcome.kind is not None]
+    if not kinds:
+        return False
+    reruns = RULES[kinds[-1]].reruns
+    return Counter(kinds)[kinds[-1]] <= (noise.reruns if reruns is None else reruns)
+
+
+def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
+    last = {r.key: r.outcome.kind for r in kept}
+    counts = Counter(kind for t in again if (kind := last.get(t.key)) is not None)
+    return ", ".join(f"{n} {kind.value}" for kind, n in counts.items())
+
+
+def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside | None = None) -> list[TrialRecord]:
+    run, host = where.run, where.host
+    name = run.unused_ansible(name)
+    loaded_by = generators.of_server(run.path / "hosts", host)
+    trials = generators.placed(trials, loaded_by)
+    riding = generators.placed(beside.trials, loaded_by) if beside else ()
+    block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
+    state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
+    desk = _Desk(where, state, beside)
+    room = Room(run)
+    limits = where.loaded.site.limits
+    patience_s = max(limits.of_trial_s(t) for t in (*trials, *riding)) + limits.silence_s
+
+    def over() -> bool:
+        state.fault = state.fault or room.want()
+        state.silent = state.silent or time.monotonic() - state.heard_s > patience_s
+        return where.cancelled() or state.silent or state.fault is not None or where.watch.stop is not None
+
+    where.display.step(f"block {trials[0].block}")
+    trials = (*trials, *riding)
+    journal.opened(run, str(where.loaded.site.inventory.resolve()), block, trials)
+    played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, desk.arrived, over)
+    desk.take_waiting()
+    if played.ok or _clean_up(where.loaded, block, run, where.display):
+        journal.released(run, block)
+    if state.fault:
+        raise state.fault
+    gone = next((f for f in played.failures if f.unreachable and f.host == host.host), None)
+    if gone and where.others and not where.cancelled():
+        raise HostLost(f"{host.host} cannot be reached any more: {unreachable.in_short(gone.message)}")
+    if not where.cancelled() and not where.watch.stop:
+        desk.kept += _never_came(where, state, played, patience_s)
+    where.watch.check(run)
+    return desk.kept
+
+
+class _Desk:
+    """Where the arrivals of one pass are taken.
+
+    On a machine that the trials share nothing is unpacked or measured before the block is over, since another trial is
+    in its window meanwhile. Only one that failed is looked at at once.
+    """
+
+    def __init__(self, where: _Where, state: _Pass, beside: Beside | None) -> None:
+        self.kept: list[TrialRecord] = []
+        self._where, self._state, self._beside = where, state, beside
+        self._shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
+        self._waiting: list[Arrival] = []
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Take an arrival, now or when the block is over."""
+        self._state.heard_s = time.monotonic()
+        if self._shared and arrival.complete:
+            self._waiting.append(arrival)
+            self._where.display.arrived()
+        else:
+            self._take(arrival)
+
+    def take_waiting(self) -> None:
+        """Take those that wait, unless the run is to end for a fault of this machine."""
+        for arrival in self._waiting:
+            if not self._state.fault:
+                self._take(arrival)
+
+    def _take(self, arrival: Arrival) -> None:
+        where, state = self._where, self._state
+        try:
+            if self._beside and arrival.number in state.beside:
+                with suppress(harvest.BadArchive):
+                    _kept(where, self._beside.run, state.beside[arrival.number], arrival, _ANY_NOISE)
+                return
+            record = _keep(where, state, arrival)
+        except LabError as err:  # raised here it would leave Ansible's process behind
+            state.fault = err
+            return
+        if record:
+            self.kept.append(record)
+            where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
+            where.watch.saw(record.outcome)
+
+
+def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:
+    stopped = execute.stop_block(loaded.site, block)
+    if not stopped.ok:
+        display.say(
+            f"warning: {block.host_directory} on {block.host.host} could not be cleaned up: {stopped.why}; "
+            f"the next run there does it, and so does: python runner.py recover {run_directory.path}"
+        )
+    return stopped.ok
+
+
+def _keep(where: _Where, state: _Pass, arrival: Arrival) -> TrialRecord | None:
+    """Keep one trial of the run, or the reason why it did not come home."""
+    trial = state.trials[arrival.number]
+    why = arrival.reason
+    try:
+        record = _kept(where, where.run, trial, arrival, where.noise)
+    except harvest.BadArchive as err:
+        record, why = None, err.what
+    if record is None:
+        state.news.append(why)
+    else:
+        state.came_home.add(trial.number)
+    return record
+
+
+def _kept(where: _Where, run: RunDirectory, trial: Trial, arrival: Arrival, noise: NoisePolicy) -> TrialRecord | None:
+    """Unpack, measure and judge one trial; its outcome is written last. None for one that did not come home.
+
+    Raises `BadArchive` for one of which nothing can be kept.
+    """
+    if arrival.archive is None:
+        return None
+    return keeping.keep(run, trial, where.host.host, where.environment, noise, arrival.archive, arrival.load)
+
+
+def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
+    missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
+    news = [n for n in state.news if n]
+    reason = " ".join((played.why or (news[0] if news else "the block ended without it")).split())
+    if state.silent:
+        reason = f"nothing was heard of the block for {patience_s:.0f} s"
+    late = state.silent or played.timed_out or "did not end within" in reason
+    kind = FailureKind.TIMEOUT if late else FailureKind.INFRA
+    lost = []
+    for trial in missing:
+        directory = where.run.trials / trial.directory
+        files.make_directory(directory)
+        files.write_sealed(directory / "trial.json", store.trial_json(trial, where.host.host, where.environment))
+        outcome = Outcome(trial.key, Status.FAILED, f"did not come home: {reason}", kind)
+        store.write_outcome(directory, outcome)
+        where.display.trial(trial, outcome, Figures())
+        lost.append(records.load(where.run.path, store.read_trial(directory)))
+    if lost:  # one cause, however many trials it took
+        where.watch.saw(lost[0].outcome)
+    return lost

@@ -1,0 +1,381 @@
+"""Provisioning hosts and running blocks on them, through Ansible. Decides nothing about results."""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cgidlab import files
+from cgidlab.design.catalogue import Catalogue
+from cgidlab.engine import ansible, arrivals, generators, unreachable
+from cgidlab.engine.arrivals import Arrival
+from cgidlab.engine.sources import Tarball, needed
+from cgidlab.errors import LabError, ProvisionError
+from cgidlab.model import Limits, Plan, Settings, Trial
+from cgidlab.parsers import host_report
+from cgidlab.parsers.host_report import GeneratorReport, HostReport
+
+# Each trial has a network of its own, so that the port can be the same for all.
+PORT = 8080
+LOOPBACK = "127.0.0.1"
+SERVER_USER = "nobody"
+SERVER_GID = 65534  # of nobody's group on every supported distribution, whatever its name
+# Longer than an emulated, busy host takes from one look of the control machine to the next.
+LEASE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the project's files are, and which hosts are meant."""
+
+    root: Path
+    inventory: Path
+    servers: tuple[str, ...] = ()  # the hosts of each group, in the inventory's order
+    generators: tuple[str, ...] = ()
+    tarballs: tuple[Tarball, ...] = ()  # that provisioning takes in place of a download
+    refresh: bool = False  # look for newer sources although some are in the cache
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def roles(self) -> Path:
+        """Return the directory of the roles."""
+        return self.root / "roles"
+
+    def playbook(self, name: str) -> Path:
+        """Return the path of a playbook of the project."""
+        return self.root / "playbooks" / f"{name}.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRun:
+    """What one block needs beside its trials."""
+
+    directory: Path  # of the Ansible invocation, on the control machine
+    host: HostReport
+    host_directory: str  # of the block, on the host
+    generators: tuple[GeneratorReport, ...] = ()  # none: the load is made on the server's host
+
+
+def provision(
+    site: Site,
+    plan: Plan,
+    hosts_dir: Path,
+    snapshots_dir: Path,
+    invocation_dir: Path,
+    watch: ansible.Watch,
+    become_password: str | None = None,
+    code_sha256: str = "",
+) -> tuple[HostReport, ...]:
+    """Make the hosts ready for a plan and return what was found and built on each.
+
+    How each was before that is in `snapshots_dir`. Where `code_sha256`, of the roles and playbooks, is given, a host on
+    which an earlier provisioning for the same plan still holds is believed to have everything (module host_survey);
+    sources that move, such as a branch, are looked at each time.
+
+    Raises `ProvisionError` with the first host's own message when that fails.
+    """
+    shutil.rmtree(generators.reports_dir(hosts_dir), ignore_errors=True)  # of another inventory
+    for directory in (hosts_dir, snapshots_dir, invocation_dir):
+        files.make_directory(directory)
+    helper = invocation_dir / "cgidhost.pyz"
+    files.write_bytes(helper, pack_helper(site.roles / "trial" / "files" / "cgidhost"))
+    settings = [cell.settings for cell in plan.cells]
+    played = ansible.play(
+        site.playbook("provision"),
+        site.inventory,
+        {
+            "cgidlab_builds": wanted_builds(settings),
+            "cgidlab_drivers": sorted({str(s["driver"]) for s in settings}),
+            "cgidlab_instruments": list(plan.experiment.instruments),
+            "cgidlab_helper_archive": str(helper.resolve()),
+            "cgidlab_provision_dir": str(hosts_dir.resolve()),
+            "cgidlab_snapshot_dir": str(snapshots_dir.resolve()),
+            "cgidlab_become_asked": become_password is not None,
+            "cgidlab_code_sha256": "" if site.refresh or _moves(settings) else code_sha256,
+            **_sources(site, settings),
+        },
+        invocation_dir,
+        timeout_s=site.limits.provision_s,
+        watch=watch,
+        become_password=become_password,
+    )
+    if not played.ok:
+        raise _provision_error(played, site.limits)
+    reports = tuple(host_report.read(path) for path in sorted(hosts_dir.glob("*.json")))
+    if not reports:
+        raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
+    return reports
+
+
+def _moves(settings: Iterable[Settings]) -> bool:
+    return any(str(s["httpd"]).startswith(("path:", "git:")) for s in settings)
+
+
+def _sources(site: Site, settings: Iterable[Settings]) -> dict[str, Any]:
+    """Return what the role `build` is told about sources; nothing leaves it to the inventory."""
+    tarballs = needed(site.tarballs, {str(s["httpd"]) for s in settings})
+    told = {"build_tarballs": [{"path": str(t.path), "sha256": t.sha256} for t in tarballs]} if tarballs else {}
+    return {**told, **({"build_refresh": True} if site.refresh else {})}
+
+
+def offers(site: Site, directory: Path, watch: ansible.Watch) -> dict[str, list[dict[str, Any]]]:
+    """Return by host which versions of httpd can be had there. Raises `ProvisionError` when no host could be asked."""
+    files.make_directory(directory)
+    variables = {"cgidlab_offers_dir": str((directory / "hosts").resolve())}
+    played = ansible.play(
+        site.playbook("sources"), site.inventory, variables, directory, timeout_s=site.limits.provision_s, watch=watch
+    )
+    if not played.ok:
+        raise _provision_error(played, site.limits)
+    found = {p.stem: json.loads(p.read_text())["offers"] for p in sorted((directory / "hosts").glob("*.json"))}
+    if not found:
+        raise ProvisionError("the inventory has no host in the group `servers`", where=str(site.inventory))
+    return found
+
+
+def _provision_error(played: ansible.Played, limits: Limits) -> ProvisionError:
+    log = str(played.directory / "stdout")
+    if played.timed_out:
+        return ProvisionError(f"provisioning took longer than {limits.provision_s:.0f} s", where=log)
+    if not played.failures:
+        return ProvisionError(played.why, where=log, fix="read the log")
+    first = played.failures[0]
+    if first.unreachable:
+        return ProvisionError(
+            f"{first.host} cannot be reached: {unreachable.in_short(first.message)}",
+            where=log,
+            fix=unreachable.advice(first.message),
+        )
+    return ProvisionError(f"provisioning {first.host} failed at the task `{first.task}`:\n{first.message}", where=log)
+
+
+def wanted_builds(settings: Iterable[Settings]) -> list[dict[str, Any]]:
+    """Return each httpd once with the variants of mod_cgid that the cells ask for, in a stable order."""
+    builds: dict[str, set[tuple[int, int, str]]] = {}
+    for s in settings:
+        variant = (int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
+        builds.setdefault(str(s["httpd"]), set()).add(variant)
+    return [
+        {
+            "httpd": httpd,
+            "variants": [
+                {"listen_backlog": backlog, "connect_attempts": attempts, "patches": patches}
+                for backlog, attempts, patches in sorted(variants)
+            ],
+        }
+        for httpd, variants in sorted(builds.items())
+    ]
+
+
+def pack_helper(package: Path) -> bytes:
+    """Return the trial helper as one program, byte for byte the same for the same sources."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        main = "from cgidhost.__main__ import main\nimport sys\nsys.exit(main())\n"
+        archive.writestr(zipfile.ZipInfo("__main__.py"), main)
+        for path in sorted(package.rglob("*.py")):
+            archive.writestr(zipfile.ZipInfo(f"cgidhost/{path.relative_to(package)}"), path.read_bytes())
+    return packed.getvalue()
+
+
+def run_block(
+    site: Site,
+    block: BlockRun,
+    trials: tuple[Trial, ...],
+    catalogue: Catalogue,
+    on_arrival: Callable[[Arrival], None],
+    cancelled: Callable[[], bool],
+) -> ansible.Played:
+    """Run the trials of one block on one host and report each as it comes home.
+
+    Returns how the invocation ended; a trial that never came is simply not
+    reported, which the caller notices.
+    """
+    files.make_directory(block.directory)
+    incoming = block.directory / "incoming"
+    files.make_directory(incoming)
+    files.write_json(block.directory / "block.json", block_json(block, trials, catalogue))
+    expected = [_expected(t, block, site.limits) for t in trials]
+    variables = {
+        **_host_variables(block),
+        "cgidlab_block_file": str((block.directory / "block.json").resolve()),
+        "cgidlab_incoming_dir": str(incoming.resolve()),
+        "cgidlab_trials": expected,
+    }
+    for place, generator in enumerate(block.generators):
+        content = _generator_json(block, trials, place)
+        files.write_json(_generator_file(block, generator), content)
+    with arrivals.Watched(incoming, on_arrival):
+        return ansible.play(
+            site.playbook("block"),
+            site.inventory,
+            variables,
+            block.directory,
+            timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
+            watch=ansible.Watch(cancelled=cancelled),
+            environment=_own_tmp(block.directory),
+        )
+
+
+def _own_tmp(directory: Path) -> dict[str, str]:
+    """Have modules on this machine unpack themselves in a play's directory, where what a killed one leaves is found."""
+    files.make_directory(directory / ansible.TMP)
+    return {"TMPDIR": str(directory.resolve() / ansible.TMP)}
+
+
+def stop_block(site: Site, block: BlockRun) -> ansible.Played:
+    """End a block that is no longer wanted and remove what it left on the host."""
+    directory = block.directory / "teardown"
+    return ansible.play(
+        site.playbook("teardown"),
+        site.inventory,
+        _host_variables(block),
+        directory,
+        timeout_s=site.limits.teardown_s,
+        environment=_own_tmp(directory),
+    )
+
+
+def _host_variables(block: BlockRun) -> dict[str, Any]:
+    return {
+        "cgidlab_server": block.host.host,
+        "cgidlab_become": block.host.become,
+        "cgidlab_python": block.host.python,
+        "cgidlab_helper": block.host.helper,
+        "cgidlab_block_dir": block.host_directory,
+        "cgidlab_generators": {
+            g.host: {
+                "become": g.become,
+                "python": g.python,
+                "helper": g.helper,
+                "dir": _on_generator(block, g),
+                "block_file": str(_generator_file(block, g).resolve()),
+            }
+            for g in block.generators
+        },
+    }
+
+
+def _on_generator(block: BlockRun, generator: GeneratorReport) -> str:
+    return f"{generator.work_dir}/{PurePosixPath(block.host_directory).name}"
+
+
+def _generator_file(block: BlockRun, generator: GeneratorReport) -> Path:
+    return block.directory / f"generator-{generator.host}.json"
+
+
+def _expected(trial: Trial, block: BlockRun, limits: Limits) -> dict[str, Any]:
+    """Return a trial as the role waits for it."""
+    settings = trial.cell.settings
+    expected: dict[str, Any] = {
+        "number": trial.number,
+        "timeout_s": limits.of_trial_s(trial),
+        "expected_s": float(settings["warmup_s"]) + float(settings["window_s"]),
+    }
+    if not block.generators:
+        return expected
+    return {
+        **expected,
+        "generators": [g.host for g, _ in generators.busy(settings, block.generators)],
+        "load_s": generators.load_s(settings),
+        "max_clock_offset_s": float(settings["max_clock_offset_s"]),
+    }
+
+
+def _generator_json(block: BlockRun, trials: tuple[Trial, ...], place: int) -> dict[str, Any]:
+    """Return the block of one of its generators, with the trials in which that has something to do."""
+    own = block.generators[place]
+    wanted = [
+        generators.trial_json(trial, share, PORT)
+        for trial in trials
+        for found, share in generators.busy(trial.cell.settings, block.generators)
+        if found is own
+    ]
+    return {
+        "schema_version": 1,
+        "generates": True,
+        "block": trials[0].block,
+        "work_dir": _on_generator(block, own),
+        "host_dir": own.work_dir,
+        "server_user": SERVER_USER,
+        "control": _control(),
+        "lease_s": LEASE_S,
+        "tools": dict(own.tools),
+        "trials": wanted,
+    }
+
+
+def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
+    """Return a block as the helper and the template of httpd.conf read it."""
+    return {
+        "schema_version": 1,
+        "block": trials[0].block,
+        "work_dir": block.host_directory,
+        "host_dir": block.host.work_dir,
+        "server_user": SERVER_USER,
+        "control": _control(),
+        "lease_s": LEASE_S,
+        "tools": dict(block.host.tools),
+        "scripts_dir": block.host.scripts_dir,
+        "trials": [{**_trial_json(trial, block.host, catalogue), **_network(trial, block)} for trial in trials],
+    }
+
+
+def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[str, Any]:
+    s = trial.cell.settings
+    httpd = host.httpd[str(s["httpd"])]
+    try:
+        variant = httpd.variant(int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
+    except KeyError as err:
+        raise LabError(
+            f"provisioning did not build the variant of mod_cgid for {trial.cell.id}", where=host.host
+        ) from err
+    return {
+        "number": trial.number,
+        "key": trial.key,
+        "cell": trial.cell.id,
+        "settings": dict(s),
+        "options": catalogue.long_names(s),
+        "httpd_binary": httpd.binary,
+        "httpd_version": httpd.version,
+        "modules_dir": httpd.modules_dir,
+        "module": variant.path,
+        "module_sha256": variant.sha256,
+        "scripts_dir": host.scripts_dir,
+        "server_user": SERVER_USER,
+        "server_gid": SERVER_GID,
+        "port": PORT,
+        "fault": _fault(s),
+    }
+
+
+def _network(trial: Trial, block: BlockRun) -> dict[str, Any]:
+    """Return where the trial's server listens and who may ask it: nobody but its own host, unless others load it."""
+    if not block.generators:
+        return {"listen": LOOPBACK, "remote": None}
+    address = generators.ipv4(block.host.address, block.host.host)
+    sources = [g.address for g, _ in generators.busy(trial.cell.settings, block.generators)]
+    margin_s = generators.margin_s(trial.cell.settings)
+    return {"listen": address, "remote": {"address": address, "margin_s": margin_s, "sources": sources}}
+
+
+def _fault(settings: Settings) -> Mapping[str, Any] | None:
+    if settings["fault"] == "none":
+        return None
+    return {"action": settings["fault"], "at_s": settings["fault_at_s"], "for_s": settings["fault_for_s"]}
+
+
+def _control() -> Mapping[str, Any]:
+    """Say which process the block belongs to, so that it ends when that does."""
+    stat = Path("/proc/self/stat").read_text()
+    return {
+        "pid": os.getpid(),
+        # Field 22 of proc_pid_stat(5); the name before it may hold spaces.
+        "start_ticks": int(stat.rpartition(")")[2].split()[19]),
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+    }

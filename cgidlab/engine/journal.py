@@ -1,0 +1,123 @@
+"""What a run may be holding of its hosts right now: `journal.json`, written before a host is touched.
+
+The host keeps a journal of its own (cgidhost.undo), with every change. This one says
+where to look when the host cannot be asked, and knows the sysctls' values from before
+the run should the host's journal be lost. It is empty when nothing is held.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cgidlab.engine.execute import BlockRun
+from cgidlab.errors import StoreError
+from cgidlab.model import Trial
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.runs import snapshots
+from cgidlab.runs.store import RunDirectory, now
+
+FILE = "journal.json"
+# Settings of trials and the sysctl each is (cgidhost.kernel).
+_SYSCTLS = {
+    "somaxconn": "net.core.somaxconn",
+    "max_dgram_qlen": "net.unix.max_dgram_qlen",
+    "tcp_max_syn_backlog": "net.ipv4.tcp_max_syn_backlog",
+}
+_lock = threading.Lock()  # blocks of several hosts may begin and end at once
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one block may hold of a host."""
+
+    host: str
+    inventory: str
+    work_dir: str
+    block: str  # its directory on the host
+    sysctls: tuple[Mapping[str, Any], ...]  # setting, old, new values, boot_id
+    opened_at: str
+
+
+def held(run: RunDirectory) -> tuple[Held, ...]:
+    """Return what a run may still hold. Raise `StoreError` if its journal cannot be read."""
+    if not (run.path / FILE).exists():
+        return ()
+    try:
+        return tuple(
+            Held(
+                str(entry["host"]),
+                str(entry["inventory"]),
+                str(entry["work_dir"]),
+                str(entry["block"]),
+                tuple(dict(s) for s in entry["sysctls"]),
+                str(entry["opened_at"]),
+            )
+            for entry in run.read(FILE)["held"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise StoreError(f"not what a journal holds: {err!r}", where=str(run.path / FILE)) from err
+
+
+def opened(run: RunDirectory, inventory: str, block: BlockRun, trials: Iterable[Trial]) -> None:
+    """Write down what a block may change, before it is handed over."""
+    entry = Held(
+        block.host.host,
+        inventory,
+        block.host.work_dir,
+        block.host_directory,
+        _sysctls(run, block.host, trials),
+        now(),
+    )
+    with _lock:
+        _write(run, (*(h for h in held(run) if h.block != entry.block), entry))
+
+
+def released(run: RunDirectory, block: BlockRun) -> None:
+    """Write down that nothing of a block is held any more, nor of those before it on its host.
+
+    A block that starts undoes what dead ones left there.
+    """
+    with _lock:
+        _write(run, tuple(h for h in held(run) if h.host != block.host.host))
+
+
+def forgotten(run: RunDirectory, hosts: Iterable[str]) -> None:
+    """Write down that hosts were recovered."""
+    gone = set(hosts)
+    with _lock:
+        _write(run, tuple(h for h in held(run) if h.host not in gone))
+
+
+def _write(run: RunDirectory, entries: tuple[Held, ...]) -> None:
+    run.write(
+        FILE,
+        {
+            "held": [
+                {
+                    "host": h.host,
+                    "inventory": h.inventory,
+                    "work_dir": h.work_dir,
+                    "block": h.block,
+                    "sysctls": [dict(s) for s in h.sysctls],
+                    "opened_at": h.opened_at,
+                }
+                for h in entries
+            ]
+        },
+    )
+
+
+def _sysctls(run: RunDirectory, host: HostReport, trials: Iterable[Trial]) -> tuple[Mapping[str, Any], ...]:
+    """Return the sysctls of the host that its trials set: those of trials without namespaces."""
+    settings = [t.cell.settings for t in trials if t.cell.settings["isolation"] == "host"]
+    if not settings:
+        return ()
+    begin = snapshots.begin_of(run, host.host)
+    found = []
+    for setting, name in _SYSCTLS.items():
+        new = sorted({str(s[setting]) for s in settings if setting in s} - {begin.sysctls.get(name)})
+        if new and begin.sysctls.get(name, "").isdigit():
+            old = begin.sysctls[name]
+            found.append({"setting": setting, "old": old, "new": new, "boot_id": begin.boot_id})
+    return tuple(found)

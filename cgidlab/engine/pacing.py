@@ -1,0 +1,105 @@
+"""After which block a run ends: budget, planned looks and what is expected of both. Decides nothing about a block."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cgidlab.design.plan import blocks_within, estimated_s, trial_s
+from cgidlab.model import Plan, TrialRecord
+from cgidlab.progress import Display, duration
+from cgidlab.runs import store
+from cgidlab.runs.store import RunDirectory
+
+
+class Pacing:
+    """The length of one run as things stand, from its first trial, in whichever session that was, to its last."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_directory: RunDirectory,
+        display: Display,
+        budget_s: float | None,
+        before: Sequence[TrialRecord] = (),
+        at_once: int = 1,
+    ) -> None:
+        """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time."""
+        from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
+
+        repetitions = plan.experiment.repetitions
+        self._plan, self._run, self._display, self._budget_s = plan, run_directory, display, budget_s
+        self._keys = [{t.key for t in trials} for trials in plan.blocks]
+        self._before = {r.key for r in before}
+        self._spent_s = spent_s(run_directory, before)
+        self._began_s = time.monotonic()
+        self._expected = planned_looks(repetitions.min, repetitions.max)[0]
+        self._possible = repetitions.max
+        if budget_s is not None:
+            done = self._finished(before)
+            within = blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s)
+            # Before there is a pace, one estimated for one host.
+            self._possible = min(repetitions.max, max(done, within if done else within * at_once))
+        self._expect(min(self._expected, self._possible))
+        blocks = min(self._expected, self._possible)
+        share = self._pending(blocks) / max(1, len(plan.cells) * blocks)
+        display.expect(self._pending(blocks), estimated_s(plan, blocks) * share / at_once)
+
+    @property
+    def may_begin(self) -> int:
+        """Return the last block that may begin as things stand: none after the next look begins before it."""
+        return max(1, min(self._expected, self._possible))
+
+    def stops_after(self, number: int, records: Sequence[TrialRecord]) -> bool:
+        """Say whether the run ends with block `number`. `records` are all that there are, later blocks' too."""
+        from cgidlab.analysis.analyse import decide  # noqa: PLC0415 -- same
+
+        repetitions = self._plan.experiment.repetitions
+        finished = self._finished(records)
+        elapsed_s = self._spent_s + time.monotonic() - self._began_s
+        self._run.set_state(store.RUNNING, spent={"blocks": finished, "spent_s": round(elapsed_s, 1)})
+        if not repetitions.fixed and number >= repetitions.min:
+            so_far = [r for r in records if r.block <= number]
+            decision = decide(so_far, self._plan.experiment.rule, repetitions)
+            if decision.stop:
+                self._display.say(f"stopping after block {number}: {decision.reason}")
+                return True
+            if number == self._expected:  # a look that decided nothing, or not all
+                self._display.say(decision.reason)
+            self._expected = decision.next_look or self._expected
+        if self._budget_s is not None:
+            self._possible = blocks_within(self._plan, self._budget_s, done=finished, elapsed_s=elapsed_s)
+            if self._possible <= number < repetitions.max:
+                self._display.say(
+                    f"stopping after block {number}: no further block fits into {duration(self._budget_s)}"
+                )
+                self._run.set_state(store.RUNNING, budget={"budget_s": self._budget_s, "blocks": number})
+                self._expect(number)
+                return True
+        blocks = min(self._expected, self._possible)
+        self._expect(blocks)
+        self._display.now_expect(self._pending(blocks))
+        return False
+
+    def _finished(self, records: Iterable[TrialRecord]) -> int:
+        """Return how many blocks have a record of each of their trials."""
+        known = {r.key for r in records}
+        return sum(keys <= known for keys in self._keys)
+
+    def _pending(self, blocks: int) -> int:
+        """Return how many trials of the first blocks this session has to run."""
+        return sum(len(keys - self._before) for keys in self._keys[:blocks])
+
+    def _expect(self, blocks: int) -> None:
+        """Record how many trials the run will have as things stand, for those who look on."""
+        self._run.set_state(
+            store.RUNNING,
+            expected_trials=len(self._plan.cells) * blocks,
+            estimated_s=round(estimated_s(self._plan, blocks), 1),
+        )
+
+
+def spent_s(run_directory: RunDirectory, records: Sequence[TrialRecord]) -> float:
+    """Return what earlier sessions took: as they noted after each block, and an estimate of what came later."""
+    said: Mapping[str, Any] = run_directory.state().get("spent") or {"blocks": 0, "spent_s": 0.0}
+    later = [r for r in records if r.block > int(said["blocks"])]
+    return float(said["spent_s"]) + sum(trial_s(r.settings) for r in later)

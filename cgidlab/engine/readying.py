@@ -1,0 +1,140 @@
+"""Hosts made ready for the trials of one session, and written down as what they are."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cgidlab import files
+from cgidlab.compare import Recorded, differing
+from cgidlab.engine import calibrating, resuming
+from cgidlab.engine.loading import Loaded
+from cgidlab.engine.provisioning import provisioned
+from cgidlab.engine.resuming import Continued
+from cgidlab.errors import StoreError
+from cgidlab.model import TrialRecord
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.progress import Display
+from cgidlab.runs import headroom, provenance, store
+from cgidlab.runs.store import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What the command line says about how to run, beside what."""
+
+    budget_s: float | None = None  # for all trials together, provisioning not counted
+    uncalibrated: bool = False
+    fail_fast: bool = False
+    accepted: tuple[str, ...] = ()  # fields that may have changed in a resumed run
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One go at a run: what its blocks need."""
+
+    loaded: Loaded
+    run: RunDirectory
+    results: Path
+    display: Display
+    cancelled: Callable[[], bool]
+    how: How
+    before: tuple[TrialRecord, ...] = ()  # of earlier sessions, as far as they count
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Hosts that trials can run on, and the name of the environment that each of them is."""
+
+    hosts: tuple[HostReport, ...]
+    environments: Mapping[str, str]  # by host
+
+
+def new(session: Session) -> Ready:
+    """Make the hosts of a new run ready."""
+    hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
+    _tell_unconfined(session, hosts)
+    calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
+    return _written(session, hosts, calibration, {}, [])
+
+
+def again(session: Session, continued: Continued) -> Ready:
+    """Make the hosts of a run ready that goes on, and put away what is not done of it.
+
+    Raises `SpecError`, with the run directory as it was, when something else than was accepted has changed.
+    """
+    run = session.run
+    found_in = run.ansible(run.unused_ansible("provision")) / "hosts"
+    hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
+    _tell_unconfined(session, hosts)
+    now = resuming.now(continued, provenance.collect(session.loaded.site.root, session.loaded.plan, hosts))
+    differences = (*continued.differences, *resuming.host_differences(continued, now))
+    resuming.refuse(continued, differences, session.how.accepted)
+    if told := [str(d) for d in differing.worth_telling(differences) if not d.decides]:
+        session.display.say(f"since the run was begun: {'; '.join(told)}")
+    resuming.tidy(run, continued.undone)
+    run.set_state(store.RUNNING, asked_budget_s=session.how.budget_s, budget=None, stopped=None)
+    _take_over(found_in, run.path / "hosts")
+    before = _provenance(run)
+    entry = {
+        "at": store.now(),
+        "done": len(continued.done),
+        "run_again": [{"directory": path.name, "why": why} for path, why in continued.undone],
+        "accepted": [{"field": d.word, "what": d.what, "before": d.before, "now": d.now} for d in differences],
+    }
+    uncalibrated = session.how.uncalibrated or before.get("calibration", {}).get("skipped", False)
+    calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
+    generators = before.get(headroom.KEY, {})  # as an earlier session of the run measured it
+    return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
+
+
+def _tell_unconfined(session: Session, hosts: Sequence[HostReport]) -> None:
+    for host in hosts:
+        for name, built in host.httpd.items():
+            if built.unconfined:
+                session.display.say(f"{host.host}: {name} was built without namespaces around it: {built.unconfined}")
+
+
+def _take_over(found_in: Path, hosts: Path) -> None:
+    files.make_directory(hosts)
+    for path in found_in.glob("*.json"):
+        files.write_bytes(hosts / path.name, path.read_bytes())
+    shutil.rmtree(found_in, ignore_errors=True)
+
+
+def _calibration(session: Session, hosts: Sequence[HostReport], *, uncalibrated: bool) -> dict[str, Any]:
+    if uncalibrated:
+        return {"skipped": True}
+    return calibrating.before_run(session.loaded, hosts, session.results, session.display, session.cancelled)
+
+
+def _provenance(run: RunDirectory) -> dict[str, Any]:
+    try:
+        return run.read("provenance.json")
+    except StoreError:
+        return {}  # interrupted before there was one, or damaged: what is written now says what is known
+
+
+def _written(
+    session: Session,
+    hosts: tuple[HostReport, ...],
+    calibration: Mapping[str, Any],
+    generators: Mapping[str, Any],
+    resumed: Sequence[Mapping[str, Any]],
+) -> Ready:
+    """Write provenance.json and return the hosts."""
+    plan, root = session.loaded.plan, session.loaded.site.root
+    collected = provenance.collect(root, plan, hosts)
+    names = {h.host: differing.identity(Recorded(store.plan_json(plan), collected), h.host) for h in hosts}
+    session.run.write(
+        "provenance.json",
+        {
+            **collected,
+            "environments": {host: {"id": name} for host, name in names.items()},
+            "calibration": calibration,
+            headroom.KEY: generators,
+            **({"resumed": resumed} if resumed else {}),
+        },
+    )
+    return Ready(hosts, names)

@@ -1,0 +1,137 @@
+"""Hosts given back after their run could not do it: what is held, by which run, and undoing it."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cgidlab import processes
+from cgidlab.engine import hoststate, journal
+from cgidlab.engine.execute import Site
+from cgidlab.engine.hoststate import Recovered
+from cgidlab.engine.locking import exclusive
+from cgidlab.engine.targets import LOCAL, inventory
+from cgidlab.errors import LabError, SpecError, StoreError
+from cgidlab.progress import Display
+from cgidlab.runs import store
+from cgidlab.runs.store import RunDirectory
+
+__all__ = ["Recovered", "recover"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One inventory, and which of its hosts to recover; none: all its servers."""
+
+    inventory: Path
+    hosts: tuple[str, ...]
+    runs: tuple[tuple[RunDirectory, tuple[journal.Held, ...]], ...]
+
+
+def recover(root: Path, results: Path, what: str | None, target: str | None, display: Display) -> tuple[Recovered, ...]:
+    """Undo what runs that are over still hold of their hosts, and return what that came to.
+
+    `what` is a run directory, the name of a host, or None for all. Where a journal of this machine names hosts
+    they are recovered through the inventory it names; `target` names another, whose servers are recovered
+    whatever the journals say. Raises `SpecError` for what is neither a run nor a host, and `ProvisionError` while a run
+    has the target.
+    """
+    found: dict[str, Recovered] = {}
+    for wanted in _wanted(root, results, what, target):
+        site = Site(root, wanted.inventory)
+        with ExitStack() as stack:
+            stack.enter_context(exclusive(site))
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cgidlab-recover-")))
+            journals = _journals(wanted)
+            for came_to in hoststate.recover(site, wanted.hosts, journals, work, display.step):
+                found[came_to.host] = came_to
+        clean = [host for host, came_to in found.items() if not came_to.problems]
+        for run, _ in wanted.runs:
+            journal.forgotten(run, clean)
+    return tuple(found.values())
+
+
+def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> Iterator[_Wanted]:
+    """Return what to recover, inventory by inventory."""
+    run = store.open_run(Path(what)) if what and (Path(what) / "plan.json").is_file() else None
+    if run is not None:
+        _refuse_if_running(run)
+    runs = _parts(run) if run is not None else [p for r in _runs(results) if not _lives(r) for p in _parts(r)]
+    host = what if run is None else None
+    held = {r: tuple(h for h in journal.held(r) if host in (None, h.host)) for r in runs}
+    inventories = {h.inventory for entries in held.values() for h in entries}
+    if target is not None:
+        inventories = {str(inventory(target, root))}
+    for path in sorted(inventories):
+        # with a target of the user's own, whatever journals say of its hosts helps
+        ours = {r: tuple(h for h in some if target or h.inventory == path) for r, some in held.items()}
+        hosts = {h.host for some in ours.values() for h in some}
+        everything = target is not None and host is None
+        names = () if everything else tuple(sorted(hosts | ({host} if host else set())))
+        _must_exist(Path(path), host or "", target)
+        yield _Wanted(Path(path), names, tuple((r, some) for r, some in ours.items() if some))
+    if not inventories and run is None:  # no journal knows of anything: the hosts themselves may
+        local = inventory(LOCAL, root)
+        yield _Wanted(local, (host,) if host else (), ())
+
+
+def _must_exist(path: Path, host: str, target: str | None) -> None:
+    if not path.exists():
+        raise SpecError(
+            f"the inventory through which the run reached its hosts is gone{f' ({host})' if host else ''}",
+            where=str(path),
+            fix="name another with --target" if target is None else "",
+        )
+
+
+def _refuse_if_running(run: RunDirectory) -> None:
+    if _lives(run):
+        raise LabError("the run is still running", where=str(run.path), fix="stop it first: it cleans up itself")
+
+
+def _lives(run: RunDirectory) -> bool:
+    try:
+        state = run.read("state.json")
+        return state["state"] == store.RUNNING and processes.lives(
+            state["pid"], state["started_ticks"], state["boot_id"]
+        )
+    except (StoreError, KeyError, TypeError):
+        return False  # torn, or of another version: nobody who wrote it can be asked
+
+
+def _parts(run: RunDirectory) -> list[RunDirectory]:
+    """Return a run and what it keeps journals of its own for: trials that are not of its plan."""
+    return [run, *(RunDirectory(path.parent) for path in sorted(run.path.glob(f"*/*/{journal.FILE}")))]
+
+
+def _runs(results: Path) -> Iterator[RunDirectory]:
+    """Return every run that has a journal with something in it and can be read."""
+    for path in sorted(results.glob("*/*/plan.json")):
+        run = RunDirectory(path.parent)
+        if path.parent.is_symlink():
+            continue  # latest
+        try:
+            if any(journal.held(part) for part in _parts(run)):
+                yield run
+        except StoreError:
+            continue
+
+
+def _journals(wanted: _Wanted) -> Mapping[str, Mapping[str, Any]]:
+    """Return what the journals say, host by host, for the helper.
+
+    Of several runs that set a sysctl the oldest knows what it was before all of them.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for h in sorted((h for _, entries in wanted.runs for h in entries), key=lambda h: h.opened_at):
+        entry = found.setdefault(h.host, {"work_dir": h.work_dir, "blocks": [], "sysctls": []})
+        entry["blocks"].append(h.block)
+        for sysctl in h.sysctls:
+            known = next((s for s in entry["sysctls"] if s["setting"] == sysctl["setting"]), None)
+            if known is None or known["boot_id"] != sysctl["boot_id"]:
+                entry["sysctls"].append(dict(sysctl))
+            else:
+                known["new"] = sorted({*known["new"], *sysctl["new"]} - {known["old"]})
+    return found

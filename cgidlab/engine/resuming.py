@@ -1,0 +1,280 @@
+"""Continuing a run: which one, what of it is done, and whether it may go on. Touches no host."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cgidlab import calibrate, files
+from cgidlab.compare import Difference, Recorded, differing
+from cgidlab.compare.fields import FIELDS, About, Verb, Weight
+from cgidlab.design import catalogue as cat
+from cgidlab.design import plan as planning
+from cgidlab.engine import arrivals, targets
+from cgidlab.engine.loading import Loaded, Request, load_plan
+from cgidlab.errors import SpecError, StoreError
+from cgidlab.failures import RULES
+from cgidlab.model import Experiment, Plan, Status, TrialRecord
+from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
+from cgidlab.runs.store import RunDirectory
+
+DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a run is done."""
+
+    done: tuple[TrialRecord, ...]  # in the order of the run
+    undone: tuple[tuple[Path, str], ...]  # directories that do not count, and why
+    environments: frozenset[str]  # of the trials that are done
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """A run that can go on: its plan as it is now, what is done, and what is not what it was."""
+
+    run: RunDirectory
+    loaded: Loaded
+    done: tuple[TrialRecord, ...]  # in the order of the run
+    undone: tuple[tuple[Path, str], ...]  # directories that do not count, and why
+    environments: frozenset[str]  # of the trials that are done
+    before: Recorded  # what the run wrote down of itself
+    differences: tuple[Difference, ...]  # of what is known without asking a host
+
+    @property
+    def pending(self) -> int:
+        """Return how many trials of the plan, were all its blocks run, have no record that counts."""
+        return len({t.key for t in self.loaded.plan.trials} - {r.key for r in self.done})
+
+
+def interrupted(request: Request, results: Path) -> status.RunStatus | None:
+    """Return how far the newest run of the same experiment is, if it was interrupted; None otherwise.
+
+    The same: file, levels, settings and target. Raises `SpecError` for a request that cannot be run.
+    """
+    experiment = load_plan(request).plan.experiment
+    for run in _newest_first(results / experiment.name):
+        try:
+            if _source(run) == experiment.source and store.experiment_of(run) == experiment:
+                found = status.status(run.path)
+                return found if found.state == store.INTERRUPTED else None
+        except StoreError:
+            continue
+    return None
+
+
+def find(results: Path, word: str) -> RunDirectory:
+    """Return the run that a directory or an id names. Raise `SpecError` if it names none, or several."""
+    if (Path(word) / "plan.json").exists():
+        return store.open_run(Path(word))
+    found = [p for p in results.glob(f"*/{word}") if p.name == word and not p.is_symlink()] if _is_name(word) else []
+    if len(found) != 1:
+        raise SpecError(
+            f"{'several runs are' if found else 'no run is'} called `{word}`",
+            where=str(results),
+            fix="name its directory, or see: runner.py status",
+        )
+    return store.open_run(found[0])
+
+
+def latest(results: Path, request: Request) -> RunDirectory:
+    """Return the newest interrupted run of an experiment file, with whatever settings. Raise `SpecError` if none is."""
+    experiment = load_plan(request).plan.experiment
+    for run in _newest_first(results / experiment.name):
+        try:
+            if status.status(run.path).state == store.INTERRUPTED:
+                return run
+        except StoreError:
+            continue
+    raise SpecError(
+        f"no run of {experiment.name} was interrupted",
+        where=str(results / experiment.name),
+        fix="leave out --resume, or name the run: --resume RUN",
+    )
+
+
+def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
+    """Return what a run needs to go on.
+
+    `request` is the experiment file and words of the command line, if any were given: they have to
+    ask for what the run was planned to be. Raises `StoreError` when the plan cannot be read.
+    """
+    catalogue = cat.load(root / "roles")
+    experiment = store.experiment_of(run)
+    if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:
+        raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
+    plan = planning.make(experiment, catalogue)
+    stored = run.read("plan.json")
+    taken_in(run, plan)
+    before = _recorded(run, stored, experiment)
+    now = standing(run)
+    found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
+    if request is not None:
+        found += _asked(request, experiment, before)
+    if now.environments and before.hosts:
+        code = Recorded(stored, provenance.code(root))
+        found += differing.between(before, code, Verb.RESUME, _of(About.PROJECT))
+    return Continued(
+        run=run,
+        loaded=Loaded(_with_keys(plan, stored), catalogue, targets.site(experiment.target, root)),
+        done=now.done,
+        undone=now.undone,
+        environments=now.environments,
+        before=before,
+        differences=tuple(found),
+    )
+
+
+def refuse(continued: Continued, found: Sequence[Difference], accepted: Sequence[str]) -> None:
+    """Raise `SpecError` with all that differs and is not accepted; a word that is no field is refused too."""
+    differing.check_words(accepted, (continued.before,), "--accept-changed")
+    barred = differing.barred(found, accepted)
+    if barred:
+        what = "\n".join(
+            f"  - {d.field}: {d.what} changed: {differing.short(d.before)}, now {differing.short(d.now)}"
+            for d in barred
+        )
+        options = " ".join(f"--accept-changed {name}" for name in dict.fromkeys(d.field for d in barred))
+        raise SpecError(
+            f"the run cannot go on: its trials would not be comparable, since this has changed\n{what}",
+            where=str(continued.run.path),
+            fix=f"undo the change, or begin again with --new, or mix on purpose with {options}",
+        )
+
+
+def now(continued: Continued, collected: Mapping[str, Any]) -> Recorded:
+    """Return what the run would write down of itself now that its hosts were asked."""
+    return _planned(Recorded(continued.before.plan, collected), continued.loaded.plan)
+
+
+def host_differences(continued: Continued, now: Recorded) -> tuple[Difference, ...]:
+    """Return what is not what it was on the hosts."""
+    before = continued.before
+    unknown = [
+        Difference("provenance", (host,), "not known", "cannot be compared", Weight.DECIDES)
+        for host in now.hosts
+        if host not in before.hosts
+        and continued.environments
+        and differing.identity(now, host) not in continued.environments
+    ]
+    return (*differing.between(before, now, Verb.RESUME, _of(About.HOST)), *unknown)
+
+
+def _of(about: About) -> frozenset[str]:
+    return frozenset(field.name for field in FIELDS if field.about is about)
+
+
+def _planned(before: Recorded, plan: Plan) -> Recorded:
+    return Recorded(store.plan_json(plan), before.provenance)
+
+
+def tidy(run: RunDirectory, undone: Iterable[tuple[Path, str]]) -> None:
+    """Put away what unfinished trials left, so that nothing of it can be taken for another's; remove scraps."""
+    for directory, _why in undone:
+        target = run.path / DISCARDED
+        files.make_directory(target)
+        number = 1 + sum(1 for p in target.iterdir() if p.name.startswith(f"{directory.name}."))
+        files.move(directory, target / f"{directory.name}.{number}")
+    left = (p for name in ("incoming", "tmp", "env", "artifacts") for p in run.path.glob(f"ansible/*/{name}"))
+    for scrap in [*run.trials.glob(".*"), *left]:
+        files.remove_tree(scrap)
+    for place, _, names in os.walk(run.path):
+        for name in names:
+            # What tempfile.mkstemp made for a write that was cut short: see `files.write_bytes`.
+            if name.startswith(".") and name.count(".") > 1:
+                (Path(place) / name).unlink(missing_ok=True)
+
+
+def _asked(request: Request, experiment: Experiment, before: Recorded) -> list[Difference]:
+    """Return how what the command line asks for differs from what the run was planned to be."""
+    asked = load_plan(request).plan
+    if asked.experiment.name != experiment.name:
+        raise SpecError(
+            f"the run is one of {experiment.name}, not of {asked.experiment.name}",
+            where=str(request.experiment),
+            fix="leave out the file, or name a run of it",
+        )
+    fields = ("experiment", "command_line") if request.overrides or request.only or request.target else ("experiment",)
+    now = Recorded(store.plan_json(asked), {"experiment_sha256": provenance.experiment_sha256(asked.experiment)})
+    return list(differing.worth_telling(differing.between(before, now, Verb.RESUME, fields)))
+
+
+def taken_in(run: RunDirectory, plan: Plan) -> None:
+    """Keep the trials that came home to a run which was killed before it looked at them.
+
+    Trials that were run again have numbers of their own, which no plan knows: they are due again. What is damaged
+    stays for `tidy`.
+    """
+    by_number = {t.number: t for t in plan.trials}
+    try:
+        environment = {host: str(entry["id"]) for host, entry in run.read("provenance.json")["environments"].items()}
+    except (StoreError, KeyError, TypeError, AttributeError):
+        return  # killed before there were trials
+    for incoming in sorted(run.path.glob("ansible/*/incoming")):
+        for arrival in arrivals.left(incoming):
+            trial, ran_with = by_number.get(arrival.number), environment.get(arrival.host)
+            if trial is None or ran_with is None or arrival.archive is None:
+                continue
+            if not (run.trials / trial.directory / "outcome.json").exists():
+                with suppress(harvest.BadArchive):
+                    noise = plan.experiment.noise
+                    keeping.keep(run, trial, arrival.host, ran_with, noise, arrival.archive, arrival.load)
+
+
+def standing(run: RunDirectory) -> Standing:
+    """Return the records that count and the directories that do not, every file read."""
+    done, undone, known = [], [], set()
+    for directory in run.trial_directories():
+        try:
+            stored = store.read_trial(directory)
+            if stored.outcome.key != stored.key:
+                raise StoreError("trial.json and outcome.json are of two trials", where=str(directory))  # noqa: TRY301 -- one way out for all that is damaged
+            harvest.verify(directory)
+        except StoreError as err:
+            undone.append((directory, err.what))
+            continue
+        kind = stored.outcome.kind
+        if stored.outcome.status is not Status.COMPLETE and kind is not None and RULES[kind].on_resume:
+            undone.append((directory, stored.outcome.reason))
+            continue
+        done.append(records.load(run.path, stored))
+        known.add(stored.environment)
+    return Standing(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
+
+
+def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experiment) -> Recorded:
+    """Return what the run's last session wrote down of it; of what cannot be read nothing is known."""
+    try:
+        known = changes.of(run).provenance
+    except StoreError:
+        known = {}
+    return Recorded(stored, {**known, "experiment_sha256": provenance.experiment_sha256(experiment)})
+
+
+def _with_keys(plan: Plan, stored: Mapping[str, Any]) -> Plan:
+    """Return the plan with its trials under the keys that plan.json has, also where settings were changed since."""
+    try:
+        keys = {(t["number"], t["cell"]): t["key"] for t in stored["trials"]}
+        return replace(plan, trials=tuple(replace(t, key=keys.get((t.number, t.cell.id), t.key)) for t in plan.trials))
+    except (KeyError, TypeError) as err:
+        raise StoreError(f"not what a plan holds: {err!r}", where="plan.json") from err
+
+
+def _newest_first(directory: Path) -> list[RunDirectory]:
+    """Return the runs in a directory; their ids begin with their time."""
+    found = [p for p in directory.glob("*") if not p.is_symlink() and (p / "plan.json").is_file()]
+    return [RunDirectory(p.resolve()) for p in sorted(found, reverse=True)]
+
+
+def _source(run: RunDirectory) -> str:
+    try:
+        return (run.path / "experiment.yml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_name(word: str) -> bool:
+    return bool(word) and "/" not in word and word not in {".", ".."} and not any(c in word for c in "*?[")

@@ -1,0 +1,126 @@
+"""A run from its plan to its verdict: provision, blocks, harvest, conclude; and an interrupted one to its end."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cgidlab.design.plan import blocks_within, estimated_s, told_sources
+from cgidlab.engine import hosts_after, readying, resuming
+from cgidlab.engine.loading import Request, load_plan, new_run_id
+from cgidlab.engine.locking import exclusive, of_run
+from cgidlab.engine.readying import How, Ready, Session
+from cgidlab.engine.spreading import all_blocks
+from cgidlab.errors import RunError, SpecError, StoreError
+from cgidlab.model import Plan, Status
+from cgidlab.progress import Display, duration
+from cgidlab.runs import store
+from cgidlab.runs.concluding import conclude
+from cgidlab.runs.store import RunDirectory
+
+INTERRUPTED_EXIT = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, for the command line."""
+
+    text: str
+    report: Path
+    exit_code: int
+
+
+def run(request: Request, results: Path, display: Display, cancelled: Callable[[], bool], how: How) -> Ended:
+    """Run an experiment to its verdict.
+
+    To keep a budget whole blocks are dropped, never levels. Where the witnesses' controls never passed
+    on a host they are run first, unless `uncalibrated`. Raises `SpecError` before anything is
+    touched and `ProvisionError` before any trial ran. Trials that failed or are invalid
+    are counted in the exit status; where they end the run (see `blocks` and `halting`) it is `interrupted`,
+    and can go on. Raises `InterruptedRun` when it was stopped before any trial.
+    """
+    loaded = load_plan(request)
+    _check_budget(loaded.plan, how.budget_s)
+    with exclusive(loaded.site):
+        run_directory = store.create(results, loaded.plan, new_run_id())
+        with of_run(run_directory.path):
+            display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
+            run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
+            session = Session(loaded, run_directory, results, display, cancelled, how)
+            with _last_word(session):
+                return _to_its_end(session, readying.new(session))
+
+
+def resume(
+    run_directory: RunDirectory,
+    request: Request | None,
+    root: Path,
+    results: Path,
+    display: Display,
+    cancelled: Callable[[], bool],
+    how: How,
+) -> Ended:
+    """Go on with a run where it ended, and bring it to its verdict.
+
+    Trials that count (see `resuming`) stay as they are; all others are run. `request` is what the command
+    line asks for beside the run, if anything. Raises `SpecError` with everything that is not what it was
+    and not accepted, and `ProvisionError` when another process has the run or its target.
+    """
+    with of_run(run_directory.path):
+        continued = resuming.load(run_directory, root, request)
+        resuming.refuse(continued, continued.differences, how.accepted)
+        how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
+        loaded = continued.loaded
+        session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
+        with exclusive(loaded.site):
+            display.say(
+                f"resuming run {run_directory.path}: {told_sources(loaded.plan)}; {_counted(continued)}",
+            )
+            ready = readying.again(session, continued)
+            with _last_word(session):
+                return _to_its_end(session, ready)
+
+
+def _counted(continued: resuming.Continued) -> str:
+    again = f", {len(continued.undone)} of them begun before and run again" if continued.undone else ""
+    return f"{len({r.key for r in continued.done})} trials are done, up to {continued.pending} are to come{again}"
+
+
+@contextmanager
+def _last_word(session: Session) -> Iterator[None]:
+    """Have the run's state say that it was interrupted, whatever it was that did it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreError):  # of a full disk: the error that led here says more
+            session.run.set_state(store.INTERRUPTED)
+        raise
+
+
+def _to_its_end(session: Session, ready: Ready) -> Ended:
+    stopped = None
+    try:
+        with hosts_after.compared(session.loaded, session.run, ready.hosts, session.display):
+            all_blocks(session, ready)
+    except RunError as err:  # what earlier blocks measured is not lost with it
+        session.display.say(str(err))
+        stopped = err.what
+    cancelled = session.cancelled()
+    session.run.set_state(store.INTERRUPTED if cancelled or stopped else store.FINISHED, stopped=stopped)
+    session.display.step("verdict")
+    concluded = conclude(session.run)
+    if cancelled:
+        return Ended(concluded.text, concluded.report, INTERRUPTED_EXIT)
+    whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking and not stopped
+    return Ended(concluded.text, concluded.report, 0 if whole else RunError.exit_code)
+
+
+def _check_budget(plan: Plan, budget_s: float | None) -> None:
+    if budget_s is not None and not blocks_within(plan, budget_s):
+        need_s = estimated_s(plan, 1)
+        raise SpecError(
+            f"no block fits into {duration(budget_s)}: its {len(plan.cells)} trials need about {duration(need_s)}",
+            where="--budget",
+            fix=f"use --budget {math.ceil(need_s)}s or more, a shorter window_s, or fewer levels",
+        )

@@ -1,0 +1,129 @@
+"""All blocks of a session over all its servers: what a lost one leaves goes to the others, whole."""
+
+import threading
+from collections.abc import Sequence
+
+from cgidlab.engine import headroom_trial
+from cgidlab.engine.blocks import Beside, Given, Numbers, one_block
+from cgidlab.engine.halting import Watch
+from cgidlab.engine.pacing import Pacing
+from cgidlab.engine.readying import Ready, Session
+from cgidlab.engine.scheduling import Board, HostLost, Work, drive
+from cgidlab.errors import RunError
+from cgidlab.model import Trial, TrialRecord
+from cgidlab.runs import headroom, records, store
+
+
+def all_blocks(session: Session, ready: Ready) -> None:
+    """Run block after block until the plan, a look or the budget ends it, or somebody does.
+
+    Raises `RunError` when no server is left that blocks can run on.
+    """
+    shift = _Shift(session, ready)
+    try:
+        drive(shift.board, Work(shift.run, shift.finished, shift.lost), shift.stop)
+    except HostLost as err:
+        fix = f"mend that, then go on: --resume {session.run.run_id}"
+        raise RunError(f"no server is left: {err.what}", where=str(session.run.path), fix=fix) from err
+
+
+class _Shift:
+    """One session's servers at work. `finished` and `lost` are called one at a time, `run` for all servers at once."""
+
+    def __init__(self, session: Session, ready: Ready) -> None:
+        loaded, run = session.loaded, session.run
+        self._session, self._ready = session, ready
+        self._hosts = {host.host: host for host in ready.hosts}
+        self._blocks = dict(enumerate(loaded.plan.blocks, start=1))
+        self._pacing = Pacing(
+            loaded.plan, run, session.display, session.how.budget_s, session.before, at_once=len(self._hosts)
+        )
+        self._records = list(session.before)
+        self._numbers = Numbers(loaded, run)
+        # One a server: what is wrong with one of them says nothing of the others.
+        self._watches = {host: Watch(fail_fast=session.how.fail_fast) for host in self._hosts}
+        # Whose load generator was not measured yet: the first block there ends with it.
+        self._no_headroom = self._hosts.keys() - run.read("provenance.json").get(headroom.KEY, {}).keys()
+        self._told = 0  # blocks that `Pacing` knows of
+        self._closed = False
+        self.stop = threading.Event()
+        # What was begun on a server goes on there: its comparisons are made within it.
+        begun = {r.block: r.host for r in session.before if r.host in self._hosts}
+        self.board = Board(list(self._blocks), list(self._hosts), begun)
+        self.board.limit = self._pacing.may_begin
+
+    def run(self, host: str, block: int) -> list[TrialRecord]:
+        """Run a block on a server and return the records that are new. Raise `HostLost` for one that others can run."""
+        session = self._session
+        trials = self._blocks[block]
+        before = [r for r in session.before if r.block == block]
+        if {r.host for r in before} - {host} and not {t.key for t in trials} <= {r.key for r in before}:
+            before = []  # begun on a server that is not there: whole again on this one
+        given = Given(
+            before,
+            self._ready.environments[host],
+            self._watches[host],
+            self._numbers,
+            others=len(self.board.hosts) > 1,
+            beside=self._beside(host),
+        )
+        fresh = trials if before else self._fresh(trials)
+        try:
+            done = one_block(
+                session.loaded, session.run, self._hosts[host], fresh, session.display, self._cancelled, given
+            )
+        except RunError as err:
+            if session.how.fail_fast or len(self.board.hosts) == 1:
+                raise
+            raise HostLost(err.what) from err
+        return done[len(before) :]
+
+    def _fresh(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Return the trials, those that left something under their number before under another."""
+        used = [t for t in trials if (self._session.run.trials / t.directory).exists()]
+        renumbered = dict(zip((t.number for t in used), self._numbers.given(used), strict=True))
+        return tuple(renumbered.get(t.number, t) for t in trials)
+
+    def _beside(self, host: str) -> Beside | None:
+        if host not in self._no_headroom:
+            return None
+        return headroom_trial.beside(self._session.loaded, self._session.run, host)
+
+    def _cancelled(self) -> bool:
+        return self._session.cancelled() or self.stop.is_set()
+
+    def finished(self, host: str, _block: int, new: list[TrialRecord]) -> None:
+        """Take in what a block left, and say which blocks may begin next."""
+        self._records += new
+        if host in self._no_headroom:
+            self._take_headroom(host)
+        while not self._closed and self._told < self.board.whole:
+            self._told += 1
+            self._closed = self._cancelled() or self._pacing.stops_after(self._told, self._records)
+        if self._closed or self._cancelled():
+            self._closed = True
+            self.board.close()
+        else:
+            self.board.limit = self._pacing.may_begin
+
+    def _take_headroom(self, host: str) -> None:
+        run = self._session.run
+        found = headroom.found(run, host)
+        if not found:
+            return
+        self._no_headroom -= {host}
+        provenance = run.read("provenance.json")
+        run.write("provenance.json", {**provenance, headroom.KEY: {**provenance[headroom.KEY], host: found}})
+        for driver, entry in found.items():
+            self._session.display.say(headroom.said(host, driver, entry))
+
+    def lost(self, host: str, block: int, err: HostLost) -> None:
+        """Say that a server is lost, here and in the run's state; what it has finished counts."""
+        run, others = self._session.run, ", ".join(self.board.hosts)
+        self._session.display.say(f"{host} is lost: {err.what}; block {block} goes to {others or 'nobody'}")
+        known = {r.number for r in self._records}
+        stored, _damaged = run.stored_trials()
+        here = [s for s in stored if s.host == host and s.block == block and s.number not in known]
+        self._records += [records.load(run.path, its) for its in here]
+        entry = {"host": host, "block": block, "why": err.what}
+        run.set_state(store.RUNNING, **{store.LOST: [*run.state().get(store.LOST, []), entry]})

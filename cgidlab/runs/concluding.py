@@ -1,0 +1,176 @@
+"""From a run directory to its derived files: tables, summary.json, report.html. Needs nothing but the directory."""
+
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from cgidlab import files, report, verdict
+from cgidlab.analysis import analyse
+from cgidlab.errors import StoreError
+from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
+from cgidlab.progress import duration
+from cgidlab.runs import headroom, proven, records, reporting, snapshots, store, tables, watching
+
+_WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What a run's directory says, and where the derived files are."""
+
+    text: str  # the verdict as the terminal shows it
+    report: Path
+    trials: Mapping[Status, int]
+    lacking: int  # planned trials of which no complete record is there, though one was tried
+    damaged: tuple[store.Damage, ...] = ()  # files that are left out of all of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Everything that the derived files are made from."""
+
+    run: store.RunDirectory
+    experiment: Experiment
+    rows: tuple[TrialRecord, ...]
+    analysis: analyse.Analysis
+    verdict: verdict.Verdict
+    timing: Mapping[str, float | None]
+    damaged: tuple[store.Damage, ...]
+
+    def summary(self) -> dict[str, Any]:
+        kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
+        found = verdict.summary_json(
+            self.analysis,
+            self.verdict,
+            experiment=self.experiment.name,
+            run_id=self.run.run_id,
+            timing=self.timing,
+            failures={kind.value: kinds[kind] for kind in FailureKind},
+            damaged=[asdict(d) for d in self.damaged],
+        )
+        return {**found, "hosts": snapshots.summary(self.run)}
+
+    def report(self) -> report.ReportInput:
+        return reporting.report_input(
+            self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing, self.damaged
+        )
+
+
+def conclude(run: store.RunDirectory, *, verify: bool = False) -> Concluded:
+    """Measure, analyse and judge what a run directory holds, and write its derived files.
+
+    A trial whose files are damaged is left out and named; with `verify` every file is read for that. Raises
+    `StoreError` when the plan itself cannot be read.
+    """
+    judged = _judge(run, verify=verify)
+    tables.write(run.path, judged.rows)
+    tables.write_generators(run.path, [(r, row) for r in judged.rows for row in records.generators(run.path, r)])
+    files.write_json(run.path / "summary.json", judged.summary())
+    page = report.write(judged.report(), run.path, script_cache())
+    trials = judged.analysis.trials
+    complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
+    lacking = len({r.key for r in judged.rows} - complete)
+    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing)
+    return Concluded(text, page, trials, lacking, judged.damaged)
+
+
+def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
+    """Return the report of a run as Markdown or as one JSON object; writes no derived file."""
+    judged = _judge(run, verify=True)
+    return report.as_markdown(judged.report()) if form == "md" else report.as_json(judged.report(), judged.summary())
+
+
+def _judge(run: store.RunDirectory, *, verify: bool) -> _Judged:
+    experiment = store.experiment_of(run)
+    provenance = _provenance(run)
+    loaded, trouble = records.load_all(run, verify=verify)
+    rows = tuple(headroom.applied(r, provenance) for r in loaded)
+    damaged = (*_unreadable(run), *trouble)
+    complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
+    series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
+    if watching.is_observation(run):
+        judged = watching.verdict(run, rows)
+        return _Judged(run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows), damaged)
+    # What rests on a witness that is not proven is no response either.
+    counted, unproven = proven.counted(rows, provenance.get("calibration"))
+    analysis = analyse.analyse(counted, experiment, series)
+    judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged)
+
+
+def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
+    """Return which of the run's own files are there and cannot be read. Without its plan nothing goes at all."""
+    found = []
+    for name in ("provenance.json", "state.json"):
+        try:
+            if (run.path / name).exists():
+                run.read(name)
+        except StoreError as err:
+            found.append(run.damage(err))
+    return tuple(found)
+
+
+def _provenance(run: store.RunDirectory) -> Mapping[str, Any]:
+    """Return what the run wrote down of itself; nothing for one that was ended before, or when that is damaged."""
+    try:
+        return run.read("provenance.json")
+    except StoreError:
+        return {}
+
+
+def _notes(run: store.RunDirectory, experiment: Experiment, damaged: Sequence[store.Damage]) -> tuple[str, ...]:
+    """Return what the run's state and its files say against its verdict."""
+    said = [f"{len(damaged)} damaged file{'s are' if len(damaged) > 1 else ' is'} left out"] if damaged else []
+    return (*said, *_cut(run, experiment))
+
+
+def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
+    state = run.state()
+    lost = tuple(
+        f"the server {entry['host']} was lost in block {entry['block']}, which another one ran ({entry['why']})"
+        for entry in state.get(store.LOST, [])
+    )
+    budget = state.get("budget")
+    if not budget:
+        return lost
+    wanted = experiment.repetitions
+    planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
+    blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
+    return (*lost, f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned")
+
+
+def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:
+    """Return how long the trials took in all, how much of it was measured, and what a trial costs beside it."""
+    overheads = [r.overhead_s for r in rows if r.overhead_s is not None]
+    done = [r for r in rows if r.started_s is not None]
+    measured_s = sum(float(r.settings["window_s"]) for r in done)
+    begin = min((r.started_s - float(r.settings["warmup_s"]) for r in done if r.started_s is not None), default=None)
+    end = max((r.started_s + float(r.settings["window_s"]) for r in done if r.started_s is not None), default=None)
+    return {
+        "wall_s": end - begin if begin is not None and end is not None else None,
+        "measured_s": measured_s,
+        "overhead_s_per_trial": median(overheads) if overheads else None,
+    }
+
+
+def script_cache() -> Path:
+    """Return where the plotting script is kept between reports."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgidlab"
+
+
+def _text(
+    question: str, judged: verdict.Verdict, trials: Mapping[Status, int], timing: Mapping[str, float | None]
+) -> str:
+    counts = ", ".join(f"{n} {status}" for status, n in trials.items() if n)
+    overhead = timing["overhead_s_per_trial"]
+    cost = f"; a trial cost {overhead:.2f} s beside warm-up and window (median)" if overhead is not None else ""
+    answers = [
+        f"{asked}\n{textwrap.fill(said, _WIDTH, initial_indent='  ', subsequent_indent='  ', break_long_words=False)}"
+        for asked, said in zip(report.QUESTIONS, judged.lines, strict=True)
+    ]
+    return "\n".join([question, "", *answers, "", f"trials: {counts or 'none'}{cost}"])

@@ -1,0 +1,180 @@
+"""A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cgidlab import files, measure
+from cgidlab.errors import StoreError
+from cgidlab.figures import COLUMNS
+from cgidlab.measure.noise import disturbance
+from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
+from cgidlab.parsers import documents
+from cgidlab.runs import harvest, store
+
+_FIGURES = "figures.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    figures: Figures
+    overhead_s: float | None
+    started_s: float | None
+
+
+def judge(
+    directory: Path, key: str, noise: NoisePolicy, levels: Iterable[str] = (), *, observed_as: str | None = None
+) -> Outcome:
+    """Measure a trial that just came home and return the outcome it deserves.
+
+    `levels` names its factors: one that is an instrument must have run where it was on.
+    Leaves `figures.json` and `load/requests.parquet` in its directory.
+    A trial whose raw files cannot be read is `failed`, one that contradicts
+    itself is `invalid`; neither is an error of the run. `observed_as` is the key that the
+    host knew a watched socket by.
+    """
+    try:
+        result = _result(directory, key if observed_as is None else observed_as)
+        if measure.has_rows(directory):
+            measure.write_rows(directory)
+        measured = measure.measure(directory)
+        _keep(directory, measured)
+    except StoreError as err:
+        return Outcome(key, Status.FAILED, f"{err.what} ({err.where})", FailureKind.INFRA)
+    if result.ended is not Status.COMPLETE:
+        return Outcome(key, result.ended, result.reason, result.kind)
+    absent = _absent_level(result, levels)
+    if absent:
+        return Outcome(key, Status.INVALID, absent, FailureKind.TREATMENT)
+    failed = next((c for c in measured.checks if c.failed), None)
+    if failed:
+        return Outcome(key, Status.INVALID, failed.reason, failed.kind)
+    disturbed = disturbance(measured.figures, noise)
+    if disturbed:
+        return Outcome(key, Status.INVALID, disturbed, FailureKind.NOISE)
+    return Outcome(key, Status.COMPLETE, "", None)
+
+
+def _absent_level(result: documents.Result, levels: Iterable[str]) -> str:
+    """Return that an instrument which this trial was to be compared by did not run, '' if that is not so."""
+    for name in levels:
+        instrument = result.instruments.get(name)
+        if instrument is not None and instrument.state == "unavailable":
+            return f"{name} is a factor and did not run: {instrument.reason}"
+    return ""
+
+
+def _result(directory: Path, key: str) -> documents.Result:
+    result = documents.read_result(directory / "result.json")
+    if result.key != key:
+        raise StoreError(f"the archive is of the trial {result.key}", where=str(directory))
+    return result
+
+
+def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
+    """Return a stored trial as a record, measuring it only if `figures.json` is not there.
+
+    Raises `StoreError` naming the file for a complete trial that has neither figures nor what they are made from.
+    """
+    complete = stored.outcome.status is Status.COMPLETE
+    there = complete or (stored.directory / "result.json").exists()
+    kept = _kept(stored.directory, complete=complete) if there else _Kept(Figures(), None, None)
+    return TrialRecord(
+        number=stored.number,
+        block=stored.block,
+        key=stored.key,
+        directory=str(stored.directory.relative_to(run)),
+        host=stored.host,
+        levels=stored.levels,
+        settings=stored.settings,
+        outcome=stored.outcome,
+        figures=kept.figures,
+        overhead_s=kept.overhead_s,
+        started_s=kept.started_s,
+    )
+
+
+def load_all(
+    run: store.RunDirectory, *, verify: bool = False
+) -> tuple[tuple[TrialRecord, ...], tuple[store.Damage, ...]]:
+    """Return all records of a run in its order, and what cannot be read; such a trial is no record.
+
+    With `verify` every file a host wrote has to have its checksum.
+    """
+    stored, damaged = run.stored_trials()
+    found: list[TrialRecord] = []
+    broken = list(damaged)
+    # Reading is most of the work, and hashing lets other threads go on.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        sound = pool.map(_verified, stored) if verify else (None for _ in stored)
+        for trial, wrong in zip(stored, sound, strict=True):
+            try:
+                if wrong is not None:
+                    raise wrong
+                found.append(load(run.path, trial))
+            except StoreError as err:
+                broken.append(run.damage(err))
+    return tuple(found), tuple(broken)
+
+
+def _verified(stored: store.StoredTrial) -> StoreError | None:
+    """Return what is wrong with the files of a trial; one that never came home has none."""
+    lost = stored.outcome.status is not Status.COMPLETE and not (stored.directory / "SHA256SUMS").exists()
+    try:
+        if not lost:
+            harvest.verify(stored.directory)
+    except StoreError as err:
+        return err
+    return None
+
+
+def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | None:
+    """Return requests a second, second by second of a measured trial's window; None if it has none."""
+    try:
+        series = tuple(float(v) for v in store.read_json(run / record.directory / _FIGURES)["throughput_rps"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        return None
+    return series or None
+
+
+def generators(run: Path, record: TrialRecord) -> tuple[Mapping[str, Any], ...]:
+    """Return a row for each generator of a measured trial; none where the server's own host made the load."""
+    try:
+        return tuple(dict(row) for row in store.read_json(run / record.directory / _FIGURES)["generators"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        return ()
+
+
+def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False) -> None:
+    value = {
+        "schema_version": SCHEMA_VERSION,
+        "figures": asdict(measured.figures),
+        "overhead_s": measured.overhead_s,
+        "started_s": measured.started_s,
+        "throughput_rps": list(measured.throughput_rps),
+        "checks": [asdict(c) for c in measured.checks],
+        "generators": [dict(row) for row in measured.generators],
+    }
+    files.write_sealed(directory / _FIGURES, value, spare=spare)
+
+
+def _kept(directory: Path, *, complete: bool) -> _Kept:
+    path = directory / _FIGURES
+    try:
+        value = store.read_json(path)
+        if set(value["figures"]) == set(COLUMNS) and "throughput_rps" in value:
+            return _Kept(Figures(**value["figures"]), value["overhead_s"], value["started_s"])
+    except (StoreError, KeyError, TypeError):
+        pass  # missing, torn, or of a program with other figures: the raw files have them all
+    try:
+        measured = measure.measure(directory)
+    except StoreError:
+        if complete:
+            raise
+        return _Kept(Figures(), None, None)  # its outcome says why it has none
+    # The raw files have it all: two waits for the disk for each of thousands of trials would be for nothing.
+    _keep(directory, measured, spare=True)
+    return _Kept(measured.figures, measured.overhead_s, measured.started_s)
