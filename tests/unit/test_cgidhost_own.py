@@ -2,12 +2,16 @@
 
 import json
 import os
+import secrets
+import shutil
+import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 from cgidhost import commands, kernel, own, process, recover, undo
 from cgidhost.ending import BlockError, TrialEnd
+from cgidhost.server import Places
 
 
 @pytest.fixture
@@ -243,6 +247,27 @@ def test_root_makes_directories_of_sockets_where_only_root_writes() -> None:
     about = Path(own.sockets_place()).stat()
 
     assert os.geteuid() != 0 or (about.st_uid == 0 and not about.st_mode & 0o022)
+
+
+@pytest.mark.needs_root
+def test_a_trials_directories_are_made_once_and_undone_by_what_they_say_themselves(tmp_path: Path) -> None:
+    """In the real place: where `isolation: host` has its sockets."""
+    block = tmp_path / "run-block-001"
+    block.mkdir()
+    name = own.sockets_name(secrets.token_hex(4), 1)
+    places = Places(str(block / "001"), os.path.join(own.sockets_place(), name))  # noqa: PTH118 -- as the helper does
+    try:
+        places.make(process.Account.of("nobody"))
+        with pytest.raises(FileExistsError):
+            places.make(process.Account.of("nobody"))
+
+        about = Path(places.run).stat()
+        assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (0, 0o1775)
+        assert own.remove_noted(places.run, str(block))
+        assert not Path(places.run).exists()
+        assert not own.remove_noted(places.run, str(block)), "a second time nothing"
+    finally:
+        shutil.rmtree(places.run, ignore_errors=True)
 
 
 # --- files in directories where the server under test may make some --------------------------------------------------
