@@ -55,7 +55,7 @@ class Figures:
 
     To add a column, declare it here and return it where it is measured: by the
     instrument that `source` names. The table of docs/results.md is made from this by
-    `python -m scripts.write_columns`.
+    `python -m scripts.write_docs`.
     """
 
     requests: int | None = _figure(
@@ -163,6 +163,9 @@ class Figures:
     )
     connects_refused: int | None = _figure(
         "connect_times", "", "of these calls, those that failed with ECONNREFUSED: nobody listened"
+    )
+    connects_turned_away: int | None = _figure(
+        "connect_times", "", "of these calls, those with EAGAIN: the queue was full, the caller does not wait"
     )
     connects_failed_other: int | None = _figure(
         "connect_times", "", "of these calls, those that failed with another error"

@@ -37,6 +37,7 @@ __all__ = [
 
 _NOT_OVERHEAD = ("warmup", "window")
 _UNAVAILABLE = 503
+_ATTEMPTS = 15  # DEFAULT_CONNECT_ATTEMPTS, where a trial does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def measure(directory: Path) -> Measured:
         physics.check_rows(sources.requests, sources.totals),
         physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
         physics.check_little(sources.requests, clients if steady else None, sources.span_us),
+        *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
         merging.check_loadgen(load) if load else physics.check_loadgen(figures.loadgen_cpu_share),
         *evidence.checks,
     )
@@ -112,8 +114,19 @@ def measure(directory: Path) -> Measured:
     )
 
 
+def _check_refusals(figures: Figures, trial: TrialFile) -> Check:
+    """Return the check of kernel against log; on a watched server the verdict makes it and says both figures."""
+    logged, missing = figures.retries_in_window, figures.retries_enoent_in_window
+    attempts = trial.settings.get("connect_attempts", _ATTEMPTS)
+    return physics.check_refusals(
+        figures.connects_refused,
+        None if logged is None else logged - (missing or 0),
+        attempts if isinstance(attempts, int) else _ATTEMPTS,
+    )
+
+
 def write_rows(directory: Path) -> Path | None:
-    """Write the driver's rows as `load/requests.parquet` and return its path; None where they cannot be columns.
+    """Write the driver's rows as `load/requests.parquet` and return its path; None where it logs no latencies.
 
     Columns: start_us (int64, since 1970), status (int16, 0: not known), latency_us (int64), and generator
     (text) where other machines made the load; times are then the server's. Raise `StoreError` if there
@@ -121,7 +134,7 @@ def write_rows(directory: Path) -> Path | None:
     """
     result = _read_result(directory)
     driver = _driver(directory, result.load)
-    if driver is None:
+    if driver is None or not driver.timed:
         return None
     return merging.write_rows(directory, result) if merging.applies(directory) else reqs.write_rows(directory, driver)
 

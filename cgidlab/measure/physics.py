@@ -9,6 +9,7 @@ from cgidlab.numeric_lines import Ints
 LITTLE_TOLERANCE = 0.05
 LOADGEN_LIMIT = 0.95  # cores of its one thread
 _FEW = 5  # requests that a clock's last digit may put on the other side of an edge
+_REFUSALS_APART = 0.1  # of the refused connects: those that are between kernel and log at the window's edges
 _INTERIOR = 0.25  # share of the window that must be left to judge Little's law
 
 
@@ -97,6 +98,29 @@ def check_little(requests: Requests | None, clients: int | None, span_us: tuple[
     if under_way < clients:  # h2load does not come back when httpd closes an idle connection, and does not say so
         said += ": some stopped asking; httpd closes kept-alive connections of a process whose workers are all busy"
     return failed(name, said, FailureKind.CLIENT)
+
+
+def refusals_differ(refused: int, logged: int, attempts: int) -> bool:
+    """Say whether kernel and error_log cannot both be right about refused connects.
+
+    mod_cgid logs a retry for every refused connect but the last of `attempts`.
+    """
+    slack = max(_FEW, _REFUSALS_APART * refused)
+    fewest = refused * (1 - 1 / attempts) if attempts > 1 else 0
+    return not fewest - slack <= logged <= refused + slack
+
+
+def check_refusals(refused: int | None, logged: int | None, attempts: int) -> Check:
+    """Check that kernel and error_log tell of the same refused connects; `logged` are retry lines but for ENOENT."""
+    name = "refusals"
+    if refused is None:
+        return skipped(name, "the kernel's connects were not counted")
+    if logged is None:
+        return skipped(name, "no error_log that could hold a retry line")
+    if not refusals_differ(refused, logged, attempts):
+        return Check(name, "passed")
+    said = f"the kernel refused {refused} connects, but the error_log has {logged} retry lines for them"
+    return failed(name, said, FailureKind.INFRA)
 
 
 def check_loadgen(cpu_share: float | None, name: str = "") -> Check:

@@ -28,11 +28,10 @@ def read_requests(directory: Path, driver: Driver) -> Requests | None:
     return driver.requests(path) if path.exists() else None
 
 
-def write_rows(directory: Path, driver: Driver) -> Path | None:
+def write_rows(directory: Path, driver: Driver) -> Path:
     """Write `load/requests.parquet` from `load/rows.log` and return its path; see `files` for how.
 
-    Columns: start_us int64 (since 1970), status int16 (0: not known), latency_us int64. None for a driver
-    that does not say how long a request took: there is nothing to put into two of them.
+    Columns: start_us int64 (since 1970), status int16 (0: not known), latency_us int64.
     """
     import polars as pl  # noqa: PLC0415 -- dear to import, and most callers only read
 
@@ -40,8 +39,6 @@ def write_rows(directory: Path, driver: Driver) -> Path | None:
     if not raw.exists():
         raise StoreError("the driver's rows are missing", where=str(raw))
     (directory / PARQUET).unlink(missing_ok=True)
-    if not driver.timed:
-        return None
     requests = read_requests(directory, driver)
     if requests is None:
         raise StoreError("the driver's rows are missing", where=str(raw))

@@ -270,12 +270,12 @@ def connects(extra: Sequence[tuple[int, int, int]] = ()) -> str:
 
 
 def test_connects_are_those_that_returned_in_the_window(tmp_path: Path) -> None:
-    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS - 5, 1, -111)]
+    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS + 7, 0, -11), (BEGIN_NS - 5, 1, -111)]
 
     measured = measure.measure(Trial(instruments={"connect_times.csv": connects(extra)}).write(tmp_path))
 
     f = measured.figures
-    assert (f.connects, f.connects_refused, f.connects_failed_other) == (2002, 1, 1)
+    assert (f.connects, f.connects_refused, f.connects_turned_away, f.connects_failed_other) == (2003, 1, 1, 1)
     assert (f.connect_p50_us, f.connect_max_us) == (1000.0, 9000.0)
     assert f.requests
     assert f.connect_wait_per_request_ms == pytest.approx((2000 * 1000 + 9010) / f.requests / 1000)
@@ -729,3 +729,33 @@ def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int
         lambda: physics.check_little(some, 5, span),
     ]
     assert {check().state for check in checks} <= {"passed", "failed", "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "logged", "attempts", "differ"),
+    [
+        (935, 935, 15, False),
+        (935, 0, 15, True),
+        (0, 400, 15, True),
+        (3, 0, 15, False),
+        (1500, 1400, 15, False),
+        (220, 0, 1, False),
+        (220, 110, 2, False),
+        (None, 5, 15, False),
+        (5, None, 15, False),
+    ],
+    ids=["same", "unread log", "unseen connects", "at the edges", "the last of 15", "the only try", "each second one",
+         "no kernel", "no log"],
+)  # fmt: skip
+def test_refused_connects_and_retry_lines_have_to_be_the_same(
+    refused: int | None,
+    logged: int | None,
+    attempts: int,
+    differ: bool,  # noqa: FBT001 -- a case
+) -> None:
+    check = physics.check_refusals(refused, logged, attempts)
+
+    assert check.failed is differ
+    if differ:
+        assert str(refused) in check.reason
+        assert str(logged) in check.reason
