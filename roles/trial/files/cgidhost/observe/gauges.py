@@ -195,11 +195,14 @@ class ConnectTimes(Kept):
 class AnyGauge(Protocol):
     """What a session reads when it is due."""
 
-    name: str
     keep_ns: Optional[int]
     cpu_ns: int
     samples: int
     missed: int
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in result.json."""
 
     def sample(self, now_ns: int) -> None:
         """Read it once."""
