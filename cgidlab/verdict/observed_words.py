@@ -10,6 +10,7 @@ from cgidlab.verdict.overflow import CellOverflow, Overflow
 from cgidlab.verdict.retrying import Retries
 
 _SHORT_S = 5.0
+_SHOWN = 0.05  # waiting on average: less is 0.0 in print
 
 
 def overflow_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -> str:
@@ -79,7 +80,7 @@ def _overflowed(cell: CellOverflow, record: TrialRecord, span: str, held: str) -
 def _details(cell: CellOverflow, record: TrialRecord, seen: Seen) -> list[str]:
     figures = record.figures
     parts = []
-    if figures.queue_depth_mean:
+    if figures.queue_depth_mean and figures.queue_depth_mean >= _SHOWN:
         parts.append(f"on average {figures.queue_depth_mean:.1f} waited")
         wait_ms = queue_wait_ms(record, seen.length_s)
         if wait_ms is not None:
@@ -194,7 +195,7 @@ def limit_line(found: Sequence[Limit], record: TrialRecord, seen: Seen, not_ther
 def _acceptors(record: TrialRecord, seen: Seen) -> list[str]:
     """Return how many processes took how many connects, and the CPU they used."""
     number = taken(record)
-    if seen.acceptors is None:
+    if not seen.acceptors:  # not known, or all of them are gone
         return []
     rate = f" took {number / seen.length_s:,.0f} connects a second" if number is not None and seen.length_s else ""
     cpu = "" if seen.acceptors_cpu is None else f"{' and' if rate else ''} used {seen.acceptors_cpu:.2f} of a core"
