@@ -58,8 +58,6 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
     if not seen and cancelled():
         raise InterruptedRun("stopped before anything was seen", where=str(run.path))
-    if not seen and cancelled():
-        raise InterruptedRun("stopped before anything was seen", where=str(run.path))
     if not seen:
         raise _nothing_came(played, failures, staging)
     if not any(_watched(t) for o in seen for t in o.targets):

@@ -339,6 +339,27 @@ def test_retries_are_split_by_errno() -> None:
     assert "1 request gave up with 503; the daemon was restarted 1 time" in line
 
 
+def test_the_kernel_says_whether_workers_retried_where_no_log_could() -> None:
+    none, some = small(Figures(connects_refused=0)).lines[1], small(Figures(connects_refused=250)).lines[1]
+
+    assert none.startswith("No worker retried: the kernel refused no connect")
+    assert some.startswith("The kernel refused 250 connects (ECONNREFUSED: nobody listened): mod_cgid tries each again")
+
+
+def test_a_connect_that_was_turned_away_is_an_overflow_that_no_witness_can_deny() -> None:
+    figures = Figures(
+        queue_limit=100, queue_depth_max=12, queue_full_share=0.0, workers_in_connect_max=0, connects=1000,
+        connect_p99_us=20.0, connect_max_us=90.0, connects_turned_away=3,
+    )  # fmt: skip
+    record = trial_records.trial(1, figures, {"listen_backlog": "100"})
+
+    assert of_trial(record)[0] is Overflow.OBSERVED
+    assert of_trial(replace(record, figures=replace(figures, connects_turned_away=0)))[0] is Overflow.NOT_OBSERVED
+    line = small(replace(figures, queue_full_share=0.4, queue_depth_max=101)).lines[0]
+    assert "3 of 1,000 connects were turned away (EAGAIN)" in line
+    assert "queue and connects turned away agree" in line
+
+
 def test_retries_without_an_error_log_are_not_known() -> None:
     assert small(Figures()).lines[1].startswith("Whether workers retried is not known")
 
