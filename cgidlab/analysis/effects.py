@@ -172,7 +172,7 @@ def answer_of(response: str, smallest: float, single: Interval | None, family: I
         return Answer.INCONCLUSIVE
     low, high = band(smallest)
     if single.inside(low, high):
-        return Answer.COSTS_LESS
+        return Answer.EQUIVALENT
     if family.high <= low:
         return Answer.COSTS_AT_LEAST if lower_is_worse(response) else Answer.GAINS_AT_LEAST
     if family.low >= high:

@@ -27,10 +27,15 @@ class Answer(StrEnum):
     """What an effect says about the smallest effect that matters."""
 
     COSTS_AT_LEAST = "costs_at_least"  # worse by at least that much
-    COSTS_LESS = "costs_less"  # equivalence shown: changes by less than that, either way
+    EQUIVALENT = "equivalent"  # shown to change by less than that, either way
     GAINS_AT_LEAST = "gains_at_least"  # better by at least that much
     INCONCLUSIVE = "inconclusive"
     DESCRIBED = "described"  # the rule has no smallest effect for this response
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Answer | None":
+        """Return what older runs call by another name."""
+        return cls.EQUIVALENT if value == "costs_less" else None
 
 
 @dataclass(frozen=True, slots=True)

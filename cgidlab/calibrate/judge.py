@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from cgidlab.analysis.intervals import t_interval
-from cgidlab.calibrate.checks import CHECKS, Check
 from cgidlab.calibrate.controls import (
     BARE,
     COSTLY,
@@ -21,6 +20,7 @@ from cgidlab.calibrate.controls import (
     State,
     Witness,
 )
+from cgidlab.calibrate.expectations import EXPECTATIONS, Expectation
 from cgidlab.model import Figures, Scalar, Status
 
 
@@ -35,25 +35,32 @@ def judge(observations: Sequence[Observation]) -> tuple[Row, ...]:
 
 def _controls(observations: Sequence[Observation]) -> tuple[Row, ...]:
     latest = {o.control: o for o in sorted(observations, key=lambda o: (o.usable, o.record.number))}
-    return tuple(_judged(check, latest.get(check.control)) for check in CHECKS)
+    return tuple(_judged(expectation, latest.get(expectation.control)) for expectation in EXPECTATIONS)
 
 
-def _judged(check: Check, seen: Observation | None) -> Row:
+def _judged(expectation: Expectation, seen: Observation | None) -> Row:
     if seen is None or not seen.usable:
         why = f"its trial: {seen.record.outcome.reason}" if seen else "its trial was not run"
-        return Row(check.control, check.kind, check.witness, check.expected, "nothing", State.FAIL, why)
+        return Row(
+            expectation.control, expectation.kind, expectation.witness, expectation.expected, "nothing", State.FAIL, why
+        )
     figures, settings = seen.record.figures, seen.record.settings
-    values = {name: getattr(figures, name) for name in check.figures}
+    values = {name: getattr(figures, name) for name in expectation.figures}
     found = ", ".join(f"{name} {_number(v)}" for name, v in values.items())
-    state, reason = (State.PASS, "") if check.holds(figures, settings) else (State.FAIL, "")
+    state, reason = (State.PASS, "") if expectation.holds(figures, settings) else (State.FAIL, "")
     if None in values.values():
-        reason = seen.unavailable.get(check.witness, "")
+        reason = seen.unavailable.get(expectation.witness, "")
         state = State.UNAVAILABLE if reason else State.FAIL
         reason = reason or "it gave no figure although it ran"
-    elif state is State.FAIL and check.control == MISSING and check.witness is Witness.LOG and figures.gave_up_503:
+    elif (
+        state is State.FAIL
+        and expectation.control == MISSING
+        and expectation.witness is Witness.LOG
+        and figures.gave_up_503
+    ):
         # httpd before 2.4.13 answers 503 at once, and there is nothing to see in its log.
         state, reason = State.UNAVAILABLE, "this httpd does not retry without a socket"
-    return Row(check.control, check.kind, check.witness, check.expected, found, state, reason)
+    return Row(expectation.control, expectation.kind, expectation.witness, expectation.expected, found, state, reason)
 
 
 def _number(value: Scalar | None) -> str:

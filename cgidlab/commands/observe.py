@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from cgidlab.engine.observing import Observed, Order
+    from cgidlab.engine.observing import ObservationRequest, Observed
     from cgidlab.parsers.observation import Observation
 
 _WIDTH = 110
@@ -95,23 +95,23 @@ def run(args: argparse.Namespace) -> int:
     """Watch, print what was found, and return 0 whatever that is."""
     from cgidlab.engine import observing  # noqa: PLC0415 -- see cgidlab.commands
 
-    order = _order(args)
+    request = _request(args)
     cancelled = signals.asked_first("keeping what was seen")
     live = _LiveLines().show if args.watch else lambda _live: None
-    seen = observing.observe(order, args.results, cancelled, live)
+    seen = observing.observe(request, args.results, cancelled, live)
     print(json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen))
     return 0
 
 
-def _order(args: argparse.Namespace) -> Order:
-    from cgidlab.engine.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
+def _request(args: argparse.Namespace) -> ObservationRequest:
+    from cgidlab.engine.observing import ObservationRequest  # noqa: PLC0415 -- see cgidlab.commands
 
     if args.status_url and not re.match(r"https?://", args.status_url):
         raise SpecError(f"`{args.status_url}` is no http address", where="--status-url")
     for path in (*args.socket, *args.error_log):
         if not path.startswith(("/", "@")):
             raise SpecError(f"`{path}` is not an absolute path", where="--socket, --error-log", fix="begin it with /")
-    return Order(
+    return ObservationRequest(
         root=options.ROOT,
         target=args.target,
         hosts=args.host,

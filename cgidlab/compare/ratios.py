@@ -19,6 +19,7 @@ from cgidlab.analysis.effects import ALPHA, DESCRIBED, answer_of
 from cgidlab.analysis.findings import Answer, Combination
 from cgidlab.analysis.intervals import MIN_BLOCKS, Interval, welch_interval
 from cgidlab.analysis.pairs import by_block
+from cgidlab.gathered import by_cell
 from cgidlab.model import TrialRecord
 
 MIN_TRIALS = MIN_BLOCKS
@@ -93,10 +94,7 @@ def ratios(
 
 
 def _by_cell(records: Sequence[TrialRecord]) -> dict[frozenset[tuple[str, str]], list[TrialRecord]]:
-    cells: dict[frozenset[tuple[str, str]], list[TrialRecord]] = {}
-    for record in records:
-        cells.setdefault(frozenset(record.levels), []).append(record)
-    return cells
+    return {frozenset(levels): trials for levels, trials in by_cell(records).items()}
 
 
 def _samples(

@@ -46,7 +46,7 @@ Live = Callable[[Mapping[str, Mapping[str, Any]]], None]  # host to what its hel
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ObservationRequest:
     """What to watch, where, and how."""
 
     root: Path
@@ -74,7 +74,7 @@ class Observed:
     failures: tuple[str, ...]  # hosts that could not be watched, and why
 
 
-def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Live) -> Observed:
+def observe(request: ObservationRequest, results: Path, cancelled: Callable[[], bool], live: Live) -> Observed:
     """Watch, and leave a run directory. The first stop order ends the observation with what it has.
 
     Raises `ProvisionError` when nothing could be observed on any host; the run directory
@@ -83,7 +83,7 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     run = store.begin(results, NAME, new_run_id())
     staging = run.ansible(NAME)
     files.make_directory(staging)
-    played = _play(order, staging, cancelled, live)
+    played = _play(request, staging, cancelled, live)
     seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
     failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
     if not seen and cancelled():
@@ -91,8 +91,8 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     if not seen:
         raise _nothing_came(played, failures, staging)
     if not any(_watched(t) for o in seen for t in o.targets):
-        raise _nothing_found(order, seen, failures)
-    _keep(order, run, staging, seen)
+        raise _nothing_found(request, seen, failures)
+    _keep(request, run, staging, seen)
     concluded = conclude(run)
     rows, _ = records.load_all(run)
     return Observed(run.path, concluded.report, tuple(instances(run, rows)), tuple(seen), failures)
@@ -145,29 +145,29 @@ def instances(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> list[dict
     return found
 
 
-def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
+def _play(request: ObservationRequest, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
     helper = staging / "cgidhost.pyz"
-    files.write_bytes(helper, execute.pack_helper(order.root / "roles" / "trial" / "files" / "cgidhost"))
+    files.write_bytes(helper, execute.pack_helper(request.root / "roles" / "trial" / "files" / "cgidhost"))
     files.make_directory(staging / "hosts")
     stop_file = staging / "stop"
-    chosen, hosts = _where(order, staging)
+    chosen, hosts = _where(request, staging)
     variables: dict[str, Any] = {
         "cgidlab_observe_hosts": hosts,
         "cgidlab_helper_archive": str(helper.resolve()),
         "cgidlab_observe_dir": str((staging / "hosts").resolve()),
         "cgidlab_observe_stop_file": str(stop_file.resolve()),
-        "cgidlab_observe_poll_s": order.poll_s,
+        "cgidlab_observe_poll_s": request.poll_s,
         "cgidlab_observe_order": {
-            "duration_s": order.duration_s,
-            "until_full": order.until_full,
-            "around_s": order.around_s,
-            "cost_share": order.cost_share,
-            "sockets": list(order.sockets),
-            "status_url": order.status_url,
-            "error_logs": list(order.error_logs),
+            "duration_s": request.duration_s,
+            "until_full": request.until_full,
+            "around_s": request.around_s,
+            "cost_share": request.cost_share,
+            "sockets": list(request.sockets),
+            "status_url": request.status_url,
+            "error_logs": list(request.error_logs),
         },
     }
-    if order.become:
+    if request.become:
         variables["ansible_become"] = True
 
     def asked() -> bool:
@@ -176,39 +176,39 @@ def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live
         live({p.name.removesuffix(".live.json"): v for p in staging.glob("hosts/*.live.json") if (v := _live(p))})
         return False
 
-    limit_s = _FOREVER_S if order.duration_s is None else order.duration_s + order.around_s + _GRACE_S
+    limit_s = _FOREVER_S if request.duration_s is None else request.duration_s + request.around_s + _GRACE_S
     # Ansible's home would be made on this machine, which may be the one that is watched.
     with tempfile.TemporaryDirectory(prefix="cgidlab-") as home:
         return ansible.play(
-            order.root / "playbooks" / "observe.yml",
+            request.root / "playbooks" / "observe.yml",
             chosen,
             variables,
             staging / "play",
             timeout_s=limit_s,
-            watch=ansible.Watch(cancelled=asked),
+            callbacks=ansible.Callbacks(cancelled=asked),
             environment={"ANSIBLE_HOME": home},
         )
 
 
-def _where(order: Order, staging: Path) -> tuple[Path, str]:
+def _where(request: ObservationRequest, staging: Path) -> tuple[Path, str]:
     """Return the inventory and the pattern of hosts."""
-    if order.target is not None:
-        return inventory(order.target, order.root), order.hosts or ("local" if order.target == LOCAL else "all")
-    if order.hosts is None:
-        return inventory(LOCAL, order.root), "local"
+    if request.target is not None:
+        return inventory(request.target, request.root), request.hosts or ("local" if request.target == LOCAL else "all")
+    if request.hosts is None:
+        return inventory(LOCAL, request.root), "local"
     for path in (os.environ.get("ANSIBLE_INVENTORY", ""), str(_SYSTEM_INVENTORY)):
         if path and Path(path).exists():
-            return Path(path), order.hosts
-    if re.search(r"[\s,:*!&\[\]/]", order.hosts):
+            return Path(path), request.hosts
+    if re.search(r"[\s,:*!&\[\]/]", request.hosts):
         raise SpecError(
-            f"`{order.hosts}` is no single host, and there is no inventory to look it up in",
+            f"`{request.hosts}` is no single host, and there is no inventory to look it up in",
             where="--host",
             fix="name an inventory with --target",
         )
     # A host that only ssh's own configuration knows.
     made = staging / "inventory.yml"
-    files.write_text(made, json.dumps({"all": {"hosts": {order.hosts: {}}}}))
-    return made, order.hosts
+    files.write_text(made, json.dumps({"all": {"hosts": {request.hosts: {}}}}))
+    return made, request.hosts
 
 
 def _live(path: Path) -> Mapping[str, Any]:
@@ -229,8 +229,8 @@ def _nothing_came(played: ansible.Played, failures: Sequence[str], staging: Path
     return ProvisionError(f"nothing could be observed: {what}", where=str(staging / "play" / "stdout"), fix=fix)
 
 
-def _nothing_found(order: Order, seen: Sequence[Observation], failures: Sequence[str]) -> LabError:
-    parts = [f"{o.host}: {_why_nothing(order, o)}" for o in seen]
+def _nothing_found(request: ObservationRequest, seen: Sequence[Observation], failures: Sequence[str]) -> LabError:
+    parts = [f"{o.host}: {_why_nothing(request, o)}" for o in seen]
     # The likeliest first: a desktop has dozens of others.
     listeners = sorted((p for o in seen for p in o.listeners), key=lambda p: ("cgi" not in p, p))[:_MOST_NAMED]
     fix = f"name one of the listening sockets with --socket: {', '.join(listeners)}" if listeners else "start httpd"
@@ -239,16 +239,16 @@ def _nothing_found(order: Order, seen: Sequence[Observation], failures: Sequence
     return ProvisionError("; ".join(["nothing could be observed", *parts, *failures]), where="observe", fix=fix)
 
 
-def _why_nothing(order: Order, seen: Observation) -> str:
+def _why_nothing(request: ObservationRequest, seen: Observation) -> str:
     reasons = [f"httpd {t.pid}: {'; '.join(t.raw['notes'])}" for t in seen.targets]
-    if order.sockets:
-        reasons.append(f"nobody listens at {', '.join(order.sockets)}")
+    if request.sockets:
+        reasons.append(f"nobody listens at {', '.join(request.sockets)}")
     elif not seen.targets:
         reasons.append("no httpd runs")
     return "; ".join([*reasons, *seen.notes])
 
 
-def _keep(order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]) -> None:
+def _keep(request: ObservationRequest, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]) -> None:
     """Make the run directory of an observation: one trial a socket, each its own cell."""
     several = len(seen) > 1
     cells, homes = [], []
@@ -256,13 +256,13 @@ def _keep(order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[O
         for target in host.targets:
             label = f"{host.host}:{target.label}" if several else target.label
             slug = re.sub(r"[^\w.-]+", "-", label).strip("-.")[:80]
-            cells.append(Cell(f"{FACTOR}={slug}", ((FACTOR, Level(label, label)),), _settings(order, host, target)))
+            cells.append(Cell(f"{FACTOR}={slug}", ((FACTOR, Level(label, label)),), _settings(request, host, target)))
             homes.append((host, target))
     trials = [Trial(n, 1, cell, dict(cell.levels)[FACTOR].label) for n, cell in enumerate(cells, start=1)]
-    plan = Plan(_experiment(order, cells), tuple(cells), tuple(trials))
+    plan = Plan(_experiment(request, cells), tuple(cells), tuple(trials))
     files.write_text(run.path / "experiment.yml", plan.experiment.source)
     run.write("plan.json", {**store.plan_json(plan), "kind": watching.KIND})
-    run.write("provenance.json", {**provenance.code(order.root), "hosts": {h.host: _facts(h) for h in seen}})
+    run.write("provenance.json", {**provenance.code(request.root), "hosts": {h.host: _facts(h) for h in seen}})
     run.write(
         "observation.json",
         {
@@ -276,11 +276,11 @@ def _keep(order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[O
     store.point_latest_to(run)
 
 
-def _settings(order: Order, host: Observation, target: SeenTarget) -> Settings:
+def _settings(request: ObservationRequest, host: Observation, target: SeenTarget) -> Settings:
     """Return what is set of a watched server, as far as it is known. A trial's words where they mean the same."""
     about = target.raw["about"]
     known = {
-        "window_s": order.duration_s or 0.0,
+        "window_s": request.duration_s or 0.0,
         "warmup_s": 0.0,
         "loop": "observed",
         "log_level": about.get("log_level") or "unknown",
@@ -314,22 +314,22 @@ def _facts(host: Observation) -> dict[str, Any]:
     return {"facts": host.raw["facts"], "httpd": httpds, "scripts": {}, "tools": {}}
 
 
-def _experiment(order: Order, cells: Sequence[Cell]) -> Experiment:
+def _experiment(request: ObservationRequest, cells: Sequence[Cell]) -> Experiment:
     levels = tuple(level for cell in cells for _, level in cell.levels)
     words = {
-        "target": order.target or LOCAL,
-        "hosts": order.hosts,
-        "duration_s": order.duration_s,
-        "until_full": order.until_full,
-        "cost": order.cost_share,
-        "sockets": list(order.sockets),
-        "error_logs": list(order.error_logs),
+        "target": request.target or LOCAL,
+        "hosts": request.hosts,
+        "duration_s": request.duration_s,
+        "until_full": request.until_full,
+        "cost": request.cost_share,
+        "sockets": list(request.sockets),
+        "error_logs": list(request.error_logs),
     }
     source = "# An observation, not an experiment: what `runner.py observe` was asked for.\n"
     return Experiment(
         name=NAME,
         question=QUESTION,
-        target=order.target or LOCAL,
+        target=request.target or LOCAL,
         factors=(Factor(FACTOR, levels),),
         settings={},
         exclude=(),

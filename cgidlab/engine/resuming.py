@@ -23,7 +23,7 @@ DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Reckoning:
     """What of a run is done."""
 
     done: tuple[TrialRecord, ...]  # in the order of the run
@@ -200,7 +200,7 @@ def _asked(request: Request, experiment: Experiment, before: Recorded) -> list[D
     return list(differing.worth_telling(differing.between(before, now, Verb.RESUME, fields)))
 
 
-def standing(run: RunDirectory) -> Standing:
+def standing(run: RunDirectory) -> Reckoning:
     """Return the records that count and the directories that do not, every file read."""
     done, undone, known = [], [], set()
     for directory in run.trial_directories():
@@ -218,7 +218,7 @@ def standing(run: RunDirectory) -> Standing:
             continue
         done.append(records.load(run.path, stored))
         known.add(stored.environment)
-    return Standing(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
+    return Reckoning(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
 
 
 def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experiment) -> Recorded:

@@ -21,8 +21,8 @@ def answers(analysis: Analysis) -> dict[str, Answer]:
             found[response] = Answer.COSTS_AT_LEAST
         elif Answer.GAINS_AT_LEAST in said:
             found[response] = Answer.GAINS_AT_LEAST
-        elif said == {Answer.COSTS_LESS}:
-            found[response] = Answer.COSTS_LESS
+        elif said == {Answer.EQUIVALENT}:
+            found[response] = Answer.EQUIVALENT
         else:
             found[response] = Answer.INCONCLUSIVE
     return found
@@ -51,15 +51,15 @@ def _response(analysis: Analysis, response: str, compared: Sequence[Effect]) -> 
             f"no 95 % claim is made about {name} below {MIN_BLOCKS} complete blocks ({_range(seen)}, descriptive only)"
         )
     by = {a: [e for e in seen if e.answer is a] for a in Answer}
-    if len(by[Answer.COSTS_LESS]) == len(compared):
-        return _equal(analysis, name, smallest, by[Answer.COSTS_LESS])
+    if len(by[Answer.EQUIVALENT]) == len(compared):
+        return _equal(analysis, name, smallest, by[Answer.EQUIVALENT])
     parts = []
     for answer in (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST):
         if by[answer]:
             lower = lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
             parts.append(_shown(name, smallest, by[answer], len(compared), "lower" if lower else "higher"))
-    if by[Answer.COSTS_LESS]:
-        share = f"{len(by[Answer.COSTS_LESS])} of {len(compared)} comparisons"
+    if by[Answer.EQUIVALENT]:
+        share = f"{len(by[Answer.EQUIVALENT])} of {len(compared)} comparisons"
         parts.append(f"{'it' if parts else name} changed by less than {smallest} in {share}")
     if by[Answer.INCONCLUSIVE]:
         parts.append(_open(name, smallest, by[Answer.INCONCLUSIVE], len(compared)))

@@ -55,7 +55,7 @@ def test_the_ratio_is_of_run_b_to_run_a() -> None:
     [
         pytest.param("throughput_rps", THROUGHPUT, 0.80, Answer.COSTS_AT_LEAST, id="less throughput is worse"),
         pytest.param("throughput_rps", THROUGHPUT, 1.20, Answer.GAINS_AT_LEAST, id="more throughput is better"),
-        pytest.param("throughput_rps", THROUGHPUT, 1.00, Answer.COSTS_LESS, id="the same throughput"),
+        pytest.param("throughput_rps", THROUGHPUT, 1.00, Answer.EQUIVALENT, id="the same throughput"),
         pytest.param("throughput_rps", THROUGHPUT, 0.95, Answer.INCONCLUSIVE, id="just at the threshold"),
         pytest.param("latency_p99_ms", P99, 1.50, Answer.COSTS_AT_LEAST, id="a longer tail is worse"),
         pytest.param("latency_p99_ms", P99, 0.60, Answer.GAINS_AT_LEAST, id="a shorter tail is better"),

@@ -16,7 +16,7 @@ SLOWEST_FREE_US = 100_000.0  # a preempted thread waits some slices of a schedul
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Expectation:
     """One thing that one witness must show in one control."""
 
     control: str
@@ -63,10 +63,10 @@ def _some(name: str) -> Callable[[Figures, Settings], bool]:
     return lambda f, _s: (getattr(f, name) or 0) > 0
 
 
-def _without_overflow(control: str) -> tuple[Check, ...]:
+def _without_overflow(control: str) -> tuple[Expectation, ...]:
     """Return what every control with room in the queue asks: no witness may claim that it overflowed."""
     return (
-        Check(
+        Expectation(
             control,
             Kind.NEGATIVE,
             Witness.QUEUE,
@@ -74,7 +74,7 @@ def _without_overflow(control: str) -> tuple[Check, ...]:
             lambda f, s: f.queue_full_share == 0 and f.queue_depth_max is not None and f.queue_depth_max < _places(s),
             ("queue_full_share", "queue_depth_max"),
         ),
-        Check(
+        Expectation(
             control,
             Kind.NEGATIVE,
             Witness.SLEEPERS,
@@ -87,8 +87,8 @@ def _without_overflow(control: str) -> tuple[Check, ...]:
 
 _POS, _NEG = Kind.POSITIVE, Kind.NEGATIVE
 _FAILED = ("connects_refused", "connects_failed_other")
-CHECKS: tuple[Check, ...] = (
-    Check(
+EXPECTATIONS: tuple[Expectation, ...] = (
+    Expectation(
         FULL,
         _POS,
         Witness.QUEUE,
@@ -96,7 +96,7 @@ CHECKS: tuple[Check, ...] = (
         _queue_was_full,
         ("queue_limit", "queue_depth_max", "queue_full_share"),
     ),
-    Check(
+    Expectation(
         FULL,
         _POS,
         Witness.SLEEPERS,
@@ -104,7 +104,7 @@ CHECKS: tuple[Check, ...] = (
         _all_others_slept,
         ("workers_in_connect_max", "workers_in_connect_mean"),
     ),
-    Check(
+    Expectation(
         FULL,
         _POS,
         Witness.CONNECTS,
@@ -112,10 +112,10 @@ CHECKS: tuple[Check, ...] = (
         lambda f, _s: (f.connect_max_us or 0.0) >= SEEN * FREEZE_S * 1e6,
         ("connect_max_us",),
     ),
-    Check(FULL, _NEG, Witness.CONNECTS, "no connect failed", _zero(*_FAILED), _FAILED),
-    Check(FULL, _NEG, Witness.LOG, "no retry line", _zero("retries_in_window"), ("retries_in_window",)),
-    Check(FULL, _NEG, Witness.DAEMON, "not replaced", _zero("cgid_restarts"), ("cgid_restarts",)),
-    Check(
+    Expectation(FULL, _NEG, Witness.CONNECTS, "no connect failed", _zero(*_FAILED), _FAILED),
+    Expectation(FULL, _NEG, Witness.LOG, "no retry line", _zero("retries_in_window"), ("retries_in_window",)),
+    Expectation(FULL, _NEG, Witness.DAEMON, "not replaced", _zero("cgid_restarts"), ("cgid_restarts",)),
+    Expectation(
         FULL,
         _POS,
         Witness.CLIENT,
@@ -123,7 +123,7 @@ CHECKS: tuple[Check, ...] = (
         lambda f, s: f.errors == 0 and (f.requests or 0) >= int(s["clients"]),
         ("requests", "errors"),
     ),
-    Check(
+    Expectation(
         REFUSED,
         _POS,
         Witness.LOG,
@@ -131,7 +131,7 @@ CHECKS: tuple[Check, ...] = (
         _some("retries_refused_in_window"),
         ("retries_refused_in_window",),
     ),
-    Check(
+    Expectation(
         REFUSED,
         _POS,
         Witness.CONNECTS,
@@ -139,9 +139,9 @@ CHECKS: tuple[Check, ...] = (
         _agree,
         ("connects_refused", "retries_refused_in_window"),
     ),
-    Check(REFUSED, _POS, Witness.DAEMON, "replaced", _some("cgid_restarts"), ("cgid_restarts",)),
+    Expectation(REFUSED, _POS, Witness.DAEMON, "replaced", _some("cgid_restarts"), ("cgid_restarts",)),
     *_without_overflow(REFUSED),
-    Check(
+    Expectation(
         MISSING,
         _POS,
         Witness.LOG,
@@ -149,7 +149,7 @@ CHECKS: tuple[Check, ...] = (
         _some("retries_enoent_in_window"),
         ("retries_enoent_in_window",),
     ),
-    Check(
+    Expectation(
         MISSING,
         _POS,
         Witness.CONNECTS,
@@ -157,10 +157,10 @@ CHECKS: tuple[Check, ...] = (
         lambda f, _s: (f.connects_failed_other or 0) > 0 and f.connects_refused == 0,
         _FAILED,
     ),
-    Check(MISSING, _NEG, Witness.DAEMON, "not replaced", _zero("cgid_restarts"), ("cgid_restarts",)),
+    Expectation(MISSING, _NEG, Witness.DAEMON, "not replaced", _zero("cgid_restarts"), ("cgid_restarts",)),
     *_without_overflow(MISSING),
     *_without_overflow(IDLE),
-    Check(
+    Expectation(
         IDLE,
         _NEG,
         Witness.CONNECTS,
@@ -172,6 +172,6 @@ CHECKS: tuple[Check, ...] = (
         ),
         (*_FAILED, "connect_p99_us", "connect_max_us"),
     ),
-    Check(IDLE, _NEG, Witness.LOG, "no retry line", _zero("retries_in_window"), ("retries_in_window",)),
-    Check(IDLE, _NEG, Witness.DAEMON, "not replaced", _zero("cgid_restarts"), ("cgid_restarts",)),
+    Expectation(IDLE, _NEG, Witness.LOG, "no retry line", _zero("retries_in_window"), ("retries_in_window",)),
+    Expectation(IDLE, _NEG, Witness.DAEMON, "not replaced", _zero("cgid_restarts"), ("cgid_restarts",)),
 )
