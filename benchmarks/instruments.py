@@ -33,6 +33,7 @@ from cgidlab import measure
 from cgidlab.analysis.intervals import Interval, t_interval
 from cgidlab.design import catalogue, plan
 from cgidlab.engine import execute
+from cgidlab.engine.arrivals import Arrival
 from cgidlab.model import Cell, Level, Plan, Trial
 from cgidlab.runs import harvest, store
 
@@ -189,7 +190,7 @@ def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, 
         trials = {t.number: t for t in design.trials if first <= t.block < first + BLOCKS_A_CALL}
         run = execute.BlockRun(work / f"b{first}", host, f"{host.work_dir}/bench-{first}")
 
-        def arrived(arrival: execute.Arrival, trials: Mapping[int, Trial] = trials) -> None:
+        def arrived(arrival: Arrival, trials: Mapping[int, Trial] = trials) -> None:
             if arrival.archive is None:
                 return
             trial = trials[arrival.number]

@@ -24,6 +24,7 @@ from benchmarks import figures, peers, sites
 from benchmarks.figures import Row, Series
 from cgidlab.design import catalogue
 from cgidlab.engine import execute
+from cgidlab.engine.arrivals import Arrival
 from cgidlab.model import Plan
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.runs import harvest, store
@@ -115,7 +116,7 @@ def run_block(site: execute.Site, host: HostReport, design: Plan, number: int, w
     """Run one block of the plan on a host and return what it took."""
     block = design.blocks[number]
     run = execute.BlockRun(work / f"b{number}", host, f"{host.work_dir}/bench-{number}")
-    arrivals: list[execute.Arrival] = []
+    arrivals: list[Arrival] = []
     began = time.monotonic()
     played = execute.run_block(site, run, block, catalogue.load(site.roles), arrivals.append, lambda: False)
     if not played.ok or len(arrivals) != len(block):
@@ -135,7 +136,7 @@ def run_block(site: execute.Site, host: HostReport, design: Plan, number: int, w
     )
 
 
-def _result(arrival: execute.Arrival, kept: Path, trial: dict[str, object]) -> Path:
+def _result(arrival: Arrival, kept: Path, trial: dict[str, object]) -> Path:
     if arrival.archive is None:
         raise SystemExit(arrival.reason)
     kept.mkdir(exist_ok=True)

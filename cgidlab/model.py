@@ -8,6 +8,9 @@ The words are those of docs/architecture.md. Settings are keyed by short names
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
+
+from cgidlab.figures import Figures as Figures  # noqa: PLC0414 -- one of the values that pass between stages
 
 SCHEMA_VERSION = 1
 _LONGEST_NAME = 180
@@ -207,76 +210,28 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What one trial measured in its window: a row of trials.csv without its identity.
+class Check:
+    """One check of a trial. `skipped` says in `reason` what it lacked; only `failed` makes a trial invalid."""
 
-    None means that the instrument did not run or that the figure is not
-    defined; it is never written as 0. Units are in the names; shares are 0..1.
-    Columns are described in docs/results.md.
-    """
+    name: str
+    state: Literal["passed", "failed", "skipped"]
+    reason: str = ""
+    kind: FailureKind | None = None  # whose fault a failure is
 
-    requests: int | None = None
-    errors: int | None = None
-    throughput_rps: float | None = None
-    latency_mean_ms: float | None = None
-    latency_p50_ms: float | None = None
-    latency_p90_ms: float | None = None
-    latency_p99_ms: float | None = None
-    latency_p999_ms: float | None = None
-    latency_max_ms: float | None = None
-    worst_second_rps: float | None = None
-    worst_second_p99_ms: float | None = None
-    queue_limit: int | None = None
-    queue_depth_max: int | None = None
-    queue_depth_mean: float | None = None
-    queue_full_share: float | None = None
-    queue_full_longest_ms: float | None = None
-    tcp_queue_limit: int | None = None
-    tcp_queue_depth_max: int | None = None
-    tcp_overflows: int | None = None
-    tcp_drops: int | None = None
-    workers_in_connect_max: int | None = None
-    workers_in_connect_mean: float | None = None
-    workers_in_read_mean: float | None = None
-    workers_idle_mean: float | None = None
-    workers_busy_max: int | None = None
-    scoreboard_busy_mean: float | None = None
-    scoreboard_busy_max: int | None = None
-    scoreboard_ready_mean: float | None = None
-    connects: int | None = None
-    connect_p50_us: float | None = None
-    connect_p99_us: float | None = None
-    connect_max_us: float | None = None
-    connect_wait_per_request_ms: float | None = None
-    connects_refused: int | None = None
-    connects_failed_other: int | None = None
-    strace_connects: int | None = None
-    strace_connect_p99_us: float | None = None
-    strace_connect_max_us: float | None = None
-    strace_connects_failed: int | None = None
-    retries_in_window: int | None = None
-    retries_refused_in_window: int | None = None
-    retries_enoent_in_window: int | None = None
-    retries_outside_window: int | None = None
-    gave_up_503: int | None = None
-    cgid_restarts: int | None = None
-    cgid_cpu_share: float | None = None
-    cgid_runq_share: float | None = None
-    host_cpu_share: float | None = None
-    host_steal_share: float | None = None
-    host_iowait_share: float | None = None
-    outsider_cpu_share: float | None = None
-    cpu_pressure_share: float | None = None
-    io_pressure_share: float | None = None
-    memory_pressure_share: float | None = None
-    swapped_pages: int | None = None
-    throttled_ms: float | None = None
-    forks_per_s: float | None = None
-    context_switches_per_s: float | None = None
-    file_handles_free: int | None = None
-    ephemeral_ports_free: int | None = None
-    loadgen_cpu_share: float | None = None
-    loadgen_headroom_share: float | None = None
+    @property
+    def failed(self) -> bool:
+        """Say whether the trial cannot be trusted because of this check."""
+        return self.state == "failed"
+
+
+def skipped(name: str, reason: str) -> Check:
+    """Return a check that could not be made."""
+    return Check(name, "skipped", reason)
+
+
+def failed(name: str, reason: str, kind: FailureKind) -> Check:
+    """Return a check that says the trial is invalid."""
+    return Check(name, "failed", reason, kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ def identity() -> dict[str, Any]:
     return {"pid": os.getpid(), "started_ticks": _started_ticks(os.getpid()), "boot_id": _boot_id()}
 
 
+def is_this_boot(boot_id: str) -> bool:
+    """Say whether a boot is this machine's present one: whoever has it shares kernel and CPUs with us."""
+    return boot_id == _boot_id()
+
+
 def lives(pid: int, started_ticks: int | None, boot_id: str | None) -> bool:
     """Say whether the process that `identity` described still runs on this machine.
 

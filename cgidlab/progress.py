@@ -44,6 +44,7 @@ class Display(AbstractContextManager["Display"]):
         self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._done = 0
+        self._arrived = 0  # those of which only the end is known, too
         self._total = 0
         self._again = 0
         self._left_s = 0.0
@@ -83,7 +84,7 @@ class Display(AbstractContextManager["Display"]):
 
     def expect(self, trials: int, seconds: float) -> None:
         """Say how many trials are to come and how long they will take."""
-        self._done, self._again, self._total = 0, 0, trials
+        self._done, self._arrived, self._again, self._total = 0, 0, 0, trials
         self._left_s, self._began_s = seconds, time.monotonic()
         if self._bar:
             self._bar.update(self._task, total=trials, completed=0)
@@ -107,6 +108,7 @@ class Display(AbstractContextManager["Display"]):
 
     def _trial(self, trial: Trial, outcome: Outcome, figures: Figures) -> None:
         self._done += 1
+        self._arrived = max(self._arrived, self._done)
         result = figures_line(figures) if outcome.status is Status.COMPLETE else f"{outcome.status}: {outcome.reason}"
         cell = " ".join(f"{name}={level.label}" for name, level in trial.cell.levels)
         left = self._time_left_s()
@@ -114,11 +116,18 @@ class Display(AbstractContextManager["Display"]):
             f"trial {self._done} of {self._total}  block {trial.block}  {cell}:  {result}  ({duration(left)} left)"
         )
         if self._bar:
-            self._bar.update(self._task, completed=self._done, description=f"{duration(left)} left")
+            self._bar.update(self._task, completed=self._arrived, description=f"{duration(left)} left")
+
+    def arrived(self) -> None:
+        """Show that one more trial is over, of which more will be told later."""
+        with self._lock:
+            self._arrived += 1
+            if self._bar:
+                self._bar.update(self._task, completed=self._arrived)
 
     def _time_left_s(self) -> float:
         """Return the time left by the pace so far, and by the plan before there is one."""
         elapsed_s = time.monotonic() - self._began_s
-        share_done = self._done / self._total if self._total else 1.0
+        share_done = max(self._arrived, self._done) / self._total if self._total else 1.0
         by_pace_s = elapsed_s / share_done * (1 - share_done) if share_done else self._left_s
         return max(0.0, by_pace_s)

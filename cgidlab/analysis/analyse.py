@@ -5,7 +5,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 import numpy as np
 
@@ -28,7 +27,8 @@ from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.stopping import decide
 from cgidlab.failures import likeness
-from cgidlab.model import Experiment, Figures, Status, TrialRecord
+from cgidlab.figures import COLUMNS
+from cgidlab.model import Experiment, Status, TrialRecord
 
 __all__ = [
     "Analysis",
@@ -44,8 +44,6 @@ __all__ = [
     "analyse",
     "decide",
 ]
-
-FIGURES = tuple(f.name for f in fields(Figures))
 
 
 def analyse(
@@ -101,7 +99,7 @@ def _cells(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Cell
 def _summary(trials: Sequence[TrialRecord]) -> CellSummary:
     valid = complete(trials)
     spreads = {}
-    for name in FIGURES:
+    for name in COLUMNS:
         values = [v for r in valid if (v := value_of(r, name)) is not None]
         if values:
             low, q1, median, q3, high = (float(v) for v in np.percentile(values, [0, 25, 50, 75, 100]))

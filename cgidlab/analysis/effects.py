@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgidlab.analysis.findings import Answer, Combination, Effect, band, lower_is_worse
+from cgidlab import figures
+from cgidlab.analysis.findings import Answer, Combination, Effect, band
 from cgidlab.analysis.intervals import MIN_BLOCKS, Interval, bootstrap_interval, sign_interval, t_interval, wilcoxon_p
 from cgidlab.analysis.looks import nominal_alpha, planned_looks
 from cgidlab.analysis.pairs import BlockKey, by_block, cells_of, combinations_of, levels_of
@@ -174,9 +175,9 @@ def answer_of(response: str, smallest: float, single: Interval | None, family: I
     if single.inside(low, high):
         return Answer.EQUIVALENT
     if family.high <= low:
-        return Answer.COSTS_AT_LEAST if lower_is_worse(response) else Answer.GAINS_AT_LEAST
+        return Answer.COSTS_AT_LEAST if figures.lower_is_worse(response) else Answer.GAINS_AT_LEAST
     if family.low >= high:
-        return Answer.GAINS_AT_LEAST if lower_is_worse(response) else Answer.COSTS_AT_LEAST
+        return Answer.GAINS_AT_LEAST if figures.lower_is_worse(response) else Answer.COSTS_AT_LEAST
     return Answer.INCONCLUSIVE
 
 

@@ -10,13 +10,6 @@ from cgidlab.model import Repetitions, Status, VerdictRule
 
 Combination = tuple[tuple[str, str], ...]  # factors and labels
 
-_LOWER_IS_WORSE = {"throughput_rps", "worst_second_rps", "requests"}
-
-
-def lower_is_worse(response: str) -> bool:
-    """Say whether a fall of the response is what costs."""
-    return response in _LOWER_IS_WORSE
-
 
 def band(smallest: float) -> tuple[float, float]:
     """Return the log ratios between which a change does not matter: 5 % is 0.95 to 1.05."""

@@ -1,4 +1,4 @@
-"""The words of a calibration, and what is done in each of its trials: the only module that knows the conditions."""
+"""The words of a calibration, and what is done in each of its trials: the module that makes its plan."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.plan import trial_key
-from cgidlab.measure.witnesses import ConnectFigures, DaemonFigures, QueueFigures, RetryFigures, WorkerFigures
+from cgidlab.instruments import INSTRUMENTS
+from cgidlab.instruments.controls import CONTROLS, IDLE, Kind
 from cgidlab.model import (
     Cell,
     Experiment,
@@ -27,42 +28,9 @@ from cgidlab.model import (
 
 NAME = "calibration"
 FACTOR = "control"
-FULL, REFUSED, MISSING, IDLE = "full queue", "refused", "missing socket", "light load"
 BARE = "no instrument"
 BLOCKS = 6
 COSTLY = 0.9  # a throughput ratio that no instrument may be known to fall below
-
-FREEZE_S, OUTAGE_S = 1.5, 1.0
-_ROOMY = 1024
-
-
-class Witness(StrEnum):
-    """What observes the mechanism; all but the last two are instruments of the role."""
-
-    QUEUE = "listen_queue"
-    SLEEPERS = "worker_states"
-    CONNECTS = "connect_times"
-    DAEMON = "cgid_daemon"
-    LOG = "error_log"
-    CLIENT = "load"  # the load generator: whether requests were answered
-
-
-FIGURES_OF: Mapping[Witness, frozenset[str]] = {
-    Witness.QUEUE: frozenset(QueueFigures.__annotations__),
-    Witness.SLEEPERS: frozenset(WorkerFigures.__annotations__),
-    Witness.CONNECTS: frozenset(ConnectFigures.__annotations__),
-    Witness.DAEMON: frozenset(DaemonFigures.__annotations__),
-    Witness.LOG: frozenset(RetryFigures.__annotations__),
-}
-"""Which columns of trials.csv rest on a witness alone."""
-
-
-class Kind(StrEnum):
-    """What a row asks of its witness."""
-
-    POSITIVE = "positive"  # to see what was done
-    NEGATIVE = "negative"  # to see nothing where nothing was done
-    COST = "cost"
 
 
 class State(StrEnum):
@@ -113,21 +81,17 @@ class Row:
     httpd: str = ""  # which, where there are several
 
 
-_FAULT: Mapping[str, Scalar] = {"fault_at_s": 0.3, "window_s": 3.0}
-_CONTROLS: Mapping[str, Mapping[str, Scalar]] = {
-    FULL: {**_FAULT, "listen_backlog": 5, "fault": "freeze_cgid", "fault_for_s": FREEZE_S},
-    REFUSED: {**_FAULT, "listen_backlog": _ROOMY, "fault": "kill_cgid", "fault_for_s": OUTAGE_S},
-    MISSING: {**_FAULT, "listen_backlog": _ROOMY, "fault": "hide_socket", "fault_for_s": OUTAGE_S},
-    IDLE: {"listen_backlog": _ROOMY, "window_s": 1.5, "clients": 2},
-}
-_INSTRUMENTS = (Witness.QUEUE, Witness.SLEEPERS, Witness.CONNECTS, Witness.DAEMON, "host")
-OBSERVED: Mapping[str, tuple[str, ...]] = {
-    BARE: (),
-    Witness.QUEUE: (Witness.QUEUE,),
-    Witness.SLEEPERS: (Witness.SLEEPERS,),
-    Witness.CONNECTS: (Witness.CONNECTS,),
-    "cgid_daemon and host": (Witness.DAEMON, "host"),
-}
+def _together() -> dict[str, tuple[str, ...]]:
+    """Return which instruments are on in each trial of the observer effect."""
+    on: dict[str, tuple[str, ...]] = {BARE: ()}
+    for instrument in INSTRUMENTS:
+        if instrument.cost_row:
+            on[instrument.cost_row] = (*on.get(instrument.cost_row, ()), instrument.name)
+    return on
+
+
+OBSERVED: Mapping[str, tuple[str, ...]] = _together()
+_INSTRUMENTS = tuple(i.name for i in INSTRUMENTS if i.cost_row)
 _COMMON: Mapping[str, Scalar] = {
     "clients": 60,
     "workers": 100,
@@ -148,7 +112,7 @@ def make_plan(catalogue: Catalogue, *, target: str, httpds: Sequence[str], contr
     controls = [
         _cell(label, {**base, **with_all, **own, "httpd": httpd}, number if len(httpds) > 1 else 0)
         for number, httpd in enumerate(httpds, start=1)
-        for label, own in _CONTROLS.items()
+        for label, own in CONTROLS.items()
     ]
     observers = [
         _cell(label, {**base, **{name: name in on for name in _INSTRUMENTS}, "window_s": 1.5})
@@ -169,7 +133,7 @@ def make_plan(catalogue: Catalogue, *, target: str, httpds: Sequence[str], contr
         exclude=(),
         repetitions=Repetitions(1, 1),
         seed=0,
-        instruments=tuple(str(name) for name in _INSTRUMENTS),
+        instruments=_INSTRUMENTS,
         rule=VerdictRule(FACTOR, IDLE, ()),
         noise=NoisePolicy(None, None, 0),  # a control must hold on a busy host too
         source="# Made by `runner.py calibrate`; plan.json has its trials.\n",

@@ -7,20 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from cgidlab.analysis.intervals import t_interval
-from cgidlab.calibrate.controls import (
-    BARE,
-    COSTLY,
-    FIGURES_OF,
-    IDLE,
-    MISSING,
-    OBSERVED,
-    Kind,
-    Observation,
-    Row,
-    State,
-    Witness,
-)
-from cgidlab.calibrate.expectations import EXPECTATIONS, Expectation
+from cgidlab.calibrate.checks import EXPECTATIONS
+from cgidlab.calibrate.controls import BARE, COSTLY, OBSERVED, Observation, Row, State
+from cgidlab.instruments import WITNESSES
+from cgidlab.instruments.controls import IDLE, MISSING, Expectation, Kind
 from cgidlab.model import Figures, Scalar, Status
 
 
@@ -35,32 +25,26 @@ def judge(observations: Sequence[Observation]) -> tuple[Row, ...]:
 
 def _controls(observations: Sequence[Observation]) -> tuple[Row, ...]:
     latest = {o.control: o for o in sorted(observations, key=lambda o: (o.usable, o.record.number))}
-    return tuple(_judged(expectation, latest.get(expectation.control)) for expectation in EXPECTATIONS)
+    return tuple(_judged(witness, wanted, latest.get(wanted.control)) for witness, wanted in EXPECTATIONS)
 
 
-def _judged(expectation: Expectation, seen: Observation | None) -> Row:
+def _judged(witness: str, wanted: Expectation, seen: Observation | None) -> Row:
+    def row(found: str, state: State, reason: str) -> Row:
+        return Row(wanted.control, wanted.kind, witness, wanted.expected, found, state, reason)
+
     if seen is None or not seen.usable:
         why = f"its trial: {seen.record.outcome.reason}" if seen else "its trial was not run"
-        return Row(
-            expectation.control, expectation.kind, expectation.witness, expectation.expected, "nothing", State.FAIL, why
-        )
+        return row("nothing", State.FAIL, why)
     figures, settings = seen.record.figures, seen.record.settings
-    values = {name: getattr(figures, name) for name in expectation.figures}
+    values = {name: getattr(figures, name) for name in wanted.figures}
     found = ", ".join(f"{name} {_number(v)}" for name, v in values.items())
-    state, reason = (State.PASS, "") if expectation.holds(figures, settings) else (State.FAIL, "")
     if None in values.values():
-        reason = seen.unavailable.get(expectation.witness, "")
-        state = State.UNAVAILABLE if reason else State.FAIL
-        reason = reason or "it gave no figure although it ran"
-    elif (
-        state is State.FAIL
-        and expectation.control == MISSING
-        and expectation.witness is Witness.LOG
-        and figures.gave_up_503
-    ):
-        # httpd before 2.4.13 answers 503 at once, and there is nothing to see in its log.
-        state, reason = State.UNAVAILABLE, "this httpd does not retry without a socket"
-    return Row(expectation.control, expectation.kind, expectation.witness, expectation.expected, found, state, reason)
+        reason = seen.unavailable.get(witness, "")
+        return row(found, State.UNAVAILABLE if reason else State.FAIL, reason or "it gave no figure although it ran")
+    if wanted.holds(figures, settings):
+        return row(found, State.PASS, "")
+    excuse = wanted.excuse(figures)
+    return row(found, State.UNAVAILABLE if excuse else State.FAIL, excuse)
 
 
 def _number(value: Scalar | None) -> str:
@@ -100,9 +84,9 @@ def _costs(observations: Sequence[Observation]) -> list[Row]:
 def witnesses(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
     """Return how each witness did: `positive` and `negative` are passed, failed or unavailable."""
     said = {}
-    for witness in FIGURES_OF:
-        said[witness.value] = {
-            kind.value: _together([r.state for r in rows if r.witness == witness and r.kind is kind])
+    for witness in WITNESSES:
+        said[witness.name] = {
+            kind.value: _together([r.state for r in rows if r.witness == witness.name and r.kind is kind])
             for kind in (Kind.POSITIVE, Kind.NEGATIVE)
         }
     return said

@@ -5,8 +5,8 @@ Everything is checked before anything runs: a wrong word costs a second, not a n
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 
+from cgidlab import figures
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, check_form
@@ -15,7 +15,6 @@ from cgidlab.errors import SpecError
 from cgidlab.model import (
     Experiment,
     Factor,
-    Figures,
     Level,
     NoisePolicy,
     Repetitions,
@@ -113,7 +112,7 @@ def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Fac
 
 def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm]) -> Factor:
     where = document.where(("factors", name))
-    reserved = {*IDENTITY_COLUMNS, *(f.name for f in fields(Figures))}
+    reserved = {*IDENTITY_COLUMNS, *figures.COLUMNS}
     if name in reserved:
         raise SpecError(
             f"`{name}` cannot be a factor: it is the name of a column of the results",
@@ -247,7 +246,7 @@ def _rule(
         usual = catalogue.options[name].default
         reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
     effects = dict(DEFAULT_SMALLEST_EFFECTS)
-    responses = [f.name for f in fields(Figures)]
+    responses = list(figures.COLUMNS)
     for response, share in form.verdict.smallest_effects.items():
         where = document.where(("verdict", "smallest_effects", response))
         if response not in responses:

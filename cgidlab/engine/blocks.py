@@ -1,6 +1,5 @@
 """One block on one host, from its order to its records: the only module that keeps what comes home."""
 
-import shutil
 import threading
 import time
 from collections import Counter
@@ -8,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from cgidlab import files
+from cgidlab import files, processes
 from cgidlab.engine import ansible, execute, generators, journal, unreachable
+from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.loading import Loaded
 from cgidlab.engine.room import Room
@@ -19,7 +19,7 @@ from cgidlab.failures import RULES
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
-from cgidlab.runs import harvest, records, store
+from cgidlab.runs import harvest, keeping, records, store
 from cgidlab.runs.store import RunDirectory
 
 _ANY_NOISE = NoisePolicy(None, None, 0)
@@ -172,27 +172,10 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     riding = generators.placed(beside.trials, loaded_by) if beside else ()
     block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
     state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
-    kept: list[TrialRecord] = []
+    desk = _Desk(where, state, beside)
     room = Room(run)
     limits = where.loaded.site.limits
     patience_s = max(limits.of_trial_s(t) for t in (*trials, *riding)) + limits.silence_s
-
-    def arrived(arrival: execute.Arrival) -> None:
-        # ansible-runner calls this; an exception here would leave its process behind.
-        state.heard_s = time.monotonic()
-        try:
-            if beside and arrival.number in state.beside:
-                with suppress(harvest.BadArchive):
-                    _kept(where, beside.run, state.beside[arrival.number], arrival, _ANY_NOISE)
-                return
-            record = _keep(where, state, arrival)
-        except LabError as err:
-            state.fault = err
-            return
-        if record:
-            kept.append(record)
-            where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
-            where.stop_rule.saw(record.outcome)
 
     def over() -> bool:
         state.fault = state.fault or room.want()
@@ -202,7 +185,8 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     where.display.step(f"block {trials[0].block}")
     trials = (*trials, *riding)
     journal.opened(run, str(where.loaded.site.inventory.resolve()), block, trials)
-    played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, arrived, over)
+    played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, desk.arrived, over)
+    desk.take_waiting()
     if played.ok or _clean_up(where.loaded, block, run, where.display):
         journal.released(run, block)
     if state.fault:
@@ -211,9 +195,54 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     if gone and where.others and not where.cancelled():
         raise HostLost(f"{host.host} cannot be reached any more: {unreachable.in_short(gone.message)}")
     if not where.cancelled() and not where.stop_rule.stop:
-        kept += _never_came(where, state, played, patience_s)
+        desk.kept += _never_came(where, state, played, patience_s)
     where.stop_rule.check(run)
-    return kept
+    return desk.kept
+
+
+class _Desk:
+    """Where the arrivals of one pass are taken.
+
+    On a machine that the trials share nothing is unpacked or measured before the block is over, since another trial is
+    in its window meanwhile. Only one that failed is looked at at once.
+    """
+
+    def __init__(self, where: _Where, state: _Pass, beside: Beside | None) -> None:
+        self.kept: list[TrialRecord] = []
+        self._where, self._state, self._beside = where, state, beside
+        self._shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
+        self._waiting: list[Arrival] = []
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Take an arrival, now or when the block is over."""
+        self._state.heard_s = time.monotonic()
+        if self._shared and arrival.complete:
+            self._waiting.append(arrival)
+            self._where.display.arrived()
+        else:
+            self._take(arrival)
+
+    def take_waiting(self) -> None:
+        """Take those that wait, unless the run is to end for a fault of this machine."""
+        for arrival in self._waiting:
+            if not self._state.fault:
+                self._take(arrival)
+
+    def _take(self, arrival: Arrival) -> None:
+        where, state = self._where, self._state
+        try:
+            if self._beside and arrival.number in state.beside:
+                with suppress(harvest.BadArchive):
+                    _kept(where, self._beside.run, state.beside[arrival.number], arrival, _ANY_NOISE)
+                return
+            record = _keep(where, state, arrival)
+        except LabError as err:  # raised here it would leave Ansible's process behind
+            state.fault = err
+            return
+        if record:
+            self.kept.append(record)
+            where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
+            where.stop_rule.saw(record.outcome)
 
 
 def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:
@@ -226,7 +255,7 @@ def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirecto
     return stopped.ok
 
 
-def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord | None:
+def _keep(where: _Where, state: _Pass, arrival: Arrival) -> TrialRecord | None:
     """Keep one trial of the run, or the reason why it did not come home."""
     trial = state.trials[arrival.number]
     why = arrival.reason
@@ -241,28 +270,14 @@ def _keep(where: _Where, state: _Pass, arrival: execute.Arrival) -> TrialRecord 
     return record
 
 
-def _kept(
-    where: _Where, run: RunDirectory, trial: Trial, arrival: execute.Arrival, noise: NoisePolicy
-) -> TrialRecord | None:
+def _kept(where: _Where, run: RunDirectory, trial: Trial, arrival: Arrival, noise: NoisePolicy) -> TrialRecord | None:
     """Unpack, measure and judge one trial; its outcome is written last. None for one that did not come home.
 
     Raises `BadArchive` for one of which nothing can be kept.
     """
     if arrival.archive is None:
         return None
-    directory = run.trials / trial.directory
-    about = store.trial_json(trial, where.host.host, where.environment)
-    try:
-        harvest.unpack(arrival.archive, directory, about, arrival.load)
-    except harvest.BadArchive:
-        arrival.archive.unlink()  # nobody reads it, and it may be large
-        raise
-    levels = [name for name, _ in trial.cell.levels]
-    store.write_outcome(directory, records.judge(directory, trial.key, noise, levels))
-    arrival.archive.unlink()
-    if arrival.load is not None:
-        shutil.rmtree(arrival.load)
-    return records.load(run.path, store.read_trial(directory))
+    return keeping.keep(run, trial, where.host.host, where.environment, noise, arrival.archive, arrival.load)
 
 
 def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s: float) -> list[TrialRecord]:

@@ -17,6 +17,8 @@ from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.sources import Tarball
 from cgidlab.errors import InterruptedRun, RunError, StoreError
+from cgidlab.instruments import WITNESSES
+from cgidlab.instruments.controls import IDLE, REFUSED
 from cgidlab.model import SCHEMA_VERSION, Plan, Trial
 from cgidlab.parsers import documents
 from cgidlab.parsers.host_report import HostReport
@@ -147,8 +149,7 @@ def before_run(
 def _wanted(loaded: Loaded) -> frozenset[str]:
     """Return the witnesses that a run will use; none where no cell has a queue."""
     cells = [cell.settings for cell in loaded.plan.cells if cell.settings["mpm"] != "prefork"]
-    used = {w.value for w in calibrate.FIGURES_OF if any(s.get(w, False) for s in cells)}
-    return frozenset(used | {calibrate.Witness.LOG.value}) if cells else frozenset()
+    return frozenset(w.name for w in WITNESSES if any(s.get(w.name, not w.optional) for s in cells))
 
 
 def _key(host: HostReport) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def _build(
     run: RunDirectory, host: HostReport, httpd: str, observations: Sequence[calibrate.Observation]
 ) -> dict[str, Any]:
     """Return what was measured of one httpd."""
-    logs = [_log(run.path, observations, control) for control in (calibrate.REFUSED, calibrate.IDLE)]
+    logs = [_log(run.path, observations, control) for control in (REFUSED, IDLE)]
     found = host.httpd[httpd]
     return {
         "httpd": httpd,

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from cgidlab.engine import unreachable
+from cgidlab.instruments import INSTRUMENTS
 
 MIN_PYTHON = (3, 9)
 MIN_FREE_BYTES = {"cache": 300 << 20, "work": 300 << 20}
@@ -175,20 +176,11 @@ def _kernel(name: str, kernel: str, probe: Mapping[str, Any], *, server: bool) -
     if not server:
         return
     yield _namespaces(name, probe)
-    for check, answer, lost in (
-        ("sock_diag", "unix_diag", "listen_queue cannot see the queue: allow the module unix_diag to load"),
-        ("wait channels", "wchan", "worker_states cannot tell who sleeps in connect: trials must run as root"),
-        (
-            "bpf, perf events",
-            "bpf",
-            "connect_times cannot time connects: trials must run as root, on a kernel with BPF",
-        ),
-        ("schedstat", "schedstat", "cgid_daemon cannot say how long the daemon waited for a CPU"),
-        ("psi", "psi", "the host's pressure is not recorded: boot with psi=1"),
-    ):
-        fine = _fine(probe[answer])
-        found = "can be used" if fine else str(probe[answer].get("reason", probe[answer]))
-        yield Row(name, check, State.OK if fine else State.WARN, found, "" if fine else lost)
+    for need in (need for instrument in INSTRUMENTS for need in instrument.needs):
+        answer = probe[need.probe]
+        fine = _fine(answer)
+        found = "can be used" if fine else str(answer.get("reason", answer))
+        yield Row(name, need.check, State.OK if fine else State.WARN, found, "" if fine else need.lost)
 
 
 def _namespaces(name: str, probe: Mapping[str, Any]) -> Row:

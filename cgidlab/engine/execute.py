@@ -12,7 +12,8 @@ from typing import Any
 
 from cgidlab import files
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.engine import ansible, generators, unreachable
+from cgidlab.engine import ansible, arrivals, generators, unreachable
+from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.sources import Tarball, needed
 from cgidlab.errors import LabError, ProvisionError
 from cgidlab.model import Limits, Plan, Settings, Trial
@@ -48,16 +49,6 @@ class Site:
     def playbook(self, name: str) -> Path:
         """Return the path of a playbook of the project."""
         return self.root / "playbooks" / f"{name}.yml"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A trial that came home, or the news that it never will."""
-
-    number: int
-    archive: Path | None
-    reason: str
-    load: Path | None = None  # what its generators left; None where the server's host made the load
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,24 +215,16 @@ def run_block(
     for place, generator in enumerate(block.generators):
         content = _generator_json(block, trials, place)
         files.write_json(_generator_file(block, generator), content)
-
-    def heard(result: ansible.TaskResult) -> None:
-        res = result.result
-        if "number" in res and "state" in res:
-            archive = res.get("archive")
-            load = res.get("load")
-            home = Path(archive) if archive else None
-            on_arrival(Arrival(res["number"], home, str(res.get("reason", "")), Path(load) if load else None))
-
-    return ansible.play(
-        site.playbook("block"),
-        site.inventory,
-        variables,
-        block.directory,
-        timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
-        callbacks=ansible.Callbacks(on_result=heard, cancelled=cancelled),
-        environment=_own_tmp(block.directory),
-    )
+    with arrivals.Watched(incoming, on_arrival):
+        return ansible.play(
+            site.playbook("block"),
+            site.inventory,
+            variables,
+            block.directory,
+            timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
+            callbacks=ansible.Callbacks(cancelled=cancelled),
+            environment=_own_tmp(block.directory),
+        )
 
 
 def _own_tmp(directory: Path) -> dict[str, str]:
@@ -293,10 +276,14 @@ def _generator_file(block: BlockRun, generator: GeneratorReport) -> Path:
 
 def _expected(trial: Trial, block: BlockRun, limits: Limits) -> dict[str, Any]:
     """Return a trial as the role waits for it."""
-    expected: dict[str, Any] = {"number": trial.number, "timeout_s": limits.of_trial_s(trial)}
+    settings = trial.cell.settings
+    expected: dict[str, Any] = {
+        "number": trial.number,
+        "timeout_s": limits.of_trial_s(trial),
+        "expected_s": float(settings["warmup_s"]) + float(settings["window_s"]),
+    }
     if not block.generators:
         return expected
-    settings = trial.cell.settings
     return {
         **expected,
         "generators": [g.host for g, _ in generators.busy(settings, block.generators)],

@@ -14,7 +14,7 @@ from cgidlab.engine import ansible, execute
 from cgidlab.engine.loading import new_run_id
 from cgidlab.engine.targets import LOCAL, inventory
 from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError
-from cgidlab.instruments import connect_times
+from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import (
     Cell,
     Experiment,
@@ -295,11 +295,8 @@ def _settings(request: ObservationRequest, host: Observation, target: SeenTarget
 def _keep_one(run: store.RunDirectory, staging: Path, trial: Trial, host: Observation, target: SeenTarget) -> None:
     directory = run.trials / trial.directory
     harvest.unpack(staging / "hosts" / host.host / target.archive, directory, store.trial_json(trial, host.host))
-    raw = directory / "instruments" / "connect_times.raw"
-    if raw.exists():
-        files.write_bytes(directory / "instruments" / "connect_times.csv", connect_times.from_ring(raw.read_bytes()))
-    elif (directory / "instruments" / "connect_times.stderr").exists():
-        files.write_bytes(directory / "instruments" / "connect_times.csv", b"")
+    for instrument in INSTRUMENTS:
+        instrument.unpack(directory)
     files.write_json(directory / watching.OBSERVED_FILE, {"schema_version": 1, **target.raw})
     outcome = records.judge(directory, trial.key, NoisePolicy(None, None, 0), observed_as=target.label)
     store.write_outcome(directory, outcome)
@@ -335,7 +332,7 @@ def _experiment(request: ObservationRequest, cells: Sequence[Cell]) -> Experimen
         exclude=(),
         repetitions=Repetitions(1, 1),
         seed=0,
-        instruments=("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host"),
+        instruments=tuple(i.name for i in INSTRUMENTS if i.optional and i.observes),
         rule=VerdictRule(FACTOR, levels[0].label, ()),
         noise=NoisePolicy(None, None, 0),
         source=source + json.dumps(words, indent=1) + "\n",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from cgidlab.compare import Difference, Recorded, differing
 from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
-from cgidlab.engine import targets
+from cgidlab.engine import arrivals, targets
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, Plan, Status, TrialRecord
-from cgidlab.runs import changes, harvest, provenance, records, status, store, watching
+from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
 
 DISCARDED = "discarded"
@@ -107,6 +108,7 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
         raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
+    taken_in(run, plan)
     before = _recorded(run, stored, experiment)
     now = standing(run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
@@ -198,6 +200,28 @@ def _asked(request: Request, experiment: Experiment, before: Recorded) -> list[D
     fields = ("experiment", "command_line") if request.overrides or request.only or request.target else ("experiment",)
     now = Recorded(store.plan_json(asked), {"experiment_sha256": provenance.experiment_sha256(asked.experiment)})
     return list(differing.worth_telling(differing.between(before, now, Verb.RESUME, fields)))
+
+
+def taken_in(run: RunDirectory, plan: Plan) -> None:
+    """Keep the trials that came home to a run which was killed before it looked at them.
+
+    Trials that were run again have numbers of their own, which no plan knows: they are due again. What is damaged
+    stays for `tidy`.
+    """
+    by_number = {t.number: t for t in plan.trials}
+    try:
+        environment = {host: str(entry["id"]) for host, entry in run.read("provenance.json")["environments"].items()}
+    except (StoreError, KeyError, TypeError, AttributeError):
+        return  # killed before there were trials
+    for incoming in sorted(run.path.glob("ansible/*/incoming")):
+        for arrival in arrivals.left(incoming):
+            trial, ran_with = by_number.get(arrival.number), environment.get(arrival.host)
+            if trial is None or ran_with is None or arrival.archive is None:
+                continue
+            if not (run.trials / trial.directory / "outcome.json").exists():
+                with suppress(harvest.BadArchive):
+                    noise = plan.experiment.noise
+                    keeping.keep(run, trial, arrival.host, ran_with, noise, arrival.archive, arrival.load)
 
 
 def standing(run: RunDirectory) -> Reckoning:

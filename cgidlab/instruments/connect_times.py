@@ -1,11 +1,23 @@
 """instruments/connect_times.csv, one row a connect() to the cgid socket, and what its instrument lost."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from cgidlab.numeric_lines import Ints, parse
+from cgidlab import files
+from cgidlab.instruments.base import Evidence, Instrument, Need
+from cgidlab.instruments.controls import FREEZE_S, FULL, IDLE, MISSING, REFUSED, SEEN, Expectation, Kind, quiet
+from cgidlab.instruments.gauges import percentile_ms
+from cgidlab.model import Figures, Settings
+from cgidlab.numeric_lines import Ints, parse, read
+from cgidlab.parsers.error_log import REFUSED as ECONNREFUSED
+
+FILE, ERRORS = "connect_times.csv", "connect_times.stderr"
+CONNECT_P99_US = 5_000.0
+"""One connect in a hundred took longer than this: five times the slowest one ever seen before a queue with room."""
+_SLOWEST_FREE_US = 100_000.0  # a preempted thread waits some slices of a scheduler; a freeze is 15 times longer
 
 # Said when the kernel's buffer was full.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
@@ -14,7 +26,7 @@ _RING = np.dtype([("header", "<u8"), ("end_ns", "<u8"), ("took_ns", "<u8"), ("re
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectTimes:
+class Connects:
     """One entry a connect(), placed at its end."""
 
     bad_lines: int
@@ -23,10 +35,10 @@ class ConnectTimes:
     result: Ints  # 0 or a negative errno
 
 
-def parse_connect_times(data: bytes) -> ConnectTimes:
+def parse_connect_times(data: bytes) -> Connects:
     """Return the rows. There is no header; blank lines are not bad lines."""
     table = parse(re.sub(rb"\n{2,}", b"\n", data.lstrip(b"\n")), separator=b",", fields=3)
-    return ConnectTimes(table.bad_lines, *table.columns)
+    return Connects(table.bad_lines, *table.columns)
 
 
 def parse_lost_events(stderr: bytes) -> int:
@@ -46,3 +58,107 @@ def from_ring(data: bytes) -> bytes:
         records["end_ns"].tolist(), (records["took_ns"] // 1000).tolist(), records["result"].tolist(), strict=True
     )
     return "".join(f"{end},{took},{result}\n" for end, took, result in rows).encode()
+
+
+def _agree(f: Figures, s: Settings) -> bool:
+    """Say whether the log and the kernel count the same refusals; each worker may be caught between the two once."""
+    refused, logged = f.connects_refused or 0, f.retries_refused_in_window or 0
+    return refused > 0 and abs(refused - logged) <= int(s["clients"])
+
+
+def _free(f: Figures, _s: Settings) -> bool:
+    return (
+        f.connects_refused == f.connects_failed_other == 0
+        and (f.connect_p99_us or 0.0) < CONNECT_P99_US
+        and (f.connect_max_us or 0.0) < _SLOWEST_FREE_US
+    )
+
+
+_FAILED = ("connects_refused", "connects_failed_other")
+
+
+class ConnectTimes(Instrument):
+    """Each connect() to the cgid socket: how long it took and how it ended."""
+
+    name = "connect_times"
+    cost_row = "connect_times"
+    needs = (
+        Need(
+            "bpf, perf events",
+            "bpf",
+            "connect_times cannot time connects: trials must run as root, on a kernel with BPF",
+        ),
+    )
+    expectations = (
+        Expectation(
+            FULL,
+            Kind.POSITIVE,
+            f"a connect of {SEEN * FREEZE_S:.1f} s or more",
+            lambda f, _s: (f.connect_max_us or 0.0) >= SEEN * FREEZE_S * 1e6,
+            ("connect_max_us",),
+        ),
+        quiet(FULL, "no connect failed", *_FAILED),
+        Expectation(
+            REFUSED,
+            Kind.POSITIVE,
+            "refused connects, as many as logged",
+            _agree,
+            ("connects_refused", "retries_refused_in_window"),
+        ),
+        Expectation(
+            MISSING,
+            Kind.POSITIVE,
+            "connects failed, none refused",
+            lambda f, _s: (f.connects_failed_other or 0) > 0 and f.connects_refused == 0,
+            _FAILED,
+        ),
+        Expectation(
+            IDLE,
+            Kind.NEGATIVE,
+            f"none failed, 99 % below {CONNECT_P99_US / 1000:.0f} ms, all below {_SLOWEST_FREE_US / 1000:.0f} ms",
+            _free,
+            (*_FAILED, "connect_p99_us", "connect_max_us"),
+        ),
+    )
+
+    def figures(self, evidence: Evidence) -> Figures:
+        """Return the times of connect() to the cgid socket that ended in the window.
+
+        Counts are None if the kernel's buffer overflowed: times are then a
+        sample, and counts would be too small.
+        """
+        data = evidence.data(self.name, FILE)
+        if data is None:
+            return Figures()
+        c = parse_connect_times(data)
+        errors = evidence.directory / "instruments" / ERRORS
+        lost = parse_lost_events(read(errors)) if errors.exists() else 0
+        inside = evidence.inside(c.end_ns)
+        duration, result = c.duration_us[inside], c.result[inside]
+        found = Figures()
+        if len(duration):
+            found = Figures(
+                connect_p50_us=percentile_ms(duration, 0.5) * 1000,
+                connect_p99_us=percentile_ms(duration, 0.99) * 1000,
+                connect_max_us=float(duration.max()),
+            )
+        if lost:
+            evidence.note(self.name, f"the kernel's buffer lost {lost} events: connects are not counted")
+            return found
+        refused = int((result == -int(ECONNREFUSED)).sum())
+        requests = evidence.requests
+        return replace(
+            found,
+            connects=len(duration),
+            connects_refused=refused,
+            connects_failed_other=int((result < 0).sum()) - refused,
+            connect_wait_per_request_ms=float(duration.sum()) / requests / 1000 if requests else None,
+        )
+
+    def unpack(self, directory: Path) -> None:
+        """Write the CSV of connects that came home as they lay in the kernel's ring."""
+        raw = directory / "instruments" / "connect_times.raw"
+        if raw.exists():
+            files.write_bytes(directory / "instruments" / FILE, from_ring(raw.read_bytes()))
+        elif (directory / "instruments" / ERRORS).exists():
+            files.write_bytes(directory / "instruments" / FILE, b"")

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cgidlab.instruments.base import Evidence, Instrument
+from cgidlab.instruments.gauges import percentile_ms
+from cgidlab.model import Figures
 from cgidlab.numeric_lines import Ints
+
+FILE = "strace.txt"
 
 # Linux's numbers: the log may be read on another system.
 _ERRNOS = {"EPERM": 1, "ENOENT": 2, "EINTR": 4, "EAGAIN": 11, "EACCES": 13, "ECONNREFUSED": 111, "ERESTARTSYS": 512}
@@ -65,3 +70,34 @@ def parse_strace(data: bytes, prefix: str) -> StracedConnects:
         rows.append((at_ns if match["resumed"] else at_ns + took_us * 1000, took_us, result))
     columns = np.array(rows, np.int64).reshape(-1, 3).T
     return StracedConnects(bad, *(np.ascontiguousarray(c) for c in columns))
+
+
+class Strace(Instrument):
+    """connect() as strace sees it, at strace's price: no witness that a verdict rests on."""
+
+    name = "strace"
+    observes = False
+
+    def figures(self, evidence: Evidence) -> Figures:
+        """Return the times of connect() to the cgid socket as strace saw them end in the window."""
+        data = evidence.data(self.name, FILE)
+        if data is None:
+            return Figures()
+        socket = evidence.result.server.socket if evidence.result.server else ""
+        if not socket:
+            evidence.note(self.name, "the cgid socket's path is not known")
+            return Figures()
+        # A restarted daemon appends its own pid to the same name.
+        calls = parse_strace(data, socket.rpartition(".")[0])
+        window, clock = evidence.window, evidence.result.clock
+        begin, end = (clock.to_realtime_ns(edge) for edge in (window.begin_ns, window.end_ns))
+        inside = (calls.end_ns >= begin) & (calls.end_ns < end)
+        duration = calls.duration_us[inside]
+        if calls.bad_lines:
+            evidence.note(self.name, f"{calls.bad_lines} lines of {FILE} cannot be read")
+        return Figures(
+            strace_connects=len(duration),
+            strace_connect_p99_us=percentile_ms(duration, 0.99) * 1000 if len(duration) else None,
+            strace_connect_max_us=float(duration.max()) if len(duration) else None,
+            strace_connects_failed=int((calls.result[inside] < 0).sum()),
+        )

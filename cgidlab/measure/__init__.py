@@ -7,26 +7,26 @@ A request belongs to the window if it was answered in it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
 from cgidlab.drivers.h2load import Summary, parse_summary
-from cgidlab.measure import hosts, merging, physics
+from cgidlab.figures import merged
+from cgidlab.instruments import INSTRUMENTS, check_known
+from cgidlab.instruments.base import Evidence, Series, TrialDetail, together
+from cgidlab.instruments.gauges import Flags, percentile_ms
+from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
-from cgidlab.measure.gauges import Flags, hold
-from cgidlab.measure.physics import Check
-from cgidlab.measure.witnesses import Witnesses
-from cgidlab.model import Figures
-from cgidlab.numeric_lines import ABSENT, Ints, read
+from cgidlab.model import Check, Figures, skipped
+from cgidlab.numeric_lines import Ints, read
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
 
 __all__ = [
     "Check",
-    "Detail",
     "Measured",
-    "Track",
+    "TrialDetail",
     "detail",
     "latencies_us",
     "measure",
@@ -36,15 +36,6 @@ __all__ = [
 
 _NOT_OVERHEAD = ("warmup", "window")
 _UNAVAILABLE = 503
-_WORKER_STATES = ("connect", "read", "idle", "running", "other")
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A figure over time: `times_s` counts from the window's begin; a None value was not observed."""
-
-    times_s: Sequence[float]
-    values: Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +49,6 @@ class Measured:
     throughput_rps: tuple[float, ...]  # second by second of the window
     p99_ms: tuple[float | None, ...]  # same
     generators: tuple[Mapping[str, Any], ...] = ()  # a row each, where other machines than the server's made the load
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """What one trial's instruments saw over its window. None: the instrument did not run."""
-
-    queue_depth: Track | None = None
-    queue_limit: int | None = None
-    workers_in_connect: Track | None = None
-    throughput_rps: Track | None = None
-    worker_states: Mapping[str, float] | None = None  # mean number of threads by where they sleep
-
-
-class _LoadFigures(TypedDict, total=False):
-    requests: int | None
-    errors: int | None
-    throughput_rps: float | None
-    latency_mean_ms: float | None
-    latency_p50_ms: float | None
-    latency_p90_ms: float | None
-    latency_p99_ms: float | None
-    latency_p999_ms: float | None
-    latency_max_ms: float | None
-    worst_second_rps: float | None
-    worst_second_p99_ms: float | None
-    gave_up_503: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +70,18 @@ def measure(directory: Path) -> Measured:
     """Return the figures of the trial in `directory` and the checks on them.
 
     Raise `StoreError` naming the file if `result.json` or `trial.json` is missing or wrong, or
-    an instrument's file is not what its header should say. A trial that ended
+    an instrument's file is not what its header should say, or nobody knows an instrument. A trial that ended
     before its window has no figures.
     """
     result, trial = _read_result(directory), _read_trial(directory)
     overhead_s = sum(p.span.length_s for p in result.phases if p.name not in _NOT_OVERHEAD) if result.phases else None
     sources = _sources(directory, result)
     if sources is None:
-        none = physics.skipped("window", "the trial ended before its window did")
+        none = skipped("window", "the trial ended before its window did")
         return Measured(Figures(), (none,), overhead_s, None, (), ())
     client, seconds = _client(sources)
-    w = Witnesses(directory, result, sources.window)
-    figures = Figures(
-        **client,
-        **w.queue(),
-        **w.workers(),
-        **w.connects(client.get("requests")),
-        **w.retries(trial.settings),
-        **w.daemon(),
-        **hosts.host(w),
-        **hosts.strace(w),
-    )
+    evidence = Evidence(directory, result, sources.window, trial.settings, client.requests)
+    figures = merged((client, *(i.figures(evidence) for i in INSTRUMENTS)))
     load = sources.load
     if load is not None:
         figures = replace(figures, loadgen_cpu_share=load.cpu_share)
@@ -140,7 +96,7 @@ def measure(directory: Path) -> Measured:
         physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us),
         physics.little(sources.requests, clients if isinstance(clients, int) else None, sources.span_us),
         merging.loadgen(load) if load else physics.loadgen(figures.loadgen_cpu_share),
-        *w.checks,
+        *evidence.checks,
     )
     return Measured(
         figures,
@@ -185,34 +141,26 @@ def throughput_series(directory: Path) -> Sequence[float] | None:
     return series or None
 
 
-def detail(directory: Path) -> Detail | None:
+def detail(directory: Path) -> TrialDetail | None:
     """Return what the instruments saw over the window, None if the trial ended before it."""
     result = _read_result(directory)
     if result.window is None:
         return None
-    window = result.window
-    w = Witnesses(directory, result, window)
-    queue, workers, series = w.listen_queue(), w.worker_states(), throughput_series(directory)
-    held = hold(workers.monotonic_ns, window) if workers else None
-    inside = queue is not None and _inside(queue.monotonic_ns, window)
-    limits = queue.cgid_limit[inside] if queue is not None else np.empty(0, np.int64)
-    limits = limits[limits != ABSENT]
-    return Detail(
-        queue_depth=None if queue is None else _track(queue.monotonic_ns, queue.cgid_depth, window),
-        queue_limit=int(np.median(limits)) if len(limits) else None,
-        workers_in_connect=None if workers is None else _track(workers.monotonic_ns, workers.connect, window),
-        throughput_rps=None if series is None else Track([n + 0.5 for n in range(len(series))], series),
-        worker_states=None
-        if workers is None or held is None
-        else {name: held.mean(getattr(workers, name)) for name in _WORKER_STATES},
-    )
+    evidence = Evidence(directory, result, result.window)
+    series = throughput_series(directory)
+    rate = TrialDetail() if series is None else TrialDetail(throughput_rps=_by_second(series))
+    return together((rate, *(i.detail(evidence) for i in INSTRUMENTS)))
 
 
-def _client(s: _Sources) -> tuple[_LoadFigures, reqs.Seconds | None]:
+def _by_second(values: Sequence[float]) -> Series:
+    return Series([n + 0.5 for n in range(len(values))], values)
+
+
+def _client(s: _Sources) -> tuple[Figures, reqs.Seconds | None]:
     """Return the figures of the load, and the load second by second."""
     gave_up = None if s.served is None else int((s.served == _UNAVAILABLE).sum())
     if s.requests is None or s.inside is None:
-        return {"gave_up_503": gave_up}, None
+        return Figures(gave_up_503=gave_up), None
     inside = s.inside
     if gave_up is None and inside.exact:
         gave_up = int((inside.status == _UNAVAILABLE).sum())
@@ -221,27 +169,37 @@ def _client(s: _Sources) -> tuple[_LoadFigures, reqs.Seconds | None]:
     answered = len(inside.status)
     if not inside.exact and s.served is not None:  # rows are placed to the second: the server counts better
         answered, wrong = len(s.served), int((~_succeeded(s.served)).sum())
-    figures: _LoadFigures = {
-        "requests": answered + unanswered,
-        "errors": wrong + unanswered,
-        "throughput_rps": (answered - wrong) / s.window.length_s,
-        "gave_up_503": gave_up,
-    }
+    counts = Figures(
+        requests=answered + unanswered,
+        errors=wrong + unanswered,
+        throughput_rps=(answered - wrong) / s.window.length_s,
+        gave_up_503=gave_up,
+    )
     seconds = reqs.by_second(s.requests, s.span_us, s.log)
-    if len(seconds.throughput_rps):
-        figures["worst_second_rps"] = float(seconds.throughput_rps.min())
-        if not np.isnan(seconds.p99_ms).all():
-            figures["worst_second_p99_ms"] = float(np.nanmax(seconds.p99_ms))
-    if len(inside.latency_us):
-        figures |= {
-            "latency_mean_ms": float(inside.latency_us.mean()) / 1000,
-            "latency_p50_ms": reqs.percentile_ms(inside.latency_us, 0.5),
-            "latency_p90_ms": reqs.percentile_ms(inside.latency_us, 0.9),
-            "latency_p99_ms": reqs.percentile_ms(inside.latency_us, 0.99),
-            "latency_p999_ms": reqs.percentile_ms(inside.latency_us, 0.999),
-            "latency_max_ms": float(inside.latency_us.max()) / 1000,
-        }
-    return figures, seconds
+    return merged((counts, _worst_second(seconds), _latencies(inside.latency_us))), seconds
+
+
+def _worst_second(seconds: reqs.Seconds) -> Figures:
+    if not len(seconds.throughput_rps):
+        return Figures()
+    answered = not np.isnan(seconds.p99_ms).all()
+    return Figures(
+        worst_second_rps=float(seconds.throughput_rps.min()),
+        worst_second_p99_ms=float(np.nanmax(seconds.p99_ms)) if answered else None,
+    )
+
+
+def _latencies(latency_us: Ints) -> Figures:
+    if not len(latency_us):
+        return Figures()
+    return Figures(
+        latency_mean_ms=float(latency_us.mean()) / 1000,
+        latency_p50_ms=percentile_ms(latency_us, 0.5),
+        latency_p90_ms=percentile_ms(latency_us, 0.9),
+        latency_p99_ms=percentile_ms(latency_us, 0.99),
+        latency_p999_ms=percentile_ms(latency_us, 0.999),
+        latency_max_ms=float(latency_us.max()) / 1000,
+    )
 
 
 def _succeeded(statuses: Ints) -> Flags:
@@ -290,18 +248,11 @@ def _driver(load: Load | None) -> str:
     return load.driver if load else "h2load"
 
 
-def _inside(times_ns: Ints, window: Span) -> Flags:
-    return np.asarray((times_ns >= window.begin_ns) & (times_ns < window.end_ns))
-
-
-def _track(times_ns: Ints, values: Ints, window: Span) -> Track:
-    inside = _inside(times_ns, window)
-    times: list[float] = ((times_ns[inside] - window.begin_ns) / 1e9).tolist()
-    return Track(times, [None if v == ABSENT else float(v) for v in values[inside].tolist()])
-
-
 def _read_result(directory: Path) -> Result:
-    return read_result(directory / "result.json")
+    path = directory / "result.json"
+    result = read_result(path)
+    check_known(result.instruments, str(path))
+    return result
 
 
 def _read_trial(directory: Path) -> TrialFile:

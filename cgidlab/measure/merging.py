@@ -11,13 +11,11 @@ import numpy as np
 from cgidlab import files
 from cgidlab.drivers import h2load
 from cgidlab.drivers.h2load import Summary
-from cgidlab.instruments.host_counters import parse_host_counters
+from cgidlab.instruments.host import loadgen_cpu_share, parse_host_counters
 from cgidlab.measure import physics
-from cgidlab.measure.gauges import rise
-from cgidlab.measure.physics import Check
 from cgidlab.measure.requests import PARQUET, Requests
-from cgidlab.model import FailureKind, Settings, Status
-from cgidlab.numeric_lines import ABSENT, read
+from cgidlab.model import Check, FailureKind, Settings, Status, failed
+from cgidlab.numeric_lines import read
 from cgidlab.parsers.documents import Result, Span, read_result
 from cgidlab.parsers.load_clocks import HostClock, LoadClocks, parse_load_clocks
 
@@ -132,10 +130,7 @@ def _cpu_share(path: Path, clock: HostClock, own: Result | None, server: Result)
         return None
     ahead_ns = server.clock.to_realtime_ns(0) + clock.offset_ns - own.clock.to_realtime_ns(0)
     window = Span(server.window.begin_ns + ahead_ns, server.window.end_ns + ahead_ns)
-    h = parse_host_counters(read(path), where=str(path))
-    there = h.loadgen_cpu_ns != ABSENT
-    used_ns = rise(h.monotonic_ns[there], h.loadgen_cpu_ns[there], window)
-    return None if used_ns is None else used_ns / (window.end_ns - window.begin_ns)
+    return loadgen_cpu_share(parse_host_counters(read(path), where=str(path)), window)
 
 
 def check(load: Merged, server: Result, settings: Settings) -> Check:
@@ -143,7 +138,7 @@ def check(load: Merged, server: Result, settings: Settings) -> Check:
     for part in load.parts:
         said = _fault(part, server, float(settings["max_start_lag_s"]))
         if said:
-            return physics.failed("generators", said, FailureKind.CLIENT)
+            return failed("generators", said, FailureKind.CLIENT)
     return Check("generators", "passed")
 
 

@@ -1,44 +1,16 @@
 """Whether what several witnesses say of one trial can be true together. Judges, reads no files."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 
 from cgidlab.drivers.h2load import Summary
 from cgidlab.measure.requests import Requests
-from cgidlab.model import FailureKind
+from cgidlab.model import Check, FailureKind, failed, skipped
 from cgidlab.numeric_lines import Ints
 
 LITTLE_TOLERANCE = 0.05
 LOADGEN_LIMIT = 0.95  # cores of its one thread
 _FEW = 5  # requests that a clock's last digit may put on the other side of an edge
 _INTERIOR = 0.25  # share of the window that must be left to judge Little's law
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check of a trial. `skipped` says in `reason` what it lacked; only `failed` makes a trial invalid."""
-
-    name: str
-    state: Literal["passed", "failed", "skipped"]
-    reason: str = ""
-    kind: FailureKind | None = None  # whose fault a failure is
-
-    @property
-    def failed(self) -> bool:
-        """Say whether the trial cannot be trusted because of this check."""
-        return self.state == "failed"
-
-
-def skipped(name: str, reason: str) -> Check:
-    """Return a check that could not be made."""
-    return Check(name, "skipped", reason)
-
-
-def failed(name: str, reason: str, kind: FailureKind) -> Check:
-    """Return a check that says the trial is invalid."""
-    return Check(name, "failed", reason, kind)
 
 
 def answers(inside: Requests | None) -> Check:

@@ -11,7 +11,7 @@ import numpy as np
 from cgidlab import files
 from cgidlab.drivers import ab, h2load
 from cgidlab.errors import StoreError
-from cgidlab.measure.gauges import Flags, Floats
+from cgidlab.instruments.gauges import Flags, Floats, percentile_ms
 from cgidlab.numeric_lines import Ints, read
 from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
@@ -145,11 +145,6 @@ def failures_of_unknown(requests: Requests, served: Ints | None) -> int:
     if served is None or not unknown:
         return 0
     return min(unknown, max(0, int((served >= _FAILED).sum()) - int(requests.failed.sum())))
-
-
-def percentile_ms(latency_us: Ints, share: float) -> float:
-    """Return the nearest-rank percentile: a latency that was really observed."""
-    return float(np.percentile(latency_us, share * 100, method="inverted_cdf")) / 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,8 @@
 from pathlib import Path
 
 from cgidlab import files
-from cgidlab.report.data import (
-    QUANTILE_SHARES,
-    WORKER_STATES,
-    Candidate,
-    ReportInput,
-    Series,
-    TrialDetail,
-)
+from cgidlab.instruments.base import Series, TrialDetail
+from cgidlab.report.data import QUANTILE_SHARES, Candidate, ReportInput
 from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
 from cgidlab.report.markdown import as_markdown
@@ -19,7 +13,6 @@ from cgidlab.report.page import render
 __all__ = [
     "QUANTILE_SHARES",
     "QUESTIONS",
-    "WORKER_STATES",
     "Candidate",
     "ReportInput",
     "Series",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import altair as alt
 
 from cgidlab.analysis.findings import Answer
-from cgidlab.report.words import Column
+from cgidlab.figures import Column
 
 Spec = dict[str, Any]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Effect, HostsApart, NoiseFloor
+from cgidlab.instruments.base import TrialDetail
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
 
 
@@ -15,31 +16,6 @@ def _quantile_shares() -> tuple[float, ...]:
 
 QUANTILE_SHARES: tuple[float, ...] = _quantile_shares()
 """Shares of the requests at which `ReportInput.latency` gives quantiles: rising, from 0 to 1."""
-
-WORKER_STATES: tuple[str, ...] = ("connect", "read", "idle", "running", "other")
-"""Where a worker thread can be, in the order of `instruments/worker_states.csv`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A figure over time: `times_s` counts from the window's begin; a None value was not observed.
-
-    A gauge is given at the moment of its sample, a rate at the middle of the stretch it was counted over.
-    """
-
-    times_s: Sequence[float]
-    values: Sequence[float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class TrialDetail:
-    """What one trial's instruments saw over its window. None: the instrument did not run."""
-
-    queue_depth: Series | None = None
-    queue_limit: int | None = None
-    workers_in_connect: Series | None = None
-    throughput_rps: Series | None = None
-    worker_states: Mapping[str, float] | None = None  # mean number of threads by WORKER_STATES
 
 
 @dataclass(frozen=True, slots=True)

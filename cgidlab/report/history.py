@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from cgidlab import files
+from cgidlab import figures, files
 from cgidlab.model import SCHEMA_VERSION
 from cgidlab.report import charts, script, words
 from cgidlab.report.facts import overflow_words
@@ -83,7 +83,7 @@ def effect_words(row: HistoryRow) -> str:
         return words.NOT_KNOWN if row.verdict else ""
     most = max(known, key=lambda e: abs((e.ratio or 1.0) - 1))
     bounds = f" ({most.low:.2f} to {most.high:.2f})" if most.low is not None and most.high is not None else ""
-    response = words.response_title(row.response)
+    response = figures.title(row.response)
     return f"{response} at {most.level} against {most.reference}: ratio {most.ratio:.2f}{bounds}"
 
 
@@ -139,7 +139,7 @@ def render(experiment: str, rows: Sequence[HistoryRow], cache: Path | None = Non
         rows=[(row, cells(row)) for row in reversed(rows)],
         headings=_HEADINGS,
         plots=[(name, title) for name, title in _TITLES.items() if name in specs],
-        response=words.response_title(next((r.response for r in rows if r.response), "")),
+        response=figures.title(next((r.response for r in rows if r.response), "")),
         policy=script.policy(bundle, own),
         bundle=bundle,
         own=own,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from cgidlab import figures
 from cgidlab.report import words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
@@ -69,12 +70,12 @@ def _cells(report: ReportInput) -> list[str]:
     if not cells:
         return ["No trial was run."]
     names = [escape(name) for name, _ in cells[0].levels]
-    headings = [*names, "Complete trials", *(c.title for c in words.COLUMNS)]
+    headings = [*names, "Complete trials", *(c.heading for c in words.SHOWN)]
     rows = (
         [
             *(label for _, label in cell.levels),
             f"{len(cell.complete)} of {len(cell.trials)}",
-            *(words.number(cell.median(c.name), c.unit) for c in words.COLUMNS),
+            *(words.number(cell.median(c.name), c.unit) for c in words.SHOWN),
         ]
         for cell in cells
     )
@@ -146,9 +147,7 @@ def _left_out(report: ReportInput) -> list[str]:
 
 
 def _measured(report: ReportInput) -> list[str]:
-    smallest = ", ".join(
-        f"{words.percent(s.share)} of {words.response_title(s.response)}" for s in report.smallest_effects
-    )
+    smallest = ", ".join(f"{words.percent(s.share)} of {figures.title(s.response)}" for s in report.smallest_effects)
     design = [
         f"- Order: randomised complete blocks, seed {report.seed}",
         f"- Rule: effect of {escape(report.factor)} against {escape(report.reference)}",

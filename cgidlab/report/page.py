@@ -69,7 +69,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         reasons=reasons(report.trials),
         failures=failures(report.trials),
         cells=[_cell_row(c) for c in cells],
-        columns=words.COLUMNS,
+        columns=words.SHOWN,
         trial_rows=[_trial_row(t) for t in report.trials],
         factor_names=[name for name, _ in cells[0].levels] if cells else [],
         effects=[_effect_row(e) for e in report.effects],
@@ -107,13 +107,13 @@ def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Pa
 
 
 def _cell_row(cell: CellTrials) -> dict[str, Any]:
-    figures = [words.number(cell.median(c.name), c.unit) for c in words.COLUMNS]
+    figures = [words.number(cell.median(c.name), c.unit) for c in words.SHOWN]
     labels = [label for _, label in cell.levels]
     return {"labels": labels, "complete": len(cell.complete), "all": len(cell.trials), "figures": figures}
 
 
 def _trial_row(trial: TrialRecord) -> dict[str, Any]:
-    figures = [words.number(getattr(trial.figures, c.name), c.unit) for c in words.COLUMNS]
+    figures = [words.number(getattr(trial.figures, c.name), c.unit) for c in words.SHOWN]
     return {"trial": trial, "labels": [label for _, label in trial.levels], "figures": figures}
 
 

@@ -8,10 +8,12 @@ from urllib.parse import quote
 
 import numpy as np
 
+from cgidlab.instruments.base import Series, TrialDetail
+from cgidlab.instruments.worker_states import STATES as WORKER_STATES
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report.cells import CellTrials, of_reference, others, spread, with_room
 from cgidlab.report.charts import STATES
-from cgidlab.report.data import QUANTILE_SHARES, WORKER_STATES, ReportInput, Series, TrialDetail
+from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.words import RESPONSES, known
 
 MAX_POINTS = 200  # of one series of one trial

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cgidlab import figures
 from cgidlab.analysis.findings import Answer, Effect, NoiseFloor
 from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
 from cgidlab.report import charts, words
@@ -25,7 +26,7 @@ class Plot:
 
 def title(response: str) -> str:
     """Return a response's name as a heading."""
-    name = words.response_title(response)
+    name = figures.title(response)
     return name if name.startswith("p9") else name[:1].upper() + name[1:]
 
 
@@ -126,7 +127,7 @@ def response_plots(report: ReportInput, cells: Sequence[CellTrials]) -> tuple[li
         medians = [(c, m) for c in cells if (m := c.median(column.name)) is not None]
         if not medians:
             continue
-        says = f"{column.title} by {report.factor}, medians: " + "; ".join(
+        says = f"{title(column.name)} by {report.factor}, medians: " + "; ".join(
             f"{c.title}: {words.number(m)}" for c, m in medians[: charts.MAX_SPOKEN]
         )
         ticks = sorted(set(values.values())) if values else None
@@ -137,7 +138,7 @@ def response_plots(report: ReportInput, cells: Sequence[CellTrials]) -> tuple[li
             _range(report, column.name),
             says,
         )
-        plots.append(Plot(column.name, column.title))
+        plots.append(Plot(column.name, title(column.name)))
     return plots, specs
 
 

@@ -2,60 +2,28 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Answer, Effect, HostsApart
 from cgidlab.analysis.intervals import Interval
+from cgidlab.figures import COLUMNS, Column, title
 
 NOT_KNOWN = "not known"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A figure of `model.Figures` as people read it."""
+RESPONSES: tuple[Column, ...] = tuple(COLUMNS[name] for name in ("throughput_rps", "latency_p50_ms", "latency_p99_ms"))
+"""What is plotted against the factor."""
 
-    name: str  # column of trials.csv
-    title: str
-    unit: str = ""  # "ms", "us", "share", "rps" or empty: a plain number
-
-
-RESPONSES: tuple[Column, ...] = (
-    Column("throughput_rps", "Throughput", "rps"),
-    Column("latency_p50_ms", "Median latency", "ms"),
-    Column("latency_p99_ms", "p99 latency", "ms"),
+SHOWN: tuple[Column, ...] = tuple(
+    COLUMNS[name]
+    for name in (
+        *("throughput_rps", "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "errors"),
+        *("queue_limit", "queue_depth_max", "queue_full_share", "workers_in_connect_max", "connect_p99_us"),
+        *("retries_in_window", "cgid_cpu_share", "host_cpu_share", "loadgen_cpu_share"),
+    )
 )
+"""The columns of the tables of cells and of trials, in their order."""
 
-COLUMNS: tuple[Column, ...] = (
-    Column("throughput_rps", "Throughput, req/s", "rps"),
-    Column("latency_p50_ms", "p50, ms", "ms"),
-    Column("latency_p99_ms", "p99, ms", "ms"),
-    Column("latency_max_ms", "Max, ms", "ms"),
-    Column("errors", "Errors"),
-    Column("queue_limit", "Queue limit"),
-    Column("queue_depth_max", "Deepest queue"),
-    Column("queue_full_share", "Time full", "share"),
-    Column("workers_in_connect_max", "Most asleep in connect"),
-    Column("connect_p99_us", "connect p99, µs", "us"),
-    Column("retries_in_window", "Retries"),
-    Column("cgid_cpu_share", "cgid CPU", "share"),
-    Column("host_cpu_share", "Host CPU", "share"),
-    Column("loadgen_cpu_share", "Load CPU", "share"),
-)
-
-_TITLES = {
-    "throughput_rps": "throughput",
-    "latency_p50_ms": "median latency",
-    "latency_p90_ms": "p90 latency",
-    "latency_p99_ms": "p99 latency",
-    "latency_p999_ms": "p99.9 latency",
-    "errors": "errors",
-    "connect_wait_per_request_ms": "time asleep in connect per request",
-}
-
-
-def response_title(response: str) -> str:
-    """Return a response's name in running text; an unlisted one keeps its column's name."""
-    return _TITLES.get(response, response)
+_PER_CENT = ("share", "cores")  # units that are read as per cent, of the whole or of one core
 
 
 def known(value: object) -> bool:
@@ -67,7 +35,7 @@ def number(value: float | None, unit: str = "") -> str:
     """Return a figure rounded for reading, "not known" for one that is not there."""
     if value is None or not math.isfinite(value):
         return NOT_KNOWN
-    if unit == "share":
+    if unit in _PER_CENT:
         return percent(value)
     size = abs(value)
     if isinstance(value, int) or value == round(value) or size >= 100:  # noqa: PLR2004 -- three digits are enough
@@ -145,7 +113,7 @@ def host_rows(found: Sequence[HostsApart]) -> list[tuple[str, ...]]:
     agree = {True: "no", False: "as far as can be told"}
     return [
         (
-            response_title(apart.response),
+            title(apart.response),
             apart.level,
             ", ".join(f"{factor} {label}" for factor, label in apart.at),
             e.host,

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cgidlab import calibrate
+from cgidlab import calibrate, figures
 from cgidlab.errors import StoreError
+from cgidlab.instruments import WITNESSES
 from cgidlab.model import TrialRecord
 from cgidlab.runs import store
 
@@ -81,12 +82,12 @@ def counted(
         host = calibration["hosts"].get(record.host, {})
         said = host.get("witnesses", {})
         httpd = host.get("httpd", {}).get(str(record.settings.get("httpd")), {})
-        unproven = [w for w in calibrate.FIGURES_OF if w not in calibrate.proven(said)]
-        names = {name: w for w in unproven for name in calibrate.FIGURES_OF[w]}
+        good = calibrate.proven(said)
+        names = {name: w.name for w in WITNESSES if w.name not in good for name in figures.of(w.name)}
         seen = {name for name in names if getattr(record.figures, name) is not None}
-        dropped |= {(names[name].value, record.host) for name in seen}
-        figures = replace(record.figures, **dict.fromkeys(seen))
-        kept.append(replace(record, figures=figures, connects_per_request=httpd.get("connects_per_request")))
+        dropped |= {(names[name], record.host) for name in seen}
+        without = replace(record.figures, **dict.fromkeys(seen))
+        kept.append(replace(record, figures=without, connects_per_request=httpd.get("connects_per_request")))
     return tuple(kept), tuple(
         f"{witness} is not proven on {host} (its controls did not pass) and is not counted"
         for witness, host in sorted(dropped)

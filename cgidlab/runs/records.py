@@ -3,18 +3,18 @@
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cgidlab import files, measure
 from cgidlab.errors import StoreError
+from cgidlab.figures import COLUMNS
 from cgidlab.measure.noise import disturbance
 from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
 from cgidlab.parsers import documents
 from cgidlab.runs import harvest, store
 
-FIGURES = tuple(f.name for f in fields(Figures))
 _FIGURES = "figures.json"
 
 
@@ -165,7 +165,7 @@ def _kept(directory: Path, *, complete: bool) -> _Kept:
     path = directory / _FIGURES
     try:
         value = store.read_json(path)
-        if set(value["figures"]) == set(FIGURES) and "throughput_rps" in value:
+        if set(value["figures"]) == set(COLUMNS) and "throughput_rps" in value:
             return _Kept(Figures(**value["figures"]), value["overhead_s"], value["started_s"])
     except (StoreError, KeyError, TypeError):
         pass  # missing, torn, or of a program with other figures: the raw files have them all

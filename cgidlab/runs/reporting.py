@@ -134,24 +134,11 @@ def _provenance(run: store.RunDirectory) -> dict[str, Any]:
 
 def _detail(directory: Path, status: Status) -> report.TrialDetail | None:
     try:
-        found = measure.detail(directory)
+        return measure.detail(directory)
     except StoreError:
         if status is Status.COMPLETE:
             raise
         return None  # missing or damaged files are why it is not complete, as its reason says
-    if found is None:
-        return None
-    return report.TrialDetail(
-        queue_depth=_series(found.queue_depth),
-        queue_limit=found.queue_limit,
-        workers_in_connect=_series(found.workers_in_connect),
-        throughput_rps=_series(found.throughput_rps),
-        worker_states=found.worker_states,
-    )
-
-
-def _series(track: measure.Track | None) -> report.Series | None:
-    return None if track is None else report.Series(track.times_s, track.values)
 
 
 def _latency(run: Path, records: Sequence[TrialRecord]) -> Sequence[float] | None:

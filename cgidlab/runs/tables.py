@@ -3,12 +3,12 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files
-from cgidlab.model import Figures, Scalar, TrialRecord
+from cgidlab import figures, files
+from cgidlab.model import Scalar, TrialRecord
 from cgidlab.terminal import printable
 
 # What spreadsheets take for the begin of a formula, in both widths.
@@ -62,7 +62,7 @@ def _columns(factors: Sequence[str]) -> tuple[_Column, ...]:
         _Column("reason", str, lambda r: r.outcome.reason),
         _Column("kind", str, lambda r: r.outcome.kind.value if r.outcome.kind else None),
         *(_Column(name, str, level(name)) for name in factors),
-        *(_Column(f.name, int if f.type == int | None else float, figure(f.name)) for f in fields(Figures)),
+        *(_Column(c.name, c.kind, figure(c.name)) for c in figures.COLUMNS.values()),
         _Column("overhead_s", float, lambda r: r.overhead_s),
         _Column("started_s", float, lambda r: r.started_s),
         _Column("directory", str, lambda r: r.directory),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Effect
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
@@ -97,7 +98,7 @@ def _best(
 
 
 def _evidence(effect: Effect) -> str:
-    return f"{words.response(effect.response)} at {words.where(effect)}: {words.ratio(effect)}"
+    return f"{figures.title(effect.response)} at {words.where(effect)}: {words.ratio(effect)}"
 
 
 def _take(effect: Effect, *, of_queue: bool) -> str:
@@ -147,7 +148,7 @@ def _leave(analysis: Analysis, overflow: Overflow, *, of_queue: bool) -> str:
     factor, reference = analysis.rule.factor, analysis.rule.reference
     name = "the backlog" if factor == "listen_backlog" else factor
     smallest = ", ".join(
-        f"{words.per_cent(e.share)} of {words.response(e.response)}" for e in analysis.rule.smallest_effects
+        f"{words.per_cent(e.share)} of {figures.title(e.response)}" for e in analysis.rule.smallest_effects
     )
     silent = "; an overflow alone is no harm" if of_queue and overflow is Overflow.OBSERVED else ""
     return f"leave {name} at {reference}: no other level changes {smallest} or more{silent}"

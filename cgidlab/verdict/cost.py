@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from cgidlab.analysis.findings import Analysis, Answer, Effect, band, lower_is_worse
+from cgidlab import figures
+from cgidlab.analysis.findings import Analysis, Answer, Effect, band
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 
@@ -41,7 +42,7 @@ def clause(analysis: Analysis) -> str:
 
 
 def _response(analysis: Analysis, response: str, compared: Sequence[Effect]) -> str:
-    name = words.response(response)
+    name = figures.title(response)
     seen = [e for e in compared if e.estimate is not None]
     if not seen:
         return f"what it does to {name} is not known: no block has the cells to compare"
@@ -56,7 +57,7 @@ def _response(analysis: Analysis, response: str, compared: Sequence[Effect]) -> 
     parts = []
     for answer in (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST):
         if by[answer]:
-            lower = lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
+            lower = figures.lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
             parts.append(_shown(name, smallest, by[answer], len(compared), "lower" if lower else "higher"))
     if by[Answer.EQUIVALENT]:
         share = f"{len(by[Answer.EQUIVALENT])} of {len(compared)} comparisons"
@@ -136,7 +137,7 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
         worst = max(loud, key=lambda f: abs(f.ratio - 1))
         found.append(
             f"two names of one level ({worst.labels[0]} and {worst.labels[1]}) differ in "
-            f"{words.response(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise"
+            f"{figures.title(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise"
         )
     series = analysis.series
     if series is not None and series.warm_up_short and series.start_ratio is not None:

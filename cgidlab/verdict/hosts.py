@@ -1,5 +1,6 @@
 """What servers that do not agree mean for the answer, in words."""
 
+from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, HostsApart
 from cgidlab.verdict import words
 
@@ -11,7 +12,7 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
         return ()
     worst = min(apart, key=lambda h: h.p or 0.0)
     more = f" and in {words.count(len(apart) - 1, 'more comparison')}" if len(apart) > 1 else ""
-    what = f"what {analysis.rule.factor}={worst.level} does to {words.response(worst.response)}"
+    what = f"what {analysis.rule.factor}={worst.level} does to {figures.title(worst.response)}"
     return (f"the servers do not agree on {what} ({_each(worst)}){more}: no one figure holds for all of them",)
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from cgidlab import gathered
 from cgidlab.analysis.findings import Combination
+from cgidlab.instruments.connect_times import CONNECT_P99_US
 from cgidlab.model import Status, TrialRecord
 from cgidlab.verdict.words import milliseconds
 
@@ -22,9 +23,6 @@ a second make five, so that the other witnesses must have noticed."""
 
 ASLEEP_MEAN = 0.05
 """Workers asleep on average from which sleeping is lasting: one worker for 5 % of the window."""
-
-CONNECT_P99_US = 5_000.0
-"""One connect in a hundred took longer than this: five times the slowest one ever seen before a queue with room."""
 
 ENOUGH_CONNECTS = 500
 """Of fewer, one in a hundred is less than five: a slow host's bad moment. Half of them must then have been so slow."""

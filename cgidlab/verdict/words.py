@@ -5,22 +5,6 @@ from collections.abc import Sequence
 from cgidlab.analysis.findings import Combination, Effect
 from cgidlab.analysis.intervals import Interval
 
-_TITLES = {
-    "throughput_rps": "throughput",
-    "latency_mean_ms": "mean latency",
-    "latency_p50_ms": "median latency",
-    "latency_p90_ms": "p90 latency",
-    "latency_p99_ms": "p99 latency",
-    "latency_p999_ms": "p99.9 latency",
-    "latency_max_ms": "the longest latency",
-    "connect_wait_per_request_ms": "time asleep in connect() per request",
-}
-
-
-def response(name: str) -> str:
-    """Return a response's name in running text."""
-    return _TITLES.get(name, name)
-
 
 def per_cent(share: float) -> str:
     """Return a share in per cent with as many digits as are worth reading: "5 %", "0.4 %"."""

@@ -30,13 +30,16 @@ def run(provisioned_host: dict[str, Any], tmp_path: Path, repo_root: Path) -> It
         made.process.communicate()
 
 
-def kill_after(run: Run, trial: int) -> None:
-    """Start a run and kill its runner when it has kept a trial: the next one is at its beginning or under load."""
+KEPT = "trials/{:03d}-*/outcome.json"
+ARRIVED = "ansible/block-*/incoming/{:03d}.arrival.json"
+
+
+def kill_after(run: Run, trial: int, sign: str = KEPT) -> None:
+    """Start a run and kill its runner at a sign of a trial: the next one is at its beginning or under load."""
     run.start(experiment=TWO_BLOCKS)
     assert run.process is not None
     results = run.place / "results"
-    kept = f"faults/2*/trials/{trial:03d}-*/outcome.json"
-    assert eventually(lambda: list(results.glob(kept)), 240)
+    assert eventually(lambda: list(results.glob(f"faults/2*/{sign.format(trial)}")), 240)
     run.send(signal.SIGKILL)
     run.process.communicate()
     assert eventually(lambda: not run.processes()), run.processes()
@@ -107,15 +110,18 @@ def test_a_run_whose_runner_was_killed_goes_on_and_ends_as_if_nothing_had_been(r
 
 
 def test_a_run_in_which_something_changed_is_refused_unless_that_is_accepted(run: Run) -> None:
-    kill_after(run, 1)
+    kill_after(run, 1, ARRIVED)
+    arrived = [p.name[:3] for p in sorted(run.directory.glob(ARRIVED.replace("{:03d}", "*")))]
+    assert run.outcomes() == [], "nothing is measured while the block's other trial is"
     path = run.directory / "provenance.json"
     provenance = json.loads(path.read_text())
     provenance["roles_sha256"], provenance["hosts"]["local"]["facts"]["kernel"] = "0" * 64, "1.2.3"
     del provenance["document_sha256"]  # or the file would be taken for damaged
     path.write_text(json.dumps(provenance))
-    before = sorted(p.name for p in (run.directory / "trials").iterdir())
 
     assert run.start("--resume", run.directory.name, experiment=TWO_BLOCKS).end() == 2, run.output
+    before = sorted(p.name for p in (run.directory / "trials").iterdir())
+    assert [name[:3] for name in before] == arrived, "what came home is kept"
     assert "  - roles: the roles changed: 000000000000, now " in run.output
     assert "kernel" not in run.output, "no host was asked yet"
 
@@ -126,6 +132,7 @@ def test_a_run_in_which_something_changed_is_refused_unless_that_is_accepted(run
     accepted = ("--accept-changed", "roles", "--accept-changed", "kernel")
     assert run.start("--resume", *accepted, experiment=TWO_BLOCKS).end() == 0, run.output
     assert [o["status"] for o in run.outcomes()] == ["complete"] * 4
+    assert json.loads(path.read_text())["resumed"][-1]["done"] == len(arrived)
     recorded = json.loads(path.read_text())["resumed"][-1]["accepted"]
     assert {d["field"] for d in recorded} == {"roles", "kernel"}
     assert run.left() == {}

@@ -19,7 +19,7 @@ from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.drivers import ab, h2load
 from cgidlab.errors import LabError
-from cgidlab.instruments import cgid_daemon, connect_times, host_counters, listen_queue, worker_states
+from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, worker_states
 from cgidlab.parsers import access_log, documents, host_report, host_snapshot, inventory, load_clocks, ssh_config
 from cgidlab.parsers.error_log import parse_error_log
 from cgidlab.parsers.error_log.scan import Stream
@@ -74,7 +74,7 @@ def targets() -> dict[str, Target]:
         "listen_queue": (partial(listen_queue.parse_listen_queue, where="x"), [_head(trial / "listen_queue.csv")]),
         "worker_states": (partial(worker_states.parse_worker_states, where="x"), [_head(trial / "worker_states.csv")]),
         "cgid_daemon": (partial(cgid_daemon.parse_cgid_daemon, where="x"), [_head(trial / "cgid_daemon.csv")]),
-        "host counters": (partial(host_counters.parse_host_counters, where="x"), [_head(trial / "host.csv")]),
+        "host counters": (partial(host.parse_host_counters, where="x"), [_head(trial / "host.csv")]),
         "connect_times": (_connects, [_head(trial / "connect_times.csv"), b"Lost 12 events\n"]),
         "error_log": (_error_log, [_head(p) for p in sorted((DATA / "error_log").glob("*.log"))]),
         "packed log": (_packed, [gzip.compress(_head(trial / "access_log"), mtime=0)]),

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab import calibrate
-from cgidlab.calibrate import Observation, Row, State, Witness
+from cgidlab import calibrate, figures
+from cgidlab.calibrate import Observation, Row, State
 from cgidlab.design import catalogue
+from cgidlab.instruments import WITNESSES
+from cgidlab.instruments.controls import Kind
 from cgidlab.model import FailureKind, Figures, Outcome, Plan, Status, TrialRecord
 from cgidlab.runs import proven
 
 ROOT = Path(__file__).parents[2]
+NAMES = [w.name for w in WITNESSES]
 CATALOGUE = catalogue.load(ROOT / "roles")
 QUIET = {
     "errors": 0,
@@ -71,7 +74,7 @@ def plan(*, controls_only: bool = True) -> Plan:
 
 
 def observations(
-    change: Callable[[str, Figures], Figures] = lambda _control, figures: figures,
+    change: Callable[[str, Figures], Figures] = lambda _control, seen: seen,
     unavailable: Mapping[str, str] | None = None,
 ) -> list[Observation]:
     """Return the controls' trials as a good host shows them, their figures changed."""
@@ -93,28 +96,28 @@ def failed(rows: Sequence[Row]) -> set[tuple[str, str]]:
     return {(r.control, r.witness) for r in rows if r.state is State.FAIL}
 
 
-def blank(witness: Witness) -> Callable[[str, Figures], Figures]:
-    return lambda _control, figures: replace(figures, **dict.fromkeys(calibrate.FIGURES_OF[witness]))
+def blank(witness: str) -> Callable[[str, Figures], Figures]:
+    return lambda _control, seen: replace(seen, **dict.fromkeys(figures.of(witness)))
 
 
 def test_every_row_passes_on_what_a_good_host_shows() -> None:
     rows = calibrate.judge(observations())
 
     assert {r.state for r in rows} == {State.PASS}
-    assert calibrate.proven(calibrate.witnesses(rows)) == {w.value for w in calibrate.FIGURES_OF}
+    assert calibrate.proven(calibrate.witnesses(rows)) == set(NAMES)
 
 
-@pytest.mark.parametrize("witness", list(calibrate.FIGURES_OF), ids=str)
-def test_a_witness_that_ran_and_gave_no_figure_fails_everywhere_and_is_not_proven(witness: Witness) -> None:
+@pytest.mark.parametrize("witness", NAMES)
+def test_a_witness_that_ran_and_gave_no_figure_fails_everywhere_and_is_not_proven(witness: str) -> None:
     rows = calibrate.judge(observations(blank(witness)))
 
     assert {r.state for r in rows if r.witness == witness} == {State.FAIL}
     assert witness not in calibrate.proven(calibrate.witnesses(rows))
 
 
-@pytest.mark.parametrize("witness", [w for w in calibrate.FIGURES_OF if w is not Witness.LOG], ids=str)
-def test_a_witness_that_cannot_run_is_unavailable_with_its_reason_and_not_proven(witness: Witness) -> None:
-    rows = calibrate.judge(observations(blank(witness), {witness.value: "bpf needs root"}))
+@pytest.mark.parametrize("witness", [n for n in NAMES if n != "error_log"])
+def test_a_witness_that_cannot_run_is_unavailable_with_its_reason_and_not_proven(witness: str) -> None:
+    rows = calibrate.judge(observations(blank(witness), {witness: "bpf needs root"}))
 
     own = [r for r in rows if r.witness == witness]
     assert {(r.state, r.reason) for r in own} == {(State.UNAVAILABLE, "bpf needs root")}
@@ -226,7 +229,7 @@ def _observed(ratio: float, spread: float) -> list[Row]:
         rate = 1000.0 * 1.3**trial.block * (ratio * noise if control == "listen_queue" else 1.0)
         record = _record(trial.number, trial.block, control, trial.cell.settings, Figures(throughput_rps=rate))
         seen.append(Observation(record, {}))
-    return [r for r in calibrate.judge(seen) if r.kind is calibrate.Kind.COST]
+    return [r for r in calibrate.judge(seen) if r.kind is Kind.COST]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +286,7 @@ def test_every_fault_that_an_experiment_may_name_is_one_the_helper_can_do() -> N
 
 
 KEY = {"machine_id_sha256": "m", "kernel": "6.1", "helper": "h"}
-PASSED = {w.value: {"positive": "passed", "negative": "passed"} for w in calibrate.FIGURES_OF}
+PASSED = {name: {"positive": "passed", "negative": "passed"} for name in NAMES}
 
 
 def _keep(results: Path, name: str, **changes: object) -> None:
@@ -347,7 +350,7 @@ def test_a_host_that_was_never_calibrated_has_no_proven_witness() -> None:
     counted, notes = proven.counted(rows, {"hosts": {}})
 
     assert {r.figures.connects_refused for r in counted} == {None}
-    assert len(notes) == len(calibrate.FIGURES_OF)
+    assert len(notes) == len(NAMES)
 
 
 @pytest.mark.parametrize(("calibration", "want"), [(None, 0), ({"skipped": True}, 1)], ids=["an old run", "told to"])

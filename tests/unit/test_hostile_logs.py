@@ -17,7 +17,8 @@ import pytest
 
 from cgidlab import cli
 from cgidlab.engine import blocks
-from cgidlab.engine.execute import Arrival, Site
+from cgidlab.engine.arrivals import Arrival
+from cgidlab.engine.execute import Site
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.loading import Loaded
 from cgidlab.errors import StoreError
@@ -223,8 +224,8 @@ def test_an_archive_that_cannot_be_kept_costs_its_own_trial_alone(tmp_path: Path
     hostile = archive(tmp_path / "bad.tar.gz", bad)
     hostile.write_bytes(hostile.read_bytes()[:-30])
 
-    lost = blocks._keep(where, state, Arrival(bad.number, hostile, ""))  # noqa: SLF001 -- same
-    kept = blocks._keep(where, state, Arrival(good.number, archive(tmp_path / "good.tar.gz", good), ""))  # noqa: SLF001 -- same
+    lost = blocks._keep(where, state, Arrival(bad.number, "local", hostile, ""))  # noqa: SLF001 -- same
+    kept = blocks._keep(where, state, Arrival(good.number, "local", archive(tmp_path / "good.tar.gz", good), ""))  # noqa: SLF001 -- same
 
     assert lost is None
     assert kept is not None

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgidlab import measure
+from cgidlab import figures, measure
 from cgidlab.errors import StoreError
-from cgidlab.measure import gauges, physics, requests
-from cgidlab.measure.witnesses import retries_are_logged
-from cgidlab.model import FailureKind, Figures
-from cgidlab.parsers.documents import Span
+from cgidlab.instruments import INSTRUMENTS, gauges
+from cgidlab.instruments.base import Evidence
+from cgidlab.instruments.error_log import retries_are_logged
+from cgidlab.measure import physics, requests
+from cgidlab.model import Check, FailureKind, Figures
+from cgidlab.parsers.documents import Span, read_result
 
 DATA = Path(__file__).parent.parent / "data"
 SECOND = 1_000_000_000  # ns
@@ -74,11 +76,11 @@ class Trial:
                 {"name": n, "begin_ns": 0, "end_ns": int(s * SECOND)}
                 for n, s in (("start", 0.25), ("warmup", 1), ("window", 10), ("stop", 0.5))
             ],
-            "server": {"cgid_pid": 7, "cgid_pid_at_end": 7},
+            "server": {"cgid_pid": 7, "cgid_pid_at_end": 7, "socket": "/run/cgisock.7"},
             "load": {"driver": self.driver, "argv": list(self.argv), "exit_code": 0, "timed_out": False},
             "instruments": {
                 n: {"state": "ran" if n in self.ran else "off", "reason": ""}
-                for n in ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
+                for n in (i.name for i in INSTRUMENTS if i.optional)
             },
         }
         if self.window:
@@ -96,6 +98,19 @@ class Trial:
         for name, text in self.instruments.items():
             (path / "instruments" / name).write_text(text)
         return path
+
+
+EDGE = (
+    *("listen_overflows", "listen_drops", "outsider_ticks", "pswpin", "pswpout", "throttled_us"),
+    *("psi_cpu_some_us", "psi_io_some_us", "psi_memory_some_us"),
+    *("file_max", "file_handles", "ephemeral_ports", "tcp_sockets"),
+)
+
+
+def strace() -> str:
+    at = (BEGIN_NS + OFFSET_NS) // SECOND + 1
+    call = 'connect(9, {sa_family=AF_UNIX, sun_path="/run/cgisock.7"}, 110) = 0 <0.000052>'
+    return f"2701 {at}.000000 {call}\n"
 
 
 def csv(header: str, rows: Sequence[Sequence[object]]) -> str:
@@ -389,6 +404,46 @@ def test_instruments_that_did_not_run_leave_every_figure_of_theirs_empty(tmp_pat
     assert not {"requests", "throughput_rps", "retries_in_window", "gave_up_503"} & empty
 
 
+def test_an_instrument_returns_the_figures_that_are_declared_as_its_own_and_no_others(tmp_path: Path) -> None:
+    rows = [(t, 400, 200, 50, 100, 40, 10, 300, 100) for t in times(100)]
+    daemon = [(t, 7, t - BEGIN_NS + SECOND, t - BEGIN_NS + SECOND, 0) for t in times(100)]
+    edge = dict.fromkeys(EDGE, 3)
+    document = {"schema_version": 1, "clk_tck": 100, "cpus": 2, "begin": edge, "end": edge}
+    path = Trial(
+        instruments={
+            "listen_queue.csv": queue_full(1),
+            "worker_states.csv": csv(WORKERS + ",board_busy,board_ready", rows),
+            "connect_times.csv": connects(),
+            "cgid_daemon.csv": csv(DAEMON, daemon),
+            "host.csv": host(0.5),
+            "host.json": json.dumps(document),
+            "strace.txt": strace(),
+        },
+        ran=tuple(i.name for i in INSTRUMENTS if i.optional),
+    ).write(tmp_path)
+    result = read_result(path / "result.json")
+    assert result.window is not None
+    evidence = Evidence(path, result, result.window, requests=100)
+
+    found = {i.name: {n for n, v in asdict(i.figures(evidence)).items() if v is not None} for i in INSTRUMENTS}
+
+    assert found == {i.name: figures.of(i.name) for i in INSTRUMENTS}
+    assert evidence.checks == []
+
+
+@pytest.mark.parametrize("state", ["ran", "off", "unavailable"])
+def test_an_instrument_that_nobody_knows_is_an_error_with_its_name(tmp_path: Path, state: str) -> None:
+    path = Trial().write(tmp_path)
+    result = json.loads((path / "result.json").read_text())
+    result["instruments"]["seismograph"] = {"state": state, "reason": ""}
+    (path / "result.json").write_text(json.dumps(result))
+
+    for read in (measure.measure, measure.detail):
+        with pytest.raises(StoreError, match="seismograph") as caught:
+            read(path)
+        assert "result.json" in str(caught.value.where)
+
+
 def test_a_missing_file_of_an_instrument_that_ran_is_said(tmp_path: Path) -> None:
     measured = measure.measure(Trial().write(tmp_path))
 
@@ -608,7 +663,7 @@ def test_held_time_agrees_with_a_look_at_every_millisecond(pairs: list[tuple[int
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=300), st.sampled_from([0.5, 0.9, 0.99, 0.999]))
 def test_a_percentile_is_the_smallest_latency_that_enough_requests_kept_to(latency: list[int], share: float) -> None:
-    found = requests.percentile_ms(np.array(latency), share) * 1000
+    found = gauges.percentile_ms(np.array(latency), share) * 1000
 
     ordered = sorted(latency)
     want = next(v for i, v in enumerate(ordered, start=1) if i >= share * len(ordered) - 1e-9)
@@ -627,7 +682,7 @@ def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int
 
     inside = some.within(span)
     requests.by_second(some, span)
-    checks: list[Callable[[], physics.Check]] = [
+    checks: list[Callable[[], Check]] = [
         lambda: physics.answers(inside),
         lambda: physics.access_log(some, inside, inside.status, span),
         lambda: physics.little(some, 5, span),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cgidlab import numeric_lines
 from cgidlab.drivers import ab, h2load
 from cgidlab.errors import StoreError
-from cgidlab.instruments import cgid_daemon, connect_times, host_counters, listen_queue, worker_states
+from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, worker_states
 from cgidlab.parsers import access_log
 
 DATA = Path(__file__).parent.parent / "data" / "trial"
@@ -162,19 +162,19 @@ def test_real_samples_of_the_daemon_are_read() -> None:
 
 
 def test_the_load_generators_clock_is_absent_while_it_does_not_run() -> None:
-    host = host_counters.parse_host_counters(read("host.csv"), where="x")
+    counters = host.parse_host_counters(read("host.csv"), where="x")
 
     lines = read("host.csv").splitlines()[1:]
-    assert host.bad_lines == 0
-    assert (host.loadgen_cpu_ns == numeric_lines.ABSENT).tolist() == [line.endswith(b",") for line in lines]
-    assert (host.user[1:] >= host.user[:-1]).all()
+    assert counters.bad_lines == 0
+    assert (counters.loadgen_cpu_ns == numeric_lines.ABSENT).tolist() == [line.endswith(b",") for line in lines]
+    assert (counters.user[1:] >= counters.user[:-1]).all()
 
 
 CSV: list[tuple[str, Callable[..., object]]] = [
     ("listen_queue.csv", listen_queue.parse_listen_queue),
     ("worker_states.csv", worker_states.parse_worker_states),
     ("cgid_daemon.csv", cgid_daemon.parse_cgid_daemon),
-    ("host.csv", host_counters.parse_host_counters),
+    ("host.csv", host.parse_host_counters),
 ]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given as for_any
 from hypothesis import strategies as st
 
 from cgidlab import report
+from cgidlab.instruments import worker_states
 from cgidlab.model import FailureKind, Level, Outcome, Status, TrialRecord
 from cgidlab.report import cells, charts, payload, words
 from scripts import make_synthetic_run as synthetic
@@ -147,7 +148,7 @@ def test_durations_read_as_one_says_them(seconds: float | None, want: str) -> No
 
 
 def test_a_bar_of_worker_states_has_every_state_and_ends_with_what_is_left() -> None:
-    assert set(charts.STATES) == set(report.WORKER_STATES)
+    assert set(charts.STATES) == set(worker_states.STATES)
     assert charts.STATES[-1] == "idle"
 
 

@@ -16,7 +16,7 @@ from cgidlab.model import FailureKind, Outcome, Status, Trial
 from cgidlab.runs import provenance, store
 from tests.unit.run_directories import EXPERIMENT, ROOT, archive, file, keep, planned
 
-RECORDED = {**provenance.code(ROOT), "hosts": {"local": {"facts": {}}}}
+RECORDED = {**provenance.code(ROOT), "hosts": {"local": {"facts": {}}}, "environments": {"local": {"id": "env"}}}
 
 
 class Lab:
@@ -151,6 +151,25 @@ def test_a_trial_that_never_came_home_is_run_again_whatever_its_kind(lab: Lab) -
     store.write_outcome(directory, Outcome(lab.plan.trials[0].key, Status.FAILED, "lost", FailureKind.TIMEOUT))
 
     assert lab.load(run).undone == ((directory, "the trial has no SHA256SUMS"),)
+
+
+def test_trials_that_came_home_to_a_runner_which_was_killed_are_kept_and_not_run_again(lab: Lab) -> None:
+    run = lab.run("a", done=1)
+    incoming = run.path / "ansible" / "block-001" / "incoming"
+    incoming.mkdir(parents=True)
+    arrived, foreign, torn, unknown = (*lab.plan.trials[1:4], lab.plan.trials[4])
+    for trial, host in ((arrived, "local"), (foreign, "elsewhere"), (torn, "local"), (unknown, "local")):
+        packed = archive(incoming / f"{trial.number:03d}.tar.gz", trial)
+        said = {"number": trial.number, "host": host, "state": "ended", "ended": "complete", "archive": str(packed)}
+        number = 900 if trial is unknown else trial.number
+        (incoming / f"{trial.number:03d}.arrival.json").write_text(json.dumps({**said, "number": number}))
+    (incoming / f"{torn.number:03d}.arrival.json").write_text('{"number": ')
+
+    continued = lab.load(run)
+
+    assert [r.number for r in continued.done] == [1, arrived.number]
+    assert store.read_trial(run.trials / arrived.directory).environment == "env"
+    assert sorted(p.name for p in run.trials.iterdir()) == sorted(t.directory for t in lab.plan.trials[:2])
 
 
 def test_what_does_not_count_is_put_away_and_scraps_are_removed(lab: Lab) -> None:

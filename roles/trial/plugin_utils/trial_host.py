@@ -28,6 +28,13 @@ _POLL_S = 0.01  # of a file of this machine that another process of this playboo
 ROUND_TRIPS = 7
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is whole or not there, whoever looks meanwhile."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 class Meeting:
     """The directory in which the actions of one trial meet: each word is a file, whole or not there."""
 
@@ -37,10 +44,7 @@ class Meeting:
 
     def say(self, word: str, content: dict[str, Any]) -> None:
         """Write a word."""
-        path = self.directory / f"{word}.json"
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(path)
+        write_whole(self.directory / f"{word}.json", json.dumps(content))
 
     def said(self, word: str) -> dict[str, Any] | None:
         """Return a word, None if it was not said."""

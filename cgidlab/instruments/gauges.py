@@ -80,3 +80,8 @@ def unbroken(counter: Ints, owner: Ints) -> Ints:
         return counter
     steps = np.where(owner[1:] == owner[:-1], np.maximum(np.diff(counter), 0), counter[1:])
     return np.concatenate(([0], np.cumsum(steps)))
+
+
+def percentile_ms(times_us: Ints, share: float) -> float:
+    """Return the nearest-rank percentile: a time that was really observed."""
+    return float(np.percentile(times_us, share * 100, method="inverted_cdf")) / 1000

@@ -1,0 +1,94 @@
+"""Trials that come home while a block runs: the only module that knows the files which say so.
+
+The role's action (cgidlab_await) leaves `NNN.arrival.json` beside each archive, under its name once it is whole.
+A file and not an event of Ansible: an event a trial means a worker of Ansible's a trial, the dearest thing of all.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_LOOK_S = 0.2  # a look is one listing of a small directory: 20 us
+_NAME = "*.arrival.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A trial that came home, or the news that it never will."""
+
+    number: int
+    host: str
+    archive: Path | None
+    reason: str
+    load: Path | None = None  # what its generators left; None where the server's host made the load
+    complete: bool = False  # by the host's own word; it is judged from its files
+
+
+def read(path: Path) -> Arrival:
+    """Return what an arrival's file says. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
+    said = json.loads(path.read_text(encoding="utf-8"))
+    archive, load = said.get("archive"), said.get("load")
+    return Arrival(
+        int(said["number"]),
+        str(said["host"]),
+        path.parent / Path(archive).name if archive else None,
+        str(said.get("reason", "")),
+        path.parent / Path(load).name if load else None,
+        said.get("ended") == "complete",
+    )
+
+
+def left(incoming: Path) -> tuple[Arrival, ...]:
+    """Return what came home and was not taken, of a run that was killed; what cannot be read is left out."""
+    found = []
+    for path in sorted(incoming.glob(_NAME)):
+        try:
+            found.append(read(path))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return tuple(a for a in found if a.archive is not None and a.archive.is_file())
+
+
+class Watched(AbstractContextManager["Watched"]):
+    """A directory whose arrivals are reported one after the other, in a thread; all of them are when it is left."""
+
+    def __init__(self, incoming: Path, on_arrival: Callable[[Arrival], None]) -> None:
+        self._incoming = incoming
+        self._on_arrival = on_arrival
+        self._seen: set[str] = set()
+        self._over = threading.Event()
+        self._fault: Exception | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Report the rest; raise what reporting one of them raised."""
+        self._over.set()
+        self._thread.join()
+        if self._fault is not None and exc is None:
+            raise self._fault
+
+    def _work(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self._report()
+        self._report()
+
+    def _report(self) -> None:
+        try:
+            for path in sorted(self._incoming.glob(_NAME)):
+                if path.name not in self._seen and self._fault is None:
+                    self._seen.add(path.name)
+                    self._on_arrival(read(path))
+        except Exception as err:  # noqa: BLE001 -- raised again by whoever waits for the block
+            self._fault = err

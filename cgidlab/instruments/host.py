@@ -1,0 +1,119 @@
+"""instruments/host.csv and host.json: CPU of the host by kind and of the driver, and what ran short in the window."""
+
+from dataclasses import dataclass, replace
+
+from cgidlab.instruments.base import Evidence, Instrument, Need
+from cgidlab.instruments.gauges import rise
+from cgidlab.model import Figures
+from cgidlab.numeric_lines import ABSENT, Ints, parse_csv
+from cgidlab.parsers.documents import HostEdges, Span, parse_host_edges
+
+FILE, EDGES = "host.csv", "host.json"
+CPU_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+_COLUMNS = ("monotonic_ns", *CPU_KINDS, "ctxt", "forks", "loadgen_cpu_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class HostCounters:
+    """One entry a sample. All cumulative; CPU in clock ticks of all CPUs together; `ABSENT` (-1) for an empty field."""
+
+    bad_lines: int
+    monotonic_ns: Ints
+    user: Ints
+    nice: Ints
+    system: Ints
+    idle: Ints
+    iowait: Ints
+    irq: Ints
+    softirq: Ints
+    steal: Ints
+    ctxt: Ints
+    forks: Ints
+    loadgen_cpu_ns: Ints
+
+
+def parse_host_counters(data: bytes, *, where: str) -> HostCounters:
+    """Return the samples. Raise `StoreError` if the header lacks a column."""
+    table = parse_csv(data, _COLUMNS, where=where, optional=("loadgen_cpu_ns",))
+    return HostCounters(table.bad_lines, *table.columns)
+
+
+def loadgen_cpu_share(samples: HostCounters, window: Span) -> float | None:
+    """Return how much of a core the driver used in a window, None where its samples do not cover it."""
+    there = samples.loadgen_cpu_ns != ABSENT
+    used_ns = rise(samples.monotonic_ns[there], samples.loadgen_cpu_ns[there], window)
+    return None if used_ns is None else used_ns / (window.end_ns - window.begin_ns)
+
+
+class Host(Instrument):
+    """The whole host a trial ran on: no witness of the mechanism, but of what else there was."""
+
+    name = "host"
+    cost_row = "cgid_daemon and host"
+    needs = (Need("psi", "psi", "the host's pressure is not recorded: boot with psi=1"),)
+
+    def figures(self, evidence: Evidence) -> Figures:
+        """Return the CPU of the host by kind, its forks and switches, what ran short, and the driver's CPU."""
+        data = evidence.data(self.name, FILE)
+        if data is None:
+            return Figures()
+        window = evidence.window
+        h = parse_host_counters(data, where=evidence.where(FILE))
+        times = h.monotonic_ns
+        ticks = {kind: rise(times, getattr(h, kind), window) for kind in CPU_KINDS}
+        known = {kind: value for kind, value in ticks.items() if value is not None}
+        found = Figures(loadgen_cpu_share=loadgen_cpu_share(h, window))
+        if len(known) == len(CPU_KINDS) and (total := sum(known.values())) > 0:
+            busy = total - known["idle"] - known["iowait"] - known["steal"]
+            forks, switches = rise(times, h.forks, window), rise(times, h.ctxt, window)
+            found = replace(
+                found,
+                host_cpu_share=busy / total,
+                host_steal_share=known["steal"] / total,
+                host_iowait_share=known["iowait"] / total,
+                forks_per_s=None if forks is None else forks / window.length_s,
+                context_switches_per_s=None if switches is None else switches / window.length_s,
+            )
+        else:
+            evidence.note(self.name, "its samples cover less than 90 % of the window")
+        edges = evidence.data(self.name, EDGES)
+        return found if edges is None else _between(found, parse_host_edges(edges, where=evidence.where(EDGES)), window)
+
+
+def _between(found: Figures, edges: HostEdges, window: Span) -> Figures:
+    """Return what rose between the window's edges, and what was scarce at the worse of them."""
+    swapped = [n for name in ("pswpin", "pswpout") if (n := edges.rise(name)) is not None]
+    ticks = edges.rise("outsider_ticks")
+    throttled_us = edges.rise("throttled_us")
+    return replace(
+        found,
+        tcp_overflows=_whole(edges.rise("listen_overflows")),
+        tcp_drops=_whole(edges.rise("listen_drops")),
+        outsider_cpu_share=None if ticks is None else max(0.0, ticks) / edges.clk_tck / window.length_s,
+        cpu_pressure_share=_pressure(edges, "psi_cpu_some_us", window.length_s),
+        io_pressure_share=_pressure(edges, "psi_io_some_us", window.length_s),
+        memory_pressure_share=_pressure(edges, "psi_memory_some_us", window.length_s),
+        swapped_pages=int(sum(swapped)) if swapped else None,
+        throttled_ms=None if throttled_us is None else throttled_us / 1000,
+        file_handles_free=_free(edges, "file_max", "file_handles"),
+        ephemeral_ports_free=_free(edges, "ephemeral_ports", "tcp_sockets"),
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _pressure(edges: HostEdges, name: str, window_s: float) -> float | None:
+    """Return the share of the window in which something stalled; edges that are read late may put it above 1."""
+    stalled_us = edges.rise(name)
+    return None if stalled_us is None else min(1.0, stalled_us / 1e6 / window_s)
+
+
+def _free(edges: HostEdges, most: str, used: str) -> int | None:
+    left = [
+        high - low
+        for edge in (edges.begin, edges.end)
+        if (high := edge.get(most)) is not None and (low := edge.get(used)) is not None
+    ]
+    return int(max(0.0, min(left))) if left else None

@@ -1,0 +1,52 @@
+"""What the registries of instruments hold is what roles, figures, modules and documentation say there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cgidlab import figures
+from cgidlab.design import catalogue
+from cgidlab.instruments import INSTRUMENTS, WITNESSES
+from cgidlab.instruments.base import Instrument
+from cgidlab.instruments.controls import CONTROLS, Kind
+
+ROOT = Path(__file__).parents[2]
+SHARED = {"__init__", "base", "controls", "gauges"}  # of cgidlab/instruments: no instruments
+
+
+def each(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(name, INSTRUMENTS, ids=lambda i: i.name)
+
+
+def test_every_module_of_an_instrument_is_registered_under_its_own_name() -> None:
+    modules = {path.stem for path in (ROOT / "cgidlab/instruments").glob("*.py")} - SHARED
+
+    assert {i.name: type(i).__module__ for i in INSTRUMENTS} == {m: f"cgidlab.instruments.{m}" for m in modules}
+
+
+def test_what_a_trial_may_want_is_what_can_be_read() -> None:
+    assert {i.name for i in INSTRUMENTS if i.optional} == set(catalogue.instruments(catalogue.load(ROOT / "roles")))
+
+
+def test_every_figure_rests_on_something_that_exists() -> None:
+    sources = {c.source for c in figures.COLUMNS.values()}
+
+    assert sources == {i.name for i in INSTRUMENTS} | {figures.LOAD, figures.HEADROOM}
+
+
+@each("instrument")
+def test_every_instrument_is_documented(instrument: Instrument) -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/instruments.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert instrument.name in headings
+    assert type(instrument).__doc__
+
+
+@pytest.mark.parametrize("witness", WITNESSES, ids=lambda w: w.name)
+def test_a_witness_is_asked_to_see_something_and_to_see_nothing(witness: Instrument) -> None:
+    assert {e.kind for e in witness.expectations} == {Kind.POSITIVE, Kind.NEGATIVE}
+    assert {e.control for e in witness.expectations} <= set(CONTROLS)
+    asked = {name for e in witness.expectations for name in e.figures}
+    assert asked & figures.of(witness.name)
+    assert asked <= set(figures.COLUMNS)
