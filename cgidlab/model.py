@@ -101,7 +101,7 @@ class Limits:
 
 
 class LoopKind(StrEnum):
-    """How the load generator paces requests."""
+    """How the driver paces requests."""
 
     CLOSED = "closed"  # N clients, each sends when its answer is there
     OPEN = "open"  # a constant rate, whatever the answers do

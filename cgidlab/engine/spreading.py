@@ -42,7 +42,7 @@ class _Shift:
         self._numbers = Numbers(loaded, run)
         # One a server: what is wrong with one of them says nothing of the others.
         self._stop_rules = {host: StopRule(fail_fast=session.how.fail_fast) for host in self._hosts}
-        # Whose load generator was not measured yet: the first block there ends with it.
+        # Whose driver was not measured yet: the first block there ends with it.
         self._no_headroom = self._hosts.keys() - run.read("provenance.json").get(headroom.KEY, {}).keys()
         self._told = 0  # blocks that `Pacing` knows of
         self._closed = False

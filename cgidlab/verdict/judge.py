@@ -5,22 +5,10 @@ from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow, Overflow
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """What workers wrote about connecting to the daemon, summed over complete trials. None: no log was read."""
-
-    in_window: int | None
-    refused: int | None  # of those in the window, ECONNREFUSED
-    enoent: int | None  # of those in the window, ENOENT
-    outside_window: int | None
-    connects_refused: int | None  # connect() calls that the instrument saw refused
-    gave_up_503: int | None
-    restarts: int | None  # of the daemon
+from cgidlab.verdict.retrying import Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,33 +135,28 @@ def _example(cell: CellOverflow) -> str:
     asleep = f" and up to {words.count(cell.sleepers_max, 'worker')} slept in connect()" if cell.sleepers_max else ""
     timed = asleep and cell.connect_max_us is not None
     longest = f" for up to {words.milliseconds((cell.connect_max_us or 0.0) / 1000)}" if timed else ""
-    return f"{queue} was full{held}{share}{asleep}{longest} at {words.cell(cell.levels)}"
+    away = f" and {words.turned_away(cell.turned_away, cell.connects)}" if cell.turned_away else ""
+    return f"{queue} was full{held}{share}{asleep}{longest}{away} at {words.cell(cell.levels)}"
 
 
 def _retries_line(retries: Retries) -> str:
-    reminder = "on Linux an overflow writes no retry line, a worker sleeps instead"
+    if retries.in_window is None and retries.connects_refused is not None:
+        told = retrying.by_kernel(retries.connects_refused, None)
+        return words.sentence(f"{told} (no log was read that could hold a retry line); {retrying.REMINDER}")
     if retries.in_window is None:
         return words.sentence(
             "whether workers retried is not known: no log was read that could hold a retry line "
-            f"(LogLevel debug writes it); {reminder}"
+            f"(LogLevel debug writes it); {retrying.REMINDER}"
         )
     if not retries.in_window:
         refused = "no connect was refused and " if retries.connects_refused == 0 else ""
         outside = f" ({retries.outside_window:,} outside the windows)" if retries.outside_window else ""
-        return words.sentence(f"{refused}no worker retried in the windows{outside}; {reminder}")
-    kinds = [
-        f"{number:,} {what}"
-        for number, what in (
-            (retries.refused, "refused (ECONNREFUSED: nobody listened)"),
-            (retries.enoent, "without a socket file (ENOENT)"),
-        )
-        if number
-    ]
-    split = f": {listing}" if (listing := words.listing(kinds)) else ""
+        return words.sentence(f"{refused}no worker retried in the windows{outside}; {retrying.REMINDER}")
     gave_up = f"; {words.count(retries.gave_up_503, 'request')} gave up with 503" if retries.gave_up_503 else ""
     died = f"; the daemon was restarted {words.count(retries.restarts, 'time')}" if retries.restarts else ""
     retried = words.count(retries.in_window, "time")
-    return words.sentence(f"workers retried {retried} in the windows{split}{gave_up}{died}; {reminder}")
+    split = retrying.kinds(retries)
+    return words.sentence(f"workers retried {retried} in the windows{split}{gave_up}{died}; {retrying.REMINDER}")
 
 
 def _in_cells(limit: Limit) -> str:

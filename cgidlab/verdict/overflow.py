@@ -1,8 +1,9 @@
 """Whether the queue overflowed: the only module that knows what each witness proves.
 
-An overflow is a connect() that found the queue full and had to sleep. Linux
-lets listen(N) hold N + 1, so a full queue is a depth of limit + 1. Three
-witnesses see it, none of them perfectly; the tolerances below say by how much.
+An overflow is a connect() that found the queue full: it had to sleep, or was
+turned away with EAGAIN where its caller does not wait. Linux lets listen(N) hold N + 1, so a
+full queue is a depth of limit + 1. Three witnesses see it, none of them perfectly; the
+tolerances below say by how much. The fourth, EAGAIN, has no other cause: it can say yes only, and then it is so.
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class Sight(StrEnum):
     BRIEF = "brief"  # for a moment: not a contradiction to either side
     BRIM = "brim"  # up to the limit and not beyond: fits an overflow, proves none
     NO = "no"
+    MOOT = "moot"  # it ran, and what it saw is the same with and without an overflow
     SILENT = "silent"  # the instrument did not run
 
 
@@ -53,8 +55,8 @@ class Overflow(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-QUEUE, SLEEPERS, CONNECT_TIMES = "queue", "sleepers", "connect times"
-WITNESSES = (QUEUE, SLEEPERS, CONNECT_TIMES)
+QUEUE, SLEEPERS, CONNECT_TIMES, TURNED_AWAY = "queue", "sleepers", "connect times", "connects turned away"
+WITNESSES = (QUEUE, SLEEPERS, CONNECT_TIMES, TURNED_AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class CellOverflow:
     full_share: float | None  # median
     sleepers_max: int | None
     connect_max_us: float | None
+    connects: int | None = None  # in all trials together
+    turned_away: int | None = None  # of these, by a full queue: EAGAIN
 
 
 def sight_of_queue(record: TrialRecord) -> Sight:
@@ -131,7 +135,17 @@ def sight_of_connect_times(record: TrialRecord) -> Sight:
     return Sight.NO if most < CONNECT_FREE_US else Sight.BRIEF
 
 
-_SIGHTS = {QUEUE: sight_of_queue, SLEEPERS: sight_of_sleepers, CONNECT_TIMES: sight_of_connect_times}
+def sight_of_turned_away(record: TrialRecord) -> Sight:
+    """Return what EAGAIN says: one is an overflow for certain, none is nothing, since who waits never gets it."""
+    return Sight.YES if record.figures.connects_turned_away else Sight.MOOT
+
+
+_SIGHTS = {
+    QUEUE: sight_of_queue,
+    SLEEPERS: sight_of_sleepers,
+    CONNECT_TIMES: sight_of_connect_times,
+    TURNED_AWAY: sight_of_turned_away,
+}
 
 
 def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
@@ -139,8 +153,11 @@ def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
 
     A yes and a no contradict each other. Two that saw a moment are a brief overflow; one is
     enough only when no other witness denies it. A queue at its brim proves neither by itself.
+    Nobody can deny a connect that was turned away: its caller neither sleeps nor is slow, and samples miss moments.
     """
     sights = {name: see(record) for name, see in _SIGHTS.items()}
+    if sights[TURNED_AWAY] is Sight.YES:
+        return Overflow.OBSERVED, {name: Sight.MOOT if s is Sight.NO else s for name, s in sights.items()}
     seen = set(sights.values())
     brief = [name for name, s in sights.items() if s is Sight.BRIEF and name != CONNECT_TIMES]
     if Sight.YES in seen and Sight.NO in seen:
@@ -183,6 +200,8 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
         full_share=gathered.median_of(records, "queue_full_share"),
         sleepers_max=_largest(records, "workers_in_connect_max"),
         connect_max_us=gathered.largest_of(records, "connect_max_us"),
+        connects=_total(records, "connects"),
+        turned_away=_total(records, "connects_turned_away"),
     )
 
 
@@ -222,3 +241,8 @@ def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[st
 def _largest(records: Sequence[TrialRecord], figure: str) -> int | None:
     value = gathered.largest_of(records, figure)
     return None if value is None else int(value)
+
+
+def _total(records: Sequence[TrialRecord], figure: str) -> int | None:
+    values = gathered.known(records, figure)
+    return int(sum(values)) if values else None

@@ -65,10 +65,11 @@ def block(rig: Rig) -> dict[int, Outcome]:
             rig.trial(11, clients=20, window_s=4.0, fault={"action": "kill_cgid", "at_s": 0.2, "for_s": 0}),
             rig.trial(12, listen_backlog=5, fault={"action": "freeze_cgid", "at_s": 0.2, "for_s": 0.5}),
             rig.trial(13, loop="open", rate=333),
-            rig.trial(14, driver="wrk"),
+            rig.trial(14, driver="httperf"),
             rig.trial(15, log_level="info", conf="LogLevel debug\n"),
             rig.trial(16, listen_backlog=1, clients=60, strace=True),
             rig.trial(17, script="static"),
+            rig.trial(18, driver="wrk", clients=10),
         ],
     )
 
@@ -89,7 +90,7 @@ def test_a_trial_in_which_nothing_is_wrong_is_complete(block: dict[int, Outcome]
         pytest.param(5, "failed", "sut", "Invalid command 'Nonsense'", id="httpd does not start"),
         pytest.param(6, "invalid", "treatment", "cgi_status: want 200, found 404", id="the CGI is not there"),
         pytest.param(13, "failed", "client", "333 requests a second", id="a rate that cannot be kept"),
-        pytest.param(14, "failed", "infra", "wrk is not installed", id="no such load generator"),
+        pytest.param(14, "failed", "infra", "httperf is not installed", id="no such driver"),
         pytest.param(15, "invalid", "treatment", "log_level: want info, found debug", id="a directive overrides"),
     ],
 )
@@ -233,6 +234,17 @@ def test_abs_window_begins_at_a_whole_second(block: dict[int, Outcome]) -> None:
 
     assert abs((begin_ns + 500_000_000) % 1_000_000_000 - 500_000_000) < 1_000_000
     assert block[8].files["load/rows.log"].startswith(b"starttime\t")
+
+
+def test_wrk_logs_the_moment_of_every_answer_that_the_server_sent(rig: Rig, block: dict[int, Outcome]) -> None:
+    if "wrk" not in rig.host["tools"]:
+        pytest.skip("this distribution has no package of wrk")
+    result, rows = block[18].result, block[18].files["load/rows.log"].splitlines()
+
+    assert (result["ended"], result["reason"]) == ("complete", "")
+    assert {row.split(b"\t")[1] for row in rows} == {b"200"}
+    served = block[18].files["logs/access_log"].count(b" /cgi-bin/")
+    assert 0 <= served - len(rows) <= 10 + 5  # those under way at its end, and the read-back's own
 
 
 def test_every_request_of_the_window_made_two_timed_connects(block: dict[int, Outcome]) -> None:

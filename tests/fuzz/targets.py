@@ -17,7 +17,7 @@ from typing import cast
 from cgidlab import unpack
 from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.drivers import ab, h2load
+from cgidlab.drivers import ab, h2load, wrk
 from cgidlab.errors import LabError
 from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, worker_states
 from cgidlab.parsers import access_log, documents, host_report, host_snapshot, inventory, load_clocks, ssh_config
@@ -69,6 +69,11 @@ def targets() -> dict[str, Target]:
         "ssh config": (lambda data: ssh_config.parse(data.decode(errors="replace")), [_SSH]),
         "ab": (partial(ab.parse_rows, where="x"), [_head(trial / "ab.rows")]),
         "h2load": (h2load.parse_rows, [_head(trial / "h2load.rows")]),
+        "wrk": (wrk.parse_rows, [b"1795909714828526\t200\n" * 9]),
+        "wrk's words": (
+            wrk.parse_totals,
+            [b" 14744 requests in 2.05s, 1KB read\n Socket errors: connect 0, read 2, write 0, timeout 0\n"],
+        ),
         "h2load's words": (h2load.parse_summary, [_head(trial / "h2load.stdout")]),
         "access_log": (access_log.parse_access_log, [_head(trial / "access_log")]),
         "listen_queue": (partial(listen_queue.parse_listen_queue, where="x"), [_head(trial / "listen_queue.csv")]),

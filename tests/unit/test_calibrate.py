@@ -25,6 +25,7 @@ QUIET = {
     "workers_in_connect_max": 0,
     "workers_in_connect_mean": 0.0,
     "connects_refused": 0,
+    "connects_turned_away": 0,
     "connects_failed_other": 0,
     "connect_p99_us": 20.0,
     "connect_max_us": 90.0,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cgidhost import blockfile, readback
-from cgidhost.drivers import ab, h2load
+from cgidhost.drivers import ab, h2load, wrk
 from cgidhost.ending import BlockError, TrialEnd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +147,22 @@ def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
 def test_ab_refuses_an_open_loop() -> None:
     with pytest.raises(TrialEnd, match="h2load"):
         ab.plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
+
+
+def test_wrk_outlasts_the_window_and_logs_through_its_script(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.log"
+
+    plan = wrk.plan(order(driver="wrk"), "wrk", str(rows), "http://127.0.0.1:8080")
+
+    assert plan.begin_mark is None
+    assert int(plan.argv[plan.argv.index("-d") + 1].removesuffix("s")) > plan.warmup_s + plan.window_s
+    assert plan.argv[-3:] == ["http://127.0.0.1:8080/cgi-bin/hello", "--", str(rows)]
+    assert "function response(status)" in Path(plan.argv[plan.argv.index("-s") + 1]).read_text()
+
+
+def test_wrk_refuses_an_open_loop() -> None:
+    with pytest.raises(TrialEnd, match="h2load"):
+        wrk.plan(order(driver="wrk", loop="open"), "wrk", "/t/rows.log", "http://127.0.0.1:8080")
 
 
 @pytest.mark.parametrize(

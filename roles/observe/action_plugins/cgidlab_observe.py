@@ -68,6 +68,7 @@ _PIECE_MB = 2
 _TRIES_S = 40.0  # how long a connection may be away
 _GRACE_S = 60.0  # for packing the results
 _LOCAL_LOOK_S = 0.2  # at the stop file
+_AWAY = "away"  # said for a host that does not answer
 
 
 class ActionModule(ActionBase):
@@ -125,24 +126,23 @@ class ActionModule(ActionBase):
     def _wait(self, args: dict[str, Any], directory: str, pid: int) -> None:
         """Return when the results are there, renewing the helper's lease meanwhile."""
         order = args["order"]
+        # Whether it runs is asked first: it may write its result and end between two questions.
         look = (
+            f"kill -0 {pid} 2>/dev/null; runs=$?; "
             f"cd {shlex.quote(directory)} && touch lease && cat live.json 2>/dev/null; echo; "
             "if [ -e observation.json ]; then echo done; "
             "elif [ -e failed.json ]; then cat failed.json; echo; echo failed; "
-            f"elif kill -0 {pid} 2>/dev/null; then echo running; else echo gone; fi"
+            "elif [ $runs = 0 ]; then echo running; else tail -n 1 observe.log 2>/dev/null; echo; echo gone; fi"
         )
         begun_s = heard_s = time.monotonic()
         stopped = False
         while True:
-            try:
-                ran = self._low_level_execute_command(look)
-                lines = ran["stdout"].strip().splitlines()
+            lines = self._ask(look)
+            state = lines[-1].strip()
+            if state != _AWAY:
                 heard_s = time.monotonic()
-            except AnsibleConnectionFailure:
-                if time.monotonic() - heard_s > _TRIES_S:
-                    raise
-                lines = ["away"]
-            state = lines[-1].strip() if lines else "gone"
+            elif time.monotonic() - heard_s > _TRIES_S:
+                raise AnsibleActionFail(f"the host has said nothing for {_TRIES_S:.0f} s")
             if state == "done":
                 return
             if state in ("failed", "gone"):
@@ -160,6 +160,13 @@ class ActionModule(ActionBase):
             if self._pause(left_s, Path(args["stop_file"])) and not stopped:
                 self._low_level_execute_command(f"touch {shlex.quote(directory)}/stop")
                 stopped = True
+
+    def _ask(self, look: str) -> list[str]:
+        """Return what the host says, one word where its connection is away."""
+        try:
+            return self._low_level_execute_command(look)["stdout"].strip().splitlines() or [_AWAY]
+        except AnsibleConnectionFailure:
+            return [_AWAY]
 
     @staticmethod
     def _pause(seconds: float, stop_file: Path) -> bool:

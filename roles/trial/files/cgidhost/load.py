@@ -9,14 +9,14 @@ from typing import Any, Callable, Mapping, Optional, Protocol
 
 from . import waiting
 from .blockfile import TrialOrder
-from .drivers import LoadPlan, ab, h2load
+from .drivers import LoadPlan, ab, h2load, wrk
 from .ending import TrialEnd
 from .process import Program
 from .record import Teller
 from .server import Server
 from .waiting import Patience
 
-_PLANS = {"h2load": h2load.plan, "ab": ab.plan}
+_PLANS = {"h2load": h2load.plan, "ab": ab.plan, "wrk": wrk.plan}
 _NS = 1_000_000_000
 
 
