@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal
 
-from cgidlab import files, report, verdict
+from cgidlab import files, gathered, report, verdict
 from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
@@ -148,7 +147,6 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
 
 def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:
     """Return how long the trials took in all, how much of it was measured, and what a trial costs beside it."""
-    overheads = [r.overhead_s for r in rows if r.overhead_s is not None]
     done = [r for r in rows if r.started_s is not None]
     measured_s = sum(float(r.settings["window_s"]) for r in done)
     begin = min((r.started_s - float(r.settings["warmup_s"]) for r in done if r.started_s is not None), default=None)
@@ -156,7 +154,7 @@ def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:
     return {
         "wall_s": end - begin if begin is not None and end is not None else None,
         "measured_s": measured_s,
-        "overhead_s_per_trial": median(overheads) if overheads else None,
+        "overhead_s_per_trial": gathered.overhead_s(rows),
     }
 
 
