@@ -44,6 +44,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
+_DIRECTIVE = re.compile(r"Read back as the directive (\w+)")
 # Over HTTP the user alone may be a token; SSH needs one that everybody may know.
 _CREDENTIALS = re.compile(r"(?<!ssh)://[^/\s]*@|://[^/\s@]*:[^/\s]*@", re.IGNORECASE)
 _HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
@@ -62,6 +63,10 @@ class Catalogue:
     def long_names(self, settings: Settings) -> dict[str, Scalar]:
         """Return settings keyed as Ansible knows them."""
         return {self.options[name].long_name: value for name, value in settings.items()}
+
+    def of_roles(self, *roles: str) -> tuple[str, ...]:
+        """Return the short names of the options of some roles."""
+        return tuple(name for name, option in self.options.items() if option.role in roles)
 
     def check(self, name: str, value: object, where: str) -> Scalar:
         """Return `value` as the option's type, or raise `SpecError` saying what it takes."""
@@ -118,14 +123,15 @@ def load(roles_dir: Path) -> Catalogue:
                 type=spec["type"],
                 default=spec.get("default"),
                 choices=tuple(spec.get("choices", ())),
-                description=_one_text(spec.get("description", "")),
+                description=(text := _one_text(spec.get("description", ""))),
+                directive=found[1] if (found := _DIRECTIVE.search(text)) else "",
             )
     return Catalogue(options)
 
 
 def instruments(catalogue: Catalogue) -> tuple[str, ...]:
     """Return the names of the instruments, in the order the role declares them."""
-    return tuple(name for name, option in catalogue.options.items() if option.role == "instruments")
+    return catalogue.of_roles("instruments")
 
 
 def _one_text(description: str | list[str]) -> str:

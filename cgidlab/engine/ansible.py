@@ -352,7 +352,7 @@ def _message(res: Mapping[str, Any]) -> str:
     """Return what a failed task said, without the parts that repeat the task."""
     items = [r for r in res.get("results", []) if r.get("failed") or r.get("unreachable")]
     if items:
-        return "\n".join(_message(item) for item in items)
+        return "\n".join(dict.fromkeys(_message(item) for item in items))  # what all of them say is said once
     said = res.get("stderr") or res.get("module_stderr") or res.get("stdout") or ""
     parts = [str(res.get("msg", "")).strip(), str(said).strip()]
     lines = _without_traceback("\n".join(part for part in parts if part).splitlines())

@@ -24,6 +24,7 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.COSTS_AT_LEAST: ("var(--bad)", "square"),
     Answer.EQUIVALENT: ("var(--good)", "circle"),
     Answer.GAINS_AT_LEAST: ("var(--c1)", "triangle-up"),
+    Answer.REAL_NEAR: ("var(--c2)", "triangle-down"),
     Answer.INCONCLUSIVE: ("var(--unsure)", "diamond"),
     Answer.DESCRIBED: ("var(--ink)", "cross"),
 }

@@ -12,6 +12,7 @@ from cgidlab.report.data import ReportInput
 
 _OVERFLOW = {
     "observed": "The queue overflowed",
+    "moment": "The queue was full for moments only",
     "not_observed": "The queue did not overflow",
     "inconclusive": "Whether the queue overflowed cannot be said",
 }

@@ -69,6 +69,7 @@ ANSWERS: dict[Answer, str] = {
     Answer.COSTS_AT_LEAST: "costs at least that much",
     Answer.EQUIVALENT: "equivalent: changes by less than that",
     Answer.GAINS_AT_LEAST: "gains at least that much",
+    Answer.REAL_NEAR: "real, near what matters",
     Answer.INCONCLUSIVE: "inconclusive",
     Answer.DESCRIBED: "no smallest effect was named",
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cgidlab.gathered import by_cell, median_of, numeric_setting
 from cgidlab.model import TrialRecord
+from cgidlab.verdict.loops import RATE_SERVED
 
 DAEMON_CPU = 0.9  # of a core: the thread cannot do much more
 DAEMON_WANTS = 0.95  # on a core or waiting for one: it never sleeps
@@ -19,7 +20,6 @@ LOADGEN_CPU = 0.9  # of a core: it has one thread
 LOADGEN_RATE = 0.9  # of the answers a second that it got for a static file
 DISK_WAIT = 0.2  # of the host's time idle with a disk request open
 SCRIPT_SHARE = 0.8  # of the median latency is the script's own time
-RATE_SERVED = 0.98  # of the rate that was asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class Overflow(StrEnum):
     """Whether the queue overflowed."""
 
     OBSERVED = "observed"
+    MOMENT = "moment"  # full for moments, and never for longer
     NOT_OBSERVED = "not_observed"
     INCONCLUSIVE = "inconclusive"
 
@@ -77,6 +78,8 @@ class CellOverflow:
     connect_max_us: float | None
     connects: int | None = None  # in all trials together
     turned_away: int | None = None  # of these, by a full queue: EAGAIN
+    full_share_max: float | None = None  # of the trial with most
+    full_longest_ms: float | None = None  # at one time
 
 
 def sight_of_queue(record: TrialRecord) -> Sight:
@@ -148,6 +151,13 @@ _SIGHTS = {
 }
 
 
+_SAYING = {
+    Overflow.OBSERVED: {Sight.YES, Sight.BRIEF},
+    Overflow.MOMENT: {Sight.BRIEF},
+    Overflow.NOT_OBSERVED: {Sight.NO, Sight.BRIM},
+}
+
+
 def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
     """Return whether the queue overflowed in one trial, and what each witness saw.
 
@@ -170,7 +180,8 @@ def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
 def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
     """Return what the witnesses say of one cell's complete trials (at least one).
 
-    Observed in one trial is observed, unless the witnesses contradict each other in as many.
+    Observed in one trial is observed, unless the witnesses contradict each other in as many; where no witness saw more
+    than a moment in any trial, it is a moment.
     """
     seen = [of_trial(r) for r in records]
     observed = sum(o is Overflow.OBSERVED for o, _ in seen)
@@ -180,13 +191,14 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
     if contradicted:
         overflow = Overflow.INCONCLUSIVE
     elif observed:
-        overflow = Overflow.OBSERVED
+        lasting = any(o is Overflow.OBSERVED and Sight.YES in s.values() for o, s in seen)
+        overflow = Overflow.OBSERVED if lasting else Overflow.MOMENT
     else:
         overflow = Overflow.NOT_OBSERVED if denied else Overflow.INCONCLUSIVE
-    said = {Overflow.OBSERVED: {Sight.YES, Sight.BRIEF}, Overflow.NOT_OBSERVED: {Sight.NO, Sight.BRIM}}.get(
-        overflow, set()
-    )
-    agree = tuple(w for w in WITNESSES if said and 2 * sum(s[w] in said for _, s in seen) > len(seen))
+    said = _SAYING.get(overflow, set())
+    # A moment in few trials is not what a witness says of most of them.
+    asked = [s for o, s in seen if overflow is not Overflow.MOMENT or o is Overflow.OBSERVED]
+    agree = tuple(w for w in WITNESSES if said and 2 * sum(s[w] in said for s in asked) > len(asked))
     return CellOverflow(
         levels=records[0].levels,
         overflow=overflow,
@@ -202,21 +214,24 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
         connect_max_us=gathered.largest_of(records, "connect_max_us"),
         connects=_total(records, "connects"),
         turned_away=_total(records, "connects_turned_away"),
+        full_share_max=gathered.largest_of(records, "queue_full_share"),
+        full_longest_ms=gathered.largest_of(records, "queue_full_longest_ms"),
     )
 
 
 def of_run(cells: Sequence[CellOverflow]) -> Overflow:
     """Return the answer for all cells.
 
-    Observed when cells say so, more of them than contradict themselves; not observed only
-    when every cell says so; otherwise inconclusive.
+    Observed when cells say so, more of them than contradict themselves; a moment when they say no more than that, or
+    nothing; not observed only when every cell says so; otherwise inconclusive.
     """
     observed = sum(c.overflow is Overflow.OBSERVED for c in cells)
     if observed > sum(bool(c.against) for c in cells):
         return Overflow.OBSERVED
-    if cells and all(c.overflow is Overflow.NOT_OBSERVED for c in cells):
+    said = {c.overflow for c in cells}
+    if said == {Overflow.NOT_OBSERVED}:
         return Overflow.NOT_OBSERVED
-    return Overflow.INCONCLUSIVE
+    return Overflow.MOMENT if said and said <= {Overflow.MOMENT, Overflow.NOT_OBSERVED} else Overflow.INCONCLUSIVE
 
 
 def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
