@@ -29,6 +29,7 @@ class Option:
     default: Scalar | None  # None: required
     choices: tuple[Scalar, ...]
     description: str
+    directive: str = ""  # of httpd.conf, of which it is the value
 
     @property
     def long_name(self) -> str:
@@ -250,3 +251,4 @@ class TrialRecord:
     overhead_s: float | None
     started_s: float | None  # seconds since 1970 of the window's begin
     connects_per_request: float | None = None  # of its httpd, as calibration measured it; None: not known
+    pass_number: int = 1  # from 1 within the block; 0: all its cell's windows of the block, their requests taken as one

@@ -3,18 +3,19 @@
 `analyse` is the whole of it, `decide` asks after a block whether to go on.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
-from cgidlab.analysis.conditions import drift, noise_floors, series_check
+from cgidlab.analysis.conditions import block_s, drift, series_check
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import (
     Analysis,
     Answer,
     CellSummary,
+    Combination,
     Decision,
     Drift,
     Effect,
@@ -22,11 +23,13 @@ from cgidlab.analysis.findings import (
     SeriesCheck,
     Spread,
 )
+from cgidlab.analysis.floors import noise_floors
 from cgidlab.analysis.hosts import hosts_apart
 from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.stopping import decide
+from cgidlab.failures import likeness
 from cgidlab.figures import COLUMNS
 from cgidlab.model import Experiment, Status, TrialRecord
 
@@ -55,7 +58,7 @@ def analyse(
     trial's key; without it nothing is said about warm-up and autocorrelation.
     """
     rule = experiment.rule
-    counts = Counter(r.outcome.status for r in records)
+    counts = Counter(r.outcome.status for r in records if r.pass_number)
     return Analysis(
         rule=rule,
         repetitions=experiment.repetitions,
@@ -69,7 +72,24 @@ def analyse(
         drift=drift(records, rule),
         series=series_check(records, rule, series or {}),
         hosts=hosts_apart(records, rule, experiment.factors),
+        block_s=block_s(records),
+        passes=max((r.pass_number for r in records), default=1),
+        lost=_lost(records, experiment),
     )
+
+
+def _lost(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Combination, ...]:
+    """Return the cells of the design that have no complete trial, whether or not one was tried."""
+    whole = product(*([(f.name, level.label) for level in f.levels] for f in experiment.factors))
+    planned = [cell for cell in whole if cell and not any(_matches(cell, pairs) for pairs in experiment.exclude)]
+    have = {frozenset(r.levels) for r in complete(records)}
+    return tuple(cell for cell in planned if frozenset(cell) not in have)
+
+
+def _matches(cell: Combination, exclusion: Sequence[tuple[str, str]]) -> bool:
+    """Say whether a cell has, for each factor the exclusion names, one of the labels it names."""
+    named = {name for name, _ in exclusion}
+    return all(pair in exclusion for pair in cell if pair[0] in named)
 
 
 def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:
@@ -78,7 +98,7 @@ def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:
     counts: Counter[str] = Counter()
     for record in records:
         if record.outcome.status is not Status.COMPLETE:
-            kind = re.sub(r"\d+(\.\d+)?", "#", record.outcome.reason)
+            kind = likeness(record.outcome.reason)
             quoted.setdefault(kind, record.outcome.reason)
             counts[kind] += 1
     return tuple((quoted[kind], number) for kind, number in counts.most_common())

@@ -1,25 +1,27 @@
-"""What a level does to a response: the only module that turns blocks of trials into an answer.
+"""What a level does to a response: the only module that turns blocks of trials into effects.
 
-Unit: the trial. Pairing: the block. An effect is the geometric mean of the
-within-block ratios to the reference level. The mean and not the median, since
-its interval keeps its 95 % from six blocks on (docs/statistics.md).
+Unit: the trial. Pairing: the block, or its pass. An effect is the trimmed mean of the within-block log ratios to the
+reference level, its spread is shared by the comparisons of a response, and its bounds are those of all comparisons of
+the rule together (docs/statistics.md).
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from cgidlab import figures
-from cgidlab.analysis.findings import Answer, Combination, Effect, band
-from cgidlab.analysis.intervals import MIN_BLOCKS, Interval, bootstrap_interval, sign_interval, t_interval, wilcoxon_p
-from cgidlab.analysis.looks import nominal_alpha, planned_looks
-from cgidlab.analysis.pairs import BlockKey, by_block, cells_of, combinations_of, levels_of
-from cgidlab.analysis.power import blocks_needed, mde
+from cgidlab.analysis.answers import Bounds, answer_of, barred, of_outage
+from cgidlab.analysis.findings import Answer, Combination, Effect
+from cgidlab.analysis.floors import noise_floors
+from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, bootstrap_interval, sign_interval, wilcoxon_p
+from cgidlab.analysis.looks import planned_looks
+from cgidlab.analysis.pairs import Pairs, Unit, by_unit, cells_of, combinations_of, levels_of, paired, within_blocks
+from cgidlab.analysis.power import blocks_to_decide, mde
+from cgidlab.analysis.sharing import Noise, Sample, Sharing, noises
+from cgidlab.analysis.trimmed import Middle, middle
 from cgidlab.model import Factor, Repetitions, TrialRecord, VerdictRule
-
-ALPHA = 0.05
 
 DESCRIBED = (
     "throughput_rps",
@@ -31,13 +33,32 @@ DESCRIBED = (
 )
 """Responses that are compared whether or not the rule has a smallest effect for them."""
 
+Cells = Mapping[tuple[str, Combination], Mapping[Unit, float]]
+"""A response of every cell, by its level and combination of the other factors, unit by unit."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Levels:
-    """The errors at which intervals are made."""
+class Question:
+    """What is compared with what, for one response."""
 
-    single: float
-    family: float
+    response: str
+    factor: str
+    reference: str
+    levels: tuple[str, ...]  # that are compared with the reference
+    places: tuple[Combination, ...]
+    smallest: float | None
+    bounds: Bounds
+    checks: bool  # whether sign interval, bootstrap, Wilcoxon and minimum detectable effect are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    level: str
+    place: Combination
+    pairs: Pairs
+    scale: str
+    d: Sequence[float]
+    middle: Middle | None
 
 
 def effects(
@@ -48,10 +69,11 @@ def effects(
     *,
     registered_only: bool = False,
 ) -> tuple[Effect, ...]:
-    """Return the effect of every level at every combination of the other factors, and pooled over them.
+    """Return the effect of every level at every combination of the other factors, and the common one over them.
 
     Labels that share the reference's value are an A/A pair and not compared
-    here. `registered_only` leaves out the responses that the rule does not name, the checks and
+    here; an effect that is no larger than what was found between them is not claimed. `registered_only` leaves out the
+    responses that the rule does not name, the checks and
     the minimum detectable effect: what a decision does not need, in a tenth of the time.
     """
     levels = levels_of(records, rule.factor, declared)
@@ -59,133 +81,196 @@ def effects(
     places = combinations_of(records, rule.factor)
     smallest = {e.response: e.share for e in rule.smallest_effects}
     responses = list(smallest) if registered_only else list(dict.fromkeys((*smallest, *DESCRIBED)))
-    pooled_too = len(places) > 1
-    family = max(1, len(smallest) * len(treated) * (len(places) + pooled_too))
-    looks = planned_looks(repetitions.min, repetitions.max)
-    errors = _Levels(nominal_alpha(looks, ALPHA), nominal_alpha(looks, ALPHA / family))
+    bounds = Bounds(
+        looks=planned_looks(repetitions.min, repetitions.max),
+        responses=max(1, len(smallest)),
+        levels=max(1, len(treated)),
+        groups=max(1, len(places) + (len(places) > 1)),
+    )
     cells = cells_of(records, rule.factor)
-    found = []
+    found: list[Effect] = []
     for response in responses:
-        for level in treated:
-            pairs = [pairs_of(cells, level, rule.reference, place, response) for place in places]
-            for place, pair in zip(places, pairs, strict=True):
-                if pair is not None:
-                    found.append(_effect(rule, response, level, place, [pair], errors, checks=not registered_only))
-            if pooled_too and all(p is not None for p in pairs):
-                whole = [p for p in pairs if p is not None]
-                found.append(_effect(rule, response, level, None, whole, errors, checks=not registered_only))
+        asked = Question(
+            response, rule.factor, rule.reference, tuple(treated), places, smallest.get(response), bounds,
+            checks=not registered_only,
+        )  # fmt: skip
+        found += compared(asked, {key: by_unit(trials, response) for key, trials in cells.items()})
+    return barred(found, noise_floors(records, rule, declared))
+
+
+def compared(asked: Question, cells: Cells) -> tuple[Effect, ...]:
+    """Return the effects on one response, level by level: at each place, then over all of them."""
+    made = {
+        (level, place): _comparison(level, place, paired(cells[level, place], cells[asked.reference, place]))
+        for level in asked.levels
+        for place in asked.places
+        if (level, place) in cells and (asked.reference, place) in cells
+    }
+    ratios = [c for c in made.values() if c.scale == "ratio" and c.d]
+    logs = [
+        [
+            {u: math.log(v) for u, v in values.items()}
+            for (_, at), values in cells.items()
+            if at == place and _able(values)
+        ]
+        for place in asked.places
+    ]
+    shared = dict(
+        zip(
+            [(c.level, c.place) for c in ratios],
+            noises([Sample(asked.places.index(c.place), c.d, c.middle) for c in ratios], logs),
+            strict=True,
+        )
+    )
+    found = []
+    for level in asked.levels:
+        here = [made[level, place] for place in asked.places if (level, place) in made]
+        known = [(c, shared[c.level, c.place] if c in ratios else _own(c.middle)) for c in here]
+        found += [_effect(asked, c, noise) for c, noise in known]
+        if len(asked.places) > 1 and len(here) == len(asked.places):
+            found.append(_common(asked, level, known))
     return tuple(found)
 
 
-Pairs = dict[BlockKey, tuple[float, float]]  # treated, reference
+def _able(values: Mapping[Unit, float]) -> bool:
+    return len(values) > 0 and all(v > 0 for v in values.values())
 
 
-def pairs_of(
-    cells: Mapping[tuple[str, Combination], Sequence[TrialRecord]],
-    level: str,
-    reference: str,
-    place: Combination,
-    response: str,
-) -> Pairs | None:
-    """Return the pairs of one comparison; None when the design lacks one of its cells."""
-    if (level, place) not in cells or (reference, place) not in cells:
-        return None
-    ours = by_block(cells[level, place], response)
-    theirs = by_block(cells[reference, place], response)
-    return {block: (ours[block], theirs[block]) for block in ours if block in theirs}
+def _own(found: Middle | None) -> Noise | None:
+    return Noise(found.spread, found.df, Sharing.OWN) if found is not None and found.n >= MIN_BLOCKS else None
 
 
-def within_blocks(pairs: Sequence[Pairs]) -> tuple[str, list[float]]:
-    """Return the scale and the differences of the blocks that are complete in every part, parts averaged."""
-    blocks = sorted(set.intersection(*(set(p) for p in pairs)))
-    positive = all(a > 0 and b > 0 for p in pairs for a, b in p.values())
-    if positive:
-        return "ratio", [float(np.mean([math.log(p[b][0] / p[b][1]) for p in pairs])) for b in blocks]
-    return "difference", [float(np.mean([p[b][0] - p[b][1] for p in pairs])) for b in blocks]
-
-
-def _effect(
-    rule: VerdictRule,
-    response: str,
-    level: str,
-    place: Combination | None,
-    pairs: Sequence[Pairs],
-    errors: _Levels,
-    *,
-    checks: bool,
-) -> Effect:
-    smallest = next((e.share for e in rule.smallest_effects if e.response == response), None)
+def _comparison(level: str, place: Combination, pairs: Pairs) -> _Comparison:
     scale, d = within_blocks(pairs)
-    n = len(d)
-    enough = n >= MIN_BLOCKS
-    single = t_interval(d, errors.single) if enough else None
-    family = t_interval(d, errors.family) if enough else None
-    sd = float(np.std(d, ddof=1)) if n > 1 else None
-    ratio = scale == "ratio"
-    answer, note = Answer.DESCRIBED, ""
-    more = None
-    if smallest is not None and not ratio:
-        answer, note = Answer.INCONCLUSIVE, "a ratio to 0 is not defined"
-    elif smallest is not None:
-        answer = answer_of(response, smallest, single, family)
-        if answer is Answer.INCONCLUSIVE and sd is not None:
-            needed = _needed(float(np.mean(d)), sd, smallest, errors)
-            more = None if needed is None else max(1, needed - n)
-        elif answer is Answer.INCONCLUSIVE:
-            more = MIN_BLOCKS - n
+    return _Comparison(level, place, pairs, scale, d, middle(d) if len(d) > 1 else None)
+
+
+def _effect(asked: Question, found: _Comparison, noise: Noise | None) -> Effect:
+    d, n, ratio = found.d, len(found.d), found.scale == "ratio"
+    center = found.middle
+    value = center.value if center is not None else float(np.mean(d)) if d else None
+    effect = _judged(
+        asked, found.level, found.place, found.scale, n,
+        value, noise, None if center is None or noise is None else noise.spread / math.sqrt(center.kept),
+    )  # fmt: skip
+    if not ratio and asked.smallest is not None:
+        effect = of_outage(effect, found.pairs)
+    cut = 0 if center is None else (center.n - center.kept) // 2
+    sd = noise.spread if noise is not None else None if center is None else center.spread
+    kept = n - 2 * cut
+    checks = asked.checks
     if not n:
-        note = "not known: no block has both cells complete with this figure"
-    elif not enough:
-        note = f"descriptive only: {n} of the {MIN_BLOCKS} complete blocks that a 95 % claim needs"
-    return Effect(
-        response=response,
-        factor=rule.factor,
-        level=level,
-        reference=rule.reference,
-        at=place or (),
-        pooled=place is None,
-        scale=scale,
-        smallest=smallest,
-        blocks=n,
-        estimate=_back(float(np.mean(d)), ratio=ratio) if n else None,
+        effect = replace(effect, note="not known: no block has both cells complete with this figure")
+    elif noise is None:
+        effect = replace(effect, note=f"descriptive only: {n} of the {MIN_BLOCKS} complete blocks that a claim needs")
+    return replace(
+        effect,
         block_sd=sd,
-        interval=_out(single, ratio=ratio),
-        family_interval=_out(family, ratio=ratio),
         sign_interval=_out(sign_interval(d, ALPHA), ratio=ratio) if checks else None,
         bootstrap_interval=_out(bootstrap_interval(d, ALPHA), ratio=ratio) if checks else None,
         wilcoxon_p=wilcoxon_p(d) if checks else None,
-        mde=mde(n, sd, errors.single) if checks and ratio and sd is not None else None,
-        answer=answer,
-        more_blocks=more,
-        note=note,
+        mde=mde(kept, sd, asked.bounds.single, df=None if noise is None else noise.df)
+        if checks and ratio and sd is not None
+        else None,
+        trimmed=cut,
+        mean=_back(center.mean, ratio=ratio) if center is not None and cut else None,
+        mean_apart=center is not None and center.apart,
     )
 
 
-def answer_of(response: str, smallest: float, single: Interval | None, family: Interval | None) -> Answer:
-    """Judge the log-ratio intervals of one comparison: at its own error, and at that of its family.
+def _common(asked: Question, level: str, known: Sequence[tuple[_Comparison, Noise | None]]) -> Effect:
+    """Return the effect over all places: the mean of theirs, with the error that follows from their errors."""
+    values = [c.middle.value for c, _ in known if c.middle is not None]
+    scale = "ratio" if all(c.scale == "ratio" for c, _ in known) else "difference"
+    one_scale = scale == "ratio" or all(c.scale == "difference" for c, _ in known)
+    blocks = min(len(c.d) for c, _ in known)
+    value = float(np.mean(values)) if len(values) == len(known) and one_scale else None
+    parts = [
+        (n.spread**2 / c.middle.kept, n) for c, n in known if n is not None and c.middle is not None
+    ]  # squared errors
+    if value is None or len(parts) < len(known):
+        note = f"descriptive only: {blocks} of the {MIN_BLOCKS} complete blocks that a claim needs"
+        return replace(_judged(asked, level, None, scale, blocks, value, None, None), note=note)
+    total = sum(v for v, _ in parts)
+    shared = all(n.sharing is Sharing.SHARED for _, n in parts)
+    # Satterthwaite 1946 (Biometrics Bulletin 2), where the errors do not come from one spread.
+    df = parts[0][1].df if shared or not total else total**2 / sum(v * v / n.df for v, n in parts)
+    error = math.sqrt(total) / len(parts)
+    kept = min(c.middle.kept for c, _ in known if c.middle is not None)
+    noise = Noise(error * math.sqrt(kept), df, parts[0][1].sharing)
+    p = _interaction_p(values, [v for v, _ in parts], df)
+    effect = _judged(asked, level, None, scale, blocks, value, noise, error)
+    return replace(
+        effect,
+        block_sd=noise.spread,
+        mde=mde(kept, noise.spread, asked.bounds.single, df=df) if asked.checks and scale == "ratio" else None,
+        interaction_p=p,
+        interaction=p is not None and p < ALPHA,
+    )
 
-    "Costs less" is two one-sided tests (Schuirmann 1987) at each comparison's own 95 % interval: that
-    every comparison is equivalent is an intersection-union claim and needs no
-    correction (Berger 1982). A claimed difference could come from any comparison, so it
-    must hold in the interval for all of them together (Bonferroni).
-    """
-    if single is None or family is None:
-        return Answer.INCONCLUSIVE
-    low, high = band(smallest)
-    if single.inside(low, high):
-        return Answer.COSTS_LESS
-    if family.high <= low:
-        return Answer.COSTS_AT_LEAST if figures.lower_is_worse(response) else Answer.GAINS_AT_LEAST
-    if family.low >= high:
-        return Answer.GAINS_AT_LEAST if figures.lower_is_worse(response) else Answer.COSTS_AT_LEAST
-    return Answer.INCONCLUSIVE
+
+def _interaction_p(values: Sequence[float], variances: Sequence[float], df: float) -> float | None:
+    """Return the p of "the effect is equal at every place": an F test of the places' effects by their errors."""
+    if min(variances) <= 0:
+        return None
+    weight = 1 / np.asarray(variances)
+    middle_of_all = float(np.average(values, weights=weight))
+    between = float((weight * (np.asarray(values) - middle_of_all) ** 2).sum()) / (len(values) - 1)
+    return float(stats.f.sf(between, len(values) - 1, df))
 
 
-def _needed(mean: float, sd: float, smallest: float, errors: _Levels) -> int | None:
-    low, high = band(smallest)
-    if low < mean < high:
-        return blocks_needed(min(mean - low, high - mean), sd, errors.single)
-    return blocks_needed(max(low - mean, mean - high), sd, errors.family)
+def _judged(  # one comparison has that many sides
+    asked: Question,
+    level: str,
+    place: Combination | None,
+    scale: str,
+    blocks: int,
+    value: float | None,
+    noise: Noise | None,
+    error: float | None,
+) -> Effect:
+    ratio = scale == "ratio"
+    single = equivalence = family = None
+    answer, note, more = Answer.DESCRIBED, "", None
+    if value is not None and noise is not None and error is not None:
+        shared = noise.sharing is Sharing.SHARED
+        single, equivalence, family = (
+            Interval(value - bound * error, value + bound * error) for bound in asked.bounds.of(noise.df, shared=shared)
+        )
+    if asked.smallest is not None and not ratio:
+        answer, note = Answer.INCONCLUSIVE, "a ratio to 0 is not defined"
+    elif asked.smallest is not None:
+        answer = answer_of(asked.response, asked.smallest, equivalence, family)
+        if answer is Answer.INCONCLUSIVE and (value is None or noise is None or error is None):
+            more = MIN_BLOCKS - blocks if 0 < blocks < MIN_BLOCKS else None
+        elif answer is Answer.INCONCLUSIVE and value is not None and noise is not None and error is not None:
+            _, *decisive = asked.bounds.of(noise.df, shared=noise.sharing is Sharing.SHARED)
+            more = blocks_to_decide(value, error, blocks, asked.smallest, (decisive[0], decisive[1]))
+    return Effect(
+        response=asked.response,
+        factor=asked.factor,
+        level=level,
+        reference=asked.reference,
+        at=place or (),
+        pooled=place is None,
+        scale=scale,
+        smallest=asked.smallest,
+        blocks=blocks,
+        estimate=None if value is None else _back(value, ratio=ratio),
+        block_sd=None,
+        interval=_out(single, ratio=ratio),
+        family_interval=_out(family, ratio=ratio),
+        sign_interval=None,
+        bootstrap_interval=None,
+        wilcoxon_p=None,
+        mde=None,
+        answer=answer,
+        more_blocks=more,
+        note=note,
+        equivalence_interval=_out(equivalence, ratio=ratio),
+        sharing=noise.sharing.value if noise is not None else "",
+        df=noise.df if noise is not None else None,
+    )
 
 
 def _back(value: float, *, ratio: bool) -> float:

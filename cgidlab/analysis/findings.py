@@ -1,14 +1,19 @@
 """What an analysis finds: the values that verdict, report and summary are made from. No computation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
 from cgidlab.model import Repetitions, Status, VerdictRule
 
 Combination = tuple[tuple[str, str], ...]  # factors and labels
+
+OF_A_BLOCK = frozenset(
+    {"latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "worst_second_p99_ms"}
+)
+"""Responses whose mean over short windows is another figure than that of the windows together."""
 
 
 def band(smallest: float) -> tuple[float, float]:
@@ -20,10 +25,21 @@ class Answer(StrEnum):
     """What an effect says about the smallest effect that matters."""
 
     COSTS_AT_LEAST = "costs_at_least"  # worse by at least that much
-    COSTS_LESS = "costs_less"  # equivalence shown: changes by less than that, either way
+    EQUIVALENT = "equivalent"  # shown to change by less than that, either way
     GAINS_AT_LEAST = "gains_at_least"  # better by at least that much
+    REAL_NEAR = "real_near"  # differs for certain, by about as much as matters
     INCONCLUSIVE = "inconclusive"
     DESCRIBED = "described"  # the rule has no smallest effect for this response
+
+    @property
+    def decided(self) -> bool:
+        """Say whether the question is answered."""
+        return self not in {Answer.INCONCLUSIVE, Answer.DESCRIBED}
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Answer | None":
+        """Return what older runs call by another name."""
+        return cls.EQUIVALENT if value == "costs_less" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +48,8 @@ class Effect:
 
     `estimate` and the intervals are ratios when `scale` is "ratio", and
     differences in the response's unit when it is "difference" (a response that
-    can be 0). `interval` holds with 95 % for this comparison over all planned
-    looks; `family_interval` with 95 % for all comparisons of the rule together. Both
+    can be 0). `interval` holds with 95 % and `equivalence_interval` with 90 % for this comparison over all planned
+    looks; `family_interval` with 95 % for all comparisons of the rule together. All
     are None below six complete blocks.
     """
 
@@ -42,12 +58,12 @@ class Effect:
     level: str
     reference: str
     at: Combination  # levels of the other factors; empty when pooled or when there are none
-    pooled: bool  # averaged over all combinations of the other factors
+    pooled: bool  # the common effect over all combinations of the other factors
     scale: str  # ratio or difference
     smallest: float | None  # share; None: the rule has none
-    blocks: int  # complete pairs
+    blocks: int  # complete pairs: of blocks, or of passes where a block has several
     estimate: float | None
-    block_sd: float | None  # of the within-block log ratios (or differences)
+    block_sd: float | None  # of the within-block log ratios (or differences), winsorised where they are trimmed
     interval: Interval | None
     family_interval: Interval | None
     sign_interval: Interval | None  # check: 95 %, of the median
@@ -55,8 +71,16 @@ class Effect:
     wilcoxon_p: float | None  # check
     mde: float | None  # share that so many blocks with this spread show with a chance of 80 %
     answer: Answer
-    more_blocks: int | None  # that would probably decide it; None: decided, or not within reason
+    more_blocks: int | None  # that would decide it with a chance of 80 %; None: decided, or not to be told
     note: str = ""
+    equivalence_interval: Interval | None = None
+    trimmed: int = 0  # blocks left out of the estimate at either end
+    mean: float | None = None  # of all blocks; beside a trimmed estimate
+    mean_apart: bool = False  # they differ by more than their error: single blocks make the mean
+    sharing: str = ""  # where the spread comes from: own, shared, place, moderated
+    df: float | None = None  # degrees of freedom of the spread
+    interaction_p: float | None = None  # of "equal at every combination"; a pooled effect's
+    interaction: bool = False  # shown: the cells are what counts, and not the pooled effect
 
     @property
     def differs(self) -> bool:
@@ -69,6 +93,23 @@ class Effect:
         """Say whether the estimate lies in the intervals of the checks."""
         checks = [c for c in (self.sign_interval, self.bootstrap_interval) if c is not None]
         return self.estimate is None or all(c.holds(self.estimate) for c in checks)
+
+
+def unanswered(found: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Return the comparisons that are open: not decided by themselves, nor by a common effect that holds for them.
+
+    A common effect holds where no interaction is shown, and a small one only for a cell whose own estimate is small.
+    """
+    common = {(e.response, e.level): e for e in found if e.pooled and e.answer.decided and not e.interaction}
+    open_ = (e for e in found if not e.pooled and e.answer is Answer.INCONCLUSIVE)
+    return tuple(e for e in open_ if not _holds_for(common.get((e.response, e.level)), e))
+
+
+def _holds_for(common: Effect | None, cell: Effect) -> bool:
+    if common is None or not cell.estimate or cell.smallest is None or cell.interval is None:
+        return False
+    low, high = band(cell.smallest)
+    return common.answer is not Answer.EQUIVALENT or low < math.log(cell.estimate) < high
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +138,22 @@ class NoiseFloor:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How the reference level's throughput moved over the run, each cell against its own median."""
+    """Between which paces the host moved over the run: throughput of the reference level, each cell by its own median.
 
-    change: float  # share, from the first trial to the last: 0.10 is 10 % faster at the end
-    interval: Interval  # 95 %, share
+    A range and no trend: noise whose slow parts are the strongest looks like a trend in a fifth of all runs.
+    """
+
+    low: float  # share, of the slowest block: -0.10 is 10 % slower than the median
+    high: float  # of the fastest
     hours: float
     trials: int
     smallest: float
-    flagged: bool  # larger than the smallest effect, and not by chance alone
+    flagged: bool  # farther from lowest to highest than the smallest effect either way
+
+    @property
+    def range(self) -> float:
+        """Return by what share the fastest block was faster than the slowest."""
+        return (1 + self.high) / (1 + self.low) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +247,20 @@ class Analysis:
     drift: Drift | None
     series: SeriesCheck | None
     hosts: tuple[HostsApart, ...] = ()  # empty: one host
+    block_s: float | None = None  # from one block's begin to the next one's; None: one block, or times are not known
+    passes: int = 1  # in a block
+    lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
+
+    @property
+    def seen(self) -> tuple[CellSummary, ...]:
+        """Return the cells that have a complete trial."""
+        return tuple(c for c in self.cells if c.n)
+
+    def more_minutes(self, effect: Effect) -> float | None:
+        """Return in how many minutes a comparison would probably be decided; None where that cannot be told."""
+        if effect.more_blocks is None or self.block_s is None or effect.blocks < MIN_BLOCKS:
+            return None
+        return effect.more_blocks * self.block_s / (1 if effect.response in OF_A_BLOCK else self.passes) / 60
 
 
 @dataclass(frozen=True, slots=True)

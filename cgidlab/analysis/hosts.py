@@ -10,10 +10,18 @@ from itertools import product
 
 import numpy as np
 
-from cgidlab.analysis.effects import ALPHA, Pairs, pairs_of, within_blocks
 from cgidlab.analysis.findings import HostEffect, HostLevel, HostsApart
-from cgidlab.analysis.intervals import MIN_BLOCKS, t_interval
-from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
+from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, t_interval
+from cgidlab.analysis.pairs import (
+    Pairs,
+    cells_of,
+    combinations_of,
+    complete,
+    levels_of,
+    pairs_of,
+    value_of,
+    within_blocks,
+)
 from cgidlab.model import Factor, TrialRecord, VerdictRule
 
 MIN_A_HOST = 2
@@ -62,10 +70,10 @@ def hosts_apart(
 
 def _by_host(pairs: Pairs, names: Sequence[str]) -> tuple[str, dict[str, list[float]]]:
     """Return the scale, one for all hosts, and each host's differences within blocks."""
-    scale = within_blocks([pairs])[0]
+    scale = within_blocks(pairs)[0]
     if scale == "ratio":
-        return scale, {h: [math.log(a / b) for (host, _), (a, b) in pairs.items() if host == h] for h in names}
-    return scale, {h: [a - b for (host, _), (a, b) in pairs.items() if host == h] for h in names}
+        return scale, {h: [math.log(a / b) for (host, *_), (a, b) in pairs.items() if host == h] for h in names}
+    return scale, {h: [a - b for (host, *_), (a, b) in pairs.items() if host == h] for h in names}
 
 
 def _p_of_difference(groups: Sequence[Sequence[float]]) -> float | None:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
+ALPHA = 0.05
+
 MIN_BLOCKS = 6
 """Below this many blocks no 95 % claim is made: the sign interval needs 6 (2 x 0.5^6 = 3.1 %)."""
 
@@ -53,21 +55,6 @@ def t_interval(differences: Values, alpha: float = 0.05) -> Interval | None:
     mean = float(d.mean())
     half = float(stats.t.isf(alpha / 2, d.size - 1) * d.std(ddof=1) / np.sqrt(d.size))
     return Interval(mean - half, mean + half)
-
-
-def welch_interval(ours: Values, theirs: Values, alpha: float = 0.05) -> Interval | None:
-    """Return Welch's interval at confidence 1 - alpha for mean(ours) - mean(theirs); None below two values in either.
-
-    For two samples that are not paired and whose spreads may differ (Welch 1947, Biometrika 34).
-    """
-    a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
-    if min(a.size, b.size) < 2:  # noqa: PLR2004 -- one value has no spread
-        return None
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
-        exact = float(a[0] - b[0])
-        return Interval(exact, exact)
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(1 - alpha)
-    return Interval(float(found.low), float(found.high))
 
 
 def bootstrap_interval(

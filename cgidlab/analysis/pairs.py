@@ -1,17 +1,19 @@
 """Which trials are compared with which: the only module that knows blocks and cells of records.
 
-Only complete trials count. A block is a pass over all cells on one host, so
-two trials are a pair when host, block and every other factor agree.
+Only complete trials count. A pass is one window of every cell on one host, in random order, and a block is one pass or
+several. Two trials are a pair when host, block, pass and every other factor agree; for a percentile, which is one of
+all requests of a cell in a block, when host, block and every other factor do.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import Combination
+from cgidlab.analysis.findings import OF_A_BLOCK, Combination
 from cgidlab.model import Factor, Scalar, Status, TrialRecord
 
-BlockKey = tuple[str, int]  # host and number
+Unit = tuple[str, int, int]  # host, block, pass; 0 for the block as a whole
 
 MIN_REQUESTS_P999 = 10_000
 """p99.9 of fewer requests rests on fewer than ten of them, so it is left out."""
@@ -81,7 +83,42 @@ def cells_of(records: Sequence[TrialRecord], factor: str) -> dict[tuple[str, Com
     return cells
 
 
-def by_block(records: Sequence[TrialRecord], response: str) -> dict[BlockKey, float]:
-    """Return a response of one cell's trials, block by block, of the complete ones that have it."""
-    values = ((r, value_of(r, response)) for r in complete(records))
-    return {(r.host, r.block): v for r, v in values if v is not None}
+def by_unit(records: Sequence[TrialRecord], response: str) -> dict[Unit, float]:
+    """Return a response of one cell's trials, unit by unit, of the complete ones that have it.
+
+    The unit is the pass; for a response in OF_A_BLOCK it is the block. A block of several passes then counts only if
+    there is a record of its windows as one (pass 0), since their figures cannot be made into one.
+    """
+    known = [(r, v) for r in complete(records) if (v := value_of(r, response)) is not None]
+    if response not in OF_A_BLOCK:
+        return {(r.host, r.block, r.pass_number): v for r, v in known if r.pass_number}
+    windows = Counter((r.host, r.block) for r in records if r.pass_number)
+    return {(r.host, r.block, 0): v for r, v in known if not r.pass_number or windows[r.host, r.block] == 1}
+
+
+Pairs = dict[Unit, tuple[float, float]]  # treated, reference
+
+
+def pairs_of(
+    cells: Mapping[tuple[str, Combination], Sequence[TrialRecord]],
+    level: str,
+    reference: str,
+    place: Combination,
+    response: str,
+) -> Pairs | None:
+    """Return the pairs of one comparison; None when the design lacks one of its cells."""
+    if (level, place) not in cells or (reference, place) not in cells:
+        return None
+    return paired(by_unit(cells[level, place], response), by_unit(cells[reference, place], response))
+
+
+def paired(treated: Mapping[Unit, float], reference: Mapping[Unit, float]) -> Pairs:
+    """Return both values of every unit that has both."""
+    return {unit: (treated[unit], reference[unit]) for unit in treated if unit in reference}
+
+
+def within_blocks(pairs: Pairs) -> tuple[str, list[float]]:
+    """Return the scale and the differences within blocks: log ratios where all are positive, else differences."""
+    if all(a > 0 and b > 0 for a, b in pairs.values()):
+        return "ratio", [math.log(a / b) for _, (a, b) in sorted(pairs.items())]
+    return "difference", [a - b for _, (a, b) in sorted(pairs.items())]

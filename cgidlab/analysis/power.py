@@ -1,59 +1,84 @@
-"""How large an effect n blocks can show, and how many blocks an effect needs."""
+"""How large an effect n blocks can show, and how many blocks probably decide a comparison."""
 
 import math
 
-from scipy import optimize, stats  # type: ignore[import-untyped]  # scipy ships no types
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special, stats  # type: ignore[import-untyped]  # scipy ships no types
 
+from cgidlab.analysis.findings import band
 from cgidlab.analysis.intervals import MIN_BLOCKS
 
-MAX_BLOCKS = 1000
-"""An answer that needs more blocks than this is not worth naming."""
+Array = NDArray[np.float64]
+
+MOST_AS_OFTEN = 3
+"""A prediction beyond so many times the blocks that are done is not worth naming: what the host does then is not known.
+"""
 
 
-def power(n_blocks: int, block_sd: float, effect: float, alpha: float = 0.05) -> float:
+def power(n_blocks: int, block_sd: float, effect: float, alpha: float = 0.05, df: float | None = None) -> float:
     """Return the chance that the interval at 1 - alpha leaves out 0 on the side of a true log ratio `effect`.
 
-    `block_sd` is the standard deviation of the within-block log ratios. Noncentral t with
-    n - 1 degrees of freedom and noncentrality effect sqrt(n) / sd (Cohen 1988).
+    `block_sd` is the standard deviation of the within-block log ratios and `df` its degrees of freedom, n - 1 where it
+    is a comparison's own. Noncentral t with noncentrality effect sqrt(n) / sd (Cohen 1988).
     """
-    critical = stats.t.isf(alpha / 2, n_blocks - 1)
-    return float(stats.nct.sf(critical, n_blocks - 1, abs(effect) * math.sqrt(n_blocks) / block_sd))
+    known = n_blocks - 1 if df is None else df
+    critical = stats.t.isf(alpha / 2, known)
+    return float(stats.nct.sf(critical, known, abs(effect) * math.sqrt(n_blocks) / block_sd))
 
 
-def mde(n_blocks: int, block_sd: float, alpha: float = 0.05, chance: float = 0.8) -> float | None:
+def mde(
+    n_blocks: int, block_sd: float, alpha: float = 0.05, chance: float = 0.8, df: float | None = None
+) -> float | None:
     """Return the minimum detectable effect as a share: the change that n blocks show with this chance.
 
-    None below two blocks. `block_sd` as in `power`.
+    None below two blocks. `block_sd` and `df` as in `power`.
     """
     if n_blocks < 2:  # noqa: PLR2004 -- one block has no spread
         return None
     if block_sd <= 0:
         return 0.0
     scale = block_sd / math.sqrt(n_blocks)
-    df = n_blocks - 1
-    upper = 4 * float(stats.t.isf(alpha / 2, df) + stats.t.isf((1 - chance) / 2, df))
-    standard = optimize.brentq(lambda x: power(n_blocks, block_sd, x * scale, alpha) - chance, 1e-6, upper)
+    known = n_blocks - 1 if df is None else df
+    upper = 4 * float(stats.t.isf(alpha / 2, known) + stats.t.isf((1 - chance) / 2, known))
+    standard = optimize.brentq(lambda x: power(n_blocks, block_sd, x * scale, alpha, known) - chance, 1e-6, upper)
     return math.expm1(float(standard) * scale)
 
 
-def blocks_needed(distance: float, block_sd: float, alpha: float = 0.05, chance: float = 0.8) -> int | None:
-    """Return how many blocks probably bring the interval's end closer than `distance` to its middle.
+def chances_decided(
+    more: Array, blocks: int, estimate: float, error: float, smallest: float, bounds: tuple[float, float]
+) -> Array:
+    """Return the chance that a comparison is decided after `more` further blocks, given what `blocks` have shown.
 
-    `distance` is how far, in log ratio, the estimate is from the boundary the interval must not
-    reach. "Probably" is `chance`: (t(1 - alpha/2) + t(chance)) sd / sqrt(n) <= distance. At least MIN_BLOCKS;
-    None where MAX_BLOCKS would not do, so that the true effect is about as large as the boundary.
+    `estimate` is a log ratio, `error` its standard error, and `bounds` how many errors the 90 % interval and that of
+    all comparisons are wide. The predictive distribution (Spiegelhalter, Freedman, Blackburn 1986, Controlled Clinical
+    Trials 7): the truth is as uncertain as the interval says, and the further blocks vary as those before did.
     """
-    if distance <= 0:
-        return None
+    total = blocks + more
+    later = error * np.sqrt(blocks / total)
+    moves = error * np.sqrt(more / total)
+    low, high = band(smallest)
+    equal, together = bounds
+    inner = (low + equal * later, high - equal * later)  # an estimate in here is equivalent
+    outer = (-together * later, together * later)  # one outside of this differs
 
-    def reach(n: int) -> float:
-        df = n - 1
-        return float((stats.t.isf(alpha / 2, df) + stats.t.isf(1 - chance, df)) * block_sd / math.sqrt(n))
+    def between(a: Array, b: Array) -> Array:
+        inside = special.ndtr((b - estimate) / moves) - special.ndtr((a - estimate) / moves)
+        return np.asarray(np.maximum(inside, 0.0), dtype=float)
 
-    low, high = MIN_BLOCKS, MAX_BLOCKS
-    if reach(high) > distance:
+    both = between(np.maximum(inner[0], outer[0]), np.minimum(inner[1], outer[1]))
+    return 1 - between(*outer) + np.where(inner[0] < inner[1], both, 0.0)
+
+
+def blocks_to_decide(
+    estimate: float, error: float, blocks: int, smallest: float, bounds: tuple[float, float], chance: float = 0.8
+) -> int | None:
+    """Return how many further blocks decide a comparison with this chance; None where none within reach do.
+
+    As in `chances_decided`; within reach is MOST_AS_OFTEN times the blocks that are done.
+    """
+    if error <= 0 or blocks < MIN_BLOCKS:
         return None
-    while low < high:  # reach falls as n grows
-        middle = (low + high) // 2
-        low, high = (low, middle) if reach(middle) <= distance else (middle + 1, high)
-    return low
+    more = np.arange(1.0, MOST_AS_OFTEN * blocks + 1)
+    enough = np.flatnonzero(chances_decided(more, blocks, estimate, error, smallest, bounds) >= chance)
+    return int(more[enough[0]]) if enough.size else None

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from cgidlab.analysis.effects import effects
-from cgidlab.analysis.findings import Answer, Decision, Effect
+from cgidlab.analysis.findings import Decision, Effect, unanswered
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.model import Repetitions, TrialRecord, VerdictRule
 
 
 def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repetitions) -> Decision:
     """Say after a whole block whether the run stops: at a planned look, once every comparison is decided.
+
+    By itself, or by the common effect over the other factors where no interaction is shown.
 
     Between looks the data are not judged, only used to predict. Never stops
     before `repetitions.min`, always at `repetitions.max`. A response that no complete trial
@@ -37,7 +39,8 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
             undecided=(),
         )
     found = _observed(effects(records, rule, repetitions, registered_only=True))
-    undecided = tuple(e for e in found if e.answer is Answer.INCONCLUSIVE)
+    undecided = unanswered(found)
+    comparisons = sum(not e.pooled for e in found)
     if done not in looks:
         needed = _needed(undecided, done)
         reason = f"{done} blocks are done; the next look is after block {following}"
@@ -45,7 +48,7 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
             stop=False, reason=reason, blocks_done=done, next_look=following, blocks_needed=needed, undecided=()
         )
     if found and not undecided:
-        reason = f"every one of {len(found)} comparisons is decided after {done} blocks"
+        reason = f"every one of {comparisons} comparisons is decided after {done} blocks"
         return Decision(stop=True, reason=reason, blocks_done=done, next_look=None, blocks_needed=done, undecided=())
     needed = _needed(undecided, done)
     outlook = (
@@ -53,7 +56,7 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
         if needed is not None and needed <= repetitions.max
         else f"the {repetitions.max} blocks allowed will probably not decide all of them"
     )
-    reason = f"{len(undecided)} of {len(found)} comparisons are open after {done} blocks; {outlook}"
+    reason = f"{len(undecided)} of {comparisons} comparisons are open after {done} blocks; {outlook}"
     return Decision(
         stop=False, reason=reason, blocks_done=done, next_look=following, blocks_needed=needed, undecided=undecided
     )

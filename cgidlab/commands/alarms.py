@@ -59,7 +59,7 @@ def conditions(text: str) -> tuple[str, ...]:
 
 def of_instance(i: Mapping[str, Any]) -> Socket:
     """Return a socket from the JSON form of an observation."""
-    overflow = {"observed": True, "not_observed": False}.get(i["verdict"]["overflow"])
+    overflow = {"observed": True, "moment": True, "not_observed": False}.get(i["verdict"]["overflow"])
     nobody = i["connects"] == 0 and not i["queue_depth_max"] and not i["workers_in_connect_max"]
     return Socket(
         i["socket"] or f"process {i['pid']}",

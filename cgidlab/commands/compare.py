@@ -86,6 +86,7 @@ def _ratio_document(ratio: Ratio) -> dict[str, Any]:
         "at": dict(ratio.at),
         "interval": _bounds(ratio.interval),
         "family_interval": _bounds(ratio.family_interval),
+        "equivalence_interval": _bounds(ratio.equivalence_interval),
         "answer": ratio.answer.value,
     }
 
@@ -134,22 +135,32 @@ def _line(ratio: Ratio) -> str:
         return f"{ratio.response}: not known in both runs"
     what = "ratio" if ratio.scale == "ratio" else "difference"
     bounds = f", 95 % interval {ratio.interval.low:.3f} to {ratio.interval.high:.3f}" if ratio.interval else ""
-    unit = "blocks" if ratio.pooled else "trials"
+    unit = "blocks" if ratio.pooled or ratio.against else "trials"
     judged = f": {ratio.answer.value}" if ratio.threshold is not None else ""
     note = f" ({ratio.note})" if ratio.note else ""
-    return f"{ratio.response}: {what} {ratio.estimate:.3f}{bounds} (A {ratio.n_a}, B {ratio.n_b} {unit}){judged}{note}"
+    against = f", to {ratio.against} in each run" if ratio.against else ""
+    counts = f"(A {ratio.n_a}, B {ratio.n_b} {unit})"
+    return f"{ratio.response}{against}: {what} {ratio.estimate:.3f}{bounds} {counts}{judged}{note}"
 
 
 def _conclusion(found: Compared) -> str:
     judged = [r for r in found.ratios if r.threshold is not None]
     if found.worse:
         parts = (
-            f"{r.response} by more than {r.threshold:.0%} at {_title(r.at)} (ratio {r.estimate:.2f})"
+            f"{r.response} by more than {r.threshold:.0%} at {_title(r.at)} (ratio {r.estimate:.2f}"
+            f"{f', to {r.against} in each run' if r.against else ''})"
             for r in found.worse
         )
         return f"B is worse than A: {'; '.join(parts)}."
     if not any(r.interval for r in judged):
-        return "No claim: six complete trials of a cell in both runs are the least that make one."
+        return (
+            "No claim: six complete blocks with a level and its reference in both runs, or four earlier runs, are the "
+            "least that make one."
+        )
+    near = [r for r in judged if r.answer.value == "real_near"]
+    if near:
+        told = "; ".join(f"{r.response} at {_title(r.at)}, ratio {r.estimate:.2f}" for r in near)
+        return f"B differs from A by about as much as matters: {told}."
     open_ = sum(r.answer.value == "inconclusive" for r in judged)
     left = f" {open_} of {len(judged)} comparisons are inconclusive." if open_ else ""
     return f"Nothing is shown to be worse in B by more than its threshold.{left}"

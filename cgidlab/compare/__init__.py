@@ -6,7 +6,7 @@ between them is in every ratio, and no interval can hold it.
 
 from cgidlab.compare.differing import Difference
 from cgidlab.compare.fields import Recorded
-from cgidlab.compare.ratios import MIN_TRIALS, Ratio, common_cells, ratios
+from cgidlab.compare.ratios import MIN_TRIALS, Earlier, Ratio, common_cells, ratios
 from cgidlab.compare.suggesting import suggestion
 
-__all__ = ["MIN_TRIALS", "Difference", "Ratio", "Recorded", "common_cells", "ratios", "suggestion"]
+__all__ = ["MIN_TRIALS", "Difference", "Earlier", "Ratio", "Recorded", "common_cells", "ratios", "suggestion"]

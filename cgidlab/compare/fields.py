@@ -138,14 +138,15 @@ def _httpd(name: str) -> Callable[[Recorded], Values]:
 
 
 def _modules(run: Recorded) -> Values:
-    """Return the checksum of each mod_cgid that a cell runs."""
-    names = ("listen_backlog", "connect_attempts", "patches")
-    wanted = {tuple(str(cell["settings"].get(n)) for n in names) for cell in run.plan.get("cells", ())}
+    """Return the checksum of each mod_cgid that a cell runs, by what it was compiled with."""
+    cells = [cell["settings"] for cell in run.plan.get("cells", ())]
     return {
-        (*key, "/".join(which)): variant.get("sha256")
+        (*key, "/".join(str(value) for name, value in settings.items() if name in compiled)): variant.get("sha256")
         for key, found in _httpds(run)
         for variant in found.get("variants", ())
-        if (which := tuple(str(variant.get(n)) for n in names)) in wanted
+        for compiled in [variant.keys() - {"path", "sha256"}]
+        for settings in cells
+        if all(str(settings.get(name)) == str(variant[name]) for name in compiled)
     }
 
 

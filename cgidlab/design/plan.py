@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
 from cgidlab.errors import SpecError
 from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Trial
@@ -143,7 +144,7 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use workers={workers - workers % threads or threads}",
         )
-    if s["mpm"] == "prefork" and "cgid" in str(s["log_level"]):
+    if system_of(s) != CGID and "cgid" in str(s["log_level"]):
         raise SpecError(
             "prefork runs mod_cgi; httpd would not start with a LogLevel for mod_cgid",
             where=f"cell {cell.id}",
@@ -173,3 +174,18 @@ def _check_load(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use a multiple of {driver.rate_step}",
         )
+
+
+# Nothing vouches for the makers of these sources: no signature, no checksum of a publisher.
+_UNVERIFIED = ("git:", "path:")
+
+
+def sources(plan: Plan) -> tuple[str, ...]:
+    """Return every source of httpd that a plan builds, in the order of the file."""
+    return tuple(dict.fromkeys(str(cell.settings["httpd"]) for cell in plan.cells))
+
+
+def told_sources(plan: Plan) -> str:
+    """Return one line for the user that says whose code a run of the plan builds and starts."""
+    named = (f"{name} (unverified: read it first)" if name.startswith(_UNVERIFIED) else name for name in sources(plan))
+    return f"builds and starts httpd from {', '.join(named)}"

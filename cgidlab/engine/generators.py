@@ -144,21 +144,25 @@ def _on_the_network(trial: Trial) -> Trial:
     return replace(trial, cell=replace(trial.cell, settings={**settings, "isolation": "host"}))
 
 
-def trial_json(trial: Trial, share: Share, port: int) -> Mapping[str, Any]:
-    """Return a trial as a generator's helper reads it: its share, for longer than the window, and no server."""
+def settings_of(trial: Trial, share: Share) -> Settings:
+    """Return a trial's settings as they are for a generator: its share, for longer than the window."""
     settings = trial.cell.settings
-    own = {
+    return {
+        **settings,
         "clients": share.clients,
         "rate": share.rate,
         "window_s": float(settings["window_s"]) + 2 * margin_s(settings),
         "isolation": "host",
     }
-    nothing = dict.fromkeys(("httpd_conf", "httpd_binary", "module", "module_sha256"), "")
+
+
+def trial_json(trial: Trial, port: int) -> Mapping[str, Any]:
+    """Return what else a generator's helper reads of a trial: that it has no server to start."""
+    nothing = dict.fromkeys(("httpd_conf", "httpd_binary", "httpd_version", "module", "module_sha256"), "")
     return {
         "number": trial.number,
         "key": trial.key,
         "cell": trial.cell.id,
-        "settings": {**settings, **own},
         **nothing,
         "port": port,
     }

@@ -129,7 +129,7 @@ def _effect_row(effect: Effect) -> dict[str, Any]:
     }
 
 
-_GLYPHS = {"square": "■", "circle": "●", "triangle-up": "▲", "diamond": "◆", "cross": "✚"}
+_GLYPHS = {"square": "■", "circle": "●", "triangle-up": "▲", "triangle-down": "▼", "diamond": "◆", "cross": "✚"}
 
 
 def _answers(effects: Sequence[Effect]) -> list[tuple[str, str, str]]:

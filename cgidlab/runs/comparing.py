@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from cgidlab import compare
 from cgidlab.analysis.findings import Combination
 from cgidlab.compare import differing
-from cgidlab.errors import SpecError
+from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import TrialRecord
 from cgidlab.runs import changes, records, store
 
 _SEPARATE = (
-    "these are two separate runs: whatever changed on the host between them is in every ratio, and no interval "
-    "holds it; one run with both as levels of a factor is better evidence"
+    "these are two separate runs: whatever changed on the host between them is in every absolute value, and not in "
+    "what a level lost or gained against the reference; one run with both as levels of a factor is better evidence"
 )
 
 
@@ -70,7 +70,9 @@ def compare_runs(
         only_a=tuple(c for c in cells_a if frozenset(c) not in both),
         only_b=tuple(c for c in cells_b if frozenset(c) not in both),
         differences=found,
-        ratios=compare.ratios(rows_a, rows_b, common, thresholds),
+        ratios=compare.ratios(
+            rows_a, rows_b, common, thresholds, reference=_reference(ours, theirs), earlier=_earlier(a, b)
+        ),
         warnings=(_SEPARATE, *_unfinished(a), *damaged_a, *_unfinished(b), *damaged_b),
         suggestion=compare.suggestion(ours, theirs, common, found),
     )
@@ -104,6 +106,28 @@ def _records(run: store.RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[st
 def _unfinished(run: store.RunDirectory) -> tuple[str, ...]:
     state = run.read("state.json")["state"]
     return () if state == store.FINISHED else (f"{run.run_id} is {state}: only the trials that were done are compared",)
+
+
+def _reference(ours: compare.Recorded, theirs: compare.Recorded) -> tuple[str, str]:
+    """Return the factor and label that both runs' ratios refer to; empty where they refer to different ones."""
+    rules = [(str(side.plan["rule"]["factor"]), str(side.plan["rule"]["reference"])) for side in (ours, theirs)]
+    return rules[0] if rules[0] == rules[1] else ("", "")
+
+
+def _earlier(a: store.RunDirectory, b: store.RunDirectory) -> list[compare.Earlier]:
+    """Return the medians of the finished runs beside these two, A's among them and B's not; damaged ones left out."""
+    found: list[compare.Earlier] = []
+    paths = {p.parent.resolve() for run in (a, b) for p in run.path.resolve().parent.glob("*/summary.json")}
+    for path in sorted(paths - {b.path.resolve()}):
+        run = store.RunDirectory(path)
+        try:
+            if run.read("state.json")["state"] != store.FINISHED:
+                continue
+            cells = run.read("summary.json")["cells"]
+            found.append({frozenset(c["levels"].items()): c["medians"] for c in cells})
+        except (StoreError, KeyError, TypeError, AttributeError):
+            continue  # not a run, or one of another version
+    return found
 
 
 def _title(cells: Sequence[Combination]) -> str:

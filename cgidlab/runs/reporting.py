@@ -33,6 +33,7 @@ def report_input(
         overflow=verdict.overflow.value,
         verdict=verdict.text,
         verdict_lines=verdict.lines,
+        answers=tuple((line.name, line.text) for line in verdict.answers),
         factors=experiment.factors,
         factor=experiment.rule.factor,
         reference=experiment.rule.reference,
@@ -56,18 +57,16 @@ def report_input(
 
 
 def drift_words(drift: Drift | None) -> str:
-    """Return how the reference level's throughput moved over the run, and what that means."""
+    """Return between which paces the host moved over the run, and what that means."""
     if drift is None:
-        return "Too few trials of the reference level to see a trend."
-    change, low, high = (_signed(share) for share in (drift.change, drift.interval.low, drift.interval.high))
-    said = f"Throughput of the reference level changed by {change} in {duration(drift.hours * 3600)}"
-    if drift.flagged:
-        meaning = "more than the smallest effect that matters; ratios within blocks bear that, medians do not"
-    elif abs(drift.change) < drift.smallest:
-        meaning = "less than the smallest effect that matters"
-    else:
-        meaning = "not told apart from chance"
-    return f"{said} (95 % interval {low} to {high}): {meaning}."
+        return "Too few blocks with a trial of the reference level to see a range."
+    said = f"Throughput of the reference level lay between {_signed(drift.low)} and {_signed(drift.high)} of its median"
+    meaning = (
+        "more than the smallest effect that matters; ratios within blocks bear that, medians do not"
+        if drift.flagged
+        else "less than the smallest effect that matters"
+    )
+    return f"{said}, block by block, in {duration(drift.hours * 3600)}: {meaning}."
 
 
 def _signed(share: float) -> str:

@@ -1,13 +1,16 @@
 """What to do, with the figure it rests on: the only module that advises."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from cgidlab import figures
-from cgidlab.analysis.findings import Analysis, Answer, Effect
+from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
-from cgidlab.verdict import words
+from cgidlab.verdict import validity, words
 from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.validity import CellErrors
 
 _QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
@@ -28,45 +31,83 @@ _FOR_STARVED = (
 )
 
 
-def line(
-    analysis: Analysis,
-    overflow: Overflow,
-    cells: Sequence[CellOverflow],
-    costs: Mapping[str, Answer],
-    found: Sequence[Limit],
-) -> str:
-    """Return the advice as a sentence."""
-    mixed = _mixed(analysis)
-    gain = _best(analysis, Answer.GAINS_AT_LEAST, without=mixed)
-    loss = _best(analysis, Answer.COSTS_AT_LEAST, without=mixed)
-    of_queue = analysis.rule.factor in _QUEUE_FACTORS
-    if overflow is Overflow.INCONCLUSIVE:
-        torn = [c for c in cells if c.against]
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do."""
+
+    text: str
+    evidence: str = ""  # the figure it rests on; empty where the text has it
+
+    @property
+    def told(self) -> str:
+        """Return both."""
+        return f"{self.text} ({self.evidence})" if self.evidence else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a verdict found, on which its advice rests."""
+
+    analysis: Analysis
+    overflow: Overflow
+    cells: Sequence[CellOverflow]
+    costs: Mapping[str, Answer]
+    found: Sequence[Limit]
+    loop: Loop
+    errors: Sequence[CellErrors]
+
+
+def actions(grounds: Grounds) -> tuple[Action, ...]:
+    """Return what to do, what counts most first."""
+    if grounds.overflow is Overflow.INCONCLUSIVE:
+        torn = [c for c in grounds.cells if c.against]
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
-        return words.sentence(f"{what} before changing anything")
-    parts = []
-    if gain is not None:
-        parts.append(_take(gain, of_queue=of_queue))
-    if loss is not None:
-        parts.append(_keep(analysis, loss, without=mixed))
-    parts += [_weigh(analysis, level) for level in mixed]
-    open_ = [a for a in costs.values() if a is Answer.INCONCLUSIVE]
-    saturated = [f for f in found if f.saturated]
+        return (Action(f"{what} before changing anything"),)
+    # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
+    failing = validity.advice(grounds.errors, grounds.analysis.rule.factor)
+    parts = [Action(failing)] if failing else _choices(grounds)
+    saturated = [f for f in grounds.found if f.saturated]
     together = [f for f in saturated if not f.behind]
     loader = next((f for f in together if f.name == "load generator"), None)
     if loader is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
-        parts.insert(0, f"{_FOR_LIMIT[loader.name]}: {loader.text}")
-    elif not parts and open_:
-        parts.append(_repeat(analysis))
+        parts.insert(0, Action(f"{_FOR_LIMIT[loader.name]}: {loader.text}"))
+    elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
+        parts.append(Action(_repeat(grounds.analysis)))
     elif not parts:
-        parts.append(_leave(analysis, overflow, of_queue=of_queue))
+        of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
+        parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
     if loader is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
-        parts.append(f"{names} are saturated together: put the load on another host to see which of them limits")
+        parts.append(
+            Action(f"put the load on another host to see which of them limits: {names} are saturated together")
+        )
     elif loader is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
-        parts.append(f"since {saturated[0].text}, {advice}")
-    return words.sentence("; ".join(parts))
+        parts.append(Action(advice, saturated[0].text))
+    return tuple(parts)
+
+
+def _choices(grounds: Grounds) -> list[Action]:
+    """Return which levels to take, to leave and to weigh; empty where no effect says so."""
+    analysis = grounds.analysis
+    mixed = _mixed(analysis)
+    gain = _best(analysis, Answer.GAINS_AT_LEAST, without=mixed)
+    loss = _best(analysis, Answer.COSTS_AT_LEAST, without=mixed)
+    parts = []
+    if gain is not None:
+        parts.append(_take(grounds, gain, without=mixed))
+    if loss is not None:
+        parts.append(_keep(analysis, loss, without=mixed))
+    parts += [_weigh(analysis, level) for level in mixed]
+    near = _best(analysis, Answer.REAL_NEAR)
+    if not parts and near is not None:
+        parts.append(
+            Action(
+                f"take or leave {words.where(near)} for what else it does: it is {words.change(near)} "
+                f"{figures.title(near.response)}, near the {words.per_cent(near.smallest or 0.0)} that matter"
+            )
+        )
+    return parts
 
 
 def for_nothing(loader: Limit | None) -> str:
@@ -92,36 +133,55 @@ def _best(
     found = [
         e
         for e in analysis.effects
-        if e.answer is answer and not e.pooled and e.estimate and e.level not in without and (not of or e.level in of)
+        if e.answer is answer and not e.pooled and e.level not in without and (not of or e.level in of)
     ]
-    return max(found, key=lambda e: abs((e.estimate or 1.0) - 1), default=None)
+    return max(found, key=lambda e: abs((e.estimate or 0.0) - 1), default=None)
 
 
 def _evidence(effect: Effect) -> str:
-    return f"{figures.title(effect.response)} at {words.where(effect)}: {words.ratio(effect)}"
+    said = words.ratio(effect) if effect.estimate else effect.note
+    return f"{figures.title(effect.response)} at {words.where(effect)}: {said}"
 
 
-def _take(effect: Effect, *, of_queue: bool) -> str:
-    if not of_queue:
-        return f"prefer {effect.factor}={effect.level} to {effect.reference} ({_evidence(effect)})"
+def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> Action:
+    if grounds.analysis.rule.factor not in _QUEUE_FACTORS:
+        return Action(f"prefer {effect.factor}={effect.level} to {effect.reference}", _evidence(effect))
+    when = _when(grounds, effect, without)
     # The backlog of mod_cgid is fixed when it is built, and listen() cuts it to somaxconn.
     how = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both"
     if _number(effect.level) < _number(effect.reference):
-        return f"lower the backlog from {effect.reference} to {effect.level} ({_evidence(effect)})"
-    return f"raise the backlog and somaxconn together: {how} to {effect.level} or more ({_evidence(effect)})"
+        return Action(f"lower the backlog from {effect.reference} to {effect.level}{when}", _evidence(effect))
+    return Action(f"raise the backlog and somaxconn together{when}: {how} to {effect.level}", _evidence(effect))
 
 
-def _keep(analysis: Analysis, effect: Effect, without: Collection[str]) -> str:
+def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
+    """Return for which loads advice on a queue holds: it does nothing for one that never fills."""
+    shown = [
+        e
+        for e in grounds.analysis.effects
+        if e.answer is effect.answer and not e.pooled and e.level == effect.level and e.level not in without
+    ]
+    always = grounds.loop.always(shown)
+    if always is None:
+        return " for the rate that was asked for here (open loop)"
+    return f" if {always:,} or more requests are always under way, as in this closed loop"
+
+
+def _keep(analysis: Analysis, effect: Effect, without: Collection[str]) -> Action:
     costly = {e.level for e in analysis.effects if e.answer is Answer.COSTS_AT_LEAST and not e.pooled}
     worse = sorted(costly - set(without), key=_number)
-    return f"do not use {effect.factor} {words.listing(worse)} in place of {effect.reference} ({_evidence(effect)})"
+    return Action(
+        f"do not use {effect.factor} {words.listing(worse)} in place of {effect.reference}", _evidence(effect)
+    )
 
 
-def _weigh(analysis: Analysis, level: str) -> str:
+def _weigh(analysis: Analysis, level: str) -> Action:
     """Return both sides of a level that is better in one comparison and worse in another."""
     sides = (_best(analysis, answer, of=(level,)) for answer in (Answer.GAINS_AT_LEAST, Answer.COSTS_AT_LEAST))
     better, worse = (_evidence(side) if side else "" for side in sides)
-    return f"weigh {analysis.rule.factor}={level} against {analysis.rule.reference}: better {better}, but worse {worse}"
+    return Action(
+        f"weigh {analysis.rule.factor}={level} against {analysis.rule.reference}", f"better {better}, but worse {worse}"
+    )
 
 
 def _number(label: str) -> tuple[float, str]:
@@ -134,14 +194,26 @@ def _number(label: str) -> tuple[float, str]:
 def _repeat(analysis: Analysis) -> str:
     if analysis.blocks < MIN_BLOCKS:  # a spread of so few blocks predicts nothing
         return f"change nothing yet: set repetitions to {MIN_BLOCKS} or more, which is the least that decides anything"
-    more = [e.more_blocks for e in analysis.effects if e.answer is Answer.INCONCLUSIVE and not e.pooled]
-    known = [m for m in more if m is not None]
+    open_ = unanswered(analysis.effects)
+    lacking = [c for c in analysis.cells if 2 * c.n <= c.planned and _concerns(c.levels, open_, analysis)]
+    if lacking:  # more blocks would be lost alike
+        worst = min(lacking, key=lambda c: c.n / max(1, c.planned))
+        why = f" ({analysis.reasons[0][0]})" if analysis.reasons and analysis.reasons[0][0] else ""
+        lost = f"{worst.planned - worst.n} of {words.count(worst.planned, 'trial')} of {words.cell(worst.levels)}"
+        return f"change nothing yet: remove what made {lost} count for nothing{why}, more blocks would be lost alike"
+    known = sorted(m for e in open_ if (m := analysis.more_minutes(e)) is not None)
     if not known:
-        return "change nothing yet: these blocks do not decide it, and more would probably not"
-    some = (
-        "" if len(known) == len(more) else f", which would probably decide {len(known)} of {len(more)} open comparisons"
-    )
-    return f"change nothing yet; run about {words.count(max(known), 'more block')} for a decision{some}"
+        return "change nothing yet: these blocks do not decide it"
+    some = "" if len(known) == len(open_) else f", which would probably decide {len(known)} of {len(open_)} comparisons"
+    return f"change nothing yet; run {words.minutes(known[-1])} more for a decision{some}"
+
+
+def _concerns(levels: Combination, found: Sequence[Effect], analysis: Analysis) -> bool:
+    """Say whether a cell is one side of one of these comparisons."""
+    labels = dict(levels)
+    label = labels.get(analysis.rule.factor)
+    others = tuple(pair for pair in levels if pair[0] != analysis.rule.factor)
+    return any(label in {e.level, e.reference} and set(e.at) == set(others) for e in found)
 
 
 def _leave(analysis: Analysis, overflow: Overflow, *, of_queue: bool) -> str:

@@ -4,66 +4,90 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cgidlab import figures
-from cgidlab.analysis.findings import Analysis, Answer, Effect, band
+from cgidlab.analysis.findings import Analysis, Answer, Effect, band, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
+from cgidlab.verdict.loops import Loop
 
 
-def answers(analysis: Analysis) -> dict[str, Answer]:
+def answers(analysis: Analysis, loop: Loop) -> dict[str, Answer]:
     """Return one answer a response of the rule.
 
-    It costs if it costs anywhere; it costs less only if every comparison shows
-    so; a gain anywhere is a gain when nothing costs; else inconclusive.
+    It costs if it costs anywhere; a gain anywhere is a gain when nothing costs; a real change near what matters comes
+    next; it costs less only if every comparison shows so, by itself or in common with others; else it is inconclusive.
+    Throughput of an open loop that served what it was asked for is that rate, and answers nothing.
     """
     found = {}
     for response, compared in _by_response(analysis).items():
-        said = {e.answer for e in compared}
-        if Answer.COSTS_AT_LEAST in said:
-            found[response] = Answer.COSTS_AT_LEAST
-        elif Answer.GAINS_AT_LEAST in said:
-            found[response] = Answer.GAINS_AT_LEAST
-        elif said == {Answer.COSTS_LESS}:
-            found[response] = Answer.COSTS_LESS
-        else:
-            found[response] = Answer.INCONCLUSIVE
+        said = {e.answer for e in _speaking(analysis, compared)}
+        order = (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR, Answer.INCONCLUSIVE)
+        first = next((a for a in order if a in said), None)
+        less = Answer.EQUIVALENT if said else Answer.INCONCLUSIVE
+        given = loop.gives(response)
+        found[response] = Answer.DESCRIBED if given else first or less
     return found
 
 
 def _by_response(analysis: Analysis) -> Mapping[str, Sequence[Effect]]:
-    """Return the comparisons at each combination; pooled ones would hide what differs between them."""
+    """Return the comparisons at each combination of the other factors."""
     named = [e.response for e in analysis.rule.smallest_effects]
     return {r: [e for e in analysis.effects if e.response == r and not e.pooled] for r in named}
 
 
-def clause(analysis: Analysis) -> str:
+def _speaking(analysis: Analysis, compared: Sequence[Effect]) -> list[Effect]:
+    """Return the effects that answer for these comparisons: each itself, or its level's common one where that is open.
+
+    A cell that differs by itself is named beside a common effect.
+    """
+    open_ = set(map(_key, unanswered(analysis.effects)))
+    found = []
+    for level in dict.fromkeys(e.level for e in compared):
+        cells = [e for e in compared if e.level == level]
+        by_common = [e for e in cells if e.answer is Answer.INCONCLUSIVE and _key(e) not in open_]
+        found += [e for e in cells if e not in by_common and (not by_common or e.answer is not Answer.EQUIVALENT)]
+        if by_common:
+            found += [e for e in analysis.effects if e.pooled and (e.response, e.level) == (cells[0].response, level)]
+    return found
+
+
+def _key(effect: Effect) -> tuple[object, ...]:
+    return effect.response, effect.level, effect.at
+
+
+def clause(analysis: Analysis, loop: Loop) -> str:
     """Return what was found for every response of the rule, without a capital and a full stop."""
-    parts = [_response(analysis, r, compared) for r, compared in _by_response(analysis).items()]
+    parts = [_response(analysis, loop, r, compared) for r, compared in _by_response(analysis).items()]
     return "; ".join(parts) if parts else "no response was asked for"
 
 
-def _response(analysis: Analysis, response: str, compared: Sequence[Effect]) -> str:
+def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[Effect]) -> str:
     name = figures.title(response)
-    seen = [e for e in compared if e.estimate is not None]
+    seen = [e for e in compared if e.blocks]
     if not seen:
         return f"what it does to {name} is not known: no block has the cells to compare"
+    if loop.gives(response):
+        return f"{name} is what the open loop asked for and was served in every cell, so it compares nothing"
     smallest = words.per_cent(seen[0].smallest or 0.0)
     if max(e.blocks for e in seen) < MIN_BLOCKS:
         return (
             f"no 95 % claim is made about {name} below {MIN_BLOCKS} complete blocks ({_range(seen)}, descriptive only)"
         )
-    by = {a: [e for e in seen if e.answer is a] for a in Answer}
-    if len(by[Answer.COSTS_LESS]) == len(compared):
-        return _equal(analysis, name, smallest, by[Answer.COSTS_LESS])
+    name = f"{name}{loop.of(response)}"
+    speaking = [e for e in _speaking(analysis, compared) if e.blocks]
+    by = {a: [e for e in speaking if e.answer is a] for a in Answer}
+    if len(by[Answer.EQUIVALENT]) == len(speaking) and len(seen) == len(compared):
+        return _equal(analysis, name, smallest, by[Answer.EQUIVALENT], len(compared))
     parts = []
     for answer in (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST):
         if by[answer]:
             lower = figures.lower_is_worse(response) == (answer is Answer.COSTS_AT_LEAST)
             parts.append(_shown(name, smallest, by[answer], len(compared), "lower" if lower else "higher"))
-    if by[Answer.COSTS_LESS]:
-        share = f"{len(by[Answer.COSTS_LESS])} of {len(compared)} comparisons"
-        parts.append(f"{'it' if parts else name} changed by less than {smallest} in {share}")
+    if by[Answer.REAL_NEAR]:
+        parts.append(_near(name, smallest, by[Answer.REAL_NEAR]))
+    if by[Answer.EQUIVALENT]:
+        parts.append(_less("it" if parts else name, smallest, by[Answer.EQUIVALENT], len(compared)))
     if by[Answer.INCONCLUSIVE]:
-        parts.append(_open(name, smallest, by[Answer.INCONCLUSIVE], len(compared)))
+        parts.append(_open(analysis, name, smallest, by[Answer.INCONCLUSIVE], len(compared)))
     return ", and ".join(parts)
 
 
@@ -75,11 +99,26 @@ def _range(found: Sequence[Effect]) -> str:
     return f"ratio {low}" if low == high else f"ratios from {low} to {high}"
 
 
-def _equal(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect]) -> str:
+def _equal(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect], compared: int) -> str:
     factor = "the backlog" if analysis.rule.factor == "listen_backlog" else analysis.rule.factor
     far = max(found, key=_distance)
-    most = "" if len(found) == 1 else f" at {words.where(far)}, the farthest of {len(found)} comparisons"
-    return f"{name} did not change with {factor} by {smallest} or more ({words.ratio(far)}{most})"
+    most = "" if compared == 1 else f" at {words.where(far)}, the farthest of {words.count(len(found), 'comparison')}"
+    return (
+        f"{name} did not change with {factor} by {smallest} or more ({words.equivalence(far)}{most}){_together(found)}"
+    )
+
+
+def _less(name: str, smallest: str, found: Sequence[Effect], compared: int) -> str:
+    cells = [e for e in found if not e.pooled]
+    share = [f"{len(cells)} of {compared} comparisons"] if cells else []
+    levels = [f"{e.factor}={e.level}" for e in found if e.pooled]
+    share += [f"all cells of {words.listing(levels)} together"] if levels else []
+    return f"{name} changed by less than {smallest} in {words.listing(share)}{_together(found)}"
+
+
+def _together(found: Sequence[Effect]) -> str:
+    """Return on what a common effect rests."""
+    return ", where no difference between the cells is shown" if any(e.pooled for e in found) else ""
 
 
 def _distance(effect: Effect) -> float:
@@ -88,56 +127,85 @@ def _distance(effect: Effect) -> float:
 
 
 def _shown(name: str, smallest: str, found: Sequence[Effect], compared: int, direction: str) -> str:
-    far = max(found, key=lambda e: abs((e.estimate or 1.0) - 1))
+    far = max(found, key=lambda e: math.inf if not e.estimate else abs(e.estimate - 1))
     more = "" if len(found) == 1 else f", the largest of {len(found)} such in {compared} comparisons"
+    if not far.estimate:  # nothing was served on one side
+        return f"{name} is {direction} at {words.where(far)} than at {far.reference} ({far.note}{more})"
     change = f"{name} is at least {smallest} {direction}"
     return f"{change} at {words.where(far)} than at {far.reference} ({words.ratio(far)}{more})"
 
 
-def _open(name: str, smallest: str, found: Sequence[Effect], compared: int) -> str:
+def _near(name: str, smallest: str, found: Sequence[Effect]) -> str:
+    each = [f"{words.change(e)} at {words.where(e)}" for e in found[:3]]
+    more = [words.count(len(found) - 3, "more such change")] if len(found) > 3 else []  # noqa: PLR2004 -- as many are shown
+    return f"what it does to {name} is real, near the {smallest} that matter: {words.listing([*each, *more])}"
+
+
+def _open(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect], compared: int) -> str:
     wide = max(found, key=_distance)
     share = f" in {len(found)} of {compared} comparisons" if compared > 1 else ""
     text = f"whether {name} changes by {smallest} is not decided{share}"
-    text += f" ({words.where(wide)}: {words.ratio(wide)}{_together(wide)})"
+    text += f" ({words.where(wide)}: {words.ratio(wide)}{_decides(wide)}{_known_to(wide)})"
     few = sum(e.blocks < MIN_BLOCKS for e in found)  # trials that were not valid took blocks away
     has = f"{few} of them have" if len(found) > 1 else "it has"
     lost = f" ({has} fewer than the {MIN_BLOCKS} complete blocks that a claim needs)" if few else ""
-    known = sorted(m for e in found if (m := e.more_blocks) is not None)
-    if not known:
-        return f"{text}, and more blocks would probably not decide it: the change is too near to {smallest}{lost}"
-    blocks = words.count(known[-1], "more block")
-    about = f"about {blocks}" if known[0] == known[-1] else f"{known[0]:,} to {blocks}"
-    some = f"{len(known)} of " if len(known) < len(found) else ""
-    return f"{text}, {some}which {about} would probably decide{lost}"
+    barred = next((e.note for e in found if e.note.startswith("not claimed")), "")
+    minutes = sorted(m for e in found if (m := analysis.more_minutes(e)) is not None)
+    if not minutes:
+        return f"{text}{f', {barred}' if barred else ''}{lost}"
+    some = f"{len(minutes)} of " if len(minutes) < len(found) else ""
+    return f"{text}, {some}which {words.minutes(minutes[-1])} more would probably decide{lost}"
 
 
-def _together(effect: Effect) -> str:
+def _known_to(effect: Effect) -> str:
+    """Return how well the ratio is known."""
+    if effect.interval is None or effect.scale != "ratio" or effect.interval.low <= 0:
+        return f": {effect.note}" if effect.note and effect.estimate is None else ""
+    half = math.sqrt(effect.interval.high / effect.interval.low) - 1
+    return f", known to \N{PLUS-MINUS SIGN}{words.per_cent(half)}"
+
+
+def _decides(effect: Effect) -> str:
     """Return the interval that decides, for an effect whose own interval looks as if it had decided already."""
     single, family = effect.interval, effect.family_interval
-    if single is None or family is None or effect.smallest is None:
+    if single is None or family is None or effect.smallest is None or effect.note:
         return ""
     low, high = (math.exp(end) for end in band(effect.smallest))
-    if single.high > low and single.low < high:
+    if single.high > low and single.low < high and single.holds(1.0):
         return ""
     return f" by itself, {family.low:.2f} to {family.high:.2f} with all comparisons together"
 
 
-def warnings(analysis: Analysis) -> tuple[str, ...]:
-    """Return what weakens the cost: drift, a noise floor above the smallest effect, a short warm-up."""
-    found = []
+def wandering(analysis: Analysis) -> tuple[str, ...]:
+    """Return what a host whose pace changed makes of the figures; nothing where it kept it."""
     drift = analysis.drift
-    if drift is not None and drift.flagged:
-        found.append(
-            f"the host drifted: throughput of the reference level changed by {100 * drift.change:+.0f} % over the run, "
-            f"more than the {words.per_cent(drift.smallest)} that matter; "
-            "ratios within blocks bear that, plain medians do not"
-        )
+    if drift is None or not drift.flagged:
+        return ()
+    span = f"from {100 * drift.low:+.0f} to {100 * drift.high:+.0f} % of its median"
+    said = f"the host's speed wandered by {words.per_cent(drift.range)} over the run"
+    return (
+        f"{said} (throughput of the reference level, {span}); ratios within blocks bear that, plain medians do not",
+    )
+
+
+def warnings(analysis: Analysis) -> tuple[str, ...]:
+    """Return what else weakens the cost: a noise floor, single blocks, a short warm-up."""
+    found = []
     loud = [f for f in analysis.noise_floor if f.too_high]
     if loud:
-        worst = max(loud, key=lambda f: abs(f.ratio - 1))
+        worst = max(loud, key=lambda f: abs(math.log(f.ratio)))
         found.append(
             f"two names of one level ({worst.labels[0]} and {worst.labels[1]}) differ in "
-            f"{figures.title(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise"
+            f"{figures.title(worst.response)} by a ratio of {worst.ratio:.2f}: here an effect of that size is noise, "
+            "and none that is smaller is claimed"
+        )
+    apart = [e for e in analysis.effects if e.mean_apart and e.smallest is not None and not e.pooled]
+    if apart:
+        worst_apart = max(apart, key=lambda e: abs(math.log((e.mean or 1.0) / (e.estimate or 1.0))))
+        more = f" and in {words.count(len(apart) - 1, 'more comparison')}" if len(apart) > 1 else ""
+        found.append(
+            f"single blocks make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
+            f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} without a tenth at either end"
         )
     series = analysis.series
     if series is not None and series.warm_up_short and series.start_ratio is not None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
 from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow
 from cgidlab.verdict.retrying import Retries
+from cgidlab.verdict.validity import CellErrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Verdict:
     limits: tuple[Limit, ...]  # best evidence first; those not saturated after those that are
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
+    errors: tuple[CellErrors, ...] = ()  # by cell; empty where no load generator counted requests
+    answers: tuple[short.Line, ...] = ()  # the same in seven lines; empty where a server was watched
 
     @property
     def text(self) -> str:
@@ -39,22 +43,50 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     cells = tuple(sorted(overflow.by_cell(records), key=lambda c: place[c.levels]))
     answer = overflow.of_run(cells)
     retries = _retries(valid)
-    costs = cost.answers(analysis)
+    loop = loop_of(valid)
+    errors = validity.by_cell(valid)
+    costs = cost.answers(analysis, loop)
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
     found = limits.limits([r for r in valid if r.levels in loaded])
-    warnings = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    doubts = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    warnings = (*cost.wandering(analysis), *doubts)
+    distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
         lines = (
-            _overflow_line(answer, cells, analysis.rule.factor, analysis.rule.reference),
+            " ".join(
+                part
+                for part in (
+                    validity.line(errors, analysis.rule.factor),
+                    _overflow_line(answer, distinct, analysis),
+                )
+                if part
+            ),
             _retries_line(retries),
-            words.sentence("; ".join((cost.clause(analysis), *warnings))),
+            words.sentence("; ".join((cost.clause(analysis, loop), *warnings))),
             _limits_line(found, costs),
-            advice.line(analysis, answer, cells, costs, found),
+            words.sentence("; ".join(a.told for a in actions)),
         )
     else:
         found = limits.limits(records)
         lines = _nothing(analysis, len(records), found)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines)
+        actions = (advice.Action(lines[-1].removesuffix(".")),)
+    todo = [a.text for a in actions]
+    known = short.Known(analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts)
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known))
+
+
+def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:
+    """Return the cells without second names of one value: of an A/A pair the reference, or where it overflowed more."""
+    same: dict[tuple[object, ...], list[CellOverflow]] = {}
+    values = {r.levels: tuple((n, r.settings.get(n, label)) for n, label in r.levels) for r in valid}
+    for cell in cells:
+        same.setdefault(values[cell.levels], []).append(cell)
+    rank = (Overflow.OBSERVED, Overflow.INCONCLUSIVE, Overflow.MOMENT, Overflow.NOT_OBSERVED)
+    return tuple(
+        min(group, key=lambda c: (rank.index(c.overflow), reference not in dict(c.levels).values()))
+        for group in same.values()
+    )
 
 
 def _sum(records: Sequence[TrialRecord], figure: str) -> int | None:
@@ -90,33 +122,18 @@ def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[s
     )
 
 
-def _overflow_line(answer: Overflow, cells: Sequence[CellOverflow], factor: str, reference: str) -> str:
-    full = [c for c in cells if c.overflow is Overflow.OBSERVED]
+def _overflow_line(answer: Overflow, cells: Sequence[CellOverflow], analysis: Analysis) -> str:
+    reference = analysis.rule.reference
     torn = [c for c in cells if c.against]
     dumb = [c for c in cells if c.overflow is Overflow.INCONCLUSIVE and not c.against]
-    everywhere = [c.levels for c in cells]
-    parts = []
-    if full and answer is Overflow.OBSERVED:
-        # The reference level is what most readers run, so it is the example where it overflowed.
-        at_reference = [c for c in full if dict(c.levels).get(factor) == reference]
-        parts.append(_example(max(at_reference or full, key=lambda c: (c.full_share or 0.0, c.sleepers_max or 0))))
-        if len(cells) > 1:
-            places = words.group([c.levels for c in full], everywhere, factor)
-            parts.append(f"the queue overflowed in {len(full)} of {len(cells)} cells ({places})")
-    elif answer is Overflow.NOT_OBSERVED:
-        deepest = max(cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
-        depth = f": it held at most {deepest.depth_max} of {deepest.limit}" if deepest.depth_max is not None else ""
-        parts.append(f"the queue did not overflow in any of {words.count(len(cells), 'cell')}{depth}")
-    else:
-        parts.append("whether the queue overflowed cannot be said")
+    parts = [*_overflowed(answer, cells, analysis), *_lost(analysis)]
     if torn:
-        example = next((c for c in torn if dict(c.levels).get(factor) == reference), torn[0])
+        example = next((c for c in torn if dict(c.levels).get(analysis.rule.factor) == reference), torn[0])
         more = f" and in {words.count(len(torn) - 1, 'more cell')}" if len(torn) > 1 else ""
         sides = ", but ".join(example.against)
         parts.append(f"witnesses contradict each other at {words.cell(example.levels)} ({sides}){more}")
     if dumb:
-        places = words.group([c.levels for c in dumb], everywhere, factor)
-        some = f"in {len(dumb)} of {words.count(len(cells), 'cell')} ({places})"
+        some = f"in {len(dumb)} of {words.count(len(cells), 'cell')} ({_places(dumb, cells, analysis)})"
         parts.append(f"no witness of the queue ran{'' if len(dumb) == len(cells) else ' ' + some}")
     shown = [c for c in cells if c.overflow is answer]
     agree = [w for w in overflow.WITNESSES if shown and 2 * sum(w in c.agree for c in shown) > len(shown)]
@@ -128,10 +145,58 @@ def _overflow_line(answer: Overflow, cells: Sequence[CellOverflow], factor: str,
     return words.sentence("; ".join(parts))
 
 
+def _overflowed(answer: Overflow, cells: Sequence[CellOverflow], analysis: Analysis) -> list[str]:
+    """Return where the queue overflowed, with an example, and where for moments only."""
+    full = [c for c in cells if c.overflow is Overflow.OBSERVED]
+    brief = [c for c in cells if c.overflow is Overflow.MOMENT]
+    parts = []
+    if full and answer is Overflow.OBSERVED:
+        # The reference level is what most readers run: it is the example where it overflowed, and where it was worst.
+        at_reference = [c for c in full if dict(c.levels).get(analysis.rule.factor) == analysis.rule.reference]
+        parts.append(_example(max(at_reference or full, key=_badness)))
+        if len(cells) > 1:
+            places = _places(full, cells, analysis)
+            parts.append(f"the queue overflowed in {len(full)} of {len(cells)} cells ({places})")
+    elif answer is Overflow.MOMENT:
+        return [_moment(max(brief, key=_badness)), "in no trial did it overflow for longer"]
+    elif answer is Overflow.NOT_OBSERVED:
+        deepest = max(cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
+        depth = f": it held at most {deepest.depth_max} of {deepest.limit}" if deepest.depth_max is not None else ""
+        parts.append(f"the queue did not overflow in any of {words.count(len(cells), 'cell')}{depth}")
+    else:
+        parts.append("whether the queue overflowed cannot be said")
+    if brief:
+        parts.append(f"for moments only in {words.count(len(brief), 'cell')} ({_places(brief, cells, analysis)})")
+    return parts
+
+
+def _places(some: Sequence[CellOverflow], cells: Sequence[CellOverflow], analysis: Analysis) -> str:
+    return words.group([c.levels for c in some], [c.levels for c in cells], analysis.rule.factor)
+
+
+def _lost(analysis: Analysis) -> list[str]:
+    """Return which planned cells say nothing."""
+    if not analysis.lost:
+        return []
+    named = "; ".join(words.cell(levels) for levels in analysis.lost[:3])
+    more = f"; {len(analysis.lost) - 3} more" if len(analysis.lost) > 3 else ""  # noqa: PLR2004 -- as many are named
+    planned = len(analysis.lost) + len(analysis.seen)
+    return [f"{len(analysis.lost)} of {planned} planned cells have no complete trial ({named}{more})"]
+
+
+def _badness(cell: CellOverflow) -> tuple[float, int, float]:
+    """Order cells by what an overflow did to workers: the longest wait, then how many waited, then for how long."""
+    return cell.connect_max_us or 0.0, cell.sleepers_max or 0, cell.full_share or 0.0
+
+
 def _example(cell: CellOverflow) -> str:
     queue = f"the queue of {cell.limit}" if cell.limit is not None else "the queue"
     held = f" ({cell.depth_max} of {cell.limit})" if cell.depth_max is not None else ""
-    share = f" for {words.per_cent(cell.full_share)} of the window" if cell.full_share is not None else ""
+    if cell.observed == cell.trials:
+        share = f" for {words.per_cent(cell.full_share)} of the window" if cell.full_share is not None else ""
+    else:
+        most = f" for up to {words.per_cent(cell.full_share_max)} of the window" if cell.full_share_max else ""
+        share = f" in {cell.observed} of {words.count(cell.trials, 'trial')}{most}"
     asleep = f" and up to {words.count(cell.sleepers_max, 'worker')} slept in connect()" if cell.sleepers_max else ""
     timed = asleep and cell.connect_max_us is not None
     longest = f" for up to {words.milliseconds((cell.connect_max_us or 0.0) / 1000)}" if timed else ""
@@ -139,20 +204,28 @@ def _example(cell: CellOverflow) -> str:
     return f"{queue} was full{held}{share}{asleep}{longest}{away} at {words.cell(cell.levels)}"
 
 
+def _moment(cell: CellOverflow) -> str:
+    queue = f"the queue of {cell.limit}" if cell.limit is not None else "the queue"
+    length = f" of {words.milliseconds(cell.full_longest_ms)} at most" if cell.full_longest_ms else ""
+    asleep = f" ({words.count(cell.sleepers_max, 'worker')} asleep at most)" if cell.sleepers_max else ""
+    trials = f"{cell.observed} of {words.count(cell.trials, 'trial')}"
+    return f"{queue} was full for moments{length} in {trials} at {words.cell(cell.levels)}{asleep}"
+
+
 def _retries_line(retries: Retries) -> str:
+    gave_up = f"; {words.count(retries.gave_up_503, 'request')} gave up with 503" if retries.gave_up_503 else ""
     if retries.in_window is None and retries.connects_refused is not None:
         told = retrying.by_kernel(retries.connects_refused, None)
-        return words.sentence(f"{told} (no log was read that could hold a retry line); {retrying.REMINDER}")
+        return words.sentence(f"{told} (no log was read that could hold a retry line){gave_up}; {retrying.REMINDER}")
     if retries.in_window is None:
         return words.sentence(
             "whether workers retried is not known: no log was read that could hold a retry line "
-            f"(LogLevel debug writes it); {retrying.REMINDER}"
+            f"(LogLevel debug writes it){gave_up}; {retrying.REMINDER}"
         )
     if not retries.in_window:
         refused = "no connect was refused and " if retries.connects_refused == 0 else ""
         outside = f" ({retries.outside_window:,} outside the windows)" if retries.outside_window else ""
-        return words.sentence(f"{refused}no worker retried in the windows{outside}; {retrying.REMINDER}")
-    gave_up = f"; {words.count(retries.gave_up_503, 'request')} gave up with 503" if retries.gave_up_503 else ""
+        return words.sentence(f"{refused}no worker retried in the windows{outside}{gave_up}; {retrying.REMINDER}")
     died = f"; the daemon was restarted {words.count(retries.restarts, 'time')}" if retries.restarts else ""
     retried = words.count(retries.in_window, "time")
     split = retrying.kinds(retries)

@@ -73,8 +73,8 @@ def judge_all(sockets: Sequence[tuple[str, SocketVerdict]], notes: Sequence[str]
     used = [v.overflow for _, v in sockets if v.came is not Came.NOBODY]
     if Overflow.OBSERVED in used:
         answer = Overflow.OBSERVED
-    elif used and all(a is Overflow.NOT_OBSERVED for a in used):
-        answer = Overflow.NOT_OBSERVED
+    elif used and set(used) <= {Overflow.MOMENT, Overflow.NOT_OBSERVED}:
+        answer = Overflow.MOMENT if Overflow.MOMENT in used else Overflow.NOT_OBSERVED
     else:
         answer = Overflow.INCONCLUSIVE
     first = sorted(sockets, key=lambda s: s[1].overflow is not answer)

@@ -6,6 +6,7 @@ from cgidlab.model import TrialRecord
 from cgidlab.verdict import words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.observed import Came, Seen, taken
+from cgidlab.verdict.observed_words import OVERFLOWED
 from cgidlab.verdict.overflow import CellOverflow, Overflow
 
 LASTING = 0.1
@@ -20,18 +21,24 @@ def line(cell: CellOverflow, found: Sequence[Limit], record: TrialRecord, seen: 
     """Return what to do."""
     if seen.reason:
         return seen.reason
-    if record.figures.connects_refused and cell.overflow is not Overflow.OBSERVED:
+    if record.figures.connects_refused and cell.overflow not in OVERFLOWED:
         return (
             "find out why nobody listened for a time (its log, and what restarted it); the queue's length has no part"
         )
     if cell.overflow is Overflow.INCONCLUSIVE:
-        reasons = list(dict.fromkeys(why for name, why in seen.unseen.items() if seen.httpd or name in _OF_ANY_SOCKET))
-        if came is Came.NOBODY:
-            return "watch while requests come (--duration), or let --until-full wait for an overflow"
-        return f"find out first: {'; '.join(reasons)}" if reasons else "watch for longer (--duration), under load"
+        return _find_out(seen, came)
     if cell.overflow is Overflow.NOT_OBSERVED:
         return "leave the queue as it is; to catch a rare overflow let --until-full wait for it"
+    if cell.overflow is Overflow.MOMENT:
+        return f"leave the queue as it is, unless such moments matter: for them {_raise(record, seen)}"
     return _longer_cgid(found, seen, record) if seen.httpd else _longer(cell, found, record, seen)
+
+
+def _find_out(seen: Seen, came: Came) -> str:
+    if came is Came.NOBODY:
+        return "watch while requests come (--duration), or let --until-full wait for an overflow"
+    reasons = list(dict.fromkeys(why for name, why in seen.unseen.items() if seen.httpd or name in _OF_ANY_SOCKET))
+    return f"find out first: {'; '.join(reasons)}" if reasons else "watch for longer (--duration), under load"
 
 
 def _longer_cgid(found: Sequence[Limit], seen: Seen, record: TrialRecord) -> str:

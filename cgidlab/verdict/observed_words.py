@@ -9,7 +9,9 @@ from cgidlab.verdict.observed import Came, Seen, queue_wait_ms, taken
 from cgidlab.verdict.overflow import CellOverflow, Overflow
 from cgidlab.verdict.retrying import Retries
 
+OVERFLOWED = (Overflow.OBSERVED, Overflow.MOMENT)
 _SHORT_S = 5.0
+_SHOWN = 0.05  # waiting on average: less is 0.0 in print
 
 
 def overflow_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -> str:
@@ -38,7 +40,7 @@ def overflow_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Cam
 def _answer(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -> str:
     held = f"{cell.depth_max} of {cell.limit}" if cell.depth_max is not None else ""
     span = f"the {seen.length_s:,.0f} s watched"
-    if cell.overflow is Overflow.OBSERVED:
+    if cell.overflow in OVERFLOWED:
         return _overflowed(cell, record, span, held)
     if cell.overflow is Overflow.NOT_OBSERVED:
         return _held(cell, span, held)
@@ -68,18 +70,19 @@ def _overflowed(cell: CellOverflow, record: TrialRecord, span: str, held: str) -
     longest = record.figures.queue_full_longest_ms
     run = f", {words.milliseconds(longest)} without a break at most" if longest else ""
     away = f"{words.turned_away(cell.turned_away, cell.connects)}" if cell.turned_away else ""
+    moments = " for moments only" if cell.overflow is Overflow.MOMENT else ""
     if cell.full_share:
         share = f"it was full{full} for {words.per_cent(cell.full_share)} of {span}{run}"
-        return f"the queue overflowed: {share}{f', and {away}' if away else ''}"
+        return f"the queue overflowed{moments}: {share}{f', and {away}' if away else ''}"
     missed = f", although no sample met the queue full{full}" if held else ""
     how = away or "workers had to sleep in connect()"
-    return f"the queue overflowed in {span}: {how}{missed}"
+    return f"the queue overflowed{moments} in {span}: {how}{missed}"
 
 
 def _details(cell: CellOverflow, record: TrialRecord, seen: Seen) -> list[str]:
     figures = record.figures
     parts = []
-    if figures.queue_depth_mean:
+    if figures.queue_depth_mean and figures.queue_depth_mean >= _SHOWN:
         parts.append(f"on average {figures.queue_depth_mean:.1f} waited")
         wait_ms = queue_wait_ms(record, seen.length_s)
         if wait_ms is not None:
@@ -158,7 +161,7 @@ def cost_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -
     if figures.connects_refused:
         what = "a worker slept and tried again, or answered 503" if seen.httpd else "502 or 503, or tried again"
         parts.append(f"{words.count(figures.connects_refused, 'connect')} refused: for each, {what}")
-    if cell.overflow is not Overflow.OBSERVED:
+    if cell.overflow not in OVERFLOWED:
         if parts:
             return "; ".join(parts)
         if came is Came.NOBODY:
@@ -194,7 +197,7 @@ def limit_line(found: Sequence[Limit], record: TrialRecord, seen: Seen, not_ther
 def _acceptors(record: TrialRecord, seen: Seen) -> list[str]:
     """Return how many processes took how many connects, and the CPU they used."""
     number = taken(record)
-    if seen.acceptors is None:
+    if not seen.acceptors:  # not known, or all of them are gone
         return []
     rate = f" took {number / seen.length_s:,.0f} connects a second" if number is not None and seen.length_s else ""
     cpu = "" if seen.acceptors_cpu is None else f"{' and' if rate else ''} used {seen.acceptors_cpu:.2f} of a core"

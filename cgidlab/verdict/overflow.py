@@ -9,8 +9,8 @@ tolerances below say by how much. The fourth, EAGAIN, has no other cause: it can
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import median
 
+from cgidlab import gathered
 from cgidlab.analysis.findings import Combination
 from cgidlab.instruments.connect_times import CONNECT_P99_US
 from cgidlab.model import Status, TrialRecord
@@ -51,6 +51,7 @@ class Overflow(StrEnum):
     """Whether the queue overflowed."""
 
     OBSERVED = "observed"
+    MOMENT = "moment"  # full for moments, and never for longer
     NOT_OBSERVED = "not_observed"
     INCONCLUSIVE = "inconclusive"
 
@@ -77,6 +78,8 @@ class CellOverflow:
     connect_max_us: float | None
     connects: int | None = None  # in all trials together
     turned_away: int | None = None  # of these, by a full queue: EAGAIN
+    full_share_max: float | None = None  # of the trial with most
+    full_longest_ms: float | None = None  # at one time
 
 
 def sight_of_queue(record: TrialRecord) -> Sight:
@@ -102,10 +105,10 @@ def _nobody_left(record: TrialRecord) -> bool:
 
     A worker may have as many waiting as a request of this httpd makes: one, or a second for the script's process id.
     """
-    limit, workers = record.figures.queue_limit, _number(record, "workers")
+    limit, workers = record.figures.queue_limit, gathered.numeric_setting(record, "workers")
     if limit is None or workers is None:
         return False
-    clients = _number(record, "clients") if record.settings.get("loop", "closed") == "closed" else None
+    clients = gathered.numeric_setting(record, "clients") if record.settings.get("loop", "closed") == "closed" else None
     able = workers if clients is None else min(workers, clients)
     measured = record.connects_per_request
     each = MOST_CONNECTS_PER_REQUEST if measured is None else max(1, round(measured))
@@ -148,6 +151,13 @@ _SIGHTS = {
 }
 
 
+_SAYING = {
+    Overflow.OBSERVED: {Sight.YES, Sight.BRIEF},
+    Overflow.MOMENT: {Sight.BRIEF},
+    Overflow.NOT_OBSERVED: {Sight.NO, Sight.BRIM},
+}
+
+
 def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
     """Return whether the queue overflowed in one trial, and what each witness saw.
 
@@ -170,7 +180,8 @@ def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
 def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
     """Return what the witnesses say of one cell's complete trials (at least one).
 
-    Observed in one trial is observed, unless the witnesses contradict each other in as many.
+    Observed in one trial is observed, unless the witnesses contradict each other in as many; where no witness saw more
+    than a moment in any trial, it is a moment.
     """
     seen = [of_trial(r) for r in records]
     observed = sum(o is Overflow.OBSERVED for o, _ in seen)
@@ -180,13 +191,14 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
     if contradicted:
         overflow = Overflow.INCONCLUSIVE
     elif observed:
-        overflow = Overflow.OBSERVED
+        lasting = any(o is Overflow.OBSERVED and Sight.YES in s.values() for o, s in seen)
+        overflow = Overflow.OBSERVED if lasting else Overflow.MOMENT
     else:
         overflow = Overflow.NOT_OBSERVED if denied else Overflow.INCONCLUSIVE
-    said = {Overflow.OBSERVED: {Sight.YES, Sight.BRIEF}, Overflow.NOT_OBSERVED: {Sight.NO, Sight.BRIM}}.get(
-        overflow, set()
-    )
-    agree = tuple(w for w in WITNESSES if said and 2 * sum(s[w] in said for _, s in seen) > len(seen))
+    said = _SAYING.get(overflow, set())
+    # A moment in few trials is not what a witness says of most of them.
+    asked = [s for o, s in seen if overflow is not Overflow.MOMENT or o is Overflow.OBSERVED]
+    agree = tuple(w for w in WITNESSES if said and 2 * sum(s[w] in said for s in asked) > len(asked))
     return CellOverflow(
         levels=records[0].levels,
         overflow=overflow,
@@ -197,73 +209,55 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
         against=_sides(records, torn[0]) if contradicted else (),
         limit=_largest(records, "queue_limit"),
         depth_max=_largest(records, "queue_depth_max"),
-        full_share=_median(records, "queue_full_share"),
+        full_share=gathered.median_of(records, "queue_full_share"),
         sleepers_max=_largest(records, "workers_in_connect_max"),
-        connect_max_us=_float(records, "connect_max_us"),
+        connect_max_us=gathered.largest_of(records, "connect_max_us"),
         connects=_total(records, "connects"),
         turned_away=_total(records, "connects_turned_away"),
+        full_share_max=gathered.largest_of(records, "queue_full_share"),
+        full_longest_ms=gathered.largest_of(records, "queue_full_longest_ms"),
     )
 
 
 def of_run(cells: Sequence[CellOverflow]) -> Overflow:
     """Return the answer for all cells.
 
-    Observed when cells say so, more of them than contradict themselves; not observed only
-    when every cell says so; otherwise inconclusive.
+    Observed when cells say so, more of them than contradict themselves; a moment when they say no more than that, or
+    nothing; not observed only when every cell says so; otherwise inconclusive.
     """
     observed = sum(c.overflow is Overflow.OBSERVED for c in cells)
     if observed > sum(bool(c.against) for c in cells):
         return Overflow.OBSERVED
-    if cells and all(c.overflow is Overflow.NOT_OBSERVED for c in cells):
+    said = {c.overflow for c in cells}
+    if said == {Overflow.NOT_OBSERVED}:
         return Overflow.NOT_OBSERVED
-    return Overflow.INCONCLUSIVE
+    return Overflow.MOMENT if said and said <= {Overflow.MOMENT, Overflow.NOT_OBSERVED} else Overflow.INCONCLUSIVE
 
 
 def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
     """Return every cell that has a complete trial, in the order of the records."""
-    cells: dict[Combination, list[TrialRecord]] = {}
-    for record in records:
-        if record.outcome.status is Status.COMPLETE:
-            cells.setdefault(record.levels, []).append(record)
-    return tuple(of_cell(trials) for trials in cells.values())
+    complete = (r for r in records if r.outcome.status is Status.COMPLETE)
+    return tuple(of_cell(found) for found in gathered.by_cell(complete).values())
 
 
 def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[str, ...]:
     """Return both sides of a contradiction, witnesses with their figures over the cell: those that say yes first."""
-    share = _median(records, "queue_full_share")
+    share = gathered.median_of(records, "queue_full_share")
+    connect_ms = (gathered.largest_of(records, "connect_max_us") or 0) / 1000
     words = {
         QUEUE: f"queue: at most {_largest(records, 'queue_depth_max')} of a limit of {_largest(records, 'queue_limit')}"
         + (f", full for {100 * share:.0f} % of the window" if share is not None else ""),
         SLEEPERS: f"sleepers: up to {_largest(records, 'workers_in_connect_max')} workers asleep in connect()",
-        CONNECT_TIMES: f"connect times: up to {milliseconds((_float(records, 'connect_max_us') or 0) / 1000)}",
+        CONNECT_TIMES: f"connect times: up to {milliseconds(connect_ms)}",
     }
     return tuple(" and ".join(words[w] for w, s in sights.items() if s is side) for side in (Sight.YES, Sight.NO))
 
 
-def _number(record: TrialRecord, setting: str) -> float | None:
-    value = record.settings.get(setting)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _known(records: Sequence[TrialRecord], figure: str) -> list[float]:
-    return [v for r in records if (v := getattr(r.figures, figure)) is not None]
-
-
 def _largest(records: Sequence[TrialRecord], figure: str) -> int | None:
-    values = _known(records, figure)
-    return int(max(values)) if values else None
-
-
-def _float(records: Sequence[TrialRecord], figure: str) -> float | None:
-    values = _known(records, figure)
-    return max(values) if values else None
+    value = gathered.largest_of(records, figure)
+    return None if value is None else int(value)
 
 
 def _total(records: Sequence[TrialRecord], figure: str) -> int | None:
-    values = _known(records, figure)
+    values = gathered.known(records, figure)
     return int(sum(values)) if values else None
-
-
-def _median(records: Sequence[TrialRecord], figure: str) -> float | None:
-    values = _known(records, figure)
-    return median(values) if values else None

@@ -18,6 +18,8 @@ from cgidlab.model import SCHEMA_VERSION
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
+from cgidlab.verdict.short import Line
+from cgidlab.verdict.validity import CellErrors
 
 Json = dict[str, Any]
 
@@ -46,6 +48,8 @@ def summary_json(
         "failures": dict(failures),
         "damaged": [dict(d) for d in damaged],
         "blocks": analysis.blocks,
+        "block_s": analysis.block_s,
+        "lost_cells": [_levels(c) for c in analysis.lost],
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],
         "verdict": _verdict(verdict),
@@ -85,6 +89,7 @@ def _verdict(verdict: Verdict) -> Json:
         "overflow": verdict.overflow.value,
         "text": verdict.text,
         "lines": list(verdict.lines),
+        "answers": [_answer(line) for line in verdict.answers],
         "warnings": list(verdict.warnings),
         "cost": {response: answer.value for response, answer in verdict.cost.items()},
         "retries": {
@@ -98,7 +103,13 @@ def _verdict(verdict: Verdict) -> Json:
         },
         "cells": [_overflow(c) for c in verdict.cells],
         "limits": [_limit(f) for f in verdict.limits],
+        "errors": [_errors(c) for c in verdict.errors],
     }
+
+
+def _answer(line: Line) -> Json:
+    sentences = [{"template": s.template, "values": dict(s.values)} for s in line.sentences]
+    return {"topic": line.topic, "name": line.name, "text": line.text, "sentences": sentences}
 
 
 def _overflow(cell: CellOverflow) -> Json:
@@ -110,6 +121,18 @@ def _overflow(cell: CellOverflow) -> Json:
         "agree": list(cell.agree),
         "silent": list(cell.silent),
         "against": list(cell.against),
+        "full_longest_ms": cell.full_longest_ms,
+    }
+
+
+def _errors(cell: CellErrors) -> Json:
+    return {
+        "levels": _levels(cell.levels),
+        "requests": cell.requests,
+        "errors": cell.errors,
+        "unavailable_503": cell.unavailable,
+        "share": cell.share,
+        "fails": cell.fails,
     }
 
 
@@ -145,6 +168,14 @@ def _effect(effect: Effect) -> Json:
         "answer": effect.answer.value,
         "more_blocks": effect.more_blocks,
         "note": effect.note,
+        "equivalence_interval": _interval(effect.equivalence_interval),
+        "trimmed": effect.trimmed,
+        "mean": effect.mean,
+        "mean_apart": effect.mean_apart,
+        "spread": effect.sharing,
+        "degrees_of_freedom": effect.df,
+        "interaction_p": effect.interaction_p,
+        "interaction": effect.interaction,
     }
 
 
@@ -184,8 +215,9 @@ def _drift(drift: Drift | None) -> Json | None:
     if drift is None:
         return None
     return {
-        "change": drift.change,
-        "interval": _interval(drift.interval),
+        "low": drift.low,
+        "high": drift.high,
+        "range": drift.range,
         "hours": drift.hours,
         "trials": drift.trials,
         "flagged": drift.flagged,

@@ -54,6 +54,31 @@ def ratio(effect: Effect) -> str:
     return f"{name} {effect.estimate:.2f}{_interval(effect.interval)}"
 
 
+def equivalence(effect: Effect) -> str:
+    """Return "ratio 1.01, 90 % interval 0.98 to 1.04": the interval that shows a change to be small."""
+    found = effect.equivalence_interval
+    if effect.estimate is None or found is None:
+        return ratio(effect)
+    return f"ratio {effect.estimate:.2f}, 90 % interval {found.low:.2f} to {found.high:.2f}"
+
+
+def change(effect: Effect) -> str:
+    """Return "4.3 % more (3.2 to 5.4)", with the interval of all comparisons together."""
+    found = effect.family_interval
+    if not effect.estimate or found is None:
+        return ratio(effect)
+    more = effect.estimate >= 1
+    size, *ends = (abs(100 * (value - 1)) for value in (effect.estimate, found.low, found.high))
+    return f"{size:.1f} % {'more' if more else 'less'} ({min(ends):.1f} to {max(ends):.1f})"
+
+
+def minutes(value: float) -> str:
+    """Return "about 12 minutes", in hours from two on."""
+    if value >= 120:  # noqa: PLR2004 -- two hours
+        return f"about {value / 60:.0f} hours"
+    return f"about {count(max(1, round(value)), 'minute')}"
+
+
 def _interval(interval: Interval | None) -> str:
     return "" if interval is None else f", 95 % interval {interval.low:.2f} to {interval.high:.2f}"
 

@@ -81,4 +81,4 @@ def test_a_second_server_that_is_faster_is_no_drift() -> None:
     found = drift(records({"web1": 1.0, "web2": 1.0}, base={"web2": 3000.0}), RULE)
 
     assert found is not None
-    assert abs(found.change) < 0.02
+    assert found.range < 0.05

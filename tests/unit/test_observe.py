@@ -208,6 +208,20 @@ def test_a_full_queue_of_another_program_that_kept_nobody_out_is_no_overflow() -
     assert judged(brim).overflow is Overflow.INCONCLUSIVE  # an httpd's workers wait: then one of two witnesses is wrong
 
 
+def test_a_queue_that_was_full_for_moments_only_is_said_to_be() -> None:
+    brief = replace(
+        FULL, queue_full_share=0.004, workers_in_connect_max=2, workers_in_connect_mean=0.01, connect_p50_us=20.0,
+        connect_p99_us=900.0, connect_max_us=4000.0,
+    )  # fmt: skip
+
+    found = judged(brief)
+
+    assert found.overflow is Overflow.MOMENT
+    assert found.lines[0].startswith("The queue overflowed for moments only: it was full (101 of 100) for 0.4 %")
+    assert found.lines[4].startswith("Leave the queue as it is, unless such moments matter")
+    assert verdict.judge_all([("/a", found), ("/b", judged(EMPTY))]).overflow is Overflow.MOMENT
+
+
 @pytest.mark.parametrize("httpd", [True, False])
 def test_a_window_without_a_request_gives_no_all_clear(httpd: bool) -> None:  # noqa: FBT001 -- a case
     found = judged(QUIET, httpd=httpd, length_s=10.0)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import os
+from typing import TYPE_CHECKING
 
-from ..blockfile import TrialOrder
 from ..ending import TrialEnd
-from . import LoadPlan
-from .h2load import GRACE_S
+from .base import GRACE_S, Driver, LoadPlan
+
+if TYPE_CHECKING:
+    from ..blockfile import TrialOrder
 
 # It takes whole seconds, and must not end before the window does.
 SPARE_S = 0.2
@@ -35,15 +37,21 @@ end
 """
 
 
-def plan(order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:
-    """Return how wrk makes this trial's load, its script left beside `rows`; an open loop is a TrialEnd (client)."""
-    if order.settings["loop"] != "closed":
-        raise TrialEnd("client", "wrk has no open loop; use driver: h2load")
-    script = os.path.join(os.path.dirname(rows), "wrk.lua")
-    with open(script, "w", encoding="utf-8") as file:
-        file.write(SCRIPT)
-    warmup_s, window_s = order.seconds("warmup_s"), order.seconds("window_s")
-    total_s = math.ceil(warmup_s + window_s + SPARE_S)
-    argv = [program, "-t", "1", "-c", order.text("clients"), "-d", f"{total_s}s", "--timeout", "30s"]
-    argv += ["-s", script, f"{origin}{order.url_path}", "--", rows]
-    return LoadPlan(argv, warmup_s, window_s, total_s + GRACE_S)
+class Wrk(Driver):
+    """A closed loop with keep-alive."""
+
+    name = "wrk"
+
+    @classmethod
+    def plan(cls, order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:
+        """Return how wrk makes this trial's load, its script beside `rows`; an open loop is a TrialEnd (client)."""
+        if order.settings["loop"] != "closed":
+            raise TrialEnd("client", "wrk has no open loop; use driver: h2load")
+        script = os.path.join(os.path.dirname(rows), "wrk.lua")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(SCRIPT)
+        warmup_s, window_s = order.seconds("warmup_s"), order.seconds("window_s")
+        total_s = math.ceil(warmup_s + window_s + SPARE_S)
+        argv = [program, "-t", "1", "-c", order.text("clients"), "-d", f"{total_s}s", "--timeout", "30s"]
+        argv += ["-s", script, f"{origin}{order.url_path}", "--", rows]
+        return LoadPlan(argv, warmup_s, window_s, total_s + GRACE_S)

@@ -6,7 +6,7 @@ import os
 from typing import Callable, Optional, Protocol
 
 from ..bpf import ConnectTracer, turned_away_in
-from ..instruments import Gauge
+from ..instruments.base import Gauge
 from ..instruments.cgid_daemon import CgidDaemon
 from ..instruments.host import Host
 from ..instruments.worker_states import WorkerStates
@@ -195,11 +195,14 @@ class ConnectTimes(Kept):
 class AnyGauge(Protocol):
     """What a session reads when it is due."""
 
-    name: str
     keep_ns: Optional[int]
     cpu_ns: int
     samples: int
     missed: int
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in result.json."""
 
     def sample(self, now_ns: int) -> None:
         """Read it once."""

@@ -1,0 +1,64 @@
+"""How the load came, and what that makes of a response: the only module that knows what a loop can show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from cgidlab.analysis.findings import Combination, Effect
+from cgidlab.model import TrialRecord
+
+RATE_SERVED = 0.98
+"""From this share on of the rate that was asked for, an open loop was served what it asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The load of a run's complete trials."""
+
+    kinds: tuple[str, ...] = ()  # closed, open; both where the loop is a factor
+    served: bool = False  # every cell of an open loop was served what was asked for
+    under_way: dict[Combination, int] = field(default_factory=dict)  # requests that a closed loop always has, by cell
+
+    def of(self, response: str) -> str:
+        """Return the loop beside a latency: " in a closed loop"; empty for other responses."""
+        if not response.startswith("latency_") or not self.kinds:
+            return ""
+        return " in " + " and ".join(f"{'an' if kind == 'open' else 'a'} {kind} loop" for kind in self.kinds)
+
+    def gives(self, response: str) -> bool:
+        """Say whether the load generator and not the server decided what the response is."""
+        return response == "throughput_rps" and self.kinds == ("open",) and self.served
+
+    def always(self, effects: Sequence[Effect]) -> int | None:
+        """Return how many requests were always under way where the smallest load showed one of the effects.
+
+        None when one of them is of an open loop, which keeps no number of requests under way.
+        """
+        found = []
+        for effect in effects:
+            cell = {**dict(effect.at), effect.factor: effect.level}
+            known = [n for levels, n in self.under_way.items() if cell.items() <= dict(levels).items()]
+            if not known:
+                return None
+            found.append(min(known))
+        return min(found, default=None)
+
+
+def loop_of(valid: Sequence[TrialRecord]) -> Loop:
+    """Return how the load of these complete trials came."""
+    kinds = tuple(sorted({str(r.settings.get("loop", "closed")) for r in valid}))
+    under_way = {}
+    served: dict[Combination, list[float]] = {}
+    for r in valid:
+        clients, workers, rate = (_number(r, name) for name in ("clients", "workers", "rate"))
+        if str(r.settings.get("loop", "closed")) == "closed" and clients is not None:
+            under_way[r.levels] = int(clients if workers is None else min(clients, workers))
+        elif rate and r.figures.throughput_rps is not None:
+            served.setdefault(r.levels, []).append(r.figures.throughput_rps / rate)
+    all_served = bool(served) and all(median(shares) >= RATE_SERVED for shares in served.values())
+    return Loop(kinds, all_served, under_way)
+
+
+def _number(record: TrialRecord, setting: str) -> float | None:
+    value = record.settings.get(setting)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
