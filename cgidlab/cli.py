@@ -11,8 +11,6 @@ from cgidlab.commands import VERBS, signals
 from cgidlab.errors import LabError
 from cgidlab.terminal import Plain, printable
 
-USAGE_ERROR = 2
-
 _EPILOG = """\
 An experiment file alone means `run`:  python runner.py experiments/backlog-sweep.yml
 Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning failed;

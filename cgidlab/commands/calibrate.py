@@ -12,7 +12,7 @@ from cgidlab.errors import SpecError
 if TYPE_CHECKING:
     import argparse
 
-    from cgidlab.engine.calibrating import Order
+    from cgidlab.engine.calibrating import CalibrationRequest
 
 
 def register(verbs: options.Verbs) -> None:
@@ -46,14 +46,14 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab.engine import calibrating  # noqa: PLC0415 -- see cgidlab.commands
 
     cancelled = signals.asked_first("ending the trial and cleaning up")
-    order = _order(args)
+    request = _request(args)
     with progress.Display() as display:
-        done = calibrating.calibrate_hosts(order, args.results, display, cancelled)
+        done = calibrating.calibrate_hosts(request, args.results, display, cancelled)
     print(json.dumps(done.document, indent=1) if args.format == "json" else f"{done.text}\n{done.directory}")
     return done.exit_code
 
 
-def _order(args: argparse.Namespace) -> Order:
+def _request(args: argparse.Namespace) -> CalibrationRequest:
     """Return what is asked for: of an experiment file its target and builds, unless the command line names others."""
     from cgidlab.engine import calibrating, sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine.loading import Request, load_plan  # noqa: PLC0415 -- see cgidlab.commands
@@ -67,4 +67,4 @@ def _order(args: argparse.Namespace) -> Order:
             raise SpecError("no cell of it has a cgid daemon to calibrate on", where=str(args.experiment))
     tarballs = sources.read(args.sources) if args.sources else ()
     wanted = tuple(dict.fromkeys(args.httpd)) if args.httpd else httpds
-    return calibrating.Order(options.ROOT, args.target or target, wanted, args.controls_only, tarballs)
+    return calibrating.CalibrationRequest(options.ROOT, args.target or target, wanted, args.controls_only, tarballs)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
 
-    from cgidlab.engine.observing import Listed, Observed, Order
+    from cgidlab.engine.observing import Listed, ObservationRequest, Observed
     from cgidlab.parsers.observation import Observation
 
 _WIDTH = 110
@@ -152,8 +152,8 @@ def _ended(args: argparse.Namespace, sockets: Sequence[alarms.Socket], told: Cal
     return alarms.status(sockets, args.fail_on)
 
 
-def _order(args: argparse.Namespace) -> Order:
-    from cgidlab.engine.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
+def _order(args: argparse.Namespace) -> ObservationRequest:
+    from cgidlab.engine.observing import ObservationRequest  # noqa: PLC0415 -- see cgidlab.commands
 
     if args.status_url and not re.match(r"https?://", args.status_url):
         raise SpecError(f"`{args.status_url}` is no http address", where="--status-url")
@@ -164,7 +164,7 @@ def _order(args: argparse.Namespace) -> Order:
         given = [o for o in _OF_ONE_SOCKET if getattr(args, o.strip("-").replace("-", "_"))]
         if given:
             raise SpecError(f"{given[0]} is about sockets that are named, --all about every one", where="--all")
-    return Order(
+    return ObservationRequest(
         root=options.ROOT,
         target=args.target,
         hosts=args.host,

@@ -1,6 +1,7 @@
 """What can be set: the options that roles declare. The only module that reads argument_specs.yml."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -127,6 +128,17 @@ def load(roles_dir: Path) -> Catalogue:
                 directive=found[1] if (found := _DIRECTIVE.search(text)) else "",
             )
     return Catalogue(options)
+
+
+def markdown(catalogue: Catalogue) -> str:
+    """Return every option with the first sentence on it: the table of docs/experiment-format.md."""
+    rows = ["| option | takes | default | what |", "| --- | --- | --- | --- |"]
+    for option in catalogue.options.values():
+        takes = ", ".join(f"`{c}`" for c in option.choices) or option.type
+        default = "required" if option.default is None else f"`{json.dumps(option.default)}`"
+        first = option.description.partition(". ")[0].removesuffix(".")
+        rows.append(f"| `{option.name}` | {takes} | {default} | {first} |")
+    return "\n".join(rows)
 
 
 def instruments(catalogue: Catalogue) -> tuple[str, ...]:

@@ -174,3 +174,18 @@ def _check_load(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use a multiple of {driver.rate_step}",
         )
+
+
+# Nothing vouches for the makers of these sources: no signature, no checksum of a publisher.
+_UNVERIFIED = ("git:", "path:")
+
+
+def sources(plan: Plan) -> tuple[str, ...]:
+    """Return every source of httpd that a plan builds, in the order of the file."""
+    return tuple(dict.fromkeys(str(cell.settings["httpd"]) for cell in plan.cells))
+
+
+def told_sources(plan: Plan) -> str:
+    """Return one line for the user that says whose code a run of the plan builds and starts."""
+    named = (f"{name} (unverified: read it first)" if name.startswith(_UNVERIFIED) else name for name in sources(plan))
+    return f"builds and starts httpd from {', '.join(named)}"

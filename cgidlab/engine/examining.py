@@ -62,7 +62,7 @@ def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], 
             {"cgidlab_helper_archive": str(helper)},
             directory / "ansible",
             timeout_s=TIMEOUT_S,
-            watch=ansible.Watch(
+            callbacks=ansible.Callbacks(
                 on_task=lambda name: display.step(f"examining: {name}"), on_result=heard, cancelled=cancelled
             ),
         )

@@ -72,7 +72,7 @@ def provision(
     hosts_dir: Path,
     snapshots_dir: Path,
     invocation_dir: Path,
-    watch: ansible.Watch,
+    callbacks: ansible.Callbacks,
     become_password: str | None = None,
     code_sha256: str = "",
 ) -> tuple[HostReport, ...]:
@@ -106,7 +106,7 @@ def provision(
         },
         invocation_dir,
         timeout_s=site.limits.provision_s,
-        watch=watch,
+        callbacks=callbacks,
         become_password=become_password,
     )
     if not played.ok:
@@ -128,12 +128,17 @@ def _sources(site: Site, settings: Iterable[Settings]) -> dict[str, Any]:
     return {**told, **({"build_refresh": True} if site.refresh else {})}
 
 
-def offers(site: Site, directory: Path, watch: ansible.Watch) -> dict[str, list[dict[str, Any]]]:
+def offers(site: Site, directory: Path, callbacks: ansible.Callbacks) -> dict[str, list[dict[str, Any]]]:
     """Return by host which versions of httpd can be had there. Raises `ProvisionError` when no host could be asked."""
     files.make_directory(directory)
     variables = {"cgidlab_offers_dir": str((directory / "hosts").resolve())}
     played = ansible.play(
-        site.playbook("sources"), site.inventory, variables, directory, timeout_s=site.limits.provision_s, watch=watch
+        site.playbook("sources"),
+        site.inventory,
+        variables,
+        directory,
+        timeout_s=site.limits.provision_s,
+        callbacks=callbacks,
     )
     if not played.ok:
         raise _provision_error(played, site.limits)
@@ -216,7 +221,7 @@ def run_block(
             variables,
             block.directory,
             timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
-            watch=ansible.Watch(cancelled=cancelled),
+            callbacks=ansible.Callbacks(cancelled=cancelled),
             environment=_own_tmp(block.directory),
         )
 

@@ -14,8 +14,7 @@ from cgidlab.engine.execute import BlockRun
 from cgidlab.errors import StoreError
 from cgidlab.model import Trial
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.runs import snapshots
-from cgidlab.runs.hostdiff import TRIAL_SYSCTLS
+from cgidlab.runs import hostdiff, snapshots
 from cgidlab.runs.store import RunDirectory, now
 
 FILE = "journal.json"
@@ -110,7 +109,7 @@ def _sysctls(run: RunDirectory, host: HostReport, trials: Iterable[Trial]) -> tu
         return ()
     begin = snapshots.begin_of(run, host.host)
     found = []
-    for setting, name in TRIAL_SYSCTLS.items():
+    for setting, name in hostdiff.TRIAL_SYSCTLS.items():
         new = sorted({str(s[setting]) for s in settings if setting in s} - {begin.sysctls.get(name)})
         if new and begin.sysctls.get(name, "").isdigit():
             old = begin.sysctls[name]

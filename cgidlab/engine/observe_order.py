@@ -7,7 +7,7 @@ NAME = "observe"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ObservationRequest:
     """What to watch, where, and how."""
 
     root: Path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import files
-from cgidlab.engine.observe_order import NAME, Order
+from cgidlab.engine.observe_order import NAME, ObservationRequest
 from cgidlab.engine.targets import LOCAL
 from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import (
@@ -35,7 +35,7 @@ QUESTION = "Does the cgid queue overflow on this server?"
 
 
 def conclude_all(
-    order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]
+    order: ObservationRequest, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]
 ) -> tuple[Path, tuple[Mapping[str, Any], ...]]:
     """Keep what was seen as a run, conclude from it, and return its report and every socket in its JSON form."""
     _keep(order, run, staging, seen)
@@ -98,7 +98,7 @@ def instances(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> list[dict
     return found
 
 
-def _keep(order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]) -> None:
+def _keep(order: ObservationRequest, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]) -> None:
     """Make the run directory of an observation: one trial a socket, each its own cell."""
     several = len(seen) > 1
     cells, homes = [], []
@@ -126,7 +126,7 @@ def _keep(order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[O
     store.point_latest_to(run)
 
 
-def _settings(order: Order, host: Observation, target: SeenTarget) -> Settings:
+def _settings(order: ObservationRequest, host: Observation, target: SeenTarget) -> Settings:
     """Return what is set of a watched server, as far as it is known. A trial's words where they mean the same."""
     about = target.raw["about"]
     known = {
@@ -161,7 +161,7 @@ def _facts(host: Observation) -> dict[str, Any]:
     return {"facts": host.raw["facts"], "httpd": httpds, "scripts": {}, "tools": {}}
 
 
-def _experiment(order: Order, cells: Sequence[Cell]) -> Experiment:
+def _experiment(order: ObservationRequest, cells: Sequence[Cell]) -> Experiment:
     levels = tuple(level for cell in cells for _, level in cell.levels)
     words = {
         "target": order.target or LOCAL,

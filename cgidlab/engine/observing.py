@@ -12,7 +12,7 @@ from typing import Any
 from cgidlab import files
 from cgidlab.engine import ansible, execute
 from cgidlab.engine.loading import new_run_id
-from cgidlab.engine.observe_order import NAME, Order
+from cgidlab.engine.observe_order import NAME, ObservationRequest
 from cgidlab.engine.targets import LOCAL, inventory
 from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError
 from cgidlab.parsers import observation
@@ -20,7 +20,7 @@ from cgidlab.parsers.listeners import Listener
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.runs import store
 
-__all__ = ["Listed", "Observed", "Order", "observe", "observe_all"]
+__all__ = ["Listed", "ObservationRequest", "Observed", "observe", "observe_all"]
 
 LISTENERS = "observe-all"
 
@@ -44,7 +44,7 @@ class Observed:
     failures: tuple[str, ...]  # hosts that could not be watched, and why
 
 
-def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Live) -> Observed:
+def observe(order: ObservationRequest, results: Path, cancelled: Callable[[], bool], live: Live) -> Observed:
     """Watch, and leave a run directory. The first stop order ends the observation with what it has.
 
     Raises `ProvisionError` when nothing could be observed on any host; the run directory
@@ -79,7 +79,7 @@ class Listed:
     failures: tuple[str, ...]
 
 
-def observe_all(order: Order, results: Path, cancelled: Callable[[], bool], live: Live) -> Listed:
+def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[], bool], live: Live) -> Listed:
     """Watch every listening unix socket of every host. Leaves `listeners.json` in a directory of its own.
 
     Raises `ProvisionError` when no host could be watched.
@@ -100,7 +100,7 @@ def observe_all(order: Order, results: Path, cancelled: Callable[[], bool], live
     return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
 
 
-def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
+def _play(order: ObservationRequest, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
     helper = staging / "cgidhost.pyz"
     files.write_bytes(helper, execute.pack_helper(order.root / "roles" / "trial" / "files" / "cgidhost"))
     files.make_directory(staging / "hosts")
@@ -141,12 +141,12 @@ def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live
             variables,
             staging / "play",
             timeout_s=limit_s,
-            watch=ansible.Watch(cancelled=asked),
+            callbacks=ansible.Callbacks(cancelled=asked),
             environment={"ANSIBLE_HOME": home},
         )
 
 
-def _where(order: Order, staging: Path) -> tuple[Path, str]:
+def _where(order: ObservationRequest, staging: Path) -> tuple[Path, str]:
     """Return the inventory and the pattern of hosts."""
     if order.target is not None:
         return inventory(order.target, order.root), order.hosts or ("local" if order.target == LOCAL else "all")
@@ -185,7 +185,7 @@ def _nothing_came(played: ansible.Played, failures: Sequence[str], staging: Path
     return ProvisionError(f"nothing could be observed: {what}", where=str(staging / "play" / "stdout"), fix=fix)
 
 
-def _nothing_found(order: Order, seen: Sequence[Observation], failures: Sequence[str]) -> LabError:
+def _nothing_found(order: ObservationRequest, seen: Sequence[Observation], failures: Sequence[str]) -> LabError:
     parts = [f"{o.host}: {_why_nothing(order, o)}" for o in seen]
     # The likeliest first: a desktop has dozens of others.
     listeners = sorted((p for o in seen for p in o.listeners), key=lambda p: ("cgi" not in p, p))[:_MOST_NAMED]
@@ -195,7 +195,7 @@ def _nothing_found(order: Order, seen: Sequence[Observation], failures: Sequence
     return ProvisionError("; ".join(["nothing could be observed", *parts, *failures]), where="observe", fix=fix)
 
 
-def _why_nothing(order: Order, seen: Observation) -> str:
+def _why_nothing(order: ObservationRequest, seen: Observation) -> str:
     reasons = [f"httpd {t.pid}: {'; '.join(t.raw['notes'])}" for t in seen.targets]
     if order.sockets:
         reasons.append(f"nobody listens at {', '.join(order.sockets)}")

@@ -44,12 +44,14 @@ def _provisioned(
     if loaded.plan.experiment.target == vagrant.TARGET:
         vagrant.write_inventory(loaded.site.root)
     display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
-    watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
+    callbacks = ansible.Callbacks(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
     snapshots_dir = hosts_after.directory_for_begin(run_directory)
     directory = run_directory.ansible(run_directory.unused_ansible("provision"))
     code = _code_sha256(loaded.site.root)
     try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, code_sha256=code)
+        return execute.provision(
+            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, callbacks, code_sha256=code
+        )
     except ProvisionError as err:
         if (
             "password" not in err.what
@@ -63,7 +65,7 @@ def _provisioned(
     directory = run_directory.ansible(run_directory.unused_ansible("provision-become"))
     try:
         return execute.provision(
-            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, password, code_sha256=code
+            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, callbacks, password, code_sha256=code
         )
     except ProvisionError as err:
         if _NOT_TAKEN not in err.what:

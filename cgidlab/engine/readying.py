@@ -54,6 +54,7 @@ class Ready:
 def new(session: Session) -> Ready:
     """Make the hosts of a new run ready."""
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
+    _tell_unconfined(session, hosts)
     calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
     return _written(session, hosts, calibration, {}, [])
 
@@ -66,6 +67,7 @@ def again(session: Session, continued: Continued) -> Ready:
     run = session.run
     found_in = run.ansible(run.unused_ansible("provision")) / "hosts"
     hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
+    _tell_unconfined(session, hosts)
     now = resuming.now(continued, provenance.collect(session.loaded.site.root, session.loaded.plan, hosts))
     differences = (*continued.differences, *resuming.host_differences(continued, now))
     resuming.refuse(continued, differences, session.how.accepted)
@@ -85,6 +87,13 @@ def again(session: Session, continued: Continued) -> Ready:
     calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
     generators = before.get(headroom.KEY, {})  # as an earlier session of the run measured it
     return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
+
+
+def _tell_unconfined(session: Session, hosts: Sequence[HostReport]) -> None:
+    for host in hosts:
+        for name, built in host.httpd.items():
+            if built.unconfined:
+                session.display.say(f"{host.host}: {name} was built without namespaces around it: {built.unconfined}")
 
 
 def _take_over(found_in: Path, hosts: Path) -> None:

@@ -24,7 +24,7 @@ DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Reckoning:
     """What of a run is done."""
 
     done: tuple[TrialRecord, ...]  # in the order of the run
@@ -224,7 +224,7 @@ def taken_in(run: RunDirectory, plan: Plan) -> None:
                     keeping.keep(run, trial, arrival.host, ran_with, noise, arrival.archive, arrival.load)
 
 
-def standing(run: RunDirectory) -> Standing:
+def standing(run: RunDirectory) -> Reckoning:
     """Return the records that count and the directories that do not, every file read."""
     done, undone, known = [], [], set()
     for directory in run.trial_directories():
@@ -242,7 +242,7 @@ def standing(run: RunDirectory) -> Standing:
             continue
         done.append(records.load(run.path, stored))
         known.add(stored.environment)
-    return Standing(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
+    return Reckoning(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
 
 
 def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experiment) -> Recorded:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgidlab.design.plan import blocks_within, estimated_s
+from cgidlab.design.plan import blocks_within, estimated_s, told_sources
 from cgidlab.engine import hosts_after, readying, resuming
 from cgidlab.engine.loading import Request, load_plan, new_run_id
 from cgidlab.engine.locking import exclusive, of_run
@@ -45,7 +45,7 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
     with exclusive(loaded.site):
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
-            display.say(f"run {run_directory.path}")
+            display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
             session = Session(loaded, run_directory, results, display, cancelled, how)
             with _last_word(session):
@@ -74,7 +74,9 @@ def resume(
         loaded = continued.loaded
         session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
         with exclusive(loaded.site):
-            display.say(f"resuming run {run_directory.path}: {_counted(continued)}")
+            display.say(
+                f"resuming run {run_directory.path}: {told_sources(loaded.plan)}; {_counted(continued)}",
+            )
             ready = readying.again(session, continued)
             with _last_word(session):
                 return _to_its_end(session, ready)

@@ -30,6 +30,7 @@ class Httpd:
     build_key: str
     skipped: tuple[tuple[str, str], ...]  # version and why it was not taken
     variants: tuple[Variant, ...]
+    unconfined: str = ""  # why its source was built with a network and a view of the host; empty: it was not
 
     def variant(self, wanted: Mapping[str, Any]) -> Variant:
         """Return the variant compiled with these; `KeyError` if provisioning did not build it."""
@@ -124,4 +125,5 @@ def _httpd(raw: Mapping[str, Any]) -> Httpd:
             Variant({k: value for k, value in v.items() if k not in ("path", "sha256")}, v["path"], v["sha256"])
             for v in raw["variants"]
         ),
+        unconfined=str(raw.get("unconfined", "")),
     )

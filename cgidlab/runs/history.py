@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cgidlab.analysis.findings import Answer
 from cgidlab.compare import differing
 from cgidlab.compare.fields import Recorded, Verb
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.report.history import Effect, HistoryRow
+from cgidlab.report.history import HistoryRow, MainEffect
 from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
 
@@ -84,18 +85,18 @@ def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Record
     return row, now
 
 
-def _effects(summary: Mapping[str, Any], factor: str, response: str) -> tuple[Effect, ...]:
+def _effects(summary: Mapping[str, Any], factor: str, response: str) -> tuple[MainEffect, ...]:
     """Return the main effect of each level: over all combinations where there are several, else at the only one."""
     mine = [e for e in summary["effects"] if (e["factor"], e["response"]) == (factor, response)]
     pooled = {e["level"] for e in mine if e["pooled"]}
     return tuple(
-        Effect(
+        MainEffect(
             level=str(e["level"]),
             reference=str(e["reference"]),
             ratio=e["estimate"],
             low=e["interval"][0] if e["interval"] else None,
             high=e["interval"][1] if e["interval"] else None,
-            answer=str(e["answer"]),
+            answer=Answer(e["answer"]).value,
         )
         for e in mine
         if e["scale"] == "ratio" and (e["pooled"] or e["level"] not in pooled)

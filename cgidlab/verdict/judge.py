@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, validity, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow
@@ -25,6 +25,7 @@ class Verdict:
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no load generator counted requests
+    answers: tuple[short.Line, ...] = ()  # the same in seven lines; empty where a server was watched
 
     @property
     def text(self) -> str:
@@ -47,26 +48,32 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     costs = cost.answers(analysis, loop)
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
     found = limits.limits([r for r in valid if r.levels in loaded])
-    warnings = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    doubts = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    warnings = (*cost.wandering(analysis), *doubts)
+    distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
         lines = (
             " ".join(
                 part
                 for part in (
                     validity.line(errors, analysis.rule.factor),
-                    _overflow_line(answer, _distinct(cells, valid, analysis.rule.reference), analysis),
+                    _overflow_line(answer, distinct, analysis),
                 )
                 if part
             ),
             _retries_line(retries),
             words.sentence("; ".join((cost.clause(analysis, loop), *warnings))),
             _limits_line(found, costs),
-            advice.line(advice.Grounds(analysis, answer, cells, costs, found, loop, errors)),
+            words.sentence("; ".join(a.told for a in actions)),
         )
     else:
         found = limits.limits(records)
         lines = _nothing(analysis, len(records), found)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors)
+        actions = (advice.Action(lines[-1].removesuffix(".")),)
+    todo = [a.text for a in actions]
+    known = short.Known(analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts)
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known))
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:

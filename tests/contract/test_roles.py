@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from cgidlab.runs import hostdiff
+
 ROOT = Path(__file__).parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
 FAMILIES = ("Debian", "RedHat")
@@ -72,6 +74,13 @@ def test_every_option_carries_its_roles_name_and_says_what_it_is(role: Path) -> 
     for name, option in _options(role).items():
         assert name.startswith(f"{role.name}_"), name
         assert option["description"], name
+
+
+def test_every_option_of_the_kernel_is_a_sysctl_that_is_given_back() -> None:
+    """The journal and what a run says it left on its hosts both follow from this."""
+    options = {name.removeprefix("kernel_") for name in _options(ROOT / "roles/kernel")}
+
+    assert set(hostdiff.TRIAL_SYSCTLS) == options
 
 
 def test_short_names_are_unique_over_all_roles() -> None:

@@ -84,7 +84,8 @@ def block(rig: Rig) -> dict[int, Outcome]:
             rig.trial(15, log_level="info", conf="LogLevel debug\n"),
             rig.trial(16, listen_backlog=1, clients=60, strace=True),
             rig.trial(17, script="static"),
-            rig.trial(18, **MOVED, extra_directives=EXTRA, workers=100, threads_per_child=50),
+            # Without keep-alive h2load keeps no closed loop to the end.
+            rig.trial(18, **MOVED, extra_directives=EXTRA, loop="open", rate=100, threads_per_child=50),
             rig.trial(19, driver="wrk", clients=10),
         ],
     )

@@ -69,7 +69,7 @@ def test_what_a_level_lost_in_run_b_is_compared_with_what_it_lost_in_run_a_whate
     [
         pytest.param("throughput_rps", THROUGHPUT, 0.80, 0.01, Answer.COSTS_AT_LEAST, id="less throughput is worse"),
         pytest.param("throughput_rps", THROUGHPUT, 1.20, 0.01, Answer.GAINS_AT_LEAST, id="more throughput is better"),
-        pytest.param("throughput_rps", THROUGHPUT, 1.00, 0.01, Answer.COSTS_LESS, id="the same throughput"),
+        pytest.param("throughput_rps", THROUGHPUT, 1.00, 0.01, Answer.EQUIVALENT, id="the same throughput"),
         pytest.param("throughput_rps", THROUGHPUT, 0.95, 0.01, Answer.REAL_NEAR, id="just at the threshold"),
         pytest.param("throughput_rps", THROUGHPUT, 0.95, 0.06, Answer.INCONCLUSIVE, id="at the threshold, in noise"),
         pytest.param("latency_p99_ms", P99, 1.50, 0.01, Answer.COSTS_AT_LEAST, id="a longer tail is worse"),

@@ -176,6 +176,15 @@ def test_a_look_that_found_nothing_new_says_what_is_there(results: Path) -> None
     assert looking.Looked(None, (), state).reason_to_run
 
 
+def test_an_answer_of_an_older_run_is_read_by_todays_name(results: Path) -> None:
+    path = results / "upgrade" / "20261101T101010Z-aaaa" / "summary.json"
+    path.write_text(path.read_text().replace("costs_at_least", "costs_less"))
+
+    row = history.rows(results / "upgrade")[0]
+
+    assert {e.answer for e in row.effects} == {"equivalent"}
+
+
 def test_each_run_has_a_row_with_its_main_effect_and_what_was_new(results: Path) -> None:
     first, second, stopped = history.rows(results / "upgrade")
 

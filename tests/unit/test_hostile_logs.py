@@ -19,7 +19,7 @@ from cgidlab import cli
 from cgidlab.engine import blocks
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.execute import Site
-from cgidlab.engine.halting import Watch
+from cgidlab.engine.halting import StopRule
 from cgidlab.engine.loading import Loaded
 from cgidlab.errors import StoreError
 from cgidlab.parsers.host_report import HostReport
@@ -218,7 +218,7 @@ def test_an_archive_that_cannot_be_kept_costs_its_own_trial_alone(tmp_path: Path
     loaded = Loaded(plan, CATALOGUE, Site(ROOT, tmp_path / "inventory.yml"))
     host = HostReport("local", "/python", True, "/w", "/h", {}, "/s", {}, {})  # noqa: FBT003 -- a row of the report
     numbers = blocks.Numbers(loaded, made)
-    where = blocks._Where(loaded, made, host, Display(), lambda: False, "env", Watch(), numbers, False)  # noqa: SLF001, FBT003 -- what a block is given
+    where = blocks._Where(loaded, made, host, Display(), lambda: False, "env", StopRule(), numbers, False)  # noqa: SLF001, FBT003 -- what a block is given
     bad, good = plan.trials[:2]
     state = blocks._Pass({t.number: t for t in (bad, good)})  # noqa: SLF001 -- same
     hostile = archive(tmp_path / "bad.tar.gz", bad)

@@ -89,6 +89,8 @@ from ansible.module_utils.lab_build import (
     sha256_file,
     write_json,
 )
+from ansible.module_utils.lab_confined import Confinement
+from ansible.module_utils.lab_trust import settle
 
 _MODULE = "mod_cgid.so"
 
@@ -124,17 +126,18 @@ def variant_key(build_key, compiler, cflags, defined, texts):
     return key_of({"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defined, "patches": texts})
 
 
-def apply_patches(names, patches, tree, directory, lock):
+def apply_patches(names, patches, tree, directory, lock, within):
     """Apply patches to a copy of the sources; LabError naming patch and hunk when one does not fit."""
     for name in names:
         path = os.path.join(directory, name + ".patch")
         with open(path, "w") as file:
             file.write(patches[name])
+        within.see(path)
         # No fuzz: a hunk that fits by luck would measure something else than its name says.
         argv = ["patch", "-p1", "--batch", "--forward", "--fuzz=0", "--reject-file=-", "-i", path]
         step = "patch-" + name
         try:
-            run_step(step, argv, tree, directory, lock)
+            run_step(step, argv, tree, directory, lock, within)
         except LabError as failure:
             with open(os.path.join(directory, step + ".log"), errors="replace") as file:
                 hunks = failed_hunks(file.read())
@@ -151,11 +154,16 @@ def compile_variant(job):
         if other is not None:
             return False
         directory = job["directory"]
-        tree = os.path.join(directory, "src")
-        shutil.copytree(os.path.dirname(job["generators_dir"]), os.path.join(tree, "modules"))
-        apply_patches(job["patch_names"], job["patches"], tree, directory, lock)
+        # The source is a stranger's where the httpd is, and its flags as well.
+        within = Confinement(directory, job["build"].get("unconfined", ""))
+        within.see(os.path.dirname(job["build"]["prefix"]))
+        work = within.give("work")
+        tree = os.path.join(work, "src")
+        words = ["sh", "-c", 'mkdir "$2" && cp -pR "$1" "$2/modules"', "sh"]
+        run_step("copy", [*words, os.path.dirname(job["generators_dir"]), tree], work, directory, lock, within)
+        apply_patches(job["patch_names"], job["patches"], tree, directory, lock, within)
         generators = os.path.join(tree, "modules", "generators")
-        module = os.path.join(directory, _MODULE)
+        module = os.path.join(work, _MODULE)
         argv = [
             job["compiler"],
             *job["cflags"].split(),
@@ -172,9 +180,12 @@ def compile_variant(job):
             module,
             os.path.join(generators, "mod_cgid.c"),
         ]
-        run_step("compile", argv, tree, directory, lock)
-        shutil.rmtree(tree)
-        marker = {"sha256": sha256_file(module), "argv": argv, "key": job["key"]}
+        run_step("compile", argv, tree, directory, lock, within)
+        settle(work, within.uid)
+        os.rename(module, os.path.join(directory, _MODULE))
+        shutil.rmtree(work)
+        within.done()
+        marker = {"sha256": sha256_file(os.path.join(directory, _MODULE)), "argv": argv, "key": job["key"]}
         write_json(os.path.join(directory, "build.json"), marker)
     return True
 

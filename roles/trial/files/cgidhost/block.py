@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -14,7 +14,7 @@ import traceback
 from contextlib import suppress
 from typing import Optional
 
-from . import archive, lease, libc, namespaces, undo, workdir
+from . import archive, lease, libc, namespaces, own, undo, workdir
 from .blockfile import Block, TrialOrder
 from .ending import TrialEnd, from_os_error
 from .generation import Generation
@@ -37,7 +37,7 @@ class BlockRun:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopped = ""
         # Tells this block's sockets from all others of the machine, whose processes bpf sees too.
-        self._unique = hashlib.sha256(f"{block.work_dir} {time.time_ns()}".encode()).hexdigest()[:8]
+        self._unique = secrets.token_hex(4)
         self._kept: dict[str, object] = {}  # by instrument, what stays from trial to trial
 
     def run(self) -> None:
@@ -54,8 +54,11 @@ class BlockRun:
 
     def _places(self, order: TrialOrder) -> Places:
         work_dir = self._block.work_dir
-        base = "/run" if order.settings["isolation"] == "namespaces" else "/tmp"  # noqa: S108 -- the name is unique
-        return Places(os.path.join(work_dir, order.name), f"{base}/cgid-{self._unique}-{order.number}")
+        # Of its own where it has a mount namespace.
+        base = "/run" if order.settings["isolation"] == "namespaces" else own.sockets_place()
+        return Places(
+            os.path.join(work_dir, order.name), os.path.join(base, own.sockets_name(self._unique, order.number))
+        )
 
     def _run_one(self, order: TrialOrder) -> None:
         places = self._places(order)
@@ -78,7 +81,7 @@ class BlockRun:
 
     def _keep(self, order: TrialOrder, places: Places) -> None:
         """Have there what the trial's instruments keep from trial to trial, and gone what others kept."""
-        prefix = places.run[: -len(f"-{order.number}")] + "-"
+        prefix = f"{os.path.dirname(places.run)}/cgid-{self._unique}-"
         for name, kind in INSTRUMENTS.items():
             has_nothing = self._block.generates or (kind.needs_queue and order.system.why_no_queue)
             wanted = name in order.instruments and not has_nothing

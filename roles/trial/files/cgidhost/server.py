@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
-from . import http, process
+from . import http, own, process
 from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Account, Program
@@ -51,20 +50,17 @@ class Places:
         """Make them all, and let the server write where it has to, if it has an account of its own; raise OSError."""
         for path in (self.trial, self.logs, self.load, self.instruments):
             os.makedirs(path, mode=0o755, exist_ok=True)
-        os.makedirs(self.run, mode=0o755, exist_ok=True)
+        own.make(self.run)
+        os.symlink(self.trial, os.path.join(self.run, own.MARK))  # where it is not gone with the trial, it says whose
         if server is not None:
             for path in (self.logs, self.run):
                 server.let_into(path)
-        with suppress(FileExistsError):
-            os.symlink(
-                self.trial, os.path.join(self.run, "owner")
-            )  # where it is not gone with the trial, it says whose
 
 
 def _make_static(path: str) -> None:
     """Write the file that is asked for where no CGI is: what the script hello says."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path, "w", encoding="ascii") as file:
+    os.mkdir(os.path.dirname(path), 0o755)  # others may write beside it: what they put in its place is not taken
+    with open(path, "x", encoding="ascii") as file:
         file.write("hello\n")
 
 
@@ -179,7 +175,7 @@ class Server:
         words = []
         for name in ("httpd_output", "error_log"):
             try:
-                text = process.read_text(os.path.join(self._places.logs, name))
+                text = process.read_plain(os.path.join(self._places.logs, name))
             except OSError:
                 continue
             words += [line.strip() for line in text[-_TAIL_BYTES:].splitlines() if line.strip()]

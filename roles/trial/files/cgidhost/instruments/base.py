@@ -55,7 +55,7 @@ class Instrument:
     replaced by something dearer: whoever wants that asks for it by name.
     """
 
-    name: ClassVar[str]
+    name: str
     needs_queue: ClassVar[bool] = False  # has nothing to look at where the system under test has none
     on_generators: ClassVar[bool] = False  # has something to look at where the load is made
 
@@ -100,8 +100,8 @@ class Instrument:
 class Gauge(Instrument):
     """Something read many times a second into one CSV file."""
 
-    columns: ClassVar[str] = ""  # the CSV header, after monotonic_ns
-    period_ns: ClassVar[int]
+    columns: str = ""  # the CSV header, after monotonic_ns
+    period_ns: int
 
     @classmethod
     def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
