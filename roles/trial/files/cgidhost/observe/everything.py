@@ -136,11 +136,15 @@ class Counting:
         """Attach; raise Unavailable."""
         self._counter = ConnectCounter()
         self.why_slow_tracing = self._counter.why_not_function
-        self._before = self._counter.counts()
+        self._before: dict[str, Connects] = {}
         self.counts: dict[str, Connects] = {}
         self.waiting: dict[str, int] = {}
         self.waiting_max: dict[str, int] = {}
         self.cpu_ns = self.samples = self.missed = 0
+
+    def begin(self) -> None:
+        """Leave out what was before."""
+        self._before = self._counter.counts()
 
     def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's
         """Bring counts up to now."""
@@ -191,6 +195,11 @@ class Everything:
         """Return why connects are counted at the system call's tracepoints; '' where they are not."""
         return "" if self._counting is None else self._counting.why_slow_tracing
 
+    @property
+    def looks(self) -> int:
+        """Return how often all of them were looked at."""
+        return self._listening.samples
+
     def _name(self, pids: Iterable[int]) -> None:
         """Find who holds which socket: one look at every process's descriptors, for all sockets together."""
         wanted = {row.listener.inode: row for row in self._listening.rows if not row.named}
@@ -204,12 +213,15 @@ class Everything:
                 holders = Holders(held[inode])
                 row.program, row.pid = holders.program(), holders.oldest
 
-    def begin(self, now_ns: int) -> None:
-        """Begin the window."""
-        for gauge in self.gauges:
-            gauge.sample(now_ns)
+    def begin(self) -> int:
+        """Take a first sample, and return when the window begins: then."""
+        self._listening.sample(time.monotonic_ns())
+        if self._counting is not None:
+            self._counting.begin()
+        now_ns = time.monotonic_ns()
         for row in self._listening.rows:
             row.begin(now_ns)
+        return now_ns
 
     def now(self) -> list[dict[str, Any]]:
         """Return the worst of them for a live view."""

@@ -62,9 +62,9 @@ class Session:
         if self._everything is not None or any(w.gauges for w in self._watched):
             self._host = HostCounters(self._directory)
             self._host.keep_ns = self._keep_ns
-            set_up_ns = time.process_time_ns()
             edges = edge(None)
             begin_ns = self._begin()
+            set_up_ns = time.process_time_ns()
             take_precedence()
             gc.disable()
             why = self._loop(begin_ns)
@@ -98,6 +98,7 @@ class Session:
                 "notes": [*found.notes, *self._notes, *self._slow_tracing()],
                 "listeners": found.listeners,
                 "targets": archives,
+                "looks": None if self._everything is None else self._everything.looks,
                 "every": [] if self._everything is None else self._everything.rows(end_ns),
                 "cost": {**self._cost, "limit": self._order.cost_share, "packing_cpu_s": self._packing_s()},
             }
@@ -107,10 +108,7 @@ class Session:
         """Take note of what was before the window, and return when it begins."""
         for watched in self._watched:
             watched.begin()
-        begin_ns = time.monotonic_ns()
-        if self._everything is not None:
-            self._everything.begin(begin_ns)
-        return begin_ns
+        return time.monotonic_ns() if self._everything is None else self._everything.begin()
 
     def _slow_tracing(self) -> list[str]:
         """Say that the host paid for the timing of connect(), where it did."""
