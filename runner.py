@@ -13,35 +13,39 @@ ROOT = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 -- pat
 VENV = os.path.join(ROOT, ".venv")  # noqa: PTH118 -- same
 VENV_PYTHON = os.path.join(VENV, "bin", "python")  # noqa: PTH118 -- same
 STAMP = os.path.join(VENV, ".cgidlab-stamp")  # noqa: PTH118 -- same; scripts/setup.sh writes it last
-PACKAGES = (
-    "altair",
-    "ansible",
-    "ansible_runner",
-    "jinja2",
-    "numpy",
-    "polars",
-    "pydantic",
-    "rich",
-    "scipy",
-    "vl_convert",
-    "yaml",
-)
-MISSING = "error: the packages of requirements.lock are missing; install them with: make -C {} setup"
+READING = ("altair", "jinja2", "numpy", "polars", "pydantic", "rich", "scipy", "vl_convert", "yaml")
+PACKAGES = ("ansible", "ansible_runner", *READING)
+# Verbs that need less than all: what a run left can be read for years, also where no Ansible can be had any more.
+NEEDS = {
+    "report": READING,
+    "compare": READING,
+    "status": READING,
+    "history": READING,
+    "parse-log": READING,
+    "schema": ("pydantic", "yaml"),
+    "--version": (),
+    "--help": (),
+    "-h": (),
+}
+MISSING = "error: packages of requirements.lock are missing ({}); install them with: make -C {} setup"
+OLD = "error: this Python is older than 3.11; make one that is not with: make -C {} setup"
 EXIT_MISSING = 2
 
 
-def has_packages() -> bool:
-    """Return whether this interpreter can run cgidlab."""
-    return sys.version_info >= (3, 11) and all(find_spec(name) is not None for name in PACKAGES)
+def missing(argv: "list[str]") -> "list[str]":
+    """Return the packages that a command line needs and this interpreter lacks."""
+    return [name for name in NEEDS.get(argv[0] if argv else "", PACKAGES) if find_spec(name) is None]
 
 
 def main() -> int:
     """Run the command line, in .venv's interpreter where this one lacks the packages."""
-    if not has_packages():
+    is_old = sys.version_info < (3, 11)
+    lacking = missing(sys.argv[1:])
+    if is_old or lacking:
         # samefile: a path through a link must not make .venv's own interpreter start itself for ever.
         if os.path.exists(STAMP) and not os.path.samefile(sys.prefix, VENV):  # noqa: PTH110, PTH121 -- same
             os.execv(VENV_PYTHON, [VENV_PYTHON, *sys.argv])  # noqa: S606 -- no shell is wanted
-        print(MISSING.format(ROOT), file=sys.stderr)
+        print(OLD.format(ROOT) if is_old else MISSING.format(", ".join(lacking), ROOT), file=sys.stderr)
         return EXIT_MISSING
     from cgidlab.cli import main as cli_main  # noqa: PLC0415 -- only importable once the packages are there
 

@@ -25,6 +25,7 @@ NAMES = (
     "measuring",
     "instruments",
     "queue_sampler",
+    "listeners",
     "error_log",
     "planning",
     "reporting",

@@ -211,9 +211,9 @@ def at_the_boundary(runs: int, rng: np.random.Generator) -> None:
             found = compared(asked((blocks,)), run_of(noise, rng, blocks, shifted(truth, LOW)))
             hit = [e for e in found if not e.pooled and (e.level, dict(e.at)["clients"]) in truth]
             total += len(hit)
-            less += sum(e.answer is Answer.COSTS_LESS for e in hit)
+            less += sum(e.answer is Answer.EQUIVALENT for e in hit)
             more += sum(e.answer is Answer.COSTS_AT_LEAST for e in hit)
-            common += sum(e.pooled and e.answer is Answer.COSTS_LESS and not e.interaction for e in found)
+            common += sum(e.pooled and e.answer is Answer.EQUIVALENT and not e.interaction for e in found)
             shown += sum(e.interaction for e in found)
         _row(name, blocks, where, *(_per_cent(n, m) for n, m in
              ((less, total), (common, 3 * runs), (more, total), (shown, 3 * runs))))  # fmt: skip
@@ -243,7 +243,7 @@ def with_looks(runs: int, rng: np.random.Generator) -> None:
 
 
 def _wrong(found: Sequence[Effect]) -> bool:
-    return any(e.answer is Answer.COSTS_LESS and not e.pooled and (e.level, dict(e.at)["clients"]) == ("1", "200")
+    return any(e.answer is Answer.EQUIVALENT and not e.pooled and (e.level, dict(e.at)["clients"]) == ("1", "200")
                for e in found)  # fmt: skip
 
 

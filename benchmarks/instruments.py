@@ -34,6 +34,7 @@ from cgidlab.analysis.intervals import Interval, t_interval
 from cgidlab.design import catalogue, plan
 from cgidlab.engine import execute
 from cgidlab.engine.arrivals import Arrival
+from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import Cell, Level, Plan, Trial
 from cgidlab.runs import harvest, store
 
@@ -45,7 +46,7 @@ BARE, ALL, STRACE, PERF = "none", "all default instruments", "strace", "perf tra
 TRACEPOINTS = "connect(2)'s tracepoints alone"
 LIMITS = (TRACEPOINTS, waker.NAME)
 FROM_OUTSIDE = {PERF: perf.traced, TRACEPOINTS: tracepoints.on, waker.NAME: waker.on}
-SWITCHES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
+SWITCHES = tuple(i.name for i in INSTRUMENTS if i.optional and i.observes)
 EXPERIMENT = """\
 schema_version: 1
 name: instruments

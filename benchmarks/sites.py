@@ -20,4 +20,4 @@ def planned(text: str, site: execute.Site = LOCAL) -> Plan:
 def provisioned(design: Plan, work: Path, site: execute.Site = LOCAL) -> HostReport:
     """Make the first server of a site ready for a plan and return what is there; its report stays in `work/hosts`."""
     directories = (work / "hosts", work / "snapshots", work / "provision")
-    return execute.provision(site, design, *directories, ansible.Watch())[0]
+    return execute.provision(site, design, *directories, ansible.Callbacks())[0]

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import TextIO, cast
 
 from cgidlab import __version__
-from cgidlab.commands import VERBS
+from cgidlab.commands import VERBS, signals
 from cgidlab.errors import LabError
 from cgidlab.terminal import Plain, printable
-
-USAGE_ERROR = 2
 
 _EPILOG = """\
 An experiment file alone means `run`:  python runner.py experiments/backlog-sweep.yml
@@ -24,7 +22,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
             args = _parser().parse_args(_with_verb(argv))
-            status: int = args.run(args)
+            with signals.end_the_verb():
+                status: int = args.run(args)
     except LabError as err:
         print(printable(str(err)), file=sys.stderr)
         return err.exit_code

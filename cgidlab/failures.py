@@ -76,4 +76,9 @@ RULES: dict[FailureKind, Rule] = {
 
 def way(outcome: Outcome) -> str:
     """Return in which way a trial failed: its kind and its reason, whatever the figures in that."""
-    return f"{outcome.kind}: {re.sub(r'[0-9]+([.][0-9]+)?', '#', outcome.reason)}"
+    return f"{outcome.kind}: {likeness(outcome.reason)}"
+
+
+def likeness(reason: str) -> str:
+    """Return what reasons that differ in their figures alone have in common."""
+    return re.sub(r"[0-9]+([.][0-9]+)?", "#", reason)

@@ -55,7 +55,7 @@ class Figures:
 
     To add a column, declare it here and return it where it is measured: by the
     instrument that `source` names. The table of docs/results.md is made from this by
-    `python -m scripts.write_columns`.
+    `python -m scripts.write_docs`.
     """
 
     requests: int | None = _figure(
@@ -164,6 +164,9 @@ class Figures:
     connects_refused: int | None = _figure(
         "connect_times", "", "of these calls, those that failed with ECONNREFUSED: nobody listened"
     )
+    connects_turned_away: int | None = _figure(
+        "connect_times", "", "of these calls, those with EAGAIN: the queue was full, the caller does not wait"
+    )
     connects_failed_other: int | None = _figure(
         "connect_times", "", "of these calls, those that failed with another error"
     )
@@ -217,10 +220,10 @@ class Figures:
         better=Better.HIGHER,
     )
     loadgen_cpu_share: float | None = _figure(
-        "host", "cores", "CPU of the load generator, which has one thread; of several, the busiest", heading="Load CPU"
+        "host", "cores", "CPU of the driver, which has one thread; of several, the busiest", heading="Load CPU"
     )
     loadgen_headroom_share: float | None = _figure(
-        HEADROOM, "share", "answers a second, by what this load generator reached against a static file"
+        HEADROOM, "share", "answers a second, by what this driver reached against a static file"
     )
 
 

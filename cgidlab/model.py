@@ -29,6 +29,7 @@ class Option:
     default: Scalar | None  # None: required
     choices: tuple[Scalar, ...]
     description: str
+    directive: str = ""  # of httpd.conf, of which it is the value
 
     @property
     def long_name(self) -> str:
@@ -101,7 +102,7 @@ class Limits:
 
 
 class LoopKind(StrEnum):
-    """How the load generator paces requests."""
+    """How the driver paces requests."""
 
     CLOSED = "closed"  # N clients, each sends when its answer is there
     OPEN = "open"  # a constant rate, whatever the answers do

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cgidlab.errors import StoreError
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 ABSENT = -1  # stands for an empty field where one is allowed
 _MAX_DIGITS = 18  # more do not fit an int64 for certain

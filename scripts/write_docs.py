@@ -13,8 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from cgidlab import figures  # noqa: E402 -- not installed: it is found beside this script
+from cgidlab.design import catalogue  # noqa: E402 -- same
 
-PARTS = (("docs/results.md", "columns", figures.markdown),)
+PARTS = (
+    ("docs/results.md", "columns", figures.markdown),
+    ("docs/experiment-format.md", "options", lambda: catalogue.markdown(catalogue.load(ROOT / "roles"))),
+)
 
 
 def main() -> int:

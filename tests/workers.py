@@ -6,6 +6,7 @@ workers that install packages at the same time would wait for each other's locks
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 PROVISION_TIMEOUT_S = 1200.0
+# Enterprise Linux has no package of wrk.
+DRIVERS = ["h2load", "ab", *(["wrk"] if shutil.which("apt-get") else [])]
 # The variants that tests ask for; others build their own in a second from the same httpd.
 LISTEN_BACKLOGS = (1, 5, 100, 1024)
 CONNECT_ATTEMPTS = 15
@@ -83,7 +86,7 @@ def provision(directory: Path) -> dict[str, Any]:
         ROOT / "inventories" / "local.yml",
         {
             "cgidlab_builds": [{"httpd": "distro", "variants": variants}],
-            "cgidlab_drivers": ["h2load", "ab"],
+            "cgidlab_drivers": DRIVERS,
             "cgidlab_instruments": ["connect_times", "strace"],
             "cgidlab_helper_archive": str(helper),
             "cgidlab_provision_dir": str(directory),

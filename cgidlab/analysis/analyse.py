@@ -3,7 +3,6 @@
 `analyse` is the whole of it, `decide` asks after a block whether to go on.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -30,6 +29,7 @@ from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.stopping import decide
+from cgidlab.failures import likeness
 from cgidlab.figures import COLUMNS
 from cgidlab.model import Experiment, Status, TrialRecord
 
@@ -98,7 +98,7 @@ def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:
     counts: Counter[str] = Counter()
     for record in records:
         if record.outcome.status is not Status.COMPLETE:
-            kind = re.sub(r"\d+(\.\d+)?", "#", record.outcome.reason)
+            kind = likeness(record.outcome.reason)
             quoted.setdefault(kind, record.outcome.reason)
             counts[kind] += 1
     return tuple((quoted[kind], number) for kind, number in counts.most_common())

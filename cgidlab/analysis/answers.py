@@ -65,7 +65,7 @@ def answer_of(response: str, smallest: float, equivalence: Interval | None, fami
         return Answer.INCONCLUSIVE
     low, high = band(smallest)
     if equivalence.inside(low, high):
-        return Answer.COSTS_LESS
+        return Answer.EQUIVALENT
     if family.high <= low:
         return Answer.COSTS_AT_LEAST if figures.lower_is_worse(response) else Answer.GAINS_AT_LEAST
     if family.low >= high:

@@ -25,7 +25,7 @@ class Answer(StrEnum):
     """What an effect says about the smallest effect that matters."""
 
     COSTS_AT_LEAST = "costs_at_least"  # worse by at least that much
-    COSTS_LESS = "costs_less"  # equivalence shown: changes by less than that, either way
+    EQUIVALENT = "equivalent"  # shown to change by less than that, either way
     GAINS_AT_LEAST = "gains_at_least"  # better by at least that much
     REAL_NEAR = "real_near"  # differs for certain, by about as much as matters
     INCONCLUSIVE = "inconclusive"
@@ -35,6 +35,11 @@ class Answer(StrEnum):
     def decided(self) -> bool:
         """Say whether the question is answered."""
         return self not in {Answer.INCONCLUSIVE, Answer.DESCRIBED}
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Answer | None":
+        """Return what older runs call by another name."""
+        return cls.EQUIVALENT if value == "costs_less" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ def _holds_for(common: Effect | None, cell: Effect) -> bool:
     if common is None or not cell.estimate or cell.smallest is None or cell.interval is None:
         return False
     low, high = band(cell.smallest)
-    return common.answer is not Answer.COSTS_LESS or low < math.log(cell.estimate) < high
+    return common.answer is not Answer.EQUIVALENT or low < math.log(cell.estimate) < high
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgidlab.commands import options
+from cgidlab.commands import options, signals
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
     import argparse
-    from types import FrameType
 
-    from cgidlab.engine.calibrating import Order
+    from cgidlab.engine.calibrating import CalibrationRequest
 
 
 def register(verbs: options.Verbs) -> None:
@@ -48,22 +45,15 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import calibrating  # noqa: PLC0415 -- see cgidlab.commands
 
-    stop = threading.Event()
-
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the second time the user means it
-        stop.set()
-
-    signal.signal(signal.SIGINT, asked_to_stop)
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    order = _order(args)
+    cancelled = signals.asked_first("ending the trial and cleaning up")
+    request = _request(args)
     with progress.Display() as display:
-        done = calibrating.calibrate_hosts(order, args.results, display, stop.is_set)
+        done = calibrating.calibrate_hosts(request, args.results, display, cancelled)
     print(json.dumps(done.document, indent=1) if args.format == "json" else f"{done.text}\n{done.directory}")
     return done.exit_code
 
 
-def _order(args: argparse.Namespace) -> Order:
+def _request(args: argparse.Namespace) -> CalibrationRequest:
     """Return what is asked for: of an experiment file its target and builds, unless the command line names others."""
     from cgidlab.engine import calibrating, sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine.loading import Request, load_plan  # noqa: PLC0415 -- see cgidlab.commands
@@ -77,4 +67,4 @@ def _order(args: argparse.Namespace) -> Order:
             raise SpecError("no cell of it has a cgid daemon to calibrate on", where=str(args.experiment))
     tarballs = sources.read(args.sources) if args.sources else ()
     wanted = tuple(dict.fromkeys(args.httpd)) if args.httpd else httpds
-    return calibrating.Order(options.ROOT, args.target or target, wanted, args.controls_only, tarballs)
+    return calibrating.CalibrationRequest(options.ROOT, args.target or target, wanted, args.controls_only, tarballs)

@@ -33,7 +33,7 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument("run_b", type=Path, metavar="RUN_B", help="the run that is judged")
     parser.add_argument(
         "--threshold",
-        type=options.share,
+        type=options.share_of("--threshold", "a threshold is a share"),
         metavar="5%",
         help="the change that matters, for every response of the rule (default: the rule's own of RUN_A)",
     )
@@ -70,7 +70,10 @@ def _document(found: Compared) -> dict[str, Any]:
         "cells": [dict(c) for c in found.cells],
         "only_a": [dict(c) for c in found.only_a],
         "only_b": [dict(c) for c in found.only_b],
-        "differences": [asdict(d) for d in found.differences],
+        "differences": [
+            {"field": d.word, "a": d.before, "b": d.now, "checked": d.decides, "setting": d.field == "settings"}
+            for d in found.differences
+        ],
         "ratios": [_ratio_document(r) for r in found.ratios],
         "warnings": list(found.warnings),
         "one_run": found.suggestion or None,
@@ -116,7 +119,7 @@ def as_text(found: Compared) -> str:
 def _differences(found: Compared) -> list[str]:
     if not found.differences:
         return ["nothing that was recorded around the runs differs"]
-    return ["what differs (A, B):", *(f"  {d.field}: {_cut(d.a)}, {_cut(d.b)}" for d in found.differences)]
+    return ["what differs (A, B):", *(f"  {d.word}: {_cut(d.before)}, {_cut(d.now)}" for d in found.differences)]
 
 
 def _cut(value: str) -> str:

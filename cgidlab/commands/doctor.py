@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import textwrap
-import threading
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import options
+from cgidlab.commands import options, signals
 
 if TYPE_CHECKING:
     import argparse
-    from types import FrameType
 
     from cgidlab.engine.examining import Diagnosis
 
@@ -36,15 +33,9 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import examining  # noqa: PLC0415 -- same
 
-    stop = threading.Event()
-
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the second time the user means it
-        stop.set()
-
-    signal.signal(signal.SIGINT, asked_to_stop)
+    cancelled = signals.asked_first("ending the examination")
     with progress.Display() as display:
-        found = examining.diagnose(args.target, options.ROOT, display, stop.is_set)
+        found = examining.diagnose(args.target, options.ROOT, display, cancelled)
     print(json.dumps(_document(found), indent=1) if args.format == "json" else _text(found))
     return found.exit_code
 

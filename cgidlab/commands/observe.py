@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 import textwrap
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import options
-from cgidlab.errors import SpecError
+from cgidlab.commands import alarms, options, signals
+from cgidlab.errors import LabError, SpecError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
-    from types import FrameType
+    from collections.abc import Callable, Mapping, Sequence
 
-    from cgidlab.engine.observing import Observed, Order
+    from cgidlab.engine.observing import Listed, ObservationRequest, Observed
     from cgidlab.parsers.observation import Observation
 
 _WIDTH = 110
 _WATCH_EVERY_S = 2.0
 _LOOK_EVERY_S = 10.0
+_OF_ONE_SOCKET = ("--socket", "--until-full", "--error-log", "--status-url")
+_SHOWN = 20  # lines of a live table
 _DESCRIPTION = """Finds the httpd instances that run, by their processes, and watches the queues in front of their cgid
 daemons. It installs, changes, restarts and signals nothing; what it needs is in a temporary directory that is
-removed. Exit status: 0 whatever was found, 2 the command line, 3 nothing could be observed."""
+removed. Exit status: 0 whatever was found, 2 the command line, 3 nothing could be observed; 1 what --fail-on names."""
 
 
 def register(verbs: options.Verbs) -> None:
@@ -38,12 +37,29 @@ def register(verbs: options.Verbs) -> None:
     _add_where(p)
     _add_what(p)
     p.add_argument(
-        "--cost", type=_cost, default=0.01, metavar="1%", help="what it may cost, as a share of one core (default: 1%%)"
+        "--cost",
+        type=options.share_of("--cost", "a cost is a share of one core"),
+        default=0.01,
+        metavar="1%",
+        help="what it may cost, as a share of one core (default: 1%%)",
     )
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
     p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     p.add_argument("--format", choices=("text", "json"), default="text")
-    p.set_defaults(run=run)
+    p.add_argument(
+        "--fail-on",
+        type=alarms.conditions,
+        default=(),
+        metavar="full,refused",
+        help=f"exit status 1 where one of these was seen: {', '.join(c.name for c in alarms.CONDITIONS)}",
+    )
+    p.add_argument(
+        "--nagios",
+        action="store_true",
+        help="print one line with performance data, and return Nagios' 0, 1, 2 or 3; critical is what --fail-on names "
+        f"(default: {','.join(alarms.USUAL)})",
+    )
+    p.set_defaults(run=_run)
 
 
 def _add_where(p: argparse.ArgumentParser) -> None:
@@ -62,7 +78,16 @@ def _add_where(p: argparse.ArgumentParser) -> None:
 
 def _add_what(p: argparse.ArgumentParser) -> None:
     p.add_argument(
-        "--duration", type=_duration_s, metavar="60", help="how long: seconds, or 90s, 30m, 2h (default: 60)"
+        "--all",
+        action="store_true",
+        dest="every",
+        help="every listening unix stream socket of the host and its network namespaces, a line each, the worst first",
+    )
+    p.add_argument(
+        "--duration",
+        type=options.duration_of("--duration", seconds_alone=True),
+        metavar="60",
+        help="how long: seconds, or 90s, 30m, 2h (default: 60)",
     )
     p.add_argument(
         "--until-full",
@@ -70,7 +95,11 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         help="wait for the first overflow, for --duration at most, and keep the seconds around it",
     )
     p.add_argument(
-        "--around", type=_duration_s, default=10.0, metavar="10", help="seconds before and after (--until-full)"
+        "--around",
+        type=options.duration_of("--around", seconds_alone=True),
+        default=10.0,
+        metavar="10",
+        help="seconds before and after (--until-full)",
     )
     p.add_argument(
         "--error-log", action="append", default=[], metavar="PATH", help="an error_log on the host to count retries in"
@@ -83,40 +112,59 @@ def _add_what(p: argparse.ArgumentParser) -> None:
     )
 
 
+def _run(args: argparse.Namespace) -> int:
+    """Watch; where Nagios asks, what fails is unknown to it and no trouble of the server's."""
+    if not args.nagios:
+        return run(args)
+    try:
+        return run(args)
+    except LabError as err:
+        print(f"OBSERVE UNKNOWN - {err.what}")
+        return alarms.UNKNOWN
+
+
 def run(args: argparse.Namespace) -> int:
-    """Watch, print what was found, and return 0 whatever that is."""
+    """Watch, print what was found, and return 0 whatever that is, unless --fail-on or --nagios ask for more."""
     from cgidlab.engine import observing  # noqa: PLC0415 -- see cgidlab.commands
 
     order = _order(args)
-    stop = threading.Event()
+    cancelled = signals.asked_first("keeping what was seen")
+    show = _LiveLines(_worst if args.every else _sockets).show if args.watch else lambda _live: None
+    if args.every:
+        listed = observing.observe_all(order, args.results, cancelled, show)
+        sockets = [alarms.of_listener(row.document()) for row in listed.listeners]
+        return _ended(args, sockets, lambda: _listed_json(listed) if args.format == "json" else _listed(listed))
+    seen = observing.observe(order, args.results, cancelled, show)
 
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # the second time the user means it: Python's own way out
-            signal.signal(number, signal.default_int_handler)
-        print("stopping: keeping what was seen; once more to leave at once", file=sys.stderr)
-        stop.set()
+    def told() -> str:
+        return json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen)
 
-    signal.signal(signal.SIGINT, asked_to_stop)
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    display = _Watch() if args.watch else None
-    try:
-        seen = observing.observe(order, args.results, stop.is_set, display.show if display else lambda _live: None)
-    finally:
-        if display:
-            display.close()
-    print(json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen))
-    return 0
+    return _ended(args, [alarms.of_instance(i) for i in seen.instances], told)
 
 
-def _order(args: argparse.Namespace) -> Order:
-    from cgidlab.engine.observing import Order  # noqa: PLC0415 -- see cgidlab.commands
+def _ended(args: argparse.Namespace, sockets: Sequence[alarms.Socket], told: Callable[[], str]) -> int:
+    """Print what was seen and return the exit status that was asked for."""
+    if args.nagios:
+        state, line = alarms.nagios(sockets, args.fail_on or alarms.USUAL)
+        print(line)
+        return state
+    print(told())
+    return alarms.status(sockets, args.fail_on)
+
+
+def _order(args: argparse.Namespace) -> ObservationRequest:
+    from cgidlab.engine.observing import ObservationRequest  # noqa: PLC0415 -- see cgidlab.commands
 
     if args.status_url and not re.match(r"https?://", args.status_url):
         raise SpecError(f"`{args.status_url}` is no http address", where="--status-url")
     for path in (*args.socket, *args.error_log):
         if not path.startswith(("/", "@")):
             raise SpecError(f"`{path}` is not an absolute path", where="--socket, --error-log", fix="begin it with /")
-    return Order(
+    if args.every:
+        given = [o for o in _OF_ONE_SOCKET if getattr(args, o.strip("-").replace("-", "_"))]
+        if given:
+            raise SpecError(f"{given[0]} is about sockets that are named, --all about every one", where="--all")
+    return ObservationRequest(
         root=options.ROOT,
         target=args.target,
         hosts=args.host,
@@ -128,38 +176,23 @@ def _order(args: argparse.Namespace) -> Order:
         status_url=args.status_url,
         error_logs=tuple(args.error_log),
         become=args.become,
+        every=args.every,
         poll_s=_WATCH_EVERY_S if args.watch else _LOOK_EVERY_S,
     )
 
 
-def _duration_s(text: str) -> float:
-    """Return seconds; a plain number is seconds."""
-    return options.duration_s(f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else text)
-
-
-def _cost(text: str) -> float:
-    try:
-        return options.share(text)
-    except SpecError as err:
-        raise SpecError(f"a cost is a share of one core such as 1% or 0.01, not `{text}`", where="--cost") from err
-
-
-class _Watch:
+class _LiveLines:
     """What is seen now, a line a socket: in place on a terminal, otherwise a line whenever something changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines_of: Callable[[Mapping[str, Mapping[str, Any]]], list[str]]) -> None:
+        self._lines_of = lines_of
         self._terminal = sys.stderr.isatty()
         self._lines = 0
         self._last = ""
 
     def show(self, live: Mapping[str, Mapping[str, Any]]) -> None:
         """Show the helpers' latest words."""
-        several = len(live) > 1
-        lines = [
-            _live_line(f"{host}: " if several else "", seen["elapsed_s"], t)
-            for host, seen in sorted(live.items())
-            for t in seen["targets"]
-        ]
+        lines = self._lines_of(live)
         text = "\n".join(lines)
         if not lines or text == self._last:
             return
@@ -168,8 +201,45 @@ class _Watch:
         print(text, file=sys.stderr, flush=True)
         self._lines, self._last = len(lines), text
 
-    def close(self) -> None:
-        """Leave the last lines where they are."""
+
+def _sockets(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    several = len(live) > 1
+    return [
+        _live_line(f"{host}: " if several else "", seen["elapsed_s"], t)
+        for host, seen in sorted(live.items())
+        for t in seen["targets"]
+    ]
+
+
+def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers.listeners import listener  # noqa: PLC0415 -- see cgidlab.commands
+
+    rows = [listener(raw, host) for host, seen in sorted(live.items()) for raw in seen.get("every", ())]
+    return table(rows, _SHOWN).splitlines() if rows else []
+
+
+def _listed(seen: Listed) -> str:
+    from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
+
+    several = len(seen.hosts) > 1
+    lines = [table(seen.listeners) if seen.listeners else "no unix stream socket listens", ""]
+    lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
+    lines += [f"not watched: {failure}" for failure in seen.failures]
+    lines += [_cost_line(h, several=several) for h in seen.hosts]
+    return "\n".join([*lines, f"all figures: {seen.document}"])
+
+
+def _listed_json(seen: Listed) -> str:
+    document = {
+        "schema_version": 1,
+        "listeners": [row.document() for row in seen.listeners],
+        "cost": _cost_of(seen.hosts),
+        "hosts": [_host(h) for h in seen.hosts],
+        "failures": list(seen.failures),
+        "document": str(seen.document),
+    }
+    return json.dumps(document, indent=1, allow_nan=False)
 
 
 def _live_line(host: str, elapsed_s: float, target: Mapping[str, Any]) -> str:
@@ -179,8 +249,9 @@ def _live_line(host: str, elapsed_s: float, target: Mapping[str, Any]) -> str:
         return f"{elapsed_s:7.0f} s  {host}{target['label']}: its queue cannot be seen"
     asleep = "" if target["asleep"] is None else f"  asleep {target['asleep']} (most {target['asleep_max']})"
     full_s = f"  full for {target['full_s']:.1f} s" if target["full_s"] else ""
+    away = f"  turned away {target['turned_away']:,}" if target.get("turned_away") else ""
     queue = f"queue {target['depth']} of {target['limit']} (most {target['depth_max']})"
-    return f"{elapsed_s:7.0f} s  {host}{target['label']}: {queue}{full_s}{asleep}"
+    return f"{elapsed_s:7.0f} s  {host}{target['label']}: {queue}{full_s}{asleep}{away}"
 
 
 def _document(seen: Observed) -> dict[str, Any]:
@@ -188,19 +259,20 @@ def _document(seen: Observed) -> dict[str, Any]:
         "schema_version": 1,
         "instances": [dict(i) for i in seen.instances],
         "cost": _cost_of(seen.hosts),
-        "hosts": [
-            {
-                "host": h.host,
-                "ended": h.ended,
-                "length_s": round(h.length_s, 3),
-                "cost": dict(h.cost),
-                "notes": list(h.notes),
-            }
-            for h in seen.hosts
-        ],
+        "hosts": [_host(h) for h in seen.hosts],
         "failures": list(seen.failures),
         "run_directory": str(seen.run),
         "report": str(seen.report),
+    }
+
+
+def _host(host: Observation) -> dict[str, Any]:
+    return {
+        "host": host.host,
+        "ended": host.ended,
+        "length_s": round(host.length_s, 3),
+        "cost": dict(host.cost),
+        "notes": list(host.notes),
     }
 
 
@@ -231,7 +303,9 @@ def _text(seen: Observed) -> str:
 def _title(i: Mapping[str, Any], *, several: bool) -> str:
     where = f"{i['host']}: " if several else ""
     if not i["httpd"]:
-        return f"{where}{i['socket']}, held by process {i['pid']}"
+        held = f"{i['program']}, process {i['pid']}" if i["program"] else f"held by process {i['pid']}"
+        limit = f" (queue of {i['queue_limit']})" if i["queue_limit"] is not None else ""
+        return f"{where}{held}: {i['socket']}{limit}"
     known = [i["version"] or "httpd", f"process {i['pid']}"]
     if i["mpm"]:
         size = f" {i['processes']} x {i['threads_per_child']}" if i["threads_per_child"] else ""

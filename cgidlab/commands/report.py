@@ -19,6 +19,7 @@ def register(verbs: options.Verbs) -> None:
         help="html: write trials.csv, trials.parquet, summary.json and report.html again (default); "
         "md, json: print the report and write nothing",
     )
+    parser.add_argument("--details", action="store_true", help="print five questions with all figures, not seven lines")
     parser.set_defaults(run=run)
 
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format != "html":
         print(concluding.as_text(opened, args.format), end="")
         return 0
-    concluded = concluding.conclude(opened, verify=True)
+    concluded = concluding.conclude(opened, verify=True, details=args.details)
     print(concluded.text)
     print(concluded.report)
     for damage in concluded.damaged:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgidlab.commands import changed, options
+from cgidlab.commands import changed, experiments, options, signals
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
     import argparse
-    from types import FrameType
 
     from cgidlab.engine.loading import Request
     from cgidlab.runs.status import RunStatus
@@ -26,12 +23,12 @@ _SUFFIXES = (".yml", ".yaml")
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("run", help="run an experiment (the verb may be left out)")
-    options.add_experiment(parser, optional=True)
+    experiments.add_experiment(parser, optional=True)
     options.add_sources(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument(
         "--budget",
-        type=options.duration_s,
+        type=options.duration_of("--budget"),
         metavar="30m",
         help="time for all trials (90s, 30m, 2h): whole blocks are dropped to keep it, never levels",
     )
@@ -76,21 +73,21 @@ def run(args: argparse.Namespace) -> int:
 
     if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
-    request = None if args.experiment is None else options.request(args)
+    request = None if args.experiment is None else experiments.request(args)
     resumed = None if args.if_changed and request else _chosen(args, request)
     how = readying.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
     if resumed is None and how.accepted:
         raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
-    stop = _stoppable()
-    looked = changed.looked(request, args.results, stop.is_set) if args.if_changed and request else None
+    cancelled = signals.asked_first("ending the trial and cleaning up")
+    looked = changed.looked(request, args.results, cancelled) if args.if_changed and request else None
     if looked and not looked.reason_to_run:
         return 0
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
-            ended = running.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
+            ended = running.resume(resumed, request, options.ROOT, args.results, display, cancelled, how)
         else:
             assert request is not None  # noqa: S101 -- tells mypy what _chosen made sure of
-            ended = running.run(request, args.results, display, stop.is_set, how)
+            ended = running.run(request, args.results, display, cancelled, how)
     print(ended.text)
     print(f"report: {ended.report}")
     if isinstance(display, profiling.ProfilingDisplay):
@@ -98,22 +95,6 @@ def run(args: argparse.Namespace) -> int:
     if looked is None or looked.latest is None:
         return ended.exit_code
     return max(ended.exit_code, changed.compared(looked.latest, ended.report))
-
-
-def _stoppable() -> threading.Event:
-    """Return what is set when the user wants the run to stop."""
-    stop = threading.Event()
-
-    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
-        # The second time the user means it: Python's own way out.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
-        print("stopping: ending the trial and cleaning up; once more to leave at once", file=sys.stderr)
-        stop.set()
-
-    signal.signal(signal.SIGINT, asked_to_stop)
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    return stop
 
 
 def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:

@@ -2,13 +2,13 @@
 
 import argparse
 
-from cgidlab.commands import options
+from cgidlab.commands import experiments, options
 
 
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("validate", help="check an experiment file")
-    options.add_experiment(parser)
+    experiments.add_experiment(parser)
     parser.set_defaults(run=run)
 
 
@@ -16,6 +16,6 @@ def run(args: argparse.Namespace) -> int:
     """Say that the file is good; what is wrong with it is raised."""
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
 
-    plan = loading.load_plan(options.request(args)).plan
+    plan = loading.load_plan(experiments.request(args)).plan
     print(f"{args.experiment}: good; {len(plan.cells)} cells, {len(plan.trials)} trials at most")
     return 0

@@ -4,18 +4,9 @@ Separate runs are weaker evidence than one interleaved run: whatever changed
 between them is in every ratio, and no interval can hold it.
 """
 
-from cgidlab.compare.environment import Difference, Side, differences, refuse, suggestion
+from cgidlab.compare.differing import Difference
+from cgidlab.compare.fields import Recorded
 from cgidlab.compare.ratios import MIN_TRIALS, Earlier, Ratio, common_cells, ratios
+from cgidlab.compare.suggesting import suggestion
 
-__all__ = [
-    "MIN_TRIALS",
-    "Difference",
-    "Earlier",
-    "Ratio",
-    "Side",
-    "common_cells",
-    "differences",
-    "ratios",
-    "refuse",
-    "suggestion",
-]
+__all__ = ["MIN_TRIALS", "Difference", "Earlier", "Ratio", "Recorded", "common_cells", "ratios", "suggestion"]

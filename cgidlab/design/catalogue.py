@@ -1,6 +1,7 @@
 """What can be set: the options that roles declare. The only module that reads argument_specs.yml."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
+_DIRECTIVE = re.compile(r"Read back as the directive (\w+)")
 # Over HTTP the user alone may be a token; SSH needs one that everybody may know.
 _CREDENTIALS = re.compile(r"(?<!ssh)://[^/\s]*@|://[^/\s@]*:[^/\s]*@", re.IGNORECASE)
 _HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
@@ -62,6 +64,10 @@ class Catalogue:
     def long_names(self, settings: Settings) -> dict[str, Scalar]:
         """Return settings keyed as Ansible knows them."""
         return {self.options[name].long_name: value for name, value in settings.items()}
+
+    def of_roles(self, *roles: str) -> tuple[str, ...]:
+        """Return the short names of the options of some roles."""
+        return tuple(name for name, option in self.options.items() if option.role in roles)
 
     def check(self, name: str, value: object, where: str) -> Scalar:
         """Return `value` as the option's type, or raise `SpecError` saying what it takes."""
@@ -118,14 +124,26 @@ def load(roles_dir: Path) -> Catalogue:
                 type=spec["type"],
                 default=spec.get("default"),
                 choices=tuple(spec.get("choices", ())),
-                description=_one_text(spec.get("description", "")),
+                description=(text := _one_text(spec.get("description", ""))),
+                directive=found[1] if (found := _DIRECTIVE.search(text)) else "",
             )
     return Catalogue(options)
 
 
+def markdown(catalogue: Catalogue) -> str:
+    """Return every option with the first sentence on it: the table of docs/experiment-format.md."""
+    rows = ["| option | takes | default | what |", "| --- | --- | --- | --- |"]
+    for option in catalogue.options.values():
+        takes = ", ".join(f"`{c}`" for c in option.choices) or option.type
+        default = "required" if option.default is None else f"`{json.dumps(option.default)}`"
+        first = option.description.partition(". ")[0].removesuffix(".")
+        rows.append(f"| `{option.name}` | {takes} | {default} | {first} |")
+    return "\n".join(rows)
+
+
 def instruments(catalogue: Catalogue) -> tuple[str, ...]:
     """Return the names of the instruments, in the order the role declares them."""
-    return tuple(name for name, option in catalogue.options.items() if option.role == "instruments")
+    return catalogue.of_roles("instruments")
 
 
 def _one_text(description: str | list[str]) -> str:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.systems import CGID, system_of
+from cgidlab.drivers import DRIVERS
 from cgidlab.errors import SpecError
 from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Trial
 
@@ -16,9 +18,6 @@ from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Tri
 ESTIMATED_OVERHEAD_S = 0.6
 ESTIMATED_BLOCK_S = 3.0
 _SLUG_LENGTH = 40
-# h2load is honest in an open loop only with periods of 10 to 100 ms and whole connections a period; with
-# its default of one second it sends one burst a second.
-RATE_STEP = 10
 
 
 # A factor that means something only beside another setting: without it all its cells are the same.
@@ -145,7 +144,7 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use workers={workers - workers % threads or threads}",
         )
-    if s["mpm"] == "prefork" and "cgid" in str(s["log_level"]):
+    if system_of(s) != CGID and "cgid" in str(s["log_level"]):
         raise SpecError(
             "prefork runs mod_cgi; httpd would not start with a LogLevel for mod_cgid",
             where=f"cell {cell.id}",
@@ -157,14 +156,36 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix="lower fault_at_s or fault_for_s, or raise window_s",
         )
-    if s["loop"] == LoopKind.OPEN:
-        if s["driver"] != "h2load":
-            raise SpecError(
-                f"{s['driver']} cannot keep a constant rate",
-                where=f"cell {cell.id}",
-                fix="use driver: h2load with loop: open",
-            )
-        if int(s["rate"]) % RATE_STEP:
-            raise SpecError(
-                f"rate={s['rate']} cannot be sent evenly", where=f"cell {cell.id}", fix=f"use a multiple of {RATE_STEP}"
-            )
+    _check_load(cell)
+
+
+def _check_load(cell: Cell) -> None:
+    s = cell.settings
+    driver, loop = DRIVERS[str(s["driver"])], LoopKind(str(s["loop"]))
+    if loop not in driver.loops:
+        able = " or ".join(d.name for d in DRIVERS.values() if loop in d.loops)
+        what = "keep a constant rate" if loop is LoopKind.OPEN else "keep a number of clients busy"
+        raise SpecError(
+            f"{driver.name} cannot {what}", where=f"cell {cell.id}", fix=f"use driver: {able} with loop: {loop}"
+        )
+    if loop is LoopKind.OPEN and int(s["rate"]) % driver.rate_step:
+        raise SpecError(
+            f"rate={s['rate']} cannot be sent evenly",
+            where=f"cell {cell.id}",
+            fix=f"use a multiple of {driver.rate_step}",
+        )
+
+
+# Nothing vouches for the makers of these sources: no signature, no checksum of a publisher.
+_UNVERIFIED = ("git:", "path:")
+
+
+def sources(plan: Plan) -> tuple[str, ...]:
+    """Return every source of httpd that a plan builds, in the order of the file."""
+    return tuple(dict.fromkeys(str(cell.settings["httpd"]) for cell in plan.cells))
+
+
+def told_sources(plan: Plan) -> str:
+    """Return one line for the user that says whose code a run of the plan builds and starts."""
+    named = (f"{name} (unverified: read it first)" if name.startswith(_UNVERIFIED) else name for name in sources(plan))
+    return f"builds and starts httpd from {', '.join(named)}"

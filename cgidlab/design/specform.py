@@ -10,6 +10,8 @@ from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
 from cgidlab.model import Option
 
+# What lies beside the experiments below results/: `store` and the verbs of these names make it.
+RESERVED_NAMES = ("calibration", "latest", "observe", "observe-all")
 LOAD_KEYS = ("loop", "driver", "clients", "rate")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
@@ -129,6 +131,12 @@ def check_form(document: Document) -> FileForm:
         form = FileForm.model_validate(document.value)
     except ValidationError as err:
         raise _translated(document, err) from err
+    if form.name in RESERVED_NAMES:
+        raise SpecError(
+            f"`name` is {form.name}, which is a directory of cgidlab's own below results/",
+            where=document.where(("name",)),
+            fix=f"take another name, such as my-{form.name}",
+        )
     if isinstance(form.repetitions, int) and not 1 <= form.repetitions <= MAX_BLOCKS:
         raise SpecError(f"`repetitions` is outside 1 to {MAX_BLOCKS}", where=document.where(("repetitions",)))
     if isinstance(form.repetitions, RepetitionsForm) and form.repetitions.max < form.repetitions.min:

@@ -2,9 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from cgidlab.drivers.base import UNKNOWN, Driver, Requests
 from cgidlab.errors import StoreError
-from cgidlab.numeric_lines import Ints, parse
+from cgidlab.model import LoopKind
+from cgidlab.numeric_lines import Ints, parse, read
 
 _MAX_S, _MAX_MS = 10**11, 10**9  # more cannot be meant
 _HEADER = b"starttime\tseconds\tctime\tdtime\tttime\twait"
@@ -33,3 +38,17 @@ def parse_rows(data: bytes, *, where: str) -> Rows:
     good = (start >= 0) & (start < _MAX_S) & (connect >= 0) & (total >= 0) & (total < _MAX_MS) & (wait >= 0)
     bad = table.bad_lines + int((~good).sum())
     return Rows(start[good], connect[good], total[good], wait[good], bad)
+
+
+class Ab(Driver):
+    """ApacheBench: a closed loop that anybody has at hand."""
+
+    name = "ab"
+    loops = frozenset({LoopKind.CLOSED})
+    exact = False
+
+    def requests(self, path: Path) -> Requests:
+        """Return the rows of `-g`: to the second, without a status."""
+        rows = parse_rows(read(path), where=str(path))
+        none = np.full(len(rows.start_s), UNKNOWN, np.int64)
+        return Requests(rows.start_s * 1_000_000, none, rows.total_ms * 1000, exact=self.exact)

@@ -7,11 +7,14 @@ warm-up and ended after it has status 0. h2load appends to a log that exists.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cgidlab.drivers.base import Driver, Requests, Totals
+from cgidlab.model import LoopKind
 from cgidlab.numeric_lines import Ints, check_rows, parse, pieces
 
 _MAX_STATUS = 999
@@ -71,3 +74,36 @@ def parse_summary(stdout: bytes) -> Summary | None:
         return None
     _, started, done, succeeded, failed, errored, timeout = (int(n) for n in found.groups())
     return Summary(started, done, succeeded, failed, errored, timeout)
+
+
+class H2load(Driver):
+    """nghttp2's driver, with HTTP/1.1: exact, in both loops."""
+
+    name = "h2load"
+    loops = frozenset(LoopKind)
+    # It is honest in an open loop only with periods of 10 to 100 ms and whole connections a period; with
+    # its default of one second it sends one burst a second.
+    rate_step = 10
+    exact = True
+
+    def requests(self, path: Path) -> Requests:
+        """Return the rows of `--log-file`."""
+        rows = read_rows(path)
+        return Requests(rows.start_us, rows.status, rows.latency_us, exact=self.exact)
+
+    def totals(self, stdout: bytes) -> Totals | None:
+        """Return what it printed of its main phase."""
+        said = parse_summary(stdout)
+        return None if said is None else Totals(said.done, said.errored)
+
+    def unanswered(self, argv: Sequence[str], rows: int) -> int:
+        """Return how many of `-n` have no row: it was ended at its time limit, in an open loop."""
+        total = argv[argv.index("-n") + 1] if "-n" in argv[:-1] else ""
+        return max(0, int(total) - rows) if total.isdigit() else 0
+
+    def rate(self, argv: Sequence[str]) -> float | None:
+        """Return connections a period, by the period."""
+        period = next((a.removeprefix("--rate-period=") for a in argv if a.startswith("--rate-period=")), None)
+        if period is None or "-r" not in argv[:-1]:
+            return None
+        return int(argv[argv.index("-r") + 1]) * 1000 / int(period.removesuffix("ms"))

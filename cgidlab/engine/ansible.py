@@ -78,7 +78,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Callbacks:
     """What the caller wants to hear while a playbook runs."""
 
     on_task: Callable[[str], None] = lambda _name: None
@@ -99,7 +99,7 @@ def play(
     directory: Path,
     *,
     timeout_s: float,
-    watch: Watch | None = None,
+    callbacks: Callbacks | None = None,
     become_password: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Played:
@@ -112,7 +112,7 @@ def play(
     started on this machine ends too, hung or not. Raises `LabError`
     when it cannot be started, `StoreError` when its words cannot be kept.
     """
-    watch = watch or Watch()
+    callbacks = callbacks or Callbacks()
     files.make_directory(directory)
     files.write_json(directory / "vars.json", {name: _inert(value) for name, value in variables.items()})
     # ansible-runner takes its settings from this file alone; what is passed to it is dropped without a word.
@@ -125,8 +125,8 @@ def play(
                 **({"ANSIBLE_BECOME_PASSWORD_FILE": password_path} if password_path else {}),
                 **(environment or {}),
             }
-            end = _End(directory / "vars.json", time.monotonic() + timeout_s, watch.cancelled)
-            with _Listener(lambda event: _heard(event, watch, collected)) as listener:
+            end = _End(directory / "vars.json", time.monotonic() + timeout_s, callbacks.cancelled)
+            with _Listener(lambda event: _heard(event, callbacks, collected)) as listener:
                 runner = _runner(playbook, inventory, directory, end, listener, own)
         except OSError as err:
             raise StoreError(
@@ -330,15 +330,15 @@ class _Listener(contextlib.AbstractContextManager["_Listener"]):
                 self._fault = err
 
 
-def _heard(event: Mapping[str, Any], watch: Watch, collected: _Collected) -> None:
+def _heard(event: Mapping[str, Any], callbacks: Callbacks, collected: _Collected) -> None:
     """Pass one event on."""
     data = event.get("event_data", {})
     kind = event.get("event", "")
     if kind == "playbook_on_task_start":
-        watch.on_task(data.get("task", ""))
+        callbacks.on_task(data.get("task", ""))
     elif kind in {"runner_on_ok", "runner_item_on_ok"}:
         res = data.get("res", {})
-        watch.on_result(
+        callbacks.on_result(
             TaskResult(data["host"], data["task"], data.get("task_action", ""), bool(res.get("changed")), res)
         )
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
@@ -352,7 +352,7 @@ def _message(res: Mapping[str, Any]) -> str:
     """Return what a failed task said, without the parts that repeat the task."""
     items = [r for r in res.get("results", []) if r.get("failed") or r.get("unreachable")]
     if items:
-        return "\n".join(_message(item) for item in items)
+        return "\n".join(dict.fromkeys(_message(item) for item in items))  # what all of them say is said once
     said = res.get("stderr") or res.get("module_stderr") or res.get("stdout") or ""
     parts = [str(res.get("msg", "")).strip(), str(said).strip()]
     lines = _without_traceback("\n".join(part for part in parts if part).splitlines())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from cgidlab import files, processes
 from cgidlab.engine import ansible, execute, generators, journal, unreachable
 from cgidlab.engine.arrivals import Arrival
-from cgidlab.engine.halting import Watch
+from cgidlab.engine.halting import StopRule
 from cgidlab.engine.loading import Loaded
 from cgidlab.engine.room import Room
 from cgidlab.engine.scheduling import HostLost
@@ -39,7 +39,7 @@ class Given:
 
     before: Sequence[TrialRecord] = ()  # records of its trials that an earlier session of the run left
     environment: str = ""  # name of what trials run with beside their settings: see `environments`
-    watch: Watch = field(default_factory=Watch)
+    stop_rule: StopRule = field(default_factory=StopRule)
     numbers: "Numbers | None" = None  # of the run, where blocks of it run at once
     others: bool = False  # hosts that could run the block as well
     beside: Beside | None = None
@@ -72,7 +72,7 @@ class _Where:
     display: Display
     cancelled: Callable[[], bool]
     environment: str
-    watch: Watch
+    stop_rule: StopRule
     numbers: Numbers
     others: bool
 
@@ -108,14 +108,14 @@ def one_block(
     Trials that have a record before are not run again, unless a rerun is due. Trials that failed in
     a way that may pass are run again at the end of the block, as often as `failures` says; the failed
     ones are kept beside them. Raises `RunError` when nothing at all came home twice, and when
-    `watch` has seen enough; what was kept by then is in the run directory. Raises `HostLost` when the host cannot be
-    reached any more and there are others; then nothing is said of the trials that did not come home.
+    `stop_rule` has seen enough; what was kept by then is in the run directory. Raises `HostLost` when the host
+    cannot be reached any more and there are others; then nothing is said of the trials that did not come home.
     """
     given = given or Given()
     before = given.before
     numbers = given.numbers or Numbers(loaded, run_directory)
     where = _Where(
-        loaded, run_directory, host, display, cancelled, given.environment, given.watch, numbers, given.others
+        loaded, run_directory, host, display, cancelled, given.environment, given.stop_rule, numbers, given.others
     )
     name = f"block-{trials[0].block:03d}"
     done = {r.key for r in before}
@@ -180,7 +180,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     def over() -> bool:
         state.fault = state.fault or room.want()
         state.silent = state.silent or time.monotonic() - state.heard_s > patience_s
-        return where.cancelled() or state.silent or state.fault is not None or where.watch.stop is not None
+        return where.cancelled() or state.silent or state.fault is not None or where.stop_rule.stop is not None
 
     where.display.step(f"block {trials[0].block}")
     trials = (*trials, *riding)
@@ -194,9 +194,9 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     gone = next((f for f in played.failures if f.unreachable and f.host == host.host), None)
     if gone and where.others and not where.cancelled():
         raise HostLost(f"{host.host} cannot be reached any more: {unreachable.in_short(gone.message)}")
-    if not where.cancelled() and not where.watch.stop:
+    if not where.cancelled() and not where.stop_rule.stop:
         desk.kept += _never_came(where, state, played, patience_s)
-    where.watch.check(run)
+    where.stop_rule.check(run)
     return desk.kept
 
 
@@ -242,7 +242,7 @@ class _Desk:
         if record:
             self.kept.append(record)
             where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
-            where.watch.saw(record.outcome)
+            where.stop_rule.saw(record.outcome)
 
 
 def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:
@@ -298,5 +298,5 @@ def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s:
         where.display.trial(trial, outcome, Figures())
         lost.append(records.load(where.run.path, store.read_trial(directory)))
     if lost:  # one cause, however many trials it took
-        where.watch.saw(lost[0].outcome)
+        where.stop_rule.saw(lost[0].outcome)
     return lost

@@ -9,6 +9,7 @@ from typing import Any
 from cgidlab import calibrate
 from cgidlab.design import catalogue as cat
 from cgidlab.design.plan import trial_key, trial_s
+from cgidlab.design.systems import has_queue
 from cgidlab.engine import targets
 from cgidlab.engine.blocks import one_block
 from cgidlab.engine.execute import Site
@@ -16,7 +17,7 @@ from cgidlab.engine.loading import Loaded, new_run_id
 from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.sources import Tarball
-from cgidlab.errors import InterruptedRun, ProvisionError, RunError, StoreError
+from cgidlab.errors import InterruptedRun, RunError, StoreError
 from cgidlab.instruments import WITNESSES
 from cgidlab.instruments.controls import IDLE, REFUSED
 from cgidlab.model import SCHEMA_VERSION, Plan, Trial
@@ -30,7 +31,7 @@ _LOG_BYTES = 10_000_000  # of an error_log, looked through for one message
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CalibrationRequest:
     """What the user asked for."""
 
     root: Path  # of the project
@@ -50,49 +51,53 @@ class Calibrated:
     exit_code: int
 
 
-def calibrate_hosts(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
+def calibrate_hosts(
+    request: CalibrationRequest, results: Path, display: Display, cancelled: Callable[[], bool]
+) -> Calibrated:
     """Run the controls on every host of the target and judge its witnesses, with the target to oneself.
 
     Raises `ProvisionError` before any trial ran (or when another run has the target),
     `RunError` when none could be run, and `InterruptedRun` when it was stopped; then there
     is no calibration.json and nothing is proven.
     """
-    with exclusive(_site(order)):
-        return _calibrated(order, results, display, cancelled)
+    with exclusive(_site(request)):
+        return _calibrated(request, results, display, cancelled)
 
 
-def _site(order: Order) -> Site:
-    return replace(targets.site(order.target, order.root), tarballs=order.tarballs)
+def _site(request: CalibrationRequest) -> Site:
+    return replace(targets.site(request.target, request.root), tarballs=request.tarballs)
 
 
 def builds_of(plan: Plan) -> tuple[str, ...]:
     """Return the httpds that run with a daemon in some cell, in the order of the file."""
-    return tuple(dict.fromkeys(str(c.settings["httpd"]) for c in plan.cells if c.settings["mpm"] != "prefork"))
+    return tuple(dict.fromkeys(str(c.settings["httpd"]) for c in plan.cells if has_queue(c.settings)))
 
 
-def _calibrated(order: Order, results: Path, display: Display, cancelled: Callable[[], bool]) -> Calibrated:
-    catalogue = cat.load(order.root / "roles")
-    for httpd in order.httpds:
+def _calibrated(
+    request: CalibrationRequest, results: Path, display: Display, cancelled: Callable[[], bool]
+) -> Calibrated:
+    catalogue = cat.load(request.root / "roles")
+    for httpd in request.httpds:
         catalogue.check("httpd", httpd, "--httpd")
-    plan = calibrate.make_plan(catalogue, target=order.target, httpds=order.httpds, controls_only=order.controls_only)
-    loaded = Loaded(plan, catalogue, _site(order))
+    plan = calibrate.make_plan(
+        catalogue, target=request.target, httpds=request.httpds, controls_only=request.controls_only
+    )
+    loaded = Loaded(plan, catalogue, _site(request))
     run = store.create(results, plan, new_run_id())
     display.say(f"calibration {run.path}")
     try:
         hosts = provisioned(loaded, run, display, cancelled)
-        run.write("provenance.json", provenance.collect(order.root, plan, hosts))
+        run.write("provenance.json", provenance.collect(request.root, plan, hosts))
         display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
         entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
-    except BaseException as err:
+    except BaseException:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             run.set_state(store.INTERRUPTED)
-        if isinstance(err, ProvisionError) and cancelled():
-            raise InterruptedRun("the calibration was stopped", where=str(run.path)) from err
         raise
     if cancelled():
         run.set_state(store.INTERRUPTED)
         raise InterruptedRun("the calibration was stopped", where=str(run.path))
-    document = {"run": run.run_id, "when": store.now(), "controls_only": order.controls_only, "hosts": entries}
+    document = {"run": run.run_id, "when": store.now(), "controls_only": request.controls_only, "hosts": entries}
     run.write(proven.FILE, document)
     run.set_state(store.FINISHED)
     failed = any(row["state"] == calibrate.State.FAIL for entry in entries for row in entry["rows"])
@@ -120,8 +125,14 @@ def before_run(
             f"calibrating the witnesses on this host, once for this kernel and each httpd: about {15 * len(httpds)} s, "
             "and provisioning before it"
         )
-        order = Order(loaded.site.root, loaded.plan.experiment.target, httpds, True, loaded.site.tarballs)  # noqa: FBT003 -- controls_only
-        calibrated = _calibrated(order, results, display, cancelled)  # the run has the target already
+        request = CalibrationRequest(
+            loaded.site.root,
+            loaded.plan.experiment.target,
+            httpds,
+            controls_only=True,
+            tarballs=loaded.site.tarballs,
+        )
+        calibrated = _calibrated(request, results, display, cancelled)  # the run has the target already
         if calibrated.exit_code:
             display.say(calibrated.text)
     return {
@@ -138,7 +149,7 @@ def before_run(
 
 def _wanted(loaded: Loaded) -> frozenset[str]:
     """Return the witnesses that a run will use; none where no cell has a queue."""
-    cells = [cell.settings for cell in loaded.plan.cells if cell.settings["mpm"] != "prefork"]
+    cells = [cell.settings for cell in loaded.plan.cells if has_queue(cell.settings)]
     return frozenset(w.name for w in WITNESSES if any(s.get(w.name, not w.optional) for s in cells))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cgidlab import files
 from cgidlab.engine import ansible, doctor, execute, targets
 from cgidlab.engine.locking import exclusive
-from cgidlab.errors import ProvisionError
+from cgidlab.errors import InterruptedRun, ProvisionError
 from cgidlab.progress import Display
 
 TIMEOUT_S = 300.0
@@ -62,10 +62,12 @@ def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], 
             {"cgidlab_helper_archive": str(helper)},
             directory / "ansible",
             timeout_s=TIMEOUT_S,
-            watch=ansible.Watch(
+            callbacks=ansible.Callbacks(
                 on_task=lambda name: display.step(f"examining: {name}"), on_result=heard, cancelled=cancelled
             ),
         )
+        if played.cancelled:
+            raise InterruptedRun("the examination was stopped", where=str(site.inventory))
         if not played.ok and not played.failures:
             said = (directory / "ansible" / "stdout").read_text(errors="replace")[-2000:]
             raise ProvisionError(f"the examination did not take place: {played.why}\n{said}", where=str(site.inventory))

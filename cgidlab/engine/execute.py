@@ -11,20 +11,25 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cgidlab import files
+from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.systems import system_of
 from cgidlab.engine import ansible, arrivals, generators, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.sources import Tarball, needed
 from cgidlab.errors import LabError, ProvisionError
-from cgidlab.model import Limits, Plan, Settings, Trial
+from cgidlab.model import Limits, Plan, Scalar, Settings, Trial
 from cgidlab.parsers import host_report
 from cgidlab.parsers.host_report import GeneratorReport, HostReport
 
 # Each trial has a network of its own, so that the port can be the same for all.
 PORT = 8080
+BLOCK_VERSION = 2  # of block.json (cgidhost.blockfile)
 LOOPBACK = "127.0.0.1"
 SERVER_USER = "nobody"
 SERVER_GID = 65534  # of nobody's group on every supported distribution, whatever its name
+# Whose options the helper needs: what is built is a path to it, and an instrument a name.
+_OF_HELPER = ("cgid", "scripts", "server", "kernel", "load", "trial")
 # Longer than an emulated, busy host takes from one look of the control machine to the next.
 LEASE_S = 60
 
@@ -67,7 +72,7 @@ def provision(
     hosts_dir: Path,
     snapshots_dir: Path,
     invocation_dir: Path,
-    watch: ansible.Watch,
+    callbacks: ansible.Callbacks,
     become_password: str | None = None,
     code_sha256: str = "",
 ) -> tuple[HostReport, ...]:
@@ -89,7 +94,7 @@ def provision(
         site.playbook("provision"),
         site.inventory,
         {
-            "cgidlab_builds": wanted_builds(settings),
+            "cgidlab_builds": wanted_builds(settings, cat.load(site.roles)),
             "cgidlab_drivers": sorted({str(s["driver"]) for s in settings}),
             "cgidlab_instruments": list(plan.experiment.instruments),
             "cgidlab_helper_archive": str(helper.resolve()),
@@ -101,7 +106,7 @@ def provision(
         },
         invocation_dir,
         timeout_s=site.limits.provision_s,
-        watch=watch,
+        callbacks=callbacks,
         become_password=become_password,
     )
     if not played.ok:
@@ -123,12 +128,17 @@ def _sources(site: Site, settings: Iterable[Settings]) -> dict[str, Any]:
     return {**told, **({"build_refresh": True} if site.refresh else {})}
 
 
-def offers(site: Site, directory: Path, watch: ansible.Watch) -> dict[str, list[dict[str, Any]]]:
+def offers(site: Site, directory: Path, callbacks: ansible.Callbacks) -> dict[str, list[dict[str, Any]]]:
     """Return by host which versions of httpd can be had there. Raises `ProvisionError` when no host could be asked."""
     files.make_directory(directory)
     variables = {"cgidlab_offers_dir": str((directory / "hosts").resolve())}
     played = ansible.play(
-        site.playbook("sources"), site.inventory, variables, directory, timeout_s=site.limits.provision_s, watch=watch
+        site.playbook("sources"),
+        site.inventory,
+        variables,
+        directory,
+        timeout_s=site.limits.provision_s,
+        callbacks=callbacks,
     )
     if not played.ok:
         raise _provision_error(played, site.limits)
@@ -154,20 +164,14 @@ def _provision_error(played: ansible.Played, limits: Limits) -> ProvisionError:
     return ProvisionError(f"provisioning {first.host} failed at the task `{first.task}`:\n{first.message}", where=log)
 
 
-def wanted_builds(settings: Iterable[Settings]) -> list[dict[str, Any]]:
+def wanted_builds(settings: Iterable[Settings], catalogue: Catalogue) -> list[dict[str, Any]]:
     """Return each httpd once with the variants of mod_cgid that the cells ask for, in a stable order."""
-    builds: dict[str, set[tuple[int, int, str]]] = {}
+    builds: dict[str, set[tuple[Scalar, ...]]] = {}
+    knobs = catalogue.of_roles("cgid")
     for s in settings:
-        variant = (int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
-        builds.setdefault(str(s["httpd"]), set()).add(variant)
+        builds.setdefault(str(s["httpd"]), set()).add(tuple(s[knob] for knob in knobs))
     return [
-        {
-            "httpd": httpd,
-            "variants": [
-                {"listen_backlog": backlog, "connect_attempts": attempts, "patches": patches}
-                for backlog, attempts, patches in sorted(variants)
-            ],
-        }
+        {"httpd": httpd, "variants": [dict(zip(knobs, variant, strict=True)) for variant in sorted(variants)]}
         for httpd, variants in sorted(builds.items())
     ]
 
@@ -208,7 +212,7 @@ def run_block(
         "cgidlab_trials": expected,
     }
     for place, generator in enumerate(block.generators):
-        content = _generator_json(block, trials, place)
+        content = _generator_json(block, trials, catalogue, place)
         files.write_json(_generator_file(block, generator), content)
     with arrivals.Watched(incoming, on_arrival):
         return ansible.play(
@@ -217,7 +221,7 @@ def run_block(
             variables,
             block.directory,
             timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
-            watch=ansible.Watch(cancelled=cancelled),
+            callbacks=ansible.Callbacks(cancelled=cancelled),
             environment=_own_tmp(block.directory),
         )
 
@@ -287,17 +291,18 @@ def _expected(trial: Trial, block: BlockRun, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _generator_json(block: BlockRun, trials: tuple[Trial, ...], place: int) -> dict[str, Any]:
+def _generator_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue, place: int) -> dict[str, Any]:
     """Return the block of one of its generators, with the trials in which that has something to do."""
     own = block.generators[place]
     wanted = [
-        generators.trial_json(trial, share, PORT)
+        {**ordered(settings, catalogue), **generators.trial_json(trial, PORT)}
         for trial in trials
         for found, share in generators.busy(trial.cell.settings, block.generators)
         if found is own
+        for settings in [generators.settings_of(trial, share)]
     ]
     return {
-        "schema_version": 1,
+        "schema_version": BLOCK_VERSION,
         "generates": True,
         "block": trials[0].block,
         "work_dir": _on_generator(block, own),
@@ -313,7 +318,7 @@ def _generator_json(block: BlockRun, trials: tuple[Trial, ...], place: int) -> d
 def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
     """Return a block as the helper and the template of httpd.conf read it."""
     return {
-        "schema_version": 1,
+        "schema_version": BLOCK_VERSION,
         "block": trials[0].block,
         "work_dir": block.host_directory,
         "host_dir": block.host.work_dir,
@@ -330,7 +335,7 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
     s = trial.cell.settings
     httpd = host.httpd[str(s["httpd"])]
     try:
-        variant = httpd.variant(int(s["listen_backlog"]), int(s["connect_attempts"]), str(s["patches"]))
+        variant = httpd.variant({knob: s[knob] for knob in catalogue.of_roles("cgid")})
     except KeyError as err:
         raise LabError(
             f"provisioning did not build the variant of mod_cgid for {trial.cell.id}", where=host.host
@@ -339,8 +344,8 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "number": trial.number,
         "key": trial.key,
         "cell": trial.cell.id,
-        "settings": dict(s),
-        "options": catalogue.long_names(s),
+        **ordered(s, catalogue),
+        "options": catalogue.long_names({name: s[name] for name in catalogue.of_roles("server")}),
         "httpd_binary": httpd.binary,
         "httpd_version": httpd.version,
         "modules_dir": httpd.modules_dir,
@@ -351,6 +356,16 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "server_gid": SERVER_GID,
         "port": PORT,
         "fault": _fault(s),
+    }
+
+
+def ordered(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what a trial's settings mean for the helper: what it needs of them, and each instrument that is on."""
+    return {
+        "system": system_of(settings),
+        "settings": {name: settings[name] for name in catalogue.of_roles(*_OF_HELPER)},
+        "instruments": [name for name in cat.instruments(catalogue) if settings[name]],
+        "directives": {name: option.directive for name, option in catalogue.options.items() if option.directive},
     }
 
 

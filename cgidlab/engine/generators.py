@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cgidlab.drivers import DRIVERS
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import LoopKind, Settings, Trial
 from cgidlab.parsers import host_report
 from cgidlab.parsers.host_report import GeneratorReport, HostReport
 
-RATE_STEP = 10  # of h2load's open loop: cgidlab.design.plan says why
 # That the load lasts longer than the window at both ends, beside what a start may be late: for connecting
 # hundreds of clients, and for what is left of two clocks' difference.
 SPARE_S = 0.1
@@ -93,7 +93,7 @@ def shares(settings: Settings, parts: int) -> tuple[Share, ...]:
     """Return what each of `parts` generators does; those with nothing to do come last."""
     clients, rate = int(settings["clients"]), int(settings["rate"])
     if settings["loop"] == LoopKind.OPEN:
-        return tuple(Share(clients, part) for part in split(rate, parts, RATE_STEP))
+        return tuple(Share(clients, part) for part in split(rate, parts, DRIVERS[str(settings["driver"])].rate_step))
     return tuple(Share(part, rate) for part in split(clients, parts))
 
 
@@ -127,11 +127,13 @@ def placed(trials: Iterable[Trial], generators: Sequence[GeneratorReport]) -> tu
 def _on_the_network(trial: Trial) -> Trial:
     settings = trial.cell.settings
     where = f"cell {trial.cell.id}, with generators"
-    if settings["driver"] != "h2load":
+    driver = DRIVERS[str(settings["driver"])]
+    if not driver.merges:
+        able = " or ".join(d.name for d in DRIVERS.values() if d.merges)
         raise SpecError(
-            f"the logs of several {settings['driver']} cannot be merged: they know whole seconds only",
+            f"the logs of several {driver.name} cannot be merged: they know whole seconds only",
             where=where,
-            fix="use driver: h2load",
+            fix=f"use driver: {able}",
         )
     if any(name == "isolation" and level.value != "host" for name, level in trial.cell.levels):
         raise SpecError(
@@ -142,21 +144,25 @@ def _on_the_network(trial: Trial) -> Trial:
     return replace(trial, cell=replace(trial.cell, settings={**settings, "isolation": "host"}))
 
 
-def trial_json(trial: Trial, share: Share, port: int) -> Mapping[str, Any]:
-    """Return a trial as a generator's helper reads it: its share, for longer than the window, and no server."""
+def settings_of(trial: Trial, share: Share) -> Settings:
+    """Return a trial's settings as they are for a generator: its share, for longer than the window."""
     settings = trial.cell.settings
-    own = {
+    return {
+        **settings,
         "clients": share.clients,
         "rate": share.rate,
         "window_s": float(settings["window_s"]) + 2 * margin_s(settings),
         "isolation": "host",
     }
-    nothing = dict.fromkeys(("httpd_conf", "httpd_binary", "module", "module_sha256"), "")
+
+
+def trial_json(trial: Trial, port: int) -> Mapping[str, Any]:
+    """Return what else a generator's helper reads of a trial: that it has no server to start."""
+    nothing = dict.fromkeys(("httpd_conf", "httpd_binary", "httpd_version", "module", "module_sha256"), "")
     return {
         "number": trial.number,
         "key": trial.key,
         "cell": trial.cell.id,
-        "settings": {**settings, **own},
         **nothing,
         "port": port,
     }

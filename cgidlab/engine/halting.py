@@ -12,7 +12,7 @@ _NOT_COUNTED = frozenset({FailureKind.NOISE, FailureKind.INTERRUPTED})
 
 
 @dataclass(slots=True)
-class Watch:
+class StopRule:
     """Sees every outcome of a run in its order; `stop` says why the run should end, None while it should not."""
 
     fail_fast: bool = False

@@ -1,4 +1,4 @@
-"""The trials that measure what the load generator can do when no CGI is in its way: once a run, beside a block."""
+"""The trials that measure what the driver can do when no CGI is in its way: once a run, beside a block."""
 
 from cgidlab.design.plan import trial_key
 from cgidlab.engine.blocks import Beside
@@ -22,7 +22,7 @@ _LOAD: Settings = {
 
 
 def beside(loaded: Loaded, run: RunDirectory, host: str) -> Beside:
-    """Return a trial a driver, for a block to end with: the load generator asks for a static file of the same httpd.
+    """Return a trial a driver, for a block to end with: the driver asks for a static file of the same httpd.
 
     It has the most clients that the run will have, and is kept below `headroom/`.
     """

@@ -89,7 +89,7 @@ def recover(
         },
         directory / "ansible",
         timeout_s=RECOVER_TIMEOUT_S,
-        watch=ansible.Watch(on_task=on_task, on_result=hear),
+        callbacks=ansible.Callbacks(on_task=on_task, on_result=hear),
     )
     failures = {f.host: f"it is unreachable: {f.message}" if f.unreachable else f.message for f in played.failures}
     found = []

@@ -14,16 +14,10 @@ from cgidlab.engine.execute import BlockRun
 from cgidlab.errors import StoreError
 from cgidlab.model import Trial
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.runs import snapshots
+from cgidlab.runs import hostdiff, snapshots
 from cgidlab.runs.store import RunDirectory, now
 
 FILE = "journal.json"
-# Settings of trials and the sysctl each is (cgidhost.kernel).
-_SYSCTLS = {
-    "somaxconn": "net.core.somaxconn",
-    "max_dgram_qlen": "net.unix.max_dgram_qlen",
-    "tcp_max_syn_backlog": "net.ipv4.tcp_max_syn_backlog",
-}
 _lock = threading.Lock()  # blocks of several hosts may begin and end at once
 
 
@@ -115,7 +109,7 @@ def _sysctls(run: RunDirectory, host: HostReport, trials: Iterable[Trial]) -> tu
         return ()
     begin = snapshots.begin_of(run, host.host)
     found = []
-    for setting, name in _SYSCTLS.items():
+    for setting, name in hostdiff.TRIAL_SYSCTLS.items():
         new = sorted({str(s[setting]) for s in settings if setting in s} - {begin.sysctls.get(name)})
         if new and begin.sysctls.get(name, "").isdigit():
             old = begin.sysctls[name]

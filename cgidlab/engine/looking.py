@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgidlab import files
+from cgidlab.compare import Difference, Recorded, differing
+from cgidlab.compare.fields import Verb
 from cgidlab.engine.loading import Request, load_plan
 from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.progress import Display
 from cgidlab.runs import changes, provenance, store
-from cgidlab.runs.changes import Change
 from cgidlab.runs.store import RunDirectory
 
 _LOOKING = ".looking"
@@ -22,13 +23,13 @@ class Looked:
     """What a look at the target found."""
 
     latest: RunDirectory | None  # None: there is no finished run
-    changes: tuple[Change, ...]
+    differences: tuple[Difference, ...]
     state: str  # what the target runs now, in words
 
     @property
     def reason_to_run(self) -> bool:
         """Say whether a run would tell anything new."""
-        return self.latest is None or bool(self.changes)
+        return self.latest is None or any(d.decides for d in self.differences)
 
 
 def look(request: Request, results: Path, display: Display, cancelled: Callable[[], bool]) -> Looked:
@@ -48,8 +49,7 @@ def look(request: Request, results: Path, display: Display, cancelled: Callable[
     latest = changes.latest_finished(experiments_runs)
     if latest is None:
         return Looked(None, (), changes.describe(now))
-    before = latest.read("plan.json"), latest.read("provenance.json")
-    found = changes.between(before, (store.plan_json(loaded.plan), now))
+    found = differing.between(changes.of(latest), Recorded(store.plan_json(loaded.plan), now), Verb.IF_CHANGED)
     return Looked(latest, found, changes.describe(now))
 
 
@@ -57,6 +57,8 @@ def told(looked: Looked) -> str:
     """Return what was found, as one line: for a log that somebody reads after a night of cron."""
     if looked.latest is None:
         return f"no finished run yet, so this is the first ({looked.state})"
-    if not looked.changes:
-        return f"nothing changed since {looked.latest.run_id}, so nothing is run ({looked.state})"
-    return f"changed since {looked.latest.run_id}: {'; '.join(map(str, looked.changes))}"
+    said = "; ".join(map(str, differing.worth_telling(looked.differences)))
+    if looked.reason_to_run:
+        return f"changed since {looked.latest.run_id}: {said}"
+    beside = f"; no reason to run: {said}" if said else ""
+    return f"nothing changed since {looked.latest.run_id}, so nothing is run ({looked.state}{beside})"

@@ -12,30 +12,18 @@ from typing import Any
 from cgidlab import files
 from cgidlab.engine import ansible, execute
 from cgidlab.engine.loading import new_run_id
+from cgidlab.engine.observe_order import NAME, ObservationRequest
 from cgidlab.engine.targets import LOCAL, inventory
-from cgidlab.errors import LabError, ProvisionError, SpecError
-from cgidlab.instruments import INSTRUMENTS
-from cgidlab.model import (
-    Cell,
-    Experiment,
-    Factor,
-    Level,
-    NoisePolicy,
-    Plan,
-    Repetitions,
-    Settings,
-    Trial,
-    TrialRecord,
-    VerdictRule,
-)
+from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError
 from cgidlab.parsers import observation
+from cgidlab.parsers.listeners import Listener
 from cgidlab.parsers.observation import Observation, SeenTarget
-from cgidlab.runs import harvest, provenance, records, store, watching
-from cgidlab.runs.concluding import conclude
+from cgidlab.runs import store
 
-NAME = "observe"
-FACTOR = "socket"
-QUESTION = "Does the cgid queue overflow on this server?"
+__all__ = ["Listed", "ObservationRequest", "Observed", "observe", "observe_all"]
+
+LISTENERS = "observe-all"
+
 _FOREVER_S = 366 * 86400.0
 _GRACE_S = 300.0  # for Ansible's start and for bringing the results home
 _MOST_NAMED = 8
@@ -43,24 +31,6 @@ _SYSTEM_INVENTORY = Path("/etc/ansible/hosts")
 _WITHOUT_ASKING = "run as root, or give the user sudo without a password for the time of the observation"
 
 Live = Callable[[Mapping[str, Mapping[str, Any]]], None]  # host to what its helper saw last
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to watch, where, and how."""
-
-    root: Path
-    target: str | None  # an inventory; None: this machine, or the system's inventory for `hosts`
-    hosts: str | None  # Ansible's pattern; None: all of the inventory
-    duration_s: float | None  # None: until stopped, or until the first overflow
-    until_full: bool
-    around_s: float
-    cost_share: float
-    sockets: tuple[str, ...]
-    status_url: str
-    error_logs: tuple[str, ...]  # on the observed host
-    become: bool
-    poll_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +44,11 @@ class Observed:
     failures: tuple[str, ...]  # hosts that could not be watched, and why
 
 
-def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Live) -> Observed:
+def observe(order: ObservationRequest, results: Path, cancelled: Callable[[], bool], live: Live) -> Observed:
     """Watch, and leave a run directory. The first stop order ends the observation with what it has.
 
     Raises `ProvisionError` when nothing could be observed on any host; the run directory
-    then holds what Ansible said.
+    then holds what Ansible said; `InterruptedRun` when it was stopped before.
     """
     run = store.begin(results, NAME, new_run_id())
     staging = run.ansible(NAME)
@@ -86,64 +56,51 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
     played = _play(order, staging, cancelled, live)
     seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
     failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
+    if not seen and cancelled():
+        raise InterruptedRun("stopped before anything was seen", where=str(run.path))
     if not seen:
         raise _nothing_came(played, failures, staging)
     if not any(_watched(t) for o in seen for t in o.targets):
         raise _nothing_found(order, seen, failures)
-    _keep(order, run, staging, seen)
-    concluded = conclude(run)
-    rows, _ = records.load_all(run)
-    return Observed(run.path, concluded.report, tuple(instances(run, rows)), tuple(seen), failures)
+    # What analyses takes seconds to load on a busy host: not before the window, and not in it.
+    from cgidlab.engine import observed_run  # noqa: PLC0415 -- see above
+
+    report, instances = observed_run.conclude_all(order, run, staging, seen)
+    return Observed(run.path, report, instances, tuple(seen), failures)
 
 
-def instances(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Return every watched socket as the JSON form gives it. What was not observed is None."""
-    found = []
-    for row, target, verdict in watching.socket_verdicts(run, rows):
-        f, about = row.figures, target["about"]
-        found.append(
-            {
-                "host": row.host,
-                "pid": target["pid"],
-                "socket": target["socket"] or None,
-                "queue_limit": f.queue_limit,
-                "queue_depth_max": f.queue_depth_max,
-                "queue_depth_mean": f.queue_depth_mean,
-                "queue_full_share": f.queue_full_share,
-                "queue_full_longest_ms": f.queue_full_longest_ms,
-                "workers_in_connect_max": f.workers_in_connect_max,
-                "workers_in_connect_mean": f.workers_in_connect_mean,
-                "connects": f.connects,
-                "connect_p99_us": f.connect_p99_us,
-                "connect_max_us": f.connect_max_us,
-                "cgid_cpu_share": f.cgid_cpu_share,
-                "retries": f.retries_in_window,
-                "log_level": row.settings.get("log_level"),
-                "httpd": target["httpd"],
-                "version": about.get("version"),
-                "mpm": about.get("mpm"),
-                "processes": about.get("processes"),
-                "threads_per_child": about.get("threads_per_child"),
-                "server_limit": about.get("server_limit"),
-                "thread_limit": about.get("thread_limit"),
-                "max_request_workers": about.get("max_request_workers"),
-                "status": about.get("status"),
-                "network": target["network"],
-                "stopped": target["stopped"],
-                "events": [event["what"] for event in target["events"]],
-                "notes": list(target["notes"]),
-                "verdict": {
-                    "overflow": verdict.overflow.value,
-                    "text": verdict.text,
-                    "lines": list(verdict.lines),
-                    "limits": [limit.name for limit in verdict.limits if limit.saturated],
-                },
-            }
-        )
-    return found
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What `--all` saw: no run to report on or to compare, a table."""
+
+    document: Path  # listeners.json
+    listeners: tuple[Listener, ...]
+    hosts: tuple[Observation, ...]
+    failures: tuple[str, ...]
 
 
-def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
+def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[], bool], live: Live) -> Listed:
+    """Watch every listening unix socket of every host. Leaves `listeners.json` in a directory of its own.
+
+    Raises `ProvisionError` when no host could be watched.
+    """
+    run = store.begin(results, LISTENERS, new_run_id())
+    staging = run.ansible(NAME)
+    files.make_directory(staging)
+    played = _play(order, staging, cancelled, live)
+    seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
+    failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
+    if not seen and cancelled():
+        raise InterruptedRun("stopped before anything was seen", where=str(run.path))
+    if not seen:
+        raise _nothing_came(played, failures, staging)
+    rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
+    hosts = {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "cost")} for h in seen}
+    run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
+    return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
+
+
+def _play(order: ObservationRequest, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
     helper = staging / "cgidhost.pyz"
     files.write_bytes(helper, execute.pack_helper(order.root / "roles" / "trial" / "files" / "cgidhost"))
     files.make_directory(staging / "hosts")
@@ -163,6 +120,7 @@ def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live
             "sockets": list(order.sockets),
             "status_url": order.status_url,
             "error_logs": list(order.error_logs),
+            "every": order.every,
         },
     }
     if order.become:
@@ -183,12 +141,12 @@ def _play(order: Order, staging: Path, cancelled: Callable[[], bool], live: Live
             variables,
             staging / "play",
             timeout_s=limit_s,
-            watch=ansible.Watch(cancelled=asked),
+            callbacks=ansible.Callbacks(cancelled=asked),
             environment={"ANSIBLE_HOME": home},
         )
 
 
-def _where(order: Order, staging: Path) -> tuple[Path, str]:
+def _where(order: ObservationRequest, staging: Path) -> tuple[Path, str]:
     """Return the inventory and the pattern of hosts."""
     if order.target is not None:
         return inventory(order.target, order.root), order.hosts or ("local" if order.target == LOCAL else "all")
@@ -227,7 +185,7 @@ def _nothing_came(played: ansible.Played, failures: Sequence[str], staging: Path
     return ProvisionError(f"nothing could be observed: {what}", where=str(staging / "play" / "stdout"), fix=fix)
 
 
-def _nothing_found(order: Order, seen: Sequence[Observation], failures: Sequence[str]) -> LabError:
+def _nothing_found(order: ObservationRequest, seen: Sequence[Observation], failures: Sequence[str]) -> LabError:
     parts = [f"{o.host}: {_why_nothing(order, o)}" for o in seen]
     # The likeliest first: a desktop has dozens of others.
     listeners = sorted((p for o in seen for p in o.listeners), key=lambda p: ("cgi" not in p, p))[:_MOST_NAMED]
@@ -237,101 +195,10 @@ def _nothing_found(order: Order, seen: Sequence[Observation], failures: Sequence
     return ProvisionError("; ".join(["nothing could be observed", *parts, *failures]), where="observe", fix=fix)
 
 
-def _why_nothing(order: Order, seen: Observation) -> str:
+def _why_nothing(order: ObservationRequest, seen: Observation) -> str:
     reasons = [f"httpd {t.pid}: {'; '.join(t.raw['notes'])}" for t in seen.targets]
     if order.sockets:
         reasons.append(f"nobody listens at {', '.join(order.sockets)}")
     elif not seen.targets:
         reasons.append("no httpd runs")
     return "; ".join([*reasons, *seen.notes])
-
-
-def _keep(order: Order, run: store.RunDirectory, staging: Path, seen: Sequence[Observation]) -> None:
-    """Make the run directory of an observation: one trial a socket, each its own cell."""
-    several = len(seen) > 1
-    cells, homes = [], []
-    for host in seen:
-        for target in host.targets:
-            label = f"{host.host}:{target.label}" if several else target.label
-            slug = re.sub(r"[^\w.-]+", "-", label).strip("-.")[:80]
-            cells.append(Cell(f"{FACTOR}={slug}", ((FACTOR, Level(label, label)),), _settings(order, host, target)))
-            homes.append((host, target))
-    trials = [Trial(n, 1, cell, dict(cell.levels)[FACTOR].label) for n, cell in enumerate(cells, start=1)]
-    plan = Plan(_experiment(order, cells), tuple(cells), tuple(trials))
-    files.write_text(run.path / "experiment.yml", plan.experiment.source)
-    run.write("plan.json", {**store.plan_json(plan), "kind": watching.KIND})
-    run.write("provenance.json", {**provenance.code(order.root), "hosts": {h.host: _facts(h) for h in seen}})
-    run.write(
-        "observation.json",
-        {
-            "hosts": {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "listeners", "cost")} for h in seen},
-            "notes": [f"{h.host}: {note}" for h in seen for note in h.notes],
-        },
-    )
-    for trial, (host, target) in zip(trials, homes, strict=True):
-        _keep_one(run, staging, trial, host, target)
-    run.set_state(store.FINISHED, expected_trials=len(trials), estimated_s=0)
-    store.point_latest_to(run)
-
-
-def _settings(order: Order, host: Observation, target: SeenTarget) -> Settings:
-    """Return what is set of a watched server, as far as it is known. A trial's words where they mean the same."""
-    about = target.raw["about"]
-    known = {
-        "window_s": order.duration_s or 0.0,
-        "warmup_s": 0.0,
-        "loop": "observed",
-        "log_level": about.get("log_level") or "unknown",
-        "log_utc_offset_s": host.raw["facts"]["utc_offset_s"],
-        "workers": about.get("max_request_workers"),
-        "threads_per_child": about.get("threads_per_child"),
-        "mpm": about.get("mpm"),
-    }
-    return {name: value for name, value in known.items() if value is not None}
-
-
-def _keep_one(run: store.RunDirectory, staging: Path, trial: Trial, host: Observation, target: SeenTarget) -> None:
-    directory = run.trials / trial.directory
-    harvest.unpack(staging / "hosts" / host.host / target.archive, directory, store.trial_json(trial, host.host))
-    for instrument in INSTRUMENTS:
-        instrument.unpack(directory)
-    files.write_json(directory / watching.OBSERVED_FILE, {"schema_version": 1, **target.raw})
-    outcome = records.judge(directory, trial.key, NoisePolicy(None, None, 0), observed_as=target.label)
-    store.write_outcome(directory, outcome)
-
-
-def _facts(host: Observation) -> dict[str, Any]:
-    httpds = {
-        t.label: {"version": t.raw["about"].get("version"), "source": t.raw["about"].get("binary")}
-        for t in host.targets
-        if t.raw["httpd"]
-    }
-    return {"facts": host.raw["facts"], "httpd": httpds, "scripts": {}, "tools": {}}
-
-
-def _experiment(order: Order, cells: Sequence[Cell]) -> Experiment:
-    levels = tuple(level for cell in cells for _, level in cell.levels)
-    words = {
-        "target": order.target or LOCAL,
-        "hosts": order.hosts,
-        "duration_s": order.duration_s,
-        "until_full": order.until_full,
-        "cost": order.cost_share,
-        "sockets": list(order.sockets),
-        "error_logs": list(order.error_logs),
-    }
-    source = "# An observation, not an experiment: what `runner.py observe` was asked for.\n"
-    return Experiment(
-        name=NAME,
-        question=QUESTION,
-        target=order.target or LOCAL,
-        factors=(Factor(FACTOR, levels),),
-        settings={},
-        exclude=(),
-        repetitions=Repetitions(1, 1),
-        seed=0,
-        instruments=tuple(i.name for i in INSTRUMENTS if i.optional and i.observes),
-        rule=VerdictRule(FACTOR, levels[0].label, ()),
-        noise=NoisePolicy(None, None, 0),
-        source=source + json.dumps(words, indent=1) + "\n",
-    )

@@ -30,8 +30,8 @@ def offers(root: Path, target: str, directory: Path | None, display: Display) ->
     )
     site = targets.site(target, root)
     with tempfile.TemporaryDirectory(prefix="cgidlab-sources-") as scratch:
-        watch = ansible.Watch(on_task=lambda name: display.step(f"asking: {name}"))
-        found = execute.offers(site, Path(scratch), watch)
+        callbacks = ansible.Callbacks(on_task=lambda name: display.step(f"asking: {name}"))
+        found = execute.offers(site, Path(scratch), callbacks)
     names = {f.name for f in fields(Offer)}
     try:
         return {host: (*own, *(Offer(**{n: one[n] for n in names}) for one in said)) for host, said in found.items()}

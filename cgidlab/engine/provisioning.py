@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cgidlab.engine import ansible, execute, hosts_after, vagrant
 from cgidlab.engine.loading import Loaded
-from cgidlab.errors import ProvisionError
+from cgidlab.errors import InterruptedRun, ProvisionError
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
 from cgidlab.runs import provenance
@@ -28,18 +28,30 @@ def provisioned(
 ) -> tuple[HostReport, ...]:
     """Provision all hosts, asking for the sudo password if, and only if, a package is missing.
 
-    What was found goes to the run's `hosts/`, or to `hosts_dir`.
+    What was found goes to the run's `hosts/`, or to `hosts_dir`. Raises `InterruptedRun` when it was stopped meanwhile.
     """
+    try:
+        return _provisioned(loaded, run_directory, display, cancelled, hosts_dir or run_directory.path / "hosts")
+    except ProvisionError as err:
+        if cancelled():
+            raise InterruptedRun("stopped before the first trial", where=str(run_directory.path)) from err
+        raise
+
+
+def _provisioned(
+    loaded: Loaded, run_directory: RunDirectory, display: Display, cancelled: Callable[[], bool], hosts_dir: Path
+) -> tuple[HostReport, ...]:
     if loaded.plan.experiment.target == vagrant.TARGET:
         vagrant.write_inventory(loaded.site.root)
     display.say("provisioning: packages, httpd, mod_cgid variants (the first time builds httpd, about a minute)")
-    watch = ansible.Watch(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
-    hosts_dir = hosts_dir or run_directory.path / "hosts"
+    callbacks = ansible.Callbacks(on_task=lambda name: display.step(f"provisioning: {name}"), cancelled=cancelled)
     snapshots_dir = hosts_after.directory_for_begin(run_directory)
     directory = run_directory.ansible(run_directory.unused_ansible("provision"))
     code = _code_sha256(loaded.site.root)
     try:
-        return execute.provision(loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, code_sha256=code)
+        return execute.provision(
+            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, callbacks, code_sha256=code
+        )
     except ProvisionError as err:
         if (
             "password" not in err.what
@@ -53,7 +65,7 @@ def provisioned(
     directory = run_directory.ansible(run_directory.unused_ansible("provision-become"))
     try:
         return execute.provision(
-            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, watch, password, code_sha256=code
+            loaded.site, loaded.plan, hosts_dir, snapshots_dir, directory, callbacks, password, code_sha256=code
         )
     except ProvisionError as err:
         if _NOT_TAKEN not in err.what:

@@ -2,20 +2,21 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cgidlab import files
+from cgidlab.compare import Recorded, differing
 from cgidlab.engine import calibrating, resuming
 from cgidlab.engine.loading import Loaded
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.resuming import Continued
-from cgidlab.errors import InterruptedRun, ProvisionError, StoreError
+from cgidlab.errors import StoreError
 from cgidlab.model import TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
-from cgidlab.runs import environments, headroom, provenance, store
+from cgidlab.runs import headroom, provenance, store
 from cgidlab.runs.store import RunDirectory
 
 
@@ -53,6 +54,7 @@ class Ready:
 def new(session: Session) -> Ready:
     """Make the hosts of a new run ready."""
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
+    _tell_unconfined(session, hosts)
     calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
     return _written(session, hosts, calibration, {}, [])
 
@@ -64,15 +66,13 @@ def again(session: Session, continued: Continued) -> Ready:
     """
     run = session.run
     found_in = run.ansible(run.unused_ansible("provision")) / "hosts"
-    try:
-        hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
-    except ProvisionError as err:
-        if session.cancelled():
-            raise InterruptedRun("stopped before a trial was run", where=str(run.path)) from err
-        raise
-    code = environments.of_code(session.loaded.site.root)
-    differences = (*continued.differences, *resuming.host_differences(continued, hosts, code))
-    resuming.refuse(run, differences, session.how.accepted)
+    hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
+    _tell_unconfined(session, hosts)
+    now = resuming.now(continued, provenance.collect(session.loaded.site.root, session.loaded.plan, hosts))
+    differences = (*continued.differences, *resuming.host_differences(continued, now))
+    resuming.refuse(continued, differences, session.how.accepted)
+    if told := [str(d) for d in differing.worth_telling(differences) if not d.decides]:
+        session.display.say(f"since the run was begun: {'; '.join(told)}")
     resuming.tidy(run, continued.undone)
     run.set_state(store.RUNNING, asked_budget_s=session.how.budget_s, budget=None, stopped=None)
     _take_over(found_in, run.path / "hosts")
@@ -81,12 +81,19 @@ def again(session: Session, continued: Continued) -> Ready:
         "at": store.now(),
         "done": len(continued.done),
         "run_again": [{"directory": path.name, "why": why} for path, why in continued.undone],
-        "accepted": [asdict(d) for d in differences],
+        "accepted": [{"field": d.word, "what": d.what, "before": d.before, "now": d.now} for d in differences],
     }
     uncalibrated = session.how.uncalibrated or before.get("calibration", {}).get("skipped", False)
     calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
     generators = before.get(headroom.KEY, {})  # as an earlier session of the run measured it
     return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
+
+
+def _tell_unconfined(session: Session, hosts: Sequence[HostReport]) -> None:
+    for host in hosts:
+        for name, built in host.httpd.items():
+            if built.unconfined:
+                session.display.say(f"{host.host}: {name} was built without namespaces around it: {built.unconfined}")
 
 
 def _take_over(found_in: Path, hosts: Path) -> None:
@@ -118,14 +125,13 @@ def _written(
 ) -> Ready:
     """Write provenance.json and return the hosts."""
     plan, root = session.loaded.plan, session.loaded.site.root
-    code = environments.of_code(root)
-    fields = {h.host: environments.of_host(h, plan) for h in hosts}
-    names = {host: environments.identity(code, its) for host, its in fields.items()}
+    collected = provenance.collect(root, plan, hosts)
+    names = {h.host: differing.identity(Recorded(store.plan_json(plan), collected), h.host) for h in hosts}
     session.run.write(
         "provenance.json",
         {
-            **provenance.collect(root, plan, hosts),
-            "environments": {host: {"id": names[host], "fields": {**code, **its}} for host, its in fields.items()},
+            **collected,
+            "environments": {host: {"id": name} for host, name in names.items()},
             "calibration": calibration,
             headroom.KEY: generators,
             **({"resumed": resumed} if resumed else {}),

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import calibrate, files
+from cgidlab.compare import Difference, Recorded, differing
+from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
 from cgidlab.engine import arrivals, targets
@@ -15,16 +17,14 @@ from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, Plan, Status, TrialRecord
-from cgidlab.parsers.host_report import HostReport
-from cgidlab.runs import environments, harvest, keeping, records, status, store, watching
-from cgidlab.runs.environments import Difference
+from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
 
 DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Reckoning:
     """What of a run is done."""
 
     done: tuple[TrialRecord, ...]  # in the order of the run
@@ -41,6 +41,7 @@ class Continued:
     done: tuple[TrialRecord, ...]  # in the order of the run
     undone: tuple[tuple[Path, str], ...]  # directories that do not count, and why
     environments: frozenset[str]  # of the trials that are done
+    before: Recorded  # what the run wrote down of itself
     differences: tuple[Difference, ...]  # of what is known without asking a host
 
     @property
@@ -107,53 +108,67 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
         raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
-    found = environments.settings_differing(stored["cells"], plan.cells)
-    if request is not None:
-        found += _asked(request, experiment)
     taken_in(run, plan)
+    before = _recorded(run, stored, experiment)
     now = standing(run)
-    code = environments.of_code(root)
-    found += _from_before(run, now.environments, code)
+    found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
+    if request is not None:
+        found += _asked(request, experiment, before)
+    if now.environments and before.hosts:
+        code = Recorded(stored, provenance.code(root))
+        found += differing.between(before, code, Verb.RESUME, _of(About.PROJECT))
     return Continued(
         run=run,
         loaded=Loaded(_with_keys(plan, stored), catalogue, targets.site(experiment.target, root)),
         done=now.done,
         undone=now.undone,
         environments=now.environments,
+        before=before,
         differences=tuple(found),
     )
 
 
-def refuse(run: RunDirectory, found: Sequence[Difference], accepted: Iterable[str]) -> None:
+def refuse(continued: Continued, found: Sequence[Difference], accepted: Sequence[str]) -> None:
     """Raise `SpecError` with all that differs and is not accepted; a word that is no field is refused too."""
-    words = tuple(accepted)
-    for word in words:
-        if word not in environments.FIELDS:
-            raise cat.unknown("no field is called", word, environments.FIELDS, f"--accept-changed {word}")
-    barred = [d for d in found if d.field not in words]
+    differing.check_words(accepted, (continued.before,), "--accept-changed")
+    barred = differing.barred(found, accepted)
     if barred:
-        what = "\n".join(f"  - {d.field}: {d}" for d in barred)
+        what = "\n".join(
+            f"  - {d.field}: {d.what} changed: {differing.short(d.before)}, now {differing.short(d.now)}"
+            for d in barred
+        )
         options = " ".join(f"--accept-changed {name}" for name in dict.fromkeys(d.field for d in barred))
         raise SpecError(
             f"the run cannot go on: its trials would not be comparable, since this has changed\n{what}",
-            where=str(run.path),
+            where=str(continued.run.path),
             fix=f"undo the change, or begin again with --new, or mix on purpose with {options}",
         )
 
 
-def host_differences(
-    continued: Continued, hosts: Sequence[HostReport], code: Mapping[str, Any]
-) -> tuple[Difference, ...]:
-    """Return what is not what it was on the hosts, now that they were asked."""
-    before = _recorded(continued.run)
-    found: list[Difference] = []
-    for host in hosts:
-        now = environments.of_host(host, continued.loaded.plan)
-        if host.host in before:
-            found += environments.differing(before[host.host], now, environments.HOST_FIELDS)
-        elif continued.environments and environments.identity(code, now) not in continued.environments:
-            found.append(Difference("provenance", f"what {host.host} was", "not known", "cannot be compared"))
-    return tuple(found)
+def now(continued: Continued, collected: Mapping[str, Any]) -> Recorded:
+    """Return what the run would write down of itself now that its hosts were asked."""
+    return _planned(Recorded(continued.before.plan, collected), continued.loaded.plan)
+
+
+def host_differences(continued: Continued, now: Recorded) -> tuple[Difference, ...]:
+    """Return what is not what it was on the hosts."""
+    before = continued.before
+    unknown = [
+        Difference("provenance", (host,), "not known", "cannot be compared", Weight.DECIDES)
+        for host in now.hosts
+        if host not in before.hosts
+        and continued.environments
+        and differing.identity(now, host) not in continued.environments
+    ]
+    return (*differing.between(before, now, Verb.RESUME, _of(About.HOST)), *unknown)
+
+
+def _of(about: About) -> frozenset[str]:
+    return frozenset(field.name for field in FIELDS if field.about is about)
+
+
+def _planned(before: Recorded, plan: Plan) -> Recorded:
+    return Recorded(store.plan_json(plan), before.provenance)
 
 
 def tidy(run: RunDirectory, undone: Iterable[tuple[Path, str]]) -> None:
@@ -173,23 +188,18 @@ def tidy(run: RunDirectory, undone: Iterable[tuple[Path, str]]) -> None:
                 (Path(place) / name).unlink(missing_ok=True)
 
 
-def _asked(request: Request, experiment: Experiment) -> list[Difference]:
+def _asked(request: Request, experiment: Experiment, before: Recorded) -> list[Difference]:
     """Return how what the command line asks for differs from what the run was planned to be."""
-    asked = load_plan(request).plan.experiment
-    if asked.name != experiment.name:
+    asked = load_plan(request).plan
+    if asked.experiment.name != experiment.name:
         raise SpecError(
-            f"the run is one of {experiment.name}, not of {asked.name}",
+            f"the run is one of {experiment.name}, not of {asked.experiment.name}",
             where=str(request.experiment),
             fix="leave out the file, or name a run of it",
         )
-    found = []
-    if asked.source != experiment.source:
-        found.append(Difference("experiment", "the file", "as the run keeps it", "edited since; the run keeps its own"))
-    elif request.overrides or request.only or request.target:
-        now = {n: getattr(asked, n) for n in Experiment.__slots__}
-        before = {n: getattr(experiment, n) for n in Experiment.__slots__}
-        found += [replace(d, field="experiment") for d in environments.differing(before, now, before)]
-    return found
+    fields = ("experiment", "command_line") if request.overrides or request.only or request.target else ("experiment",)
+    now = Recorded(store.plan_json(asked), {"experiment_sha256": provenance.experiment_sha256(asked.experiment)})
+    return list(differing.worth_telling(differing.between(before, now, Verb.RESUME, fields)))
 
 
 def taken_in(run: RunDirectory, plan: Plan) -> None:
@@ -214,7 +224,7 @@ def taken_in(run: RunDirectory, plan: Plan) -> None:
                     keeping.keep(run, trial, arrival.host, ran_with, noise, arrival.archive, arrival.load)
 
 
-def standing(run: RunDirectory) -> Standing:
+def standing(run: RunDirectory) -> Reckoning:
     """Return the records that count and the directories that do not, every file read."""
     done, undone, known = [], [], set()
     for directory in run.trial_directories():
@@ -232,22 +242,16 @@ def standing(run: RunDirectory) -> Standing:
             continue
         done.append(records.load(run.path, stored))
         known.add(stored.environment)
-    return Standing(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
+    return Reckoning(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
 
 
-def _from_before(run: RunDirectory, known: frozenset[str], code: Mapping[str, Any]) -> list[Difference]:
-    before = _recorded(run)
-    found = [d for fields in before.values() for d in environments.differing(fields, code, environments.CODE_FIELDS)]
-    return list(dict.fromkeys(found)) if known else []
-
-
-def _recorded(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
-    """Return the environment of each host as the run's last session had it; empty if that cannot be read."""
+def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experiment) -> Recorded:
+    """Return what the run's last session wrote down of it; of what cannot be read nothing is known."""
     try:
-        recorded = run.read("provenance.json").get("environments", {})
-        return {host: entry["fields"] for host, entry in recorded.items()}
-    except (StoreError, KeyError, TypeError, AttributeError):
-        return {}
+        known = changes.of(run).provenance
+    except StoreError:
+        known = {}
+    return Recorded(stored, {**known, "experiment_sha256": provenance.experiment_sha256(experiment)})
 
 
 def _with_keys(plan: Plan, stored: Mapping[str, Any]) -> Plan:

@@ -6,13 +6,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgidlab.design.plan import blocks_within, estimated_s
+from cgidlab.design.plan import blocks_within, estimated_s, told_sources
 from cgidlab.engine import hosts_after, readying, resuming
 from cgidlab.engine.loading import Request, load_plan, new_run_id
 from cgidlab.engine.locking import exclusive, of_run
 from cgidlab.engine.readying import How, Ready, Session
 from cgidlab.engine.spreading import all_blocks
-from cgidlab.errors import InterruptedRun, ProvisionError, RunError, SpecError, StoreError
+from cgidlab.errors import RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
 from cgidlab.runs import store
@@ -45,7 +45,7 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
     with exclusive(loaded.site):
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
-            display.say(f"run {run_directory.path}")
+            display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
             session = Session(loaded, run_directory, results, display, cancelled, how)
             with _last_word(session):
@@ -69,12 +69,14 @@ def resume(
     """
     with of_run(run_directory.path):
         continued = resuming.load(run_directory, root, request)
-        resuming.refuse(run_directory, continued.differences, how.accepted)
+        resuming.refuse(continued, continued.differences, how.accepted)
         how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
         loaded = continued.loaded
         session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
         with exclusive(loaded.site):
-            display.say(f"resuming run {run_directory.path}: {_counted(continued)}")
+            display.say(
+                f"resuming run {run_directory.path}: {told_sources(loaded.plan)}; {_counted(continued)}",
+            )
             ready = readying.again(session, continued)
             with _last_word(session):
                 return _to_its_end(session, ready)
@@ -90,11 +92,9 @@ def _last_word(session: Session) -> Iterator[None]:
     """Have the run's state say that it was interrupted, whatever it was that did it."""
     try:
         yield
-    except BaseException as err:
+    except BaseException:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             session.run.set_state(store.INTERRUPTED)
-        if isinstance(err, ProvisionError) and session.cancelled():
-            raise InterruptedRun("stopped before the first trial", where=str(session.run.path)) from err
         raise
 
 

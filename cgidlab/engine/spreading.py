@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cgidlab.engine import headroom_trial
 from cgidlab.engine.blocks import Beside, Given, Numbers, one_block
-from cgidlab.engine.halting import Watch
+from cgidlab.engine.halting import StopRule
 from cgidlab.engine.pacing import Pacing
 from cgidlab.engine.readying import Ready, Session
 from cgidlab.engine.scheduling import Board, HostLost, Work, drive
@@ -41,8 +41,8 @@ class _Shift:
         self._records = list(session.before)
         self._numbers = Numbers(loaded, run)
         # One a server: what is wrong with one of them says nothing of the others.
-        self._watches = {host: Watch(fail_fast=session.how.fail_fast) for host in self._hosts}
-        # Whose load generator was not measured yet: the first block there ends with it.
+        self._stop_rules = {host: StopRule(fail_fast=session.how.fail_fast) for host in self._hosts}
+        # Whose driver was not measured yet: the first block there ends with it.
         self._no_headroom = self._hosts.keys() - run.read("provenance.json").get(headroom.KEY, {}).keys()
         self._told = 0  # blocks that `Pacing` knows of
         self._closed = False
@@ -62,7 +62,7 @@ class _Shift:
         given = Given(
             before,
             self._ready.environments[host],
-            self._watches[host],
+            self._stop_rules[host],
             self._numbers,
             others=len(self.board.hosts) > 1,
             beside=self._beside(host),

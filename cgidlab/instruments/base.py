@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cgidlab.instruments.controls import Expectation
-from cgidlab.instruments.gauges import Flags, Held, hold
+from cgidlab.instruments.gauges import Held, hold
 from cgidlab.model import Check, Figures, Settings, skipped
-from cgidlab.numeric_lines import ABSENT, Ints, read
+from cgidlab.numeric_lines import ABSENT, Flags, Ints, read
 from cgidlab.parsers.documents import Instrument as State
 from cgidlab.parsers.documents import Result, Span
 

@@ -19,6 +19,9 @@ CONNECT_P99_US = 5_000.0
 """One connect in a hundred took longer than this: five times the slowest one ever seen before a queue with room."""
 _SLOWEST_FREE_US = 100_000.0  # a preempted thread waits some slices of a scheduler; a freeze is 15 times longer
 
+EAGAIN = 11
+"""Linux's: from connect() to a listening unix stream socket it has no other cause than a full queue."""
+
 # Said when the kernel's buffer was full.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
 # In the byte order of the host, which all supported machines share.
@@ -68,13 +71,13 @@ def _agree(f: Figures, s: Settings) -> bool:
 
 def _free(f: Figures, _s: Settings) -> bool:
     return (
-        f.connects_refused == f.connects_failed_other == 0
+        f.connects_refused == f.connects_turned_away == f.connects_failed_other == 0
         and (f.connect_p99_us or 0.0) < CONNECT_P99_US
         and (f.connect_max_us or 0.0) < _SLOWEST_FREE_US
     )
 
 
-_FAILED = ("connects_refused", "connects_failed_other")
+_FAILED = ("connects_refused", "connects_turned_away", "connects_failed_other")
 
 
 class ConnectTimes(Instrument):
@@ -145,13 +148,14 @@ class ConnectTimes(Instrument):
         if lost:
             evidence.note(self.name, f"the kernel's buffer lost {lost} events: connects are not counted")
             return found
-        refused = int((result == -int(ECONNREFUSED)).sum())
+        refused, turned_away = (int((result == -code).sum()) for code in (int(ECONNREFUSED), EAGAIN))
         requests = evidence.requests
         return replace(
             found,
             connects=len(duration),
             connects_refused=refused,
-            connects_failed_other=int((result < 0).sum()) - refused,
+            connects_turned_away=turned_away,
+            connects_failed_other=int((result < 0).sum()) - refused - turned_away,
             connect_wait_per_request_ms=float(duration.sum()) / requests / 1000 if requests else None,
         )
 

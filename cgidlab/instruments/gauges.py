@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cgidlab.numeric_lines import Ints
+from cgidlab.numeric_lines import Flags, Floats, Ints
 from cgidlab.parsers.documents import Span
 
 ENOUGH = 0.9  # share of a window that samples must cover to speak for it
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

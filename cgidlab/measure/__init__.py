@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from cgidlab.drivers.h2load import Summary, parse_summary
+from cgidlab import drivers
+from cgidlab.drivers.base import Driver, Requests, Totals
 from cgidlab.figures import merged
 from cgidlab.instruments import INSTRUMENTS, check_known
 from cgidlab.instruments.base import Evidence, Series, TrialDetail, together
-from cgidlab.instruments.gauges import Flags, percentile_ms
+from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.model import Check, Figures, skipped
-from cgidlab.numeric_lines import Ints, read
+from cgidlab.numeric_lines import Flags, Ints, read
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
 
@@ -36,6 +37,7 @@ __all__ = [
 
 _NOT_OVERHEAD = ("warmup", "window")
 _UNAVAILABLE = 503
+_ATTEMPTS = 15  # DEFAULT_CONNECT_ATTEMPTS, where a trial does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,12 @@ class _Sources:
     result: Result
     window: Span
     span_us: tuple[int, int]
-    requests: reqs.Requests | None
-    inside: reqs.Requests | None
+    driver: Driver | None  # None: it did not come so far
+    requests: Requests | None
+    inside: Requests | None
     log: AccessLog | None
     served: Ints | None  # statuses the server answered with in the window
-    summary: Summary | None
+    totals: Totals | None
     load: merging.Merged | None  # None: the server's host made it
 
 
@@ -86,16 +89,18 @@ def measure(directory: Path) -> Measured:
     if load is not None:
         figures = replace(figures, loadgen_cpu_share=load.cpu_share)
     # A fault ends connections on purpose: the number of clients is then not what the law asks for.
-    steady = trial.settings.get("loop") == "closed" and trial.settings.get("fault", "none") == "none"
-    clients = trial.settings.get("clients") if steady else None
+    steady = trial.settings.get("fault", "none") == "none"
+    asked = trial.settings.get("clients") if trial.settings.get("loop") == "closed" else None
+    clients = asked if isinstance(asked, int) else None
     unsure_us = load.uncertainty_us if load else 0
     checks = (
-        *((merging.check(load, result, trial.settings),) if load else ()),
-        physics.answers(sources.inside),
-        physics.rows(sources.requests, sources.summary),
-        physics.access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us),
-        physics.little(sources.requests, clients if isinstance(clients, int) else None, sources.span_us),
-        merging.loadgen(load) if load else physics.loadgen(figures.loadgen_cpu_share),
+        *((merging.check_generators(load, result, trial.settings),) if load else ()),
+        physics.check_answers(sources.inside),
+        physics.check_rows(sources.requests, sources.totals),
+        physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
+        physics.check_little(sources.requests, clients if steady else None, sources.span_us),
+        *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
+        merging.check_loadgen(load) if load else physics.check_loadgen(figures.loadgen_cpu_share),
         *evidence.checks,
     )
     return Measured(
@@ -109,27 +114,40 @@ def measure(directory: Path) -> Measured:
     )
 
 
-def write_rows(directory: Path) -> Path:
-    """Write the load generator's rows as `load/requests.parquet` and return its path.
+def _check_refusals(figures: Figures, trial: TrialFile) -> Check:
+    """Return the check of kernel against log; on a watched server the verdict makes it and says both figures."""
+    logged, missing = figures.retries_in_window, figures.retries_enoent_in_window
+    attempts = trial.settings.get("connect_attempts", _ATTEMPTS)
+    return physics.check_refusals(
+        figures.connects_refused,
+        None if logged is None else logged - (missing or 0),
+        attempts if isinstance(attempts, int) else _ATTEMPTS,
+    )
+
+
+def write_rows(directory: Path) -> Path | None:
+    """Write the driver's rows as `load/requests.parquet` and return its path; None where it logs no latencies.
 
     Columns: start_us (int64, since 1970), status (int16, 0: not known), latency_us (int64), and generator
     (text) where other machines made the load; times are then the server's. Raise `StoreError` if there
     are no rows or the file cannot be written.
     """
-    if merging.applies(directory):
-        return merging.write_rows(directory, _read_result(directory))
-    return reqs.write_rows(directory, _driver(_read_result(directory).load))
+    result = _read_result(directory)
+    driver = _driver(directory, result.load)
+    if driver is None or not driver.timed:
+        return None
+    return merging.write_rows(directory, result) if merging.applies(directory) else reqs.write_rows(directory, driver)
 
 
 def has_rows(directory: Path) -> bool:
-    """Say whether a load generator left any rows."""
+    """Say whether a driver left any rows."""
     return (directory / reqs.ROWS).exists() or any((directory / "load").glob("*/rows.log"))
 
 
 def latencies_us(directory: Path) -> Ints | None:
     """Return the latency of every request answered in the window, None if there is no window or no log."""
     sources = _sources(directory, _read_result(directory))
-    return None if sources is None or sources.inside is None else sources.inside.latency_us
+    return None if sources is None or sources.inside is None else sources.inside.latencies_us
 
 
 def throughput_series(directory: Path) -> Sequence[float] | None:
@@ -176,7 +194,7 @@ def _client(s: _Sources) -> tuple[Figures, reqs.Seconds | None]:
         gave_up_503=gave_up,
     )
     seconds = reqs.by_second(s.requests, s.span_us, s.log)
-    return merged((counts, _worst_second(seconds), _latencies(inside.latency_us))), seconds
+    return merged((counts, _worst_second(seconds), _latencies(inside.latencies_us))), seconds
 
 
 def _worst_second(seconds: reqs.Seconds) -> Figures:
@@ -207,20 +225,14 @@ def _succeeded(statuses: Ints) -> Flags:
 
 
 def _unanswered(s: _Sources) -> int:
-    """Return how many requests got no answer.
-
-    h2load says so itself, unless it was ended at its time limit: then, in an
-    open loop, they are those of `-n` that have no row.
-    """
+    """Return how many requests got no answer: the driver says so itself, unless it was ended at its time limit."""
     if s.load is not None:
         return s.load.unanswered
-    if s.summary is not None:
-        return s.summary.errored
-    argv = s.result.load.argv if s.result.load else ()
-    if _driver(s.result.load) == "h2load" and "-n" in argv[:-1] and s.requests is not None:
-        total = argv[argv.index("-n") + 1]
-        return max(0, int(total) - len(s.requests.status)) if total.isdigit() else 0
-    return 0
+    if s.totals is not None:
+        return s.totals.unanswered
+    if s.driver is None or s.result.load is None or s.requests is None:
+        return 0
+    return s.driver.unanswered(s.result.load.argv, len(s.requests.status))
 
 
 def _sources(directory: Path, result: Result) -> _Sources | None:
@@ -228,24 +240,26 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
         return None
     span = reqs.span_us(result.window, result.clock.to_realtime_ns(0))
     load = merging.merged(directory, result) if merging.applies(directory) else None
-    requests = load.requests if load else reqs.read_requests(directory, _driver(result.load))
+    driver = _driver(directory, result.load)
+    requests = load.requests if load else reqs.read_requests(directory, driver) if driver else None
     log = reqs.read_access_log(directory, result.load)
     stdout = directory / "load/stdout.txt"
     return _Sources(
         result,
         result.window,
         span,
+        driver,
         requests,
         None if requests is None else requests.within(span),
         log,
         None if log is None else reqs.answered(log, span),
-        load.summary if load else parse_summary(read(stdout)) if stdout.exists() else None,
+        load.totals if load else driver.totals(read(stdout)) if driver and stdout.exists() else None,
         load,
     )
 
 
-def _driver(load: Load | None) -> str:
-    return load.driver if load else "h2load"
+def _driver(directory: Path, load: Load | None) -> Driver | None:
+    return None if load is None else drivers.named(load.driver, str(directory / "result.json"))
 
 
 def _read_result(directory: Path) -> Result:

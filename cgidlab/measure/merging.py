@@ -1,19 +1,17 @@
 """The load of a trial that several machines made: their logs on the server's clock, and whether all did their part."""
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cgidlab import files
-from cgidlab.drivers import h2load
-from cgidlab.drivers.h2load import Summary
+from cgidlab import drivers, files
+from cgidlab.drivers.base import Driver, Requests, Totals
 from cgidlab.instruments.host import loadgen_cpu_share, parse_host_counters
 from cgidlab.measure import physics
-from cgidlab.measure.requests import PARQUET, Requests
+from cgidlab.measure.requests import PARQUET
 from cgidlab.model import Check, FailureKind, Settings, Status, failed
 from cgidlab.numeric_lines import read
 from cgidlab.parsers.documents import Result, Span, read_result
@@ -32,19 +30,24 @@ class Part:
     reason: str
     clock: HostClock  # against the server's
     result: Result | None
+    driver: Driver | None  # None: it did not come so far
     requests: Requests | None
-    summary: Summary | None
+    totals: Totals | None
     cpu_share: float | None  # of its one core, in the server's window
 
     @property
     def unanswered(self) -> int:
-        """Return how many of its requests got no answer; in an open loop that was cut off, those without a row."""
-        if self.summary is not None:
-            return self.summary.errored
-        argv = self.result.load.argv if self.result and self.result.load else ()
-        if "-n" in argv[:-1] and self.requests is not None:
-            return max(0, int(argv[argv.index("-n") + 1]) - len(self.requests.status))
-        return 0
+        """Return how many of its requests got no answer; of a driver that was cut off, those without a row."""
+        if self.totals is not None:
+            return self.totals.unanswered
+        if self.driver is None or self.requests is None:
+            return 0
+        return self.driver.unanswered(self.argv, len(self.requests.status))
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Return its driver's command line."""
+        return self.result.load.argv if self.result and self.result.load else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,17 @@ class Merged:
             np.concatenate([log.start_us for log in logs]),
             np.concatenate([log.status for log in logs]),
             np.concatenate([log.latency_us for log in logs]),
-            exact=True,
+            exact=all(log.exact for log in logs),
+            timed=all(log.timed for log in logs),
         )
 
     @property
-    def summary(self) -> Summary | None:
-        """Return the sum of what the generators say they did; None unless every one of them says it."""
-        said = [p.summary for p in self.parts]
-        if not said or any(s is None for s in said):
+    def totals(self) -> Totals | None:
+        """Return the sum of what the drivers say they did; None unless every one of them says it."""
+        said = [p.totals for p in self.parts if p.totals is not None]
+        if not said or len(said) < len(self.parts):
             return None
-        names = Summary.__dataclass_fields__
-        return Summary(**{name: sum(getattr(s, name) for s in said) for name in names})
+        return Totals(sum(t.done for t in said), sum(t.unanswered for t in said))
 
     @property
     def unanswered(self) -> int:
@@ -83,7 +86,7 @@ class Merged:
 
     @property
     def cpu_share(self) -> float | None:
-        """Return the CPU of the busiest load generator; None unless all are known."""
+        """Return the CPU of the busiest driver; None unless all are known."""
         known = [p.cpu_share for p in self.parts if p.cpu_share is not None]
         return max(known) if known and len(known) == len(self.parts) else None
 
@@ -109,18 +112,21 @@ def merged(directory: Path, server: Result) -> Merged:
 def _part(own: Path, name: str, clocks: LoadClocks, server: Result) -> Part:
     clock = clocks.between(name) or _UNKNOWN
     result = read_result(own / "result.json") if (own / "result.json").exists() else None
+    load = server.load or (result.load if result else None)
+    driver = None if load is None else drivers.named(load.driver, str(own.parent.parent / "result.json"))
     requests = None
-    if (own / "rows.log").exists():
-        rows = h2load.parse_rows(read(own / "rows.log"))
-        requests = Requests(rows.start_us - round(clock.offset_ns / 1000), rows.status, rows.latency_us, exact=True)
+    if driver is not None and (own / "rows.log").exists():
+        rows = driver.requests(own / "rows.log")
+        requests = replace(rows, start_us=rows.start_us - round(clock.offset_ns / 1000))
     stdout = own / "stdout.txt"
     return Part(
         name,
         *clocks.generators[name],
         clock=clock,
         result=result,
+        driver=driver,
         requests=requests,
-        summary=h2load.parse_summary(read(stdout)) if stdout.exists() else None,
+        totals=driver.totals(read(stdout)) if driver and stdout.exists() else None,
         cpu_share=_cpu_share(own / "instruments/host.csv", clock, result, server),
     )
 
@@ -133,7 +139,7 @@ def _cpu_share(path: Path, clock: HostClock, own: Result | None, server: Result)
     return loadgen_cpu_share(parse_host_counters(read(path), where=str(path)), window)
 
 
-def check(load: Merged, server: Result, settings: Settings) -> Check:
+def check_generators(load: Merged, server: Result, settings: Settings) -> Check:
     """Check that every generator made its part of the load, in time and over all of the window."""
     for part in load.parts:
         said = _fault(part, server, float(settings["max_start_lag_s"]))
@@ -170,11 +176,11 @@ def _beyond(part: Part, server: Result) -> tuple[float, float]:
     return begin_ns / 1e9, (own.window.end_ns - server.window.end_ns - ahead_ns) / 1e9
 
 
-def loadgen(load: Merged) -> Check:
-    """Check that every load generator had CPU left, as `physics.loadgen` does."""
+def check_loadgen(load: Merged) -> Check:
+    """Check that the driver on every generator had CPU left, as `physics.check_loadgen` does."""
     known = [p for p in load.parts if p.cpu_share is not None]
     busiest = max(known, key=lambda p: p.cpu_share or 0.0, default=None)
-    return physics.loadgen(load.cpu_share, busiest.name if busiest else "")
+    return physics.check_loadgen(load.cpu_share, busiest.name if busiest else "")
 
 
 def table(load: Merged, settings: Settings) -> tuple[dict[str, Any], ...]:
@@ -183,28 +189,20 @@ def table(load: Merged, settings: Settings) -> tuple[dict[str, Any], ...]:
 
 
 def _row(part: Part, settings: Settings) -> dict[str, Any]:
-    argv = part.result.load.argv if part.result and part.result.load else ()
+    driver, argv = part.driver, part.argv
     lag_ns = part.result.start_lag_ns if part.result else None
     return {
         "generator": part.name,
         "state": part.state if part.result is None else part.result.ended.value,
         "loop": settings["loop"],
-        "clients": int(argv[argv.index("-c") + 1]) if settings["loop"] == "closed" and "-c" in argv[:-1] else None,
-        "rate": _rate(argv),
+        "clients": driver.clients(argv) if driver and settings["loop"] == "closed" else None,
+        "rate": driver.rate(argv) if driver else None,
         "rows": None if part.requests is None else len(part.requests.status),
         "cpu_share": part.cpu_share,
         "start_lag_ms": None if lag_ns is None else lag_ns / 1e6,
         "clock_offset_ms": part.clock.offset_ns / 1e6,
         "clock_uncertainty_ms": part.clock.uncertainty_ns / 1e6,
     }
-
-
-def _rate(argv: Sequence[str]) -> float | None:
-    """Return h2load's rate a second from its command line, None without one."""
-    period = next((a.removeprefix("--rate-period=") for a in argv if a.startswith("--rate-period=")), None)
-    if period is None or "-r" not in argv[:-1]:
-        return None
-    return int(argv[argv.index("-r") + 1]) * 1000 / int(period.removesuffix("ms"))
 
 
 def write_rows(directory: Path, server: Result) -> Path:

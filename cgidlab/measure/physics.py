@@ -2,61 +2,65 @@
 
 import numpy as np
 
-from cgidlab.drivers.h2load import Summary
-from cgidlab.measure.requests import Requests
+from cgidlab.drivers.base import Requests, Totals
 from cgidlab.model import Check, FailureKind, failed, skipped
 from cgidlab.numeric_lines import Ints
 
 LITTLE_TOLERANCE = 0.05
 LOADGEN_LIMIT = 0.95  # cores of its one thread
 _FEW = 5  # requests that a clock's last digit may put on the other side of an edge
+_REFUSALS_APART = 0.1  # of the refused connects: those that are between kernel and log at the window's edges
 _INTERIOR = 0.25  # share of the window that must be left to judge Little's law
 
 
-def answers(inside: Requests | None) -> Check:
+def check_answers(inside: Requests | None) -> Check:
     """Check that anything was answered in the window at all."""
     if inside is None:
-        return skipped("answers", "no log of the load generator")
+        return skipped("answers", "no log of the driver")
     if not len(inside.status):
         return failed("answers", "no request was answered in the window", FailureKind.CLIENT)
     return Check("answers", "passed")
 
 
-def rows(requests: Requests | None, summary: Summary | None) -> Check:
-    """Check that requests done = rows with an answer + requests without one, over all of h2load's main phase."""
+def check_rows(requests: Requests | None, totals: Totals | None) -> Check:
+    """Check that requests done = rows with an answer + requests without one, over all that the driver logs."""
     if requests is None:
-        return skipped("rows", "no log of the load generator")
-    if summary is None:
-        return skipped("rows", "the load generator printed no totals")
+        return skipped("rows", "no log of the driver")
+    if totals is None:
+        return skipped("rows", "the driver printed no totals")
     logged = len(requests.status)
-    if summary.done == logged + summary.errored:
+    if totals.done == logged + totals.unanswered:
         return Check("rows", "passed")
-    said = f"h2load did {summary.done} requests, {summary.errored} of them unanswered, but logged {logged} answers"
+    said = f"the driver did {totals.done} requests, {totals.unanswered} of them unanswered, but logged {logged} answers"
     return failed("rows", said, FailureKind.CLIENT)
 
 
-def access_log(
+def check_access_log(
     requests: Requests | None,
     inside: Requests | None,
     served: Ints | None,
     span_us: tuple[int, int],
     uncertainty_us: int = 0,
+    clients: int | None = None,
 ) -> Check:
     """Check that server and client count the same answers in the window.
 
     They may differ by the requests under way at its edges: one side may put an
     answer inside and the other outside. `uncertainty_us` is by how much the two sides' clocks may differ.
+    Where latencies are not known, each of the `clients` of a closed loop may have one under way.
     """
     name = "access_log"
     if requests is None or inside is None:
-        return skipped(name, "no log of the load generator")
+        return skipped(name, "no log of the driver")
     if served is None:
         return skipped(name, "no access_log")
     if not requests.exact:
-        return skipped(name, "the load generator places requests to the second only")
+        return skipped(name, "the driver places requests to the second only")
+    if not requests.timed and clients is None:
+        return skipped(name, "the driver does not say how long requests took")
     begun, ended = requests.start_us - uncertainty_us, requests.end_us + uncertainty_us
     under_way = max(int(((begun < edge) & (ended >= edge)).sum()) for edge in span_us)
-    tolerance = under_way + _FEW
+    tolerance = _FEW + (under_way if requests.timed else clients or 0)
     client, server = len(inside.status), len(served)
     if abs(client - server) <= tolerance:
         return Check(name, "passed")
@@ -64,7 +68,7 @@ def access_log(
     return failed(name, f"{said}; {tolerance} could be under way at its edges", FailureKind.INFRA)
 
 
-def little(requests: Requests | None, clients: int | None, span_us: tuple[int, int]) -> Check:
+def check_little(requests: Requests | None, clients: int | None, span_us: tuple[int, int]) -> Check:
     """Check Little's law for a closed loop: clients = throughput x mean latency, within 5 %.
 
     A finite window cuts requests at both edges, and those under way at its end
@@ -76,9 +80,10 @@ def little(requests: Requests | None, clients: int | None, span_us: tuple[int, i
     if clients is None:
         return skipped(name, "not a closed loop without a fault")
     if requests is None or not len(requests.status):
-        return skipped(name, "no log of the load generator")
-    if not requests.exact:
-        return skipped(name, "the load generator places requests to the second only")
+        return skipped(name, "no log of the driver")
+    if not requests.exact or not requests.timed:
+        lacks = "does not say how long requests took" if requests.exact else "places requests to the second only"
+        return skipped(name, f"the driver {lacks}")
     begin, end = span_us
     end_us = requests.end_us
     last = min(end, int(end_us.max()))
@@ -95,11 +100,34 @@ def little(requests: Requests | None, clients: int | None, span_us: tuple[int, i
     return failed(name, said, FailureKind.CLIENT)
 
 
-def loadgen(cpu_share: float | None, name: str = "") -> Check:
-    """Check that the load generator (the busiest, by its `name`) had CPU left: one that had not measures itself."""
+def refusals_differ(refused: int, logged: int, attempts: int) -> bool:
+    """Say whether kernel and error_log cannot both be right about refused connects.
+
+    mod_cgid logs a retry for every refused connect but the last of `attempts`.
+    """
+    slack = max(_FEW, _REFUSALS_APART * refused)
+    fewest = refused * (1 - 1 / attempts) if attempts > 1 else 0
+    return not fewest - slack <= logged <= refused + slack
+
+
+def check_refusals(refused: int | None, logged: int | None, attempts: int) -> Check:
+    """Check that kernel and error_log tell of the same refused connects; `logged` are retry lines but for ENOENT."""
+    name = "refusals"
+    if refused is None:
+        return skipped(name, "the kernel's connects were not counted")
+    if logged is None:
+        return skipped(name, "no error_log that could hold a retry line")
+    if not refusals_differ(refused, logged, attempts):
+        return Check(name, "passed")
+    said = f"the kernel refused {refused} connects, but the error_log has {logged} retry lines for them"
+    return failed(name, said, FailureKind.INFRA)
+
+
+def check_loadgen(cpu_share: float | None, name: str = "") -> Check:
+    """Check that the driver (the busiest one's, on the generator `name`) had CPU left: else it measures itself."""
     if cpu_share is None:
         return skipped("loadgen", "its CPU was not recorded")
     if cpu_share > LOADGEN_LIMIT:
-        said = f"the load generator{name and f' on {name}'} was saturated: {cpu_share:.2f} of its one core"
+        said = f"the driver{name and f' on {name}'} was saturated: {cpu_share:.2f} of its one core"
         return failed("loadgen", said, FailureKind.CLIENT)
     return Check("loadgen", "passed")

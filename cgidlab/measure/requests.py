@@ -1,4 +1,4 @@
-"""What the load generator and the server say about requests: rows, and the access_log beside them."""
+"""What the driver and the server say about requests: rows, and the access_log beside them."""
 
 import io
 from dataclasses import dataclass
@@ -9,69 +9,26 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from cgidlab import files
-from cgidlab.drivers import ab, h2load
+from cgidlab.drivers.base import FAILED, UNKNOWN, Driver, Requests
 from cgidlab.errors import StoreError
-from cgidlab.instruments.gauges import Flags, Floats, percentile_ms
-from cgidlab.numeric_lines import Ints, read
+from cgidlab.instruments.gauges import percentile_ms
+from cgidlab.numeric_lines import Floats, Ints
 from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Span
 
-UNKNOWN = 0  # status of a request whose log does not say
-_FAILED = 400  # the first status that is no success
 ROWS, PARQUET = "load/rows.log", "load/requests.parquet"
 
 
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """Every answered request the load generator logged, warm-up included where it logs that."""
-
-    start_us: Ints  # since 1970
-    status: Ints
-    latency_us: Ints
-    exact: bool  # False: starts are known to the second only (ab)
-
-    @property
-    def end_us(self) -> Ints:
-        """Return when each was answered; to the second where `exact` is False."""
-        return self.start_us + self.latency_us
-
-    def within(self, span_us: tuple[int, int]) -> "Requests":
-        """Return those answered in a span; without exact starts, those that began in it."""
-        at = self.end_us if self.exact else self.start_us
-        begin, end = self.span(span_us)
-        inside = (at >= begin) & (at < end)
-        return Requests(self.start_us[inside], self.status[inside], self.latency_us[inside], self.exact)
-
-    def span(self, span_us: tuple[int, int]) -> tuple[int, int]:
-        """Return a span as its requests can be cut to it: without exact starts, at the nearest whole seconds."""
-        if self.exact:
-            return span_us
-        begin, end = (round(edge / 1_000_000) * 1_000_000 for edge in span_us)
-        return begin, end
-
-    @property
-    def failed(self) -> Flags:
-        """Return which got an answer that is no success."""
-        return self.status >= _FAILED
-
-
-def read_requests(directory: Path, driver: str) -> Requests | None:
+def read_requests(directory: Path, driver: Driver) -> Requests | None:
     """Return a trial's requests, from the column file if it is there. None without either file."""
     path = directory / ROWS
     if (directory / PARQUET).exists():
         return _from_parquet(directory / PARQUET, driver)
-    if not path.exists():
-        return None
-    if driver == "ab":
-        rows = ab.parse_rows(read(path), where=str(path))
-        none = np.full(len(rows.start_s), UNKNOWN, np.int64)
-        return Requests(rows.start_s * 1_000_000, none, rows.total_ms * 1000, exact=False)
-    found = h2load.read_rows(path)
-    return Requests(found.start_us, found.status, found.latency_us, exact=True)
+    return driver.requests(path) if path.exists() else None
 
 
-def write_rows(directory: Path, driver: str) -> Path:
+def write_rows(directory: Path, driver: Driver) -> Path:
     """Write `load/requests.parquet` from `load/rows.log` and return its path; see `files` for how.
 
     Columns: start_us int64 (since 1970), status int16 (0: not known), latency_us int64.
@@ -80,11 +37,11 @@ def write_rows(directory: Path, driver: str) -> Path:
 
     raw = directory / ROWS
     if not raw.exists():
-        raise StoreError("the load generator's rows are missing", where=str(raw))
+        raise StoreError("the driver's rows are missing", where=str(raw))
     (directory / PARQUET).unlink(missing_ok=True)
     requests = read_requests(directory, driver)
     if requests is None:
-        raise StoreError("the load generator's rows are missing", where=str(raw))
+        raise StoreError("the driver's rows are missing", where=str(raw))
     frame = pl.DataFrame(
         {
             "start_us": requests.start_us,
@@ -98,7 +55,7 @@ def write_rows(directory: Path, driver: str) -> Path:
     return directory / PARQUET
 
 
-def _from_parquet(path: Path, driver: str) -> Requests:
+def _from_parquet(path: Path, driver: Driver) -> Requests:
     import polars as pl  # noqa: PLC0415 -- dear to import
 
     try:
@@ -110,7 +67,7 @@ def _from_parquet(path: Path, driver: str) -> Requests:
         raise StoreError(
             f"the file cannot be read: {err}", where=str(path), fix="delete it: rows.log has it all"
         ) from err
-    return Requests(start, status, latency, exact=driver != "ab")
+    return Requests(start, status, latency, driver.exact, driver.timed)
 
 
 def read_access_log(directory: Path, load: Load | None) -> AccessLog | None:
@@ -144,7 +101,7 @@ def failures_of_unknown(requests: Requests, served: Ints | None) -> int:
     unknown = int((requests.status == UNKNOWN).sum())
     if served is None or not unknown:
         return 0
-    return min(unknown, max(0, int((served >= _FAILED).sum()) - int(requests.failed.sum())))
+    return min(unknown, max(0, int((served >= FAILED).sum()) - int(requests.failed.sum())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +109,13 @@ class Seconds:
     """Requests second by second of the window; a last part of a second is left out."""
 
     throughput_rps: Floats  # successful answers
-    p99_ms: Floats  # NaN in a second without an answer
+    p99_ms: Floats  # NaN in a second without an answer, or where latencies are not known
 
 
 def by_second(requests: Requests, span_us: tuple[int, int], log: AccessLog | None = None) -> Seconds:
     """Return throughput and p99 of each whole second of a span.
 
-    Where the load generator logs no status (ab), the server's log says which answers were successful.
+    Where the driver places no request exactly, the server's log says which answers were successful.
     """
     begin, end = requests.span(span_us)
     count = (end - begin) // 1_000_000
@@ -171,9 +128,10 @@ def by_second(requests: Requests, span_us: tuple[int, int], log: AccessLog | Non
         succeeded = second[inside & ~requests.failed]
     else:
         served = (log.end_us - begin) // 1_000_000
-        succeeded = served[(served >= 0) & (served < count) & (log.status < _FAILED)]
+        succeeded = served[(served >= 0) & (served < count) & (log.status < FAILED)]
     throughput = np.bincount(succeeded, minlength=count).astype(np.float64)
-    p99 = [percentile_ms(latency[a:b], 0.99) if b > a else np.nan for a, b in pairwise(bounds)]
+    timed = requests.timed
+    p99 = [percentile_ms(latency[a:b], 0.99) if timed and b > a else np.nan for a, b in pairwise(bounds)]
     return Seconds(throughput, np.array(p99, np.float64))
 
 

@@ -13,9 +13,7 @@ from cgidlab.errors import StoreError
 class Variant:
     """One compiled mod_cgid."""
 
-    listen_backlog: int
-    connect_attempts: int
-    patches: str
+    settings: Mapping[str, Any]  # of roles/cgid, with which it was compiled
     path: str
     sha256: str
 
@@ -32,14 +30,14 @@ class Httpd:
     build_key: str
     skipped: tuple[tuple[str, str], ...]  # version and why it was not taken
     variants: tuple[Variant, ...]
+    unconfined: str = ""  # why its source was built with a network and a view of the host; empty: it was not
 
-    def variant(self, listen_backlog: int, connect_attempts: int, patches: str) -> Variant:
+    def variant(self, wanted: Mapping[str, Any]) -> Variant:
         """Return the variant compiled with these; `KeyError` if provisioning did not build it."""
-        wanted = (listen_backlog, connect_attempts, patches)
         for found in self.variants:
-            if (found.listen_backlog, found.connect_attempts, found.patches) == wanted:
+            if found.settings == wanted:
                 return found
-        raise KeyError(wanted)
+        raise KeyError(str(wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,8 @@ def _httpd(raw: Mapping[str, Any]) -> Httpd:
         build_key=raw["build_key"],
         skipped=tuple((s["version"], s["reason"]) for s in raw["skipped"]),
         variants=tuple(
-            Variant(v["listen_backlog"], v["connect_attempts"], v["patches"], v["path"], v["sha256"])
+            Variant({k: value for k, value in v.items() if k not in ("path", "sha256")}, v["path"], v["sha256"])
             for v in raw["variants"]
         ),
+        unconfined=str(raw.get("unconfined", "")),
     )

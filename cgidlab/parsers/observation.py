@@ -8,6 +8,7 @@ from typing import Any
 
 from cgidlab.errors import StoreError
 from cgidlab.model import SCHEMA_VERSION
+from cgidlab.parsers.listeners import Listener, listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Observation:
     targets: tuple[SeenTarget, ...]
     notes: tuple[str, ...]  # what could not be seen of the host
     listeners: tuple[str, ...]  # all unix sockets that could have been named
+    every: tuple[Listener, ...]  # of `--all`, else none
     cost: Mapping[str, float | None]  # cpu_share, cpu_s, set_up_cpu_s, packing_cpu_s, limit
     raw: Mapping[str, Any]
 
@@ -49,6 +51,7 @@ def read(path: Path, host: str) -> Observation:
             ),
             notes=tuple(str(n) for n in value["notes"]),
             listeners=tuple(str(p) for p in value["listeners"]),
+            every=tuple(listener(row, host) for row in value.get("every", [])),
             cost={str(k): None if v is None else float(v) for k, v in value["cost"].items()},
             raw=value,
         )

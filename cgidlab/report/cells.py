@@ -1,18 +1,16 @@
 """Trials gathered by cell and block: medians, counts, and which trials a page has room for."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import TypeVar
 
+from cgidlab import gathered
+from cgidlab.failures import likeness
+from cgidlab.gathered import Levels
 from cgidlab.model import Factor, Status, TrialRecord
-from cgidlab.report.words import known
 
 T = TypeVar("T")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-Levels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +33,12 @@ class CellTrials:
 
     def median(self, column: str) -> float | None:
         """Return the median of a figure over the complete trials that know it, or None."""
-        values = [v for t in self.complete if known(v := getattr(t.figures, column))]
-        return median(values) if values else None
+        return gathered.median_of(self.complete, column)
 
 
 def by_cell(trials: Iterable[TrialRecord], factors: Sequence[Factor]) -> tuple[CellTrials, ...]:
     """Return the cells that were run, in the order of the factors' levels."""
-    groups: dict[Levels, list[TrialRecord]] = {}
-    for trial in trials:
-        groups.setdefault(trial.levels, []).append(trial)
+    groups = gathered.by_cell(trials)
     rank = {(f.name, level.label): i for f in factors for i, level in enumerate(f.levels)}
 
     def place(levels: Levels) -> list[tuple[int, str]]:
@@ -91,7 +86,7 @@ def reasons(trials: Iterable[TrialRecord]) -> tuple[tuple[str, str, int, tuple[T
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for trial in trials:
         if trial.outcome.status is not Status.COMPLETE:
-            key = (trial.outcome.status.value, _NUMBER.sub("#", trial.outcome.reason))
+            key = (trial.outcome.status.value, likeness(trial.outcome.reason))
             groups.setdefault(key, []).append(trial)
     counts = Counter({key: len(group) for key, group in groups.items()})
     return tuple((key[0], _reason(groups[key]), count, tuple(groups[key])) for key, count in counts.most_common())

@@ -22,7 +22,7 @@ MAX_SPOKEN = 60  # cells named in a description; the table has them all
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.COSTS_AT_LEAST: ("var(--bad)", "square"),
-    Answer.COSTS_LESS: ("var(--good)", "circle"),
+    Answer.EQUIVALENT: ("var(--good)", "circle"),
     Answer.GAINS_AT_LEAST: ("var(--c1)", "triangle-up"),
     Answer.REAL_NEAR: ("var(--c2)", "triangle-down"),
     Answer.INCONCLUSIVE: ("var(--unsure)", "diamond"),

@@ -64,4 +64,5 @@ class ReportInput:
     limits: tuple[Candidate, ...] = ()  # best evidence first
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
+    answers: tuple[tuple[str, str], ...] = ()  # the verdict in short: name and text; empty where a server was watched
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 
+from cgidlab import gathered
 from cgidlab.failures import RULES
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report import words
@@ -96,12 +96,6 @@ def status_counts(trials: Iterable[TrialRecord]) -> dict[str, int]:
     return {status.value: counts[status] for status in Status}
 
 
-def overhead_s(trials: Iterable[TrialRecord]) -> float | None:
-    """Return the median overhead of a trial, or None when no trial knows its own."""
-    values = [t.overhead_s for t in trials if t.overhead_s is not None]
-    return median(values) if values else None
-
-
 def facts(report: ReportInput) -> list[tuple[str, str]]:
     """Return the facts for the head of the report as (name, value)."""
     counts = status_counts(report.trials)
@@ -112,7 +106,7 @@ def facts(report: ReportInput) -> list[tuple[str, str]]:
         ("Cells", f"{len({t.levels for t in report.trials}):,}"),
         ("Blocks", f"{len({t.block for t in report.trials}):,}"),
         ("Took", words.duration(float(wall) if isinstance(wall, int | float) else None)),
-        ("Overhead a trial", words.duration(overhead_s(report.trials))),
+        ("Overhead a trial", words.duration(gathered.overhead_s(report.trials))),
     ]
 
 

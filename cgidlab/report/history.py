@@ -21,7 +21,7 @@ _HEADINGS = ("run", "state", "overflow", "main effect", "httpd", "kernel", "new 
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class MainEffect:
     """What one level changed of the experiment's first response, as a ratio to the reference level."""
 
     level: str
@@ -48,7 +48,7 @@ class HistoryRow:
     verdict: tuple[str, ...] = ()
     response: str = ""
     share: float | None = None  # the smallest change of it that matters
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[MainEffect, ...] = ()
     reference: float | None = None  # the response at the reference level
 
     @property
@@ -166,7 +166,7 @@ def plots(rows: Sequence[HistoryRow]) -> dict[str, charts.Spec]:
     return specs
 
 
-def _point(row: HistoryRow, effect: Effect) -> dict[str, Any]:
+def _point(row: HistoryRow, effect: MainEffect) -> dict[str, Any]:
     return {
         "run": row.run_id,
         "level": effect.level,
@@ -177,7 +177,7 @@ def _point(row: HistoryRow, effect: Effect) -> dict[str, Any]:
     }
 
 
-def effect_words_of(effect: Effect) -> str:
+def effect_words_of(effect: MainEffect) -> str:
     """Return one level's ratio with its interval."""
     bounds = f" ({effect.low:.2f} to {effect.high:.2f})" if effect.low is not None and effect.high is not None else ""
     return f"ratio {effect.ratio:.2f}{bounds}"

@@ -30,6 +30,8 @@ def as_markdown(report: ReportInput) -> str:
     out = [f"# {escape(report.experiment)}", "", escape(report.question), ""]
     if report.state != "finished":
         out += [f"**This run is {escape(report.state)}.** What follows rests on the trials that were done.", ""]
+    if report.answers:
+        out += [*_table(["Answer", ""], report.answers, 2), ""]
     out += [f"**{escape(overflow_words(report.overflow))}.** {escape(headline(report))}", ""]
     for i, (line, told) in enumerate(zip(report.verdict_lines, verdict_lines(report), strict=True), start=1):
         question = f"**{escape(told.question)}** " if told.question else ""

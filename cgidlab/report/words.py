@@ -67,7 +67,7 @@ def interval(found: Interval | None) -> str:
 
 ANSWERS: dict[Answer, str] = {
     Answer.COSTS_AT_LEAST: "costs at least that much",
-    Answer.COSTS_LESS: "costs less than that",
+    Answer.EQUIVALENT: "equivalent: changes by less than that",
     Answer.GAINS_AT_LEAST: "gains at least that much",
     Answer.REAL_NEAR: "real, near what matters",
     Answer.INCONCLUSIVE: "inconclusive",

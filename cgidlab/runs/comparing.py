@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from cgidlab import compare
 from cgidlab.analysis.findings import Combination
-from cgidlab.compare.environment import known_fields
+from cgidlab.compare import differing
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import TrialRecord
-from cgidlab.runs import records, store
+from cgidlab.runs import changes, records, store
 
 _SEPARATE = (
     "these are two separate runs: whatever changed on the host between them is in every absolute value, and not in "
@@ -47,7 +47,7 @@ def compare_runs(
     """
     if a.path == b.path:
         raise SpecError("both names are the same run", where=str(a.path), fix="name two runs")
-    ours, theirs = _side(a), _side(b)
+    ours, theirs = changes.of(a), changes.of(b)
     cells_a, cells_b = _cells(ours), _cells(theirs)
     common = compare.common_cells(cells_a, cells_b)
     if not common:
@@ -56,9 +56,9 @@ def compare_runs(
             where=f"{_title(cells_a)}; {_title(cells_b)}",
             fix="compare runs whose factors have the same names and levels",
         )
-    found = compare.differences(ours, theirs, common)
+    found = differing.overall(ours, theirs, common)
     if across is not None:
-        compare.refuse(found, across, known_fields(ours, theirs, common))
+        _refuse(found, across, (ours, theirs))
     effects: Mapping[str, float] = ours.plan["rule"]["smallest_effects"]
     thresholds = {response: threshold or share for response, share in effects.items()}
     (rows_a, damaged_a), (rows_b, damaged_b) = _records(a), _records(b)
@@ -78,18 +78,23 @@ def compare_runs(
     )
 
 
-def _side(run: store.RunDirectory) -> compare.Side:
-    """Return what a run was. Raises `StoreError` for files that are whole, and not of the shape that a run writes."""
-    side = compare.Side(run.read("plan.json"), run.read("provenance.json"))
-    try:
-        side.fields()
-        _cells(side)
-    except (AttributeError, KeyError, TypeError) as err:
-        raise StoreError(f"plan.json or provenance.json lacks what a run writes: {err}", where=str(run.path)) from err
-    return side
+def _refuse(
+    found: Sequence[compare.Difference], across: Sequence[str], runs: tuple[compare.Recorded, compare.Recorded]
+) -> None:
+    """Raise `SpecError` for a field that decides, differs and is not named, and for a name that is none."""
+    differing.check_words(across, runs, "--across")
+    barred = differing.barred(found, across)
+    if barred:
+        what = "; ".join(f"{d.word}: {differing.short(d.before)} and {differing.short(d.now)}" for d in barred)
+        words = " ".join(dict.fromkeys((*across, *(d.word for d in barred))))
+        raise SpecError(
+            f"the runs differ in more than what is asked for ({what}), so a ratio would not say what changed",
+            where="RUN_A, RUN_B",
+            fix=f"if that is what you compare, name it: --across {words}",
+        )
 
 
-def _cells(side: compare.Side) -> tuple[Combination, ...]:
+def _cells(side: compare.Recorded) -> tuple[Combination, ...]:
     return tuple(tuple(cell["levels"].items()) for cell in side.plan["cells"])
 
 
@@ -103,7 +108,7 @@ def _unfinished(run: store.RunDirectory) -> tuple[str, ...]:
     return () if state == store.FINISHED else (f"{run.run_id} is {state}: only the trials that were done are compared",)
 
 
-def _reference(ours: compare.Side, theirs: compare.Side) -> tuple[str, str]:
+def _reference(ours: compare.Recorded, theirs: compare.Recorded) -> tuple[str, str]:
     """Return the factor and label that both runs' ratios refer to; empty where they refer to different ones."""
     rules = [(str(side.plan["rule"]["factor"]), str(side.plan["rule"]["reference"])) for side in (ours, theirs)]
     return rules[0] if rules[0] == rules[1] else ("", "")

@@ -1,15 +1,15 @@
 """From a run directory to its derived files: tables, summary.json, report.html. Needs nothing but the directory."""
 
 import os
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal
 
-from cgidlab import files, report, verdict
+from cgidlab import files, gathered, report, verdict
 from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
@@ -17,6 +17,7 @@ from cgidlab.progress import duration
 from cgidlab.runs import headroom, proven, records, reporting, snapshots, store, tables, watching
 
 _WIDTH = 110
+_NARROW = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class _Judged:
         )
 
 
-def conclude(run: store.RunDirectory, *, verify: bool = False) -> Concluded:
+def conclude(run: store.RunDirectory, *, verify: bool = False, details: bool = False) -> Concluded:
     """Measure, analyse and judge what a run directory holds, and write its derived files.
 
     A trial whose files are damaged is left out and named; with `verify` every file is read for that. Raises
@@ -75,7 +76,7 @@ def conclude(run: store.RunDirectory, *, verify: bool = False) -> Concluded:
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
-    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing)
+    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing, details=details)
     return Concluded(text, page, trials, lacking, judged.damaged)
 
 
@@ -146,7 +147,6 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
 
 def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:
     """Return how long the trials took in all, how much of it was measured, and what a trial costs beside it."""
-    overheads = [r.overhead_s for r in rows if r.overhead_s is not None]
     done = [r for r in rows if r.started_s is not None]
     measured_s = sum(float(r.settings["window_s"]) for r in done)
     begin = min((r.started_s - float(r.settings["warmup_s"]) for r in done if r.started_s is not None), default=None)
@@ -154,7 +154,7 @@ def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:
     return {
         "wall_s": end - begin if begin is not None and end is not None else None,
         "measured_s": measured_s,
-        "overhead_s_per_trial": median(overheads) if overheads else None,
+        "overhead_s_per_trial": gathered.overhead_s(rows),
     }
 
 
@@ -164,13 +164,26 @@ def script_cache() -> Path:
 
 
 def _text(
-    question: str, judged: verdict.Verdict, trials: Mapping[Status, int], timing: Mapping[str, float | None]
+    question: str,
+    judged: verdict.Verdict,
+    trials: Mapping[Status, int],
+    timing: Mapping[str, float | None],
+    *,
+    details: bool,
 ) -> str:
+    """Return the verdict as a terminal shows it: seven lines, or with `details` five questions and their answers."""
     counts = ", ".join(f"{n} {status}" for status, n in trials.items() if n)
     overhead = timing["overhead_s_per_trial"]
     cost = f"; a trial cost {overhead:.2f} s beside warm-up and window (median)" if overhead is not None else ""
-    answers = [
-        f"{asked}\n{textwrap.fill(said, _WIDTH, initial_indent='  ', subsequent_indent='  ', break_long_words=False)}"
-        for asked, said in zip(report.QUESTIONS, judged.lines, strict=True)
-    ]
-    return "\n".join([question, "", *answers, "", f"trials: {counts or 'none'}{cost}"])
+    width = min(_WIDTH, max(_NARROW, shutil.get_terminal_size((_WIDTH, 24)).columns))
+    if judged.answers and not details:
+        column = max(len(line.name) for line in judged.answers) + 2
+        told = [_wrapped(line.text, width, f"{line.name:{column}}", " " * column) for line in judged.answers]
+    else:
+        answered = zip(report.QUESTIONS, judged.lines, strict=True)
+        told = [f"{asked}\n{_wrapped(said, width, '  ', '  ')}" for asked, said in answered]
+    return "\n".join([question, "", *told, "", f"trials: {counts or 'none'}{cost}"])
+
+
+def _wrapped(text: str, width: int, first: str, other: str) -> str:
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=other, break_long_words=False)

@@ -1,4 +1,4 @@
-"""What the load generator can do when no CGI is in its way: read from the trials that a run keeps of it."""
+"""What the driver can do when no CGI is in its way: read from the trials that a run keeps of it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ FACTOR = "driver"
 
 
 def found(run: RunDirectory, host: str) -> dict[str, Any]:
-    """Return, by driver, how many answers a second the load generator of a host got.
+    """Return, by driver, how many answers a second it got on a host.
 
     Empty when its trial did not come home. Where one did not come to its end, the entry has a
     `reason` and no figure: a run goes on without.
@@ -44,14 +44,14 @@ def _entry(record: TrialRecord) -> dict[str, Any]:
 
 
 def said(host: str, driver: str, entry: Mapping[str, Any]) -> str:
-    """Return what was found of one load generator, in a line for people."""
+    """Return what was found of one driver, in a line for people."""
     if "throughput_rps" not in entry:
         return f"warning: the headroom of {driver} on {host} is not known: {entry['reason']}"
     return f"headroom: {driver} gets {entry['throughput_rps']:,.0f} answers/s for a static file of httpd on {host}"
 
 
 def applied(record: TrialRecord, provenance: Mapping[str, Any]) -> TrialRecord:
-    """Return a trial with `loadgen_headroom_share`: its answers a second by what its generator can do on its host."""
+    """Return a trial with `loadgen_headroom_share`: its answers a second by what its driver can do on its host."""
     entry = provenance.get(KEY, {}).get(record.host, {}).get(str(record.settings.get(FACTOR)), {})
     most, got = entry.get("throughput_rps"), record.figures.throughput_rps
     if not most or got is None:

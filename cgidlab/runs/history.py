@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cgidlab.analysis.findings import Answer
+from cgidlab.compare import differing
+from cgidlab.compare.fields import Recorded, Verb
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.report.history import Effect, HistoryRow
-from cgidlab.runs import changes, store
+from cgidlab.report.history import HistoryRow, MainEffect
+from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
 
 _UNREADABLE = "unreadable"
@@ -33,7 +36,7 @@ def runs_of(what: str, results: Path) -> Path:
 def rows(runs: Path) -> tuple[HistoryRow, ...]:
     """Return a row for each run, oldest first. A run that cannot be read is a row that says so."""
     found: list[HistoryRow] = []
-    before: changes.Run | None = None
+    before: Recorded | None = None
     for path in sorted(p.parent for p in runs.glob("*/plan.json") if not p.parent.is_symlink()):
         run = RunDirectory(path.resolve())
         try:
@@ -45,15 +48,15 @@ def rows(runs: Path) -> tuple[HistoryRow, ...]:
     return tuple(found)
 
 
-def _row(run: RunDirectory, before: changes.Run | None) -> tuple[HistoryRow, changes.Run | None]:
+def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Recorded | None]:
     """Return a run's row, and what the next one is compared with."""
     state = str(run.read("state.json")["state"])
     plan = run.read("plan.json")
     if not (run.path / "provenance.json").exists():
         return HistoryRow(run_id=run.run_id, state=state, note="it ended before its first trial"), None
     provenance = run.read("provenance.json")
-    now = (plan, provenance)
-    new = tuple(str(change) for change in changes.between(before, now)) if before else ()
+    now = Recorded(plan, provenance)
+    new = differing.worth_telling(differing.between(before, now, Verb.IF_CHANGED)) if before else ()
     hosts = provenance["hosts"].values()
     versions = {label: str(h["version"]) for host in hosts for label, h in host["httpd"].items()}
     known = HistoryRow(
@@ -62,7 +65,7 @@ def _row(run: RunDirectory, before: changes.Run | None) -> tuple[HistoryRow, cha
         httpd=versions,
         kernel=", ".join(dict.fromkeys(str(host["facts"]["kernel"]) for host in hosts)),
         cgidlab=str(provenance["cgidlab"]),
-        changed=new,
+        changed=tuple(map(str, new)),
     )
     if not (run.path / "summary.json").exists():
         return replace(known, note="it has no summary: `runner.py report` makes it"), now
@@ -82,18 +85,18 @@ def _row(run: RunDirectory, before: changes.Run | None) -> tuple[HistoryRow, cha
     return row, now
 
 
-def _effects(summary: Mapping[str, Any], factor: str, response: str) -> tuple[Effect, ...]:
+def _effects(summary: Mapping[str, Any], factor: str, response: str) -> tuple[MainEffect, ...]:
     """Return the main effect of each level: over all combinations where there are several, else at the only one."""
     mine = [e for e in summary["effects"] if (e["factor"], e["response"]) == (factor, response)]
     pooled = {e["level"] for e in mine if e["pooled"]}
     return tuple(
-        Effect(
+        MainEffect(
             level=str(e["level"]),
             reference=str(e["reference"]),
             ratio=e["estimate"],
             low=e["interval"][0] if e["interval"] else None,
             high=e["interval"][1] if e["interval"] else None,
-            answer=str(e["answer"]),
+            answer=Answer(e["answer"]).value,
         )
         for e in mine
         if e["scale"] == "ratio" and (e["pooled"] or e["level"] not in pooled)

@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from cgidlab.parsers.host_snapshot import Process, Snapshot
 
-# What trials set (cgidhost.kernel).
-TRIAL_SYSCTLS = frozenset({"net.core.somaxconn", "net.unix.max_dgram_qlen", "net.ipv4.tcp_max_syn_backlog"})
+TRIAL_SYSCTLS = {"somaxconn": "net.core.somaxconn", "max_dgram_qlen": "net.unix.max_dgram_qlen"}
+"""The sysctls that trials set, by the setting of a trial that each is: the options of the role `kernel`."""
+
 _BPF_NAME = "cgidlab"
 _SERVER_UID = 65534
 _SERVER_NAMES = ("httpd", "apache")
@@ -29,7 +30,7 @@ class Sense(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class HostChange:
     """One thing that is not as it was."""
 
     what: str  # sysctl, process, listener, mount, service, file, bpf program, boot
@@ -37,7 +38,7 @@ class Difference:
     sense: Sense
 
 
-def differences(begin: Snapshot, end: Snapshot, run_id: str) -> tuple[Difference, ...]:
+def differences(begin: Snapshot, end: Snapshot, run_id: str) -> tuple[HostChange, ...]:
     """Return everything in which `end` differs from `begin`, what is of the run `run_id` first."""
     found = [
         *_boot(begin, end),
@@ -53,37 +54,37 @@ def differences(begin: Snapshot, end: Snapshot, run_id: str) -> tuple[Difference
     return tuple(sorted(found, key=lambda d: order.index(d.sense)))
 
 
-def _boot(begin: Snapshot, end: Snapshot) -> Iterator[Difference]:
+def _boot(begin: Snapshot, end: Snapshot) -> Iterator[HostChange]:
     if begin.boot_id != end.boot_id:
-        yield Difference("boot", "the host was rebooted during the run", Sense.OTHERS)
+        yield HostChange("boot", "the host was rebooted during the run", Sense.OTHERS)
 
 
-def _sysctls(begin: Snapshot, end: Snapshot) -> Iterator[Difference]:
+def _sysctls(begin: Snapshot, end: Snapshot) -> Iterator[HostChange]:
     """Compare settings that are there both times: others came or went with an interface or a module."""
     for name in sorted(begin.sysctls.keys() & end.sysctls.keys()):
         if begin.sysctls[name] != end.sysctls[name]:
             text = f"{name} was {begin.sysctls[name]} and is {end.sysctls[name]}"
-            yield Difference("sysctl", text, _sense_of_sysctl(name))
+            yield HostChange("sysctl", text, _sense_of_sysctl(name))
 
 
 def _sense_of_sysctl(name: str) -> Sense:
-    if name in TRIAL_SYSCTLS:
+    if name in TRIAL_SYSCTLS.values():
         return Sense.RUN
     prefix = next((p for p in _OF_INTERFACE if name.startswith(p)), None)
     of_interface = prefix is not None and name[len(prefix) :].rpartition(".")[0] not in _OF_NONE
     return Sense.OTHERS if of_interface else Sense.UNKNOWN
 
 
-def _processes(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
+def _processes(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[HostChange]:
     before = {(p.pid, p.start_ticks) for p in begin.processes}
     after = {(p.pid, p.start_ticks) for p in end.processes}
     for process in end.processes:
         if (process.pid, process.start_ticks) not in before:
             text = f"process {process.pid} ({process.name}) was not there before"
-            yield Difference("process", text, _sense_of_process(process, end, run_id))
+            yield HostChange("process", text, _sense_of_process(process, end, run_id))
     for process in begin.processes:
         if (process.pid, process.start_ticks) not in after:
-            yield Difference("process", f"process {process.pid} ({process.name}) ended", Sense.OTHERS)
+            yield HostChange("process", f"process {process.pid} ({process.name}) ended", Sense.OTHERS)
 
 
 def _sense_of_process(process: Process, end: Snapshot, run_id: str) -> Sense:
@@ -96,7 +97,7 @@ def _sense_of_process(process: Process, end: Snapshot, run_id: str) -> Sense:
     return Sense.UNKNOWN if is_server and (process.uid == _SERVER_UID or process.run) else Sense.OTHERS
 
 
-def _listeners(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
+def _listeners(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[HostChange]:
     before = {(s.protocol, s.address) for s in begin.listeners}
     processes = {p.pid: p for p in end.processes}
     known = {p.pid for p in begin.processes}
@@ -109,37 +110,37 @@ def _listeners(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Differen
         else:
             sense = Sense.OTHERS if owner.pid in known else _sense_of_process(owner, end, run_id)
         text = f"{listener.protocol} {listener.address or '(without a name)'} is listened on"
-        yield Difference("listener", text, sense)
+        yield HostChange("listener", text, sense)
 
 
-def _mounts(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
+def _mounts(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[HostChange]:
     of_run = _of_run(end.work_dir, run_id)
     for point, kind, source in sorted(end.mounts - begin.mounts):
         sense = max((of_run(path) for path in (point, source)), key=lambda s: s is Sense.RUN)
-        yield Difference("mount", f"{point} is mounted ({kind})", sense)
+        yield HostChange("mount", f"{point} is mounted ({kind})", sense)
     for point, kind, _ in sorted(begin.mounts - end.mounts):
-        yield Difference("mount", f"{point} is no longer mounted ({kind})", Sense.OTHERS)
+        yield HostChange("mount", f"{point} is no longer mounted ({kind})", Sense.OTHERS)
 
 
-def _services(begin: Snapshot, end: Snapshot) -> Iterator[Difference]:
+def _services(begin: Snapshot, end: Snapshot) -> Iterator[HostChange]:
     for name in sorted(begin.services.keys() | end.services.keys()):
         was, now = begin.services.get(name, "not there"), end.services.get(name, "not there")
         if was != now:
             sense = Sense.UNKNOWN if name.startswith(_SERVER_NAMES) else Sense.OTHERS
-            yield Difference("service", f"{name} was {was} and is {now}", sense)
+            yield HostChange("service", f"{name} was {was} and is {now}", sense)
 
 
-def _files(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
+def _files(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[HostChange]:
     of_run = _of_run(end.work_dir, run_id)
     for path in sorted(end.files.keys() - begin.files.keys()):
         owner = end.files[path]
         unsaid = Sense.OTHERS if _other_run_lives(end, run_id) else Sense.UNKNOWN
-        yield Difference("file", f"{path} was left", of_run(owner) if owner else unsaid)
+        yield HostChange("file", f"{path} was left", of_run(owner) if owner else unsaid)
     for path in sorted(begin.files.keys() - end.files.keys()):
-        yield Difference("file", f"{path} is gone: a run before this one had left it", Sense.OTHERS)
+        yield HostChange("file", f"{path} is gone: a run before this one had left it", Sense.OTHERS)
 
 
-def _bpf_programs(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Difference]:
+def _bpf_programs(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[HostChange]:
     # A program is gone with the last process that holds it: where none of the run lives, none of its programs does.
     of_run = _of_run(end.work_dir, run_id)
     lives = any(of_run(p.run) is Sense.RUN for p in end.processes)
@@ -147,7 +148,7 @@ def _bpf_programs(begin: Snapshot, end: Snapshot, run_id: str) -> Iterator[Diffe
     for number in sorted(end.bpf_programs.keys() - begin.bpf_programs.keys()):
         name = end.bpf_programs[number]
         sense = Sense.OTHERS if name != _BPF_NAME else Sense.RUN if lives else other
-        yield Difference("bpf program", f"bpf program {number} ({name or 'without a name'}) is loaded", sense)
+        yield HostChange("bpf program", f"bpf program {number} ({name or 'without a name'}) is loaded", sense)
 
 
 def _of_run(work_dir: str, run_id: str) -> Callable[[str], Sense]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import __version__
-from cgidlab.model import Plan
+from cgidlab.model import Experiment, Plan
 from cgidlab.parsers.host_report import HostReport
 
 _PACKAGES = ("ansible-core", "ansible-runner", "jinja2", "numpy", "polars", "pydantic", "scipy")
@@ -19,7 +19,7 @@ def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, An
     """Return what is worth knowing of a run's environment before its first trial."""
     return {
         **code(root),
-        "experiment_sha256": hashlib.sha256(plan.experiment.source.encode()).hexdigest(),
+        "experiment_sha256": experiment_sha256(plan.experiment),
         "hosts": {
             h.host: {
                 "facts": h.raw["facts"],
@@ -32,6 +32,11 @@ def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, An
             for h in hosts
         },
     }
+
+
+def experiment_sha256(experiment: Experiment) -> str:
+    """Return the SHA-256 of an experiment's file."""
+    return hashlib.sha256(experiment.source.encode()).hexdigest()
 
 
 def code(root: Path) -> dict[str, Any]:

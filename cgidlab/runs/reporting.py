@@ -33,6 +33,7 @@ def report_input(
         overflow=verdict.overflow.value,
         verdict=verdict.text,
         verdict_lines=verdict.lines,
+        answers=tuple((line.name, line.text) for line in verdict.answers),
         factors=experiment.factors,
         factor=experiment.rule.factor,
         reference=experiment.rule.reference,

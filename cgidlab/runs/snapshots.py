@@ -40,7 +40,7 @@ def compared(run: RunDirectory, host: str, trouble: str) -> dict[str, Any]:
     return {"differences": [_document(d) for d in found], "unknown": ""}
 
 
-def _document(difference: hostdiff.Difference) -> Mapping[str, str]:
+def _document(difference: hostdiff.HostChange) -> Mapping[str, str]:
     return {"what": difference.what, "text": difference.text, "sense": difference.sense.value}
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from cgidlab.model import Status, TrialRecord
 from cgidlab.parsers import documents
 from cgidlab.runs import store
-from cgidlab.verdict import Verdict, observation
+from cgidlab.verdict import Verdict, observation, observed
 
 KIND = "observation"
+_EDGES = ("begin", "end")
 OBSERVED_FILE = "observed.json"  # in a trial's directory: what the host said of the target
 
 
@@ -36,11 +37,12 @@ def verdict(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> Verdict:
 
 
 def _seen(run: store.RunDirectory, row: TrialRecord, target: Mapping[str, Any]) -> observation.Seen:
-    result = documents.read_result(run.path / row.directory / "result.json")
-    length_s = result.window.length_s if result.window else 0.0
+    result = _result(run, row)
+    window = result.window
+    about, acceptors = target["about"], target.get("acceptors") or {}
     return observation.Seen(
         httpd=bool(target["httpd"]),
-        length_s=length_s,
+        length_s=window.length_s if window else 0.0,
         events=tuple(
             f"{event['what']} at {_utc(result.clock.to_realtime_ns(int(event['at_ns'])))}" for event in target["events"]
         ),
@@ -49,7 +51,50 @@ def _seen(run: store.RunDirectory, row: TrialRecord, target: Mapping[str, Any]) 
         log_level=str(row.settings.get("log_level", "unknown")),
         log=str(target.get("error_log") or ""),
         reason=row.outcome.reason if row.outcome.status is not Status.COMPLETE else "",
+        span=_span(result),
+        process=str(about.get("process") or ""),
+        path=str(target["socket"]),
+        acceptors=acceptors.get("processes"),
+        acceptors_cpu=acceptors.get("cpu_cores"),
+        acceptors_runq=acceptors.get("runq_cores"),
+        somaxconn=about.get("somaxconn"),
     )
+
+
+def queue_wait_ms(run: store.RunDirectory, row: TrialRecord) -> float | None:
+    """Return how long a connection waited in the queue on average: an estimate by Little's law; None without one."""
+    window = _result(run, row).window
+    return None if window is None else observed.queue_wait_ms(row, window.length_s)
+
+
+def begin_and_end(run: store.RunDirectory, row: TrialRecord) -> dict[str, str | None]:
+    """Return when a socket's window began and ended, in UTC as ISO 8601 has it; None without a window."""
+    edges = _edges(_result(run, row)) or (None, None)
+    return {
+        k: None if at is None else at.isoformat(timespec="milliseconds") for k, at in zip(_EDGES, edges, strict=True)
+    }
+
+
+def _result(run: store.RunDirectory, row: TrialRecord) -> documents.Result:
+    return documents.read_result(run.path / row.directory / "result.json")
+
+
+def _edges(result: documents.Result) -> tuple[datetime, datetime] | None:
+    if result.window is None:
+        return None
+    begin, end = (
+        datetime.fromtimestamp(result.clock.to_realtime_ns(edge) / 1e9, UTC)
+        for edge in (result.window.begin_ns, result.window.end_ns)
+    )
+    return begin, end
+
+
+def _span(result: documents.Result) -> str:
+    edges = _edges(result)
+    if edges is None:
+        return ""
+    form = "%H:%M:%S" if edges[0].date() == edges[1].date() else "%Y-%m-%d %H:%M:%S"
+    return f"from {edges[0]:{form}} to {edges[1]:{form}} UTC"
 
 
 def _utc(realtime_ns: int) -> str:

@@ -32,6 +32,19 @@ _FOR_STARVED = (
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do."""
+
+    text: str
+    evidence: str = ""  # the figure it rests on; empty where the text has it
+
+    @property
+    def told(self) -> str:
+        """Return both."""
+        return f"{self.text} ({self.evidence})" if self.evidence else self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Grounds:
     """What a verdict found, on which its advice rests."""
 
@@ -44,35 +57,37 @@ class Grounds:
     errors: Sequence[CellErrors]
 
 
-def line(grounds: Grounds) -> str:
-    """Return the advice as a sentence."""
+def actions(grounds: Grounds) -> tuple[Action, ...]:
+    """Return what to do, what counts most first."""
     if grounds.overflow is Overflow.INCONCLUSIVE:
         torn = [c for c in grounds.cells if c.against]
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
-        return words.sentence(f"{what} before changing anything")
+        return (Action(f"{what} before changing anything"),)
     # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
     failing = validity.advice(grounds.errors, grounds.analysis.rule.factor)
-    parts = [failing] if failing else _choices(grounds)
+    parts = [Action(failing)] if failing else _choices(grounds)
     saturated = [f for f in grounds.found if f.saturated]
     together = [f for f in saturated if not f.behind]
     loader = next((f for f in together if f.name == "load generator"), None)
     if loader is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
-        parts.insert(0, f"{_FOR_LIMIT[loader.name]}: {loader.text}")
+        parts.insert(0, Action(f"{_FOR_LIMIT[loader.name]}: {loader.text}"))
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
-        parts.append(_repeat(grounds.analysis))
+        parts.append(Action(_repeat(grounds.analysis)))
     elif not parts:
         of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
-        parts.append(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue))
+        parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
     if loader is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
-        parts.append(f"{names} are saturated together: put the load on another host to see which of them limits")
+        parts.append(
+            Action(f"put the load on another host to see which of them limits: {names} are saturated together")
+        )
     elif loader is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
-        parts.append(f"since {saturated[0].text}, {advice}")
-    return words.sentence("; ".join(parts))
+        parts.append(Action(advice, saturated[0].text))
+    return tuple(parts)
 
 
-def _choices(grounds: Grounds) -> list[str]:
+def _choices(grounds: Grounds) -> list[Action]:
     """Return which levels to take, to leave and to weigh; empty where no effect says so."""
     analysis = grounds.analysis
     mixed = _mixed(analysis)
@@ -87,8 +102,10 @@ def _choices(grounds: Grounds) -> list[str]:
     near = _best(analysis, Answer.REAL_NEAR)
     if not parts and near is not None:
         parts.append(
-            f"take or leave {words.where(near)} for what else it does: it is {words.change(near)} "
-            f"{figures.title(near.response)}, near the {words.per_cent(near.smallest or 0.0)} that matter"
+            Action(
+                f"take or leave {words.where(near)} for what else it does: it is {words.change(near)} "
+                f"{figures.title(near.response)}, near the {words.per_cent(near.smallest or 0.0)} that matter"
+            )
         )
     return parts
 
@@ -126,15 +143,15 @@ def _evidence(effect: Effect) -> str:
     return f"{figures.title(effect.response)} at {words.where(effect)}: {said}"
 
 
-def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> str:
+def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> Action:
     if grounds.analysis.rule.factor not in _QUEUE_FACTORS:
-        return f"prefer {effect.factor}={effect.level} to {effect.reference} ({_evidence(effect)})"
+        return Action(f"prefer {effect.factor}={effect.level} to {effect.reference}", _evidence(effect))
     when = _when(grounds, effect, without)
     # The backlog of mod_cgid is fixed when it is built, and listen() cuts it to somaxconn.
     how = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both"
     if _number(effect.level) < _number(effect.reference):
-        return f"lower the backlog from {effect.reference} to {effect.level}{when} ({_evidence(effect)})"
-    return f"raise the backlog and somaxconn together{when}: {how} to {effect.level} or more ({_evidence(effect)})"
+        return Action(f"lower the backlog from {effect.reference} to {effect.level}{when}", _evidence(effect))
+    return Action(f"raise the backlog and somaxconn together{when}: {how} to {effect.level}", _evidence(effect))
 
 
 def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
@@ -150,17 +167,21 @@ def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
     return f" if {always:,} or more requests are always under way, as in this closed loop"
 
 
-def _keep(analysis: Analysis, effect: Effect, without: Collection[str]) -> str:
+def _keep(analysis: Analysis, effect: Effect, without: Collection[str]) -> Action:
     costly = {e.level for e in analysis.effects if e.answer is Answer.COSTS_AT_LEAST and not e.pooled}
     worse = sorted(costly - set(without), key=_number)
-    return f"do not use {effect.factor} {words.listing(worse)} in place of {effect.reference} ({_evidence(effect)})"
+    return Action(
+        f"do not use {effect.factor} {words.listing(worse)} in place of {effect.reference}", _evidence(effect)
+    )
 
 
-def _weigh(analysis: Analysis, level: str) -> str:
+def _weigh(analysis: Analysis, level: str) -> Action:
     """Return both sides of a level that is better in one comparison and worse in another."""
     sides = (_best(analysis, answer, of=(level,)) for answer in (Answer.GAINS_AT_LEAST, Answer.COSTS_AT_LEAST))
     better, worse = (_evidence(side) if side else "" for side in sides)
-    return f"weigh {analysis.rule.factor}={level} against {analysis.rule.reference}: better {better}, but worse {worse}"
+    return Action(
+        f"weigh {analysis.rule.factor}={level} against {analysis.rule.reference}", f"better {better}, but worse {worse}"
+    )
 
 
 def _number(label: str) -> tuple[float, str]:

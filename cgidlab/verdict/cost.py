@@ -22,7 +22,7 @@ def answers(analysis: Analysis, loop: Loop) -> dict[str, Answer]:
         said = {e.answer for e in _speaking(analysis, compared)}
         order = (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR, Answer.INCONCLUSIVE)
         first = next((a for a in order if a in said), None)
-        less = Answer.COSTS_LESS if said else Answer.INCONCLUSIVE
+        less = Answer.EQUIVALENT if said else Answer.INCONCLUSIVE
         given = loop.gives(response)
         found[response] = Answer.DESCRIBED if given else first or less
     return found
@@ -44,7 +44,7 @@ def _speaking(analysis: Analysis, compared: Sequence[Effect]) -> list[Effect]:
     for level in dict.fromkeys(e.level for e in compared):
         cells = [e for e in compared if e.level == level]
         by_common = [e for e in cells if e.answer is Answer.INCONCLUSIVE and _key(e) not in open_]
-        found += [e for e in cells if e not in by_common and (not by_common or e.answer is not Answer.COSTS_LESS)]
+        found += [e for e in cells if e not in by_common and (not by_common or e.answer is not Answer.EQUIVALENT)]
         if by_common:
             found += [e for e in analysis.effects if e.pooled and (e.response, e.level) == (cells[0].response, level)]
     return found
@@ -75,8 +75,8 @@ def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[
     name = f"{name}{loop.of(response)}"
     speaking = [e for e in _speaking(analysis, compared) if e.blocks]
     by = {a: [e for e in speaking if e.answer is a] for a in Answer}
-    if len(by[Answer.COSTS_LESS]) == len(speaking) and len(seen) == len(compared):
-        return _equal(analysis, name, smallest, by[Answer.COSTS_LESS], len(compared))
+    if len(by[Answer.EQUIVALENT]) == len(speaking) and len(seen) == len(compared):
+        return _equal(analysis, name, smallest, by[Answer.EQUIVALENT], len(compared))
     parts = []
     for answer in (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST):
         if by[answer]:
@@ -84,8 +84,8 @@ def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[
             parts.append(_shown(name, smallest, by[answer], len(compared), "lower" if lower else "higher"))
     if by[Answer.REAL_NEAR]:
         parts.append(_near(name, smallest, by[Answer.REAL_NEAR]))
-    if by[Answer.COSTS_LESS]:
-        parts.append(_less("it" if parts else name, smallest, by[Answer.COSTS_LESS], len(compared)))
+    if by[Answer.EQUIVALENT]:
+        parts.append(_less("it" if parts else name, smallest, by[Answer.EQUIVALENT], len(compared)))
     if by[Answer.INCONCLUSIVE]:
         parts.append(_open(analysis, name, smallest, by[Answer.INCONCLUSIVE], len(compared)))
     return ", and ".join(parts)
@@ -176,16 +176,21 @@ def _decides(effect: Effect) -> str:
     return f" by itself, {family.low:.2f} to {family.high:.2f} with all comparisons together"
 
 
-def warnings(analysis: Analysis) -> tuple[str, ...]:
-    """Return what weakens the cost: a host whose pace changed, a noise floor, single blocks, a short warm-up."""
-    found = []
+def wandering(analysis: Analysis) -> tuple[str, ...]:
+    """Return what a host whose pace changed makes of the figures; nothing where it kept it."""
     drift = analysis.drift
-    if drift is not None and drift.flagged:
-        found.append(
-            f"the host's speed wandered by {words.per_cent(drift.range)} over the run "
-            f"(throughput of the reference level, from {100 * drift.low:+.0f} to {100 * drift.high:+.0f} % of its "
-            "median); ratios within blocks bear that, plain medians do not"
-        )
+    if drift is None or not drift.flagged:
+        return ()
+    span = f"from {100 * drift.low:+.0f} to {100 * drift.high:+.0f} % of its median"
+    said = f"the host's speed wandered by {words.per_cent(drift.range)} over the run"
+    return (
+        f"{said} (throughput of the reference level, {span}); ratios within blocks bear that, plain medians do not",
+    )
+
+
+def warnings(analysis: Analysis) -> tuple[str, ...]:
+    """Return what else weakens the cost: a noise floor, single blocks, a short warm-up."""
+    found = []
     loud = [f for f in analysis.noise_floor if f.too_high]
     if loud:
         worst = max(loud, key=lambda f: abs(math.log(f.ratio)))

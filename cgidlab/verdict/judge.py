@@ -5,24 +5,12 @@ from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, validity, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.retrying import Retries
 from cgidlab.verdict.validity import CellErrors
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """What workers wrote about connecting to the daemon, summed over complete trials. None: no log was read."""
-
-    in_window: int | None
-    refused: int | None  # of those in the window, ECONNREFUSED
-    enoent: int | None  # of those in the window, ENOENT
-    outside_window: int | None
-    connects_refused: int | None  # connect() calls that the instrument saw refused
-    gave_up_503: int | None
-    restarts: int | None  # of the daemon
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +25,7 @@ class Verdict:
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no load generator counted requests
+    answers: tuple[short.Line, ...] = ()  # the same in seven lines; empty where a server was watched
 
     @property
     def text(self) -> str:
@@ -59,26 +48,32 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     costs = cost.answers(analysis, loop)
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
     found = limits.limits([r for r in valid if r.levels in loaded])
-    warnings = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    doubts = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    warnings = (*cost.wandering(analysis), *doubts)
+    distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
         lines = (
             " ".join(
                 part
                 for part in (
                     validity.line(errors, analysis.rule.factor),
-                    _overflow_line(answer, _distinct(cells, valid, analysis.rule.reference), analysis),
+                    _overflow_line(answer, distinct, analysis),
                 )
                 if part
             ),
             _retries_line(retries),
             words.sentence("; ".join((cost.clause(analysis, loop), *warnings))),
             _limits_line(found, costs),
-            advice.line(advice.Grounds(analysis, answer, cells, costs, found, loop, errors)),
+            words.sentence("; ".join(a.told for a in actions)),
         )
     else:
         found = limits.limits(records)
         lines = _nothing(analysis, len(records), found)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors)
+        actions = (advice.Action(lines[-1].removesuffix(".")),)
+    todo = [a.text for a in actions]
+    known = short.Known(analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts)
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known))
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:
@@ -205,7 +200,8 @@ def _example(cell: CellOverflow) -> str:
     asleep = f" and up to {words.count(cell.sleepers_max, 'worker')} slept in connect()" if cell.sleepers_max else ""
     timed = asleep and cell.connect_max_us is not None
     longest = f" for up to {words.milliseconds((cell.connect_max_us or 0.0) / 1000)}" if timed else ""
-    return f"{queue} was full{held}{share}{asleep}{longest} at {words.cell(cell.levels)}"
+    away = f" and {words.turned_away(cell.turned_away, cell.connects)}" if cell.turned_away else ""
+    return f"{queue} was full{held}{share}{asleep}{longest}{away} at {words.cell(cell.levels)}"
 
 
 def _moment(cell: CellOverflow) -> str:
@@ -217,29 +213,23 @@ def _moment(cell: CellOverflow) -> str:
 
 
 def _retries_line(retries: Retries) -> str:
-    reminder = "on Linux an overflow writes no retry line, a worker sleeps instead"
     gave_up = f"; {words.count(retries.gave_up_503, 'request')} gave up with 503" if retries.gave_up_503 else ""
+    if retries.in_window is None and retries.connects_refused is not None:
+        told = retrying.by_kernel(retries.connects_refused, None)
+        return words.sentence(f"{told} (no log was read that could hold a retry line){gave_up}; {retrying.REMINDER}")
     if retries.in_window is None:
         return words.sentence(
             "whether workers retried is not known: no log was read that could hold a retry line "
-            f"(LogLevel debug writes it){gave_up}; {reminder}"
+            f"(LogLevel debug writes it){gave_up}; {retrying.REMINDER}"
         )
     if not retries.in_window:
         refused = "no connect was refused and " if retries.connects_refused == 0 else ""
         outside = f" ({retries.outside_window:,} outside the windows)" if retries.outside_window else ""
-        return words.sentence(f"{refused}no worker retried in the windows{outside}{gave_up}; {reminder}")
-    kinds = [
-        f"{number:,} {what}"
-        for number, what in (
-            (retries.refused, "refused (ECONNREFUSED: nobody listened)"),
-            (retries.enoent, "without a socket file (ENOENT)"),
-        )
-        if number
-    ]
-    split = f": {listing}" if (listing := words.listing(kinds)) else ""
+        return words.sentence(f"{refused}no worker retried in the windows{outside}{gave_up}; {retrying.REMINDER}")
     died = f"; the daemon was restarted {words.count(retries.restarts, 'time')}" if retries.restarts else ""
     retried = words.count(retries.in_window, "time")
-    return words.sentence(f"workers retried {retried} in the windows{split}{gave_up}{died}; {reminder}")
+    split = retrying.kinds(retries)
+    return words.sentence(f"workers retried {retried} in the windows{split}{gave_up}{died}; {retrying.REMINDER}")
 
 
 def _in_cells(limit: Limit) -> str:

@@ -8,8 +8,8 @@ more comes first. Nothing saturated means "not known".
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
+from cgidlab.gathered import by_cell, median_of, numeric_setting
 from cgidlab.model import TrialRecord
 from cgidlab.verdict.loops import RATE_SERVED
 
@@ -59,9 +59,7 @@ class _Candidate:
 
 def limits(records: Sequence[TrialRecord]) -> tuple[Limit, ...]:
     """Return every candidate that was observed in these complete trials, best evidence first."""
-    cells: dict[tuple[tuple[str, str], ...], list[TrialRecord]] = {}
-    for record in records:
-        cells.setdefault(record.levels, []).append(record)
+    cells = by_cell(records)
     found = []
     for candidate in _CANDIDATES:
         signs = [s for trials in cells.values() if (s := candidate.sign(trials)) is not None]
@@ -92,25 +90,15 @@ def unobserved(found: Sequence[Limit]) -> tuple[str, ...]:
     return tuple(n for n in always if n not in names)
 
 
-def _figure(trials: Sequence[TrialRecord], name: str) -> float | None:
-    values = [float(v) for r in trials if (v := getattr(r.figures, name)) is not None]
-    return median(values) if values else None
-
-
-def _setting(trials: Sequence[TrialRecord], name: str) -> float | None:
-    value = trials[0].settings.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _closed(trials: Sequence[TrialRecord]) -> bool:
     return str(trials[0].settings.get("loop", "closed")) == "closed"
 
 
 def _daemon(trials: Sequence[TrialRecord]) -> _Sign | None:
-    cpu = _figure(trials, "cgid_cpu_share")
+    cpu = median_of(trials, "cgid_cpu_share")
     if cpu is None:
         return None
-    wait = _figure(trials, "cgid_runq_share") or 0.0
+    wait = median_of(trials, "cgid_runq_share") or 0.0
     return _Sign(max(cpu / DAEMON_CPU, (cpu + wait) / DAEMON_WANTS), (cpu, wait))
 
 
@@ -126,7 +114,7 @@ def _daemon_text(figures: tuple[float, ...]) -> str:
 
 def _loader(trials: Sequence[TrialRecord]) -> _Sign | None:
     """Ask for its CPU, and for its headroom: a generator that is held back is saturated without using its core."""
-    cpu, rate = _figure(trials, "loadgen_cpu_share"), _figure(trials, "loadgen_headroom_share")
+    cpu, rate = median_of(trials, "loadgen_cpu_share"), median_of(trials, "loadgen_headroom_share")
     if cpu is None and rate is None:
         return None
     strength = max((cpu or 0.0) / LOADGEN_CPU, (rate or 0.0) / LOADGEN_RATE)
@@ -143,7 +131,7 @@ def _loader_text(figures: tuple[float, ...]) -> str:
 
 def _share(name: str, threshold: float) -> Callable[[Sequence[TrialRecord]], _Sign | None]:
     def sign(trials: Sequence[TrialRecord]) -> _Sign | None:
-        value = _figure(trials, name)
+        value = median_of(trials, name)
         return None if value is None else _Sign(value / threshold, (value,))
 
     return sign
@@ -151,11 +139,11 @@ def _share(name: str, threshold: float) -> Callable[[Sequence[TrialRecord]], _Si
 
 def _workers(trials: Sequence[TrialRecord]) -> _Sign | None:
     """Compare busy workers with their number; where every client has a worker, busy workers keep nobody waiting."""
-    workers, clients = _setting(trials, "workers"), _setting(trials, "clients")
+    workers, clients = numeric_setting(trials[0], "workers"), numeric_setting(trials[0], "clients")
     if not workers:
         return None
-    busy = _figure(trials, "workers_busy_max")
-    busy = _figure(trials, "scoreboard_busy_max") if busy is None else busy
+    busy = median_of(trials, "workers_busy_max")
+    busy = median_of(trials, "scoreboard_busy_max") if busy is None else busy
     if _closed(trials) and clients is not None and clients <= workers:
         return _Sign(
             min(0.99, (clients if busy is None else busy) / workers), (clients if busy is None else busy, workers)
@@ -166,8 +154,8 @@ def _workers(trials: Sequence[TrialRecord]) -> _Sign | None:
 
 
 def _tcp(trials: Sequence[TrialRecord]) -> _Sign | None:
-    overflows, depth = _figure(trials, "tcp_overflows"), _figure(trials, "tcp_queue_depth_max")
-    limit = _figure(trials, "tcp_queue_limit")
+    overflows, depth = median_of(trials, "tcp_overflows"), median_of(trials, "tcp_queue_depth_max")
+    limit = median_of(trials, "tcp_queue_limit")
     if overflows is None and (depth is None or not limit):
         return None
     filled = depth / limit if depth is not None and limit else 0.0
@@ -182,13 +170,13 @@ def _tcp_text(figures: tuple[float, ...]) -> str:
 
 def _script(trials: Sequence[TrialRecord]) -> _Sign | None:
     kind = str(trials[0].settings.get("script", ""))
-    own_ms = _setting(trials, {"sleep": "sleep_ms", "burn": "burn_ms"}.get(kind, ""))
-    p50_ms = _figure(trials, "latency_p50_ms")
+    own_ms = numeric_setting(trials[0], {"sleep": "sleep_ms", "burn": "burn_ms"}.get(kind, ""))
+    p50_ms = median_of(trials, "latency_p50_ms")
     return _Sign(own_ms / p50_ms / SCRIPT_SHARE, (own_ms, p50_ms)) if own_ms and p50_ms else None
 
 
 def _rate(trials: Sequence[TrialRecord]) -> _Sign | None:
-    rate, got = _setting(trials, "rate"), _figure(trials, "throughput_rps")
+    rate, got = numeric_setting(trials[0], "rate"), median_of(trials, "throughput_rps")
     if _closed(trials) or not rate or got is None:
         return None
     return _Sign(got / rate / RATE_SERVED, (got, rate))

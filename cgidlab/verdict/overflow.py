@@ -1,15 +1,16 @@
 """Whether the queue overflowed: the only module that knows what each witness proves.
 
-An overflow is a connect() that found the queue full and had to sleep. Linux
-lets listen(N) hold N + 1, so a full queue is a depth of limit + 1. Three
-witnesses see it, none of them perfectly; the tolerances below say by how much.
+An overflow is a connect() that found the queue full: it had to sleep, or was
+turned away with EAGAIN where its caller does not wait. Linux lets listen(N) hold N + 1, so a
+full queue is a depth of limit + 1. Three witnesses see it, none of them perfectly; the
+tolerances below say by how much. The fourth, EAGAIN, has no other cause: it can say yes only, and then it is so.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import median
 
+from cgidlab import gathered
 from cgidlab.analysis.findings import Combination
 from cgidlab.instruments.connect_times import CONNECT_P99_US
 from cgidlab.model import Status, TrialRecord
@@ -42,6 +43,7 @@ class Sight(StrEnum):
     BRIEF = "brief"  # for a moment: not a contradiction to either side
     BRIM = "brim"  # up to the limit and not beyond: fits an overflow, proves none
     NO = "no"
+    MOOT = "moot"  # it ran, and what it saw is the same with and without an overflow
     SILENT = "silent"  # the instrument did not run
 
 
@@ -54,8 +56,8 @@ class Overflow(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-QUEUE, SLEEPERS, CONNECT_TIMES = "queue", "sleepers", "connect times"
-WITNESSES = (QUEUE, SLEEPERS, CONNECT_TIMES)
+QUEUE, SLEEPERS, CONNECT_TIMES, TURNED_AWAY = "queue", "sleepers", "connect times", "connects turned away"
+WITNESSES = (QUEUE, SLEEPERS, CONNECT_TIMES, TURNED_AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class CellOverflow:
     full_share: float | None  # median
     sleepers_max: int | None
     connect_max_us: float | None
+    connects: int | None = None  # in all trials together
+    turned_away: int | None = None  # of these, by a full queue: EAGAIN
     full_share_max: float | None = None  # of the trial with most
     full_longest_ms: float | None = None  # at one time
 
@@ -101,10 +105,10 @@ def _nobody_left(record: TrialRecord) -> bool:
 
     A worker may have as many waiting as a request of this httpd makes: one, or a second for the script's process id.
     """
-    limit, workers = record.figures.queue_limit, _number(record, "workers")
+    limit, workers = record.figures.queue_limit, gathered.numeric_setting(record, "workers")
     if limit is None or workers is None:
         return False
-    clients = _number(record, "clients") if record.settings.get("loop", "closed") == "closed" else None
+    clients = gathered.numeric_setting(record, "clients") if record.settings.get("loop", "closed") == "closed" else None
     able = workers if clients is None else min(workers, clients)
     measured = record.connects_per_request
     each = MOST_CONNECTS_PER_REQUEST if measured is None else max(1, round(measured))
@@ -134,7 +138,17 @@ def sight_of_connect_times(record: TrialRecord) -> Sight:
     return Sight.NO if most < CONNECT_FREE_US else Sight.BRIEF
 
 
-_SIGHTS = {QUEUE: sight_of_queue, SLEEPERS: sight_of_sleepers, CONNECT_TIMES: sight_of_connect_times}
+def sight_of_turned_away(record: TrialRecord) -> Sight:
+    """Return what EAGAIN says: one is an overflow for certain, none is nothing, since who waits never gets it."""
+    return Sight.YES if record.figures.connects_turned_away else Sight.MOOT
+
+
+_SIGHTS = {
+    QUEUE: sight_of_queue,
+    SLEEPERS: sight_of_sleepers,
+    CONNECT_TIMES: sight_of_connect_times,
+    TURNED_AWAY: sight_of_turned_away,
+}
 
 
 _SAYING = {
@@ -149,8 +163,11 @@ def of_trial(record: TrialRecord) -> tuple[Overflow, dict[str, Sight]]:
 
     A yes and a no contradict each other. Two that saw a moment are a brief overflow; one is
     enough only when no other witness denies it. A queue at its brim proves neither by itself.
+    Nobody can deny a connect that was turned away: its caller neither sleeps nor is slow, and samples miss moments.
     """
     sights = {name: see(record) for name, see in _SIGHTS.items()}
+    if sights[TURNED_AWAY] is Sight.YES:
+        return Overflow.OBSERVED, {name: Sight.MOOT if s is Sight.NO else s for name, s in sights.items()}
     seen = set(sights.values())
     brief = [name for name, s in sights.items() if s is Sight.BRIEF and name != CONNECT_TIMES]
     if Sight.YES in seen and Sight.NO in seen:
@@ -192,11 +209,13 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
         against=_sides(records, torn[0]) if contradicted else (),
         limit=_largest(records, "queue_limit"),
         depth_max=_largest(records, "queue_depth_max"),
-        full_share=_median(records, "queue_full_share"),
+        full_share=gathered.median_of(records, "queue_full_share"),
         sleepers_max=_largest(records, "workers_in_connect_max"),
-        connect_max_us=_float(records, "connect_max_us"),
-        full_share_max=_float(records, "queue_full_share"),
-        full_longest_ms=_float(records, "queue_full_longest_ms"),
+        connect_max_us=gathered.largest_of(records, "connect_max_us"),
+        connects=_total(records, "connects"),
+        turned_away=_total(records, "connects_turned_away"),
+        full_share_max=gathered.largest_of(records, "queue_full_share"),
+        full_longest_ms=gathered.largest_of(records, "queue_full_longest_ms"),
     )
 
 
@@ -217,44 +236,28 @@ def of_run(cells: Sequence[CellOverflow]) -> Overflow:
 
 def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
     """Return every cell that has a complete trial, in the order of the records."""
-    cells: dict[Combination, list[TrialRecord]] = {}
-    for record in records:
-        if record.outcome.status is Status.COMPLETE:
-            cells.setdefault(record.levels, []).append(record)
-    return tuple(of_cell(trials) for trials in cells.values())
+    complete = (r for r in records if r.outcome.status is Status.COMPLETE)
+    return tuple(of_cell(found) for found in gathered.by_cell(complete).values())
 
 
 def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[str, ...]:
     """Return both sides of a contradiction, witnesses with their figures over the cell: those that say yes first."""
-    share = _median(records, "queue_full_share")
+    share = gathered.median_of(records, "queue_full_share")
+    connect_ms = (gathered.largest_of(records, "connect_max_us") or 0) / 1000
     words = {
         QUEUE: f"queue: at most {_largest(records, 'queue_depth_max')} of a limit of {_largest(records, 'queue_limit')}"
         + (f", full for {100 * share:.0f} % of the window" if share is not None else ""),
         SLEEPERS: f"sleepers: up to {_largest(records, 'workers_in_connect_max')} workers asleep in connect()",
-        CONNECT_TIMES: f"connect times: up to {milliseconds((_float(records, 'connect_max_us') or 0) / 1000)}",
+        CONNECT_TIMES: f"connect times: up to {milliseconds(connect_ms)}",
     }
     return tuple(" and ".join(words[w] for w, s in sights.items() if s is side) for side in (Sight.YES, Sight.NO))
 
 
-def _number(record: TrialRecord, setting: str) -> float | None:
-    value = record.settings.get(setting)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _known(records: Sequence[TrialRecord], figure: str) -> list[float]:
-    return [v for r in records if (v := getattr(r.figures, figure)) is not None]
-
-
 def _largest(records: Sequence[TrialRecord], figure: str) -> int | None:
-    values = _known(records, figure)
-    return int(max(values)) if values else None
+    value = gathered.largest_of(records, figure)
+    return None if value is None else int(value)
 
 
-def _float(records: Sequence[TrialRecord], figure: str) -> float | None:
-    values = _known(records, figure)
-    return max(values) if values else None
-
-
-def _median(records: Sequence[TrialRecord], figure: str) -> float | None:
-    values = _known(records, figure)
-    return median(values) if values else None
+def _total(records: Sequence[TrialRecord], figure: str) -> int | None:
+    values = gathered.known(records, figure)
+    return int(sum(values)) if values else None

@@ -18,6 +18,7 @@ from cgidlab.model import SCHEMA_VERSION
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
+from cgidlab.verdict.short import Line
 from cgidlab.verdict.validity import CellErrors
 
 Json = dict[str, Any]
@@ -88,6 +89,7 @@ def _verdict(verdict: Verdict) -> Json:
         "overflow": verdict.overflow.value,
         "text": verdict.text,
         "lines": list(verdict.lines),
+        "answers": [_answer(line) for line in verdict.answers],
         "warnings": list(verdict.warnings),
         "cost": {response: answer.value for response, answer in verdict.cost.items()},
         "retries": {
@@ -103,6 +105,11 @@ def _verdict(verdict: Verdict) -> Json:
         "limits": [_limit(f) for f in verdict.limits],
         "errors": [_errors(c) for c in verdict.errors],
     }
+
+
+def _answer(line: Line) -> Json:
+    sentences = [{"template": s.template, "values": dict(s.values)} for s in line.sentences]
+    return {"topic": line.topic, "name": line.name, "text": line.text, "sentences": sentences}
 
 
 def _overflow(cell: CellOverflow) -> Json:

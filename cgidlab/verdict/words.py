@@ -32,6 +32,12 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def turned_away(number: int, connects: int | None) -> str:
+    """Return "12 of 300 connects were turned away (EAGAIN)"."""
+    of = "" if connects is None else f" of {connects:,}"
+    return f"{number:,}{of} connect{'s were' if of or number > 1 else ' was'} turned away (EAGAIN)"
+
+
 def where(effect: Effect) -> str:
     """Return the place of an effect: "listen_backlog=1 (clients=400)"."""
     level = f"{effect.factor}={effect.level}"

@@ -1,4 +1,4 @@
-"""What the registries of instruments hold is what roles, figures, modules and documentation say there is."""
+"""What the registries of instruments and drivers hold is what roles, figures, modules and docs say there is."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 from cgidlab import figures
 from cgidlab.design import catalogue
+from cgidlab.drivers import DRIVERS
+from cgidlab.drivers.base import Driver
 from cgidlab.instruments import INSTRUMENTS, WITNESSES
 from cgidlab.instruments.base import Instrument
 from cgidlab.instruments.controls import CONTROLS, Kind
@@ -50,3 +52,27 @@ def test_a_witness_is_asked_to_see_something_and_to_see_nothing(witness: Instrum
     asked = {name for e in witness.expectations for name in e.figures}
     assert asked & figures.of(witness.name)
     assert asked <= set(figures.COLUMNS)
+
+
+def test_every_module_of_a_driver_is_registered_under_its_own_name() -> None:
+    modules = {path.stem for path in (ROOT / "cgidlab/drivers").glob("*.py")} - {"__init__", "base"}
+
+    assert {name: type(d).__module__ for name, d in DRIVERS.items()} == {m: f"cgidlab.drivers.{m}" for m in modules}
+    assert {name: d.name for name, d in DRIVERS.items()} == {m: m for m in modules}
+
+
+def test_a_driver_that_an_experiment_may_name_is_one_whose_rows_can_be_read() -> None:
+    assert set(catalogue.load(ROOT / "roles").options["driver"].choices) == set(DRIVERS)
+
+
+@pytest.mark.parametrize("driver", DRIVERS.values(), ids=lambda d: d.name)
+def test_every_driver_makes_load_in_some_loop_and_is_documented(driver: Driver) -> None:
+    rows = (
+        (ROOT / "docs/instruments.md")
+        .read_text(encoding="utf-8")
+        .partition("## Driver (rows)")[2]
+        .partition("\n## ")[0]
+    )
+
+    assert driver.loops
+    assert re.search(rf"\b{driver.name}\b", rows)

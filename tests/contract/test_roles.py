@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from cgidlab.runs import hostdiff
 
 ROOT = Path(__file__).parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
@@ -73,6 +76,13 @@ def test_every_option_carries_its_roles_name_and_says_what_it_is(role: Path) -> 
         assert option["description"], name
 
 
+def test_every_option_of_the_kernel_is_a_sysctl_that_is_given_back() -> None:
+    """The journal and what a run says it left on its hosts both follow from this."""
+    options = {name.removeprefix("kernel_") for name in _options(ROOT / "roles/kernel")}
+
+    assert set(hostdiff.TRIAL_SYSCTLS) == options
+
+
 def test_short_names_are_unique_over_all_roles() -> None:
     """An experiment file says `clients`, not `load_clients`, so two roles cannot both have one."""
     short = Counter(name.removeprefix(f"{role.name}_") for role in ROLES for name in _options(role))
@@ -96,11 +106,11 @@ def test_what_differs_between_distributions_has_the_same_names_for_each(role: Pa
 def test_no_role_installs_a_package_that_starts_a_web_server() -> None:
     servers = {"apache2", "apache2-bin", "httpd", "httpd-core", "nginx"}
     named = {
-        line.strip().removeprefix("- ").split(": ")[-1]
+        word
         for role in ROLES
         for path in (role / "vars").glob("*.yml")
-        if path.stem in FAMILIES
         for line in path.read_text(encoding="utf-8").splitlines()
+        for word in re.findall(r"(?:- |: |, |\[)([\w.+-]+)", line.partition("#")[0])
     }
 
     assert named & servers == set()
@@ -114,11 +124,8 @@ def test_every_role_says_who_wrote_it_under_which_license_for_which_ansible(role
     assert (role / "README.md").read_text(encoding="utf-8").strip()
 
 
-def test_every_driver_and_instrument_with_a_program_has_a_package_for_each_distribution() -> None:
-    drivers = _options(ROOT / "roles/load")["load_drivers"]["choices"]
-    programs = _load(ROOT / "roles/instruments/vars/main.yml")["__instruments_programs"].values()
-    wanted = {program for of_one in programs for program in of_one}
-
-    for family in FAMILIES:
-        assert set(_load(ROOT / f"roles/load/vars/{family}.yml")["__load_packages"]) == set(drivers)
-        assert set(_load(ROOT / f"roles/instruments/vars/{family}.yml")["__instruments_packages"]) == wanted
+@pytest.mark.parametrize(("role", "known"), [("load", "__load_known"), ("instruments", "__instruments_known")])
+def test_every_program_of_a_driver_or_an_instrument_has_a_package_for_each_distribution(role: str, known: str) -> None:
+    for name, about in _load(ROOT / f"roles/{role}/vars/main.yml")[known].items():
+        assert set(FAMILIES) <= about.keys(), name
+        assert about["version"], name

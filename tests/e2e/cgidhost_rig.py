@@ -14,10 +14,13 @@ from typing import Any
 import jinja2
 import yaml
 
+from cgidlab.design import catalogue
+from cgidlab.engine import execute
 from tests.reach import let_pass
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles" / "server" / "templates" / "httpd.conf.j2"
+CATALOGUE = catalogue.load(ROOT / "roles")
 NOBODY = 65534
 
 
@@ -75,7 +78,7 @@ class Rig:
 
     def trial(self, number: int, conf: str = "", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- settings of any type
         """Return a block's entry for a short trial with some settings changed; `conf` is added to httpd.conf."""
-        entry: dict[str, Any] = {key: changes.pop(key) for key in ("fault", "want", "url_path") if key in changes}
+        entry: dict[str, Any] = {key: changes.pop(key) for key in ("fault", "url_path") if key in changes}
         settings = {
             **defaults(),
             "warmup_s": 0.5,
@@ -85,14 +88,15 @@ class Rig:
             "threads_per_child": 25,
             **changes,
         }
+        plain = {name: value for name, value in settings.items() if not isinstance(value, list)}
         httpd = self.host["httpd"]["distro"]
         module = next(v for v in httpd["variants"] if v["listen_backlog"] == settings["listen_backlog"])
         entry.update(
             number=number,
             key=f"key-{number}",
-            settings=settings,
+            **execute.ordered(plain, CATALOGUE),
             httpd_binary=httpd["binary"],
-            httpd_version=httpd["source_version"],
+            httpd_version=httpd["version"],
             module=module["path"],
             module_sha256=module["sha256"],
             port=8080,
@@ -119,7 +123,7 @@ class Rig:
         directory.mkdir()
         tools = {name: tool["path"] for name, tool in self.host["tools"].items()}
         block = {
-            "schema_version": 1,
+            "schema_version": execute.BLOCK_VERSION,
             "block": 1,
             "work_dir": str(directory),
             "server_user": "nobody",

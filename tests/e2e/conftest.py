@@ -15,8 +15,8 @@ __all__ = ["pytest_configure_node", "pytest_xdist_setupnodes"]
 # Workers have the files of the machine in common: tests that would find each other's go one after the other. Those of
 # one file, or of one group here, are in one worker, and share what is made once.
 _TOGETHER = {
-    "test_cgidhost": "sockets below /tmp",
-    "test_faults": "sockets below /tmp",
+    "test_cgidhost": "sockets below /run",
+    "test_faults": "sockets below /run",
     "test_calibrate": "a calibration",
     "test_smoke": "a calibration",
 }

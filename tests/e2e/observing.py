@@ -106,6 +106,7 @@ def watch(directory: Path, *, prefix: tuple[str, ...] = (), **changes: Any) -> W
         "status_url": "",
         "error_logs": [],
         "lease_s": 60.0,
+        "every": False,
         **changes,
     }
     directory.mkdir(exist_ok=True)

@@ -81,7 +81,7 @@ class Run:
     process: subprocess.Popen[str] | None = None
     output: str = ""
     before: list[str] = field(default_factory=list)
-    alone: bool = True  # nobody else makes sockets below /tmp at the same time
+    alone: bool = True  # nobody else makes sockets below /run at the same time
 
     def __post_init__(self) -> None:
         """Let httpd get to its trials."""
@@ -156,7 +156,7 @@ class Run:
         blocks = [p.name for p in self.work.iterdir() if p.name != "lock"] if self.work.exists() else []
         found: dict[str, object] = {"processes": self.processes(), "blocks": blocks, "sockets": []}
         if self.alone:
-            found["sockets"] = list(Path("/tmp").glob("cgid-*"))  # noqa: S108 -- where isolation: host has them
+            found["sockets"] = list(Path("/run").glob("cgid-*"))  # where isolation: host has them
         found["sysctls"] = [] if sysctls() == self.before else sysctls()
         return {name: value for name, value in found.items() if value}
 

@@ -111,7 +111,7 @@ def test_a_playbook_that_hangs_in_provisioning_ends_it_by_its_time_limit(
             run.path / "hosts",
             run.path / "snapshots",
             directory,
-            ansible.Watch(),
+            ansible.Callbacks(),
         )
 
     thread.join()

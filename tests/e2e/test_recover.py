@@ -96,7 +96,7 @@ class Runner:
         work = "/var/tmp/cgidlab-0"  # noqa: S108 -- where the host's root has it
         marked = "grep -lz CGIDLAB_TRIAL= /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3"
         pids = self.on_host("sh", "-c", marked).split()
-        files = self.on_host("sh", "-c", f"ls -d {work}/*-block-* /tmp/cgid-* 2>/dev/null").split()
+        files = self.on_host("sh", "-c", f"ls -d {work}/*-block-* /run/cgid-* 2>/dev/null").split()
         return [*pids, *files]
 
 

@@ -115,25 +115,24 @@ def test_a_run_in_which_something_changed_is_refused_unless_that_is_accepted(run
     assert run.outcomes() == [], "nothing is measured while the block's other trial is"
     path = run.directory / "provenance.json"
     provenance = json.loads(path.read_text())
-    fields = provenance["environments"]["local"]["fields"]
-    fields["roles"], fields["host"]["kernel"] = "0" * 64, "1.2.3"
+    provenance["roles_sha256"], provenance["hosts"]["local"]["facts"]["kernel"] = "0" * 64, "1.2.3"
     del provenance["document_sha256"]  # or the file would be taken for damaged
     path.write_text(json.dumps(provenance))
 
     assert run.start("--resume", run.directory.name, experiment=TWO_BLOCKS).end() == 2, run.output
     before = sorted(p.name for p in (run.directory / "trials").iterdir())
     assert [name[:3] for name in before] == arrived, "what came home is kept"
-    assert "  - roles: roles: 000000000000, now " in run.output
+    assert "  - roles: the roles changed: 000000000000, now " in run.output
     assert "kernel" not in run.output, "no host was asked yet"
 
     assert run.start("--resume", "--accept-changed", "roles", experiment=TWO_BLOCKS).end() == 2, run.output
-    assert "  - host: host kernel: 1.2.3, now " in run.output
+    assert "  - kernel: kernel of local changed: 1.2.3, now " in run.output
     assert sorted(p.name for p in (run.directory / "trials").iterdir()) == before, "nothing was touched"
 
-    accepted = ("--accept-changed", "roles", "--accept-changed", "host")
+    accepted = ("--accept-changed", "roles", "--accept-changed", "kernel")
     assert run.start("--resume", *accepted, experiment=TWO_BLOCKS).end() == 0, run.output
     assert [o["status"] for o in run.outcomes()] == ["complete"] * 4
     assert json.loads(path.read_text())["resumed"][-1]["done"] == len(arrived)
     recorded = json.loads(path.read_text())["resumed"][-1]["accepted"]
-    assert {d["field"] for d in recorded} == {"roles", "host"}
+    assert {d["field"] for d in recorded} == {"roles", "kernel"}
     assert run.left() == {}

@@ -10,20 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
-from cgidlab import unpack
+from cgidlab import log_meaning, unpack
 from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.drivers import ab, h2load
+from cgidlab.drivers import ab, h2load, wrk
 from cgidlab.errors import LabError
 from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, worker_states
 from cgidlab.parsers import access_log, documents, host_report, host_snapshot, inventory, load_clocks, ssh_config
 from cgidlab.parsers.error_log import parse_error_log
-from cgidlab.parsers.error_log.scan import Stream
 from cgidlab.runs import harvest, store
+from cgidlab.unpack import Stream
+from tests.unit import log_forms
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
@@ -69,6 +71,11 @@ def targets() -> dict[str, Target]:
         "ssh config": (lambda data: ssh_config.parse(data.decode(errors="replace")), [_SSH]),
         "ab": (partial(ab.parse_rows, where="x"), [_head(trial / "ab.rows")]),
         "h2load": (h2load.parse_rows, [_head(trial / "h2load.rows")]),
+        "wrk": (wrk.parse_rows, [b"1795909714828526\t200\n" * 9]),
+        "wrk's words": (
+            wrk.parse_totals,
+            [b" 14744 requests in 2.05s, 1KB read\n Socket errors: connect 0, read 2, write 0, timeout 0\n"],
+        ),
         "h2load's words": (h2load.parse_summary, [_head(trial / "h2load.stdout")]),
         "access_log": (access_log.parse_access_log, [_head(trial / "access_log")]),
         "listen_queue": (partial(listen_queue.parse_listen_queue, where="x"), [_head(trial / "listen_queue.csv")]),
@@ -77,6 +84,8 @@ def targets() -> dict[str, Target]:
         "host counters": (partial(host.parse_host_counters, where="x"), [_head(trial / "host.csv")]),
         "connect_times": (_connects, [_head(trial / "connect_times.csv"), b"Lost 12 events\n"]),
         "error_log": (_error_log, [_head(p) for p in sorted((DATA / "error_log").glob("*.log"))]),
+        "error_log in its wrappings": (_error_log, [*log_forms.TIMED.values(), *log_forms.WITHOUT_TIME.values()]),
+        "error_log of others": (_error_log, [p.read_bytes() for p in sorted((DATA / "logs").glob("*.[lc]*"))]),
         "packed log": (_packed, [gzip.compress(_head(trial / "access_log"), mtime=0)]),
         "archive": (_archive, [_archived()]),
     }
@@ -158,7 +167,13 @@ def _error_log(data: bytes) -> object:
         yield cast("Stream", io.BytesIO(data))
 
     found = parse_error_log(Path("x"), open_stream=opened)
-    assert found.lines == data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    if b"\0" not in data[:4] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):  # else it may be UTF-16
+        assert found.lines == data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    assert sum(found.kinds.values()) == found.lines
+    assert all(n >= 0 for n in found.messages.values())
+    said = [*log_meaning.explain(found, UTC, windowed=True), *log_meaning.unreadable(found)]
+    assert len(said) <= log_meaning.MOST_LINES + 1
+    assert "\n" not in "".join(said)
     return found
 
 

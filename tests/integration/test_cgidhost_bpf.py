@@ -1,8 +1,10 @@
 """The BPF programs of the host's helper, loaded into this kernel and tried on real sockets."""
 
+import ctypes
 import errno
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from cgidhost import bpf
+from cgidhost import bpf, bpfcounts
 from cgidhost.ending import Unavailable
 from cgidhost.waiting import Patience
 
@@ -133,3 +135,77 @@ def test_connects_without_room_are_counted_as_lost(tracer: bpf.ConnectTracer, tm
 
     assert len(tracer.take()) + tracer.lost() == fit + 1000
     assert tracer.lost() >= 1000
+
+
+@pytest.fixture(params=["function", "system call"])
+def counter(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[bpfcounts.ConnectCounter]:
+    """Return a counter of all connects, in each of the two places."""
+    if request.param == "system call":
+        monkeypatch.setattr("cgidhost.btf.KERNEL", str(tmp_path / "not described"))
+    try:
+        made = bpfcounts.ConnectCounter()
+    except Unavailable as why:
+        pytest.skip(f"this kernel lets nobody trace: {why}")
+    if made.place != request.param:
+        made.close()
+        pytest.skip(f"this kernel lets nobody attach to a function: {made.why_not_function}")
+    yield made
+    made.close()
+
+
+def test_connects_are_counted_by_path_and_by_what_became_of_them(
+    tmp_path: Path, counter: bpfcounts.ConnectCounter
+) -> None:
+    full, dead = tmp_path / "full", tmp_path / "dead"
+    with ExitStack() as opened:
+        for path in (full, dead):
+            listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+            listener.listen(1)
+        listener.close()
+        for path in [full] * 5 + [dead] * 3 + [tmp_path / "none"] * 2:
+            client = opened.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
+            client.connect_ex(str(path))
+        found = counter.counts()
+
+    assert found[str(full)][:4] == (5, 3, 0, 0)
+    assert found[str(dead)][:4] == (3, 0, 3, 0)
+    assert found[str(tmp_path / "none")][:4] == (2, 0, 0, 2)
+    assert found[str(full)].took_ns > 0
+
+
+def test_one_path_is_one_however_the_address_ends(tmp_path: Path, counter: bpfcounts.ConnectCounter) -> None:
+    """Some pass the whole structure with anything behind the zero, some the text alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    path = os.fsencode(tmp_path / "s")
+    family = struct.pack("=H", socket.AF_UNIX)
+    for address in (family + path, family + path + b"\0", (family + path + b"\0").ljust(110, b"x")):
+        with socket.socket(socket.AF_UNIX) as client:
+            libc.connect(client.fileno(), address, len(address))
+
+    found = {p: c for p, c in counter.counts().items() if p.startswith(str(tmp_path))}
+    assert {p: c.connects for p, c in found.items()} == {str(tmp_path / "s"): 3}
+
+
+def test_who_waits_for_a_place_is_seen_while_he_does(tmp_path: Path, counter: bpfcounts.ConnectCounter) -> None:
+    path = str(tmp_path / "s")
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        first, second = (opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+        first.connect(path)
+        thread = threading.Thread(target=second.connect, args=(path,))
+        thread.start()
+        deadline = time.monotonic() + 30
+        while counter.waiting(1_000_000).get(path) != 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)  # nothing announces it
+        listener.accept()[0].close()
+        thread.join()
+
+    assert path not in counter.waiting(0)
+    assert counter.counts()[path].took_ns > 1_000_000

@@ -103,8 +103,9 @@ def test_a_lock_that_is_not_there_is_one_clear_error(clone: Path) -> None:
 def test_without_packages_and_without_venv_the_runner_names_the_command_in_one_line(clone: Path) -> None:
     said = start_runner(clone, "validate", "x.yml")
 
-    want = f"error: the packages of requirements.lock are missing; install them with: make -C {clone} setup\n"
-    assert (said.returncode, said.stdout, said.stderr) == (2, "", want)
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1)
+    assert said.stderr.startswith("error: packages of requirements.lock are missing (ansible, ansible_runner, altair, ")
+    assert said.stderr.endswith(f"); install them with: make -C {clone} setup\n")
 
 
 def test_the_runner_starts_again_with_the_venv_that_set_up_made(clone: Path) -> None:

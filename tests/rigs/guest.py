@@ -212,7 +212,7 @@ def provision(guest: Guest, work: Path, experiments: tuple[Path, ...]) -> None:
     plans = [load_plan(Request(path, REPO, target=str(inventory))).plan for path in experiments]
     known = catalogue.load(REPO / "roles")
     plans.append(calibrate.make_plan(known, target=str(inventory), httpds=["distro"], controls_only=False))
-    watch = ansible.Watch(on_task=lambda task: say(f"  {task}"))
+    watch = ansible.Callbacks(on_task=lambda task: say(f"  {task}"))
     for number, plan in enumerate(plans):
         directory = work / "provision" / str(number)
         shutil.rmtree(directory, ignore_errors=True)

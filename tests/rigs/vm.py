@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cgidlab.instruments import WITNESSES
 from tests.rigs import guest as guests
 
 SUITES = ("bullseye", "bookworm", "trixie", "trixie-backports", "sid")
 EXPERIMENT = guests.REPO / "tests" / "experiments" / "two-trials.yml"
 PROGRAMS = (*guests.PROGRAMS, "qemu-system-x86_64", "qemu-img")
 _QUEUE_PROBE = guests.REPO / "tests" / "rigs" / "queue_probe.py"
-_WITNESSES = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "error_log")
 
 
 @contextlib.contextmanager
@@ -159,7 +159,7 @@ def _asleep(one: dict[str, Any]) -> str:
 def _witnesses(one: dict[str, Any]) -> str:
     judged = one["witnesses"]
     return "<br>".join(
-        f"{name} {'/'.join(dict.fromkeys(judged[name].values()))}" for name in _WITNESSES if name in judged
+        f"{w.name} {'/'.join(dict.fromkeys(judged[w.name].values()))}" for w in WITNESSES if w.name in judged
     )
 
 

@@ -4,10 +4,8 @@
 """
 
 import json
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.rigs import ssh_hosts
+from tests.servers.distribution import HOST, await_true, fetch, install, start
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
-HOST = "h1"
 CLIENTS, WORKERS = 390, 400
 WORKER_LIMITS = f"""\
 <IfModule mpm_event_module>
@@ -64,16 +62,7 @@ class Observed:
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Fetch the distribution's Apache without installing anything here."""
-    directory = tmp_path_factory.mktemp("packages")
-    (directory / "partial").mkdir()
-    if shutil.which("apt-get") is None:
-        pytest.skip("this distribution has no apt-get")
-    for words in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "--download-only", "apache2"]):
-        argv = ["apt-get", "-o", f"Dir::Cache::archives={directory}", *words]
-        ran = subprocess.run(argv, check=False, capture_output=True, text=True)
-        if ran.returncode != 0:
-            pytest.skip(f"the packages cannot be had: {ran.stderr.strip()[-500:]}")
-    found = sorted(directory.glob("*.deb"))
+    found = fetch(tmp_path_factory.mktemp("packages"), "apache2")
     assert any(p.name.startswith("apache2_") for p in found), "apache2 is installed on this machine itself"
     return found
 
@@ -85,35 +74,16 @@ def rig(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Itera
         pytest.skip(ssh_hosts.missing())
     with ssh_hosts.Rig([HOST], tmp_path_factory.mktemp("rig")) as made:
         root = made[HOST].root
-        for package in packages:
-            shutil.copy(package, root / "opt")
-        policy = root / "usr/sbin/policy-rc.d"
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-        made.run(HOST, "dpkg", "-i", *(f"/opt/{p.name}" for p in packages))
+        install(made, packages)
         made.run(HOST, "a2enmod", "-q", "cgid", "mpm_event")
         (root / "etc/apache2/mods-available/mpm_event.conf").write_text(WORKER_LIMITS)
         script = root / "usr/lib/cgi-bin/hello"
         script.write_text(SCRIPT)
         script.chmod(0o755)
         made.run(HOST, "a2enconf", "-q", "serve-cgi-bin")
-        made.run(HOST, "mkdir", "-p", "/run/lock")  # which systemd makes where it runs
         made.run(HOST, "apache2ctl", "start")
         await_true(lambda: made.run(HOST, "python3", "-c", ASK, check=False).returncode == 0)
         yield made
-
-
-def await_true(condition: Any, timeout_s: float = 60.0) -> None:  # noqa: ANN401 -- a callable
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # nothing announces it
-
-
-def start(rig: ssh_hosts.Rig, *argv: str) -> "subprocess.Popen[bytes]":
-    """Start a program on the host."""
-    words = ["nsenter", f"--target={rig[HOST].pid}", "--all", "--root", "--wd", "--", *argv]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def observe(repo_root: Path, results: Path, inventory: Path, *words: str) -> Observed:

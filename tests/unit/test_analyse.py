@@ -61,8 +61,8 @@ def test_every_level_is_compared_at_every_combination_and_over_them_all() -> Non
     ("shift", "sd", "want"),
     [
         (0.80, 0.005, Answer.COSTS_AT_LEAST),
-        (1.00, 0.005, Answer.COSTS_LESS),
-        (0.98, 0.003, Answer.COSTS_LESS),
+        (1.00, 0.005, Answer.EQUIVALENT),
+        (0.98, 0.003, Answer.EQUIVALENT),
         (1.30, 0.005, Answer.GAINS_AT_LEAST),
         (0.95, 0.010, Answer.REAL_NEAR),
         (0.95, 0.040, Answer.INCONCLUSIVE),
@@ -316,7 +316,7 @@ def test_costs_at_the_boundary_are_claimed_in_few_runs_either_way() -> None:
     for seed in range(runs):
         records = noise(seed, 8, 0.02, {("1", "50"): math.log(0.95)})
         answer = at(effects(records, RULE, Repetitions(8, 8), registered_only=True), "1", "50").answer
-        less += answer is Answer.COSTS_LESS
+        less += answer is Answer.EQUIVALENT
         least += answer is Answer.COSTS_AT_LEAST
 
     assert less / runs < 0.09  # two one-sided tests at 5 %, and three standard errors of 300 draws

@@ -6,7 +6,7 @@ from cgidlab.engine import ansible
 def heard(kind: str, **result: object) -> list[ansible.TaskFailure]:
     collected = ansible._Collected()  # noqa: SLF001 -- events come from ansible-runner alone
     event = {"event": kind, "event_data": {"host": "web1", "task": "Do it", "res": result}}
-    ansible._heard(event, ansible.Watch(), collected)  # noqa: SLF001 -- same
+    ansible._heard(event, ansible.Callbacks(), collected)  # noqa: SLF001 -- same
     return collected.failures
 
 

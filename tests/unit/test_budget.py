@@ -57,24 +57,48 @@ def test_a_budget_that_no_block_fits_into_is_refused_before_anything_is_touched(
 
 @pytest.mark.parametrize(("text", "want"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1.5h", 5400)])
 def test_a_duration_has_a_unit(text: str, want: float) -> None:
-    assert options.duration_s(text) == want
+    assert options.duration_of("--budget")(text) == want
 
 
 @pytest.mark.parametrize("text", ["30", "m", "-5m", "0s", "1d", "1e3s", "nan", ""])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="a duration is"):
-        options.duration_s(text)
+        options.duration_of("--budget")(text)
+
+
+def test_a_number_alone_is_seconds_where_an_option_says_so() -> None:
+    assert options.duration_of("--duration", seconds_alone=True)("60") == 60
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "word"),
+    [
+        (["run", str(SMOKE)], "--budget", "foo"),
+        (["observe"], "--duration", "foo"),
+        (["observe"], "--around", "foo"),
+        (["observe"], "--cost", "foo"),
+        (["compare", "A", "B"], "--threshold", "foo"),
+    ],
+)
+def test_a_word_that_is_none_is_told_with_its_own_option(
+    verb: list[str], option: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*verb, option, word]) == 2
+
+    err = capsys.readouterr().err
+    assert option in err
+    assert len({o for o in ("--budget", "--duration", "--around", "--cost", "--threshold") if o in err}) == 1
 
 
 @pytest.mark.parametrize(("text", "want"), [("5%", 0.05), ("0.05", 0.05), ("20%", 0.2)])
 def test_a_threshold_is_a_share(text: str, want: float) -> None:
-    assert options.share(text) == pytest.approx(want)
+    assert options.share_of("--threshold", "a threshold is a share")(text) == pytest.approx(want)
 
 
 @pytest.mark.parametrize("text", ["5", "0", "-1%", "100%", "nan", "x"])
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="a threshold is"):
-        options.share(text)
+        options.share_of("--threshold", "a threshold is a share")(text)
 
 
 def test_the_verdict_says_what_cut_the_run() -> None:

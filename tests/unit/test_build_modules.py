@@ -6,7 +6,10 @@ import errno
 import importlib.util
 import os
 import stat
+import subprocess
+import sys
 import tarfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +39,7 @@ def _module(role: str, name: str) -> ModuleType:
 
 
 lab_build = _utility("lab_build")
+lab_confined = _utility("lab_confined")
 lab_source_apt = _utility("lab_source_apt")
 lab_source_distro = _utility("lab_source_distro")
 lab_source_dnf = _utility("lab_source_dnf")
@@ -111,6 +115,35 @@ def test_what_a_killed_build_left_behind_is_thrown_away_before_the_next(tmp_path
     assert done is None
     assert found == []
     assert lab_build.finished(str(directory)) == {"whole": True}
+
+
+def test_a_module_that_hangs_ends_with_whoever_reads_it_and_so_does_what_it_started() -> None:
+    """As on a host whose connection is gone: git waits for ever, and nobody is left to end it."""
+    code = (
+        "import importlib, sys\n"
+        "importlib.import_module('ansible.module_utils').__path__.append(sys.argv[1])\n"
+        "from ansible.module_utils import lab_build\n"
+        "lab_build.set_sane_umask()\n"
+        "print('begun', flush=True)\n"
+        "lab_build.output_of(['sh', '-c', 'echo $$ >&2; exec sleep 300', 'sh'])\n"
+    )
+    argv = [sys.executable, "-c", code, str(ROLES / "host/module_utils")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (found := children.read_text().split()):
+            assert process.poll() is None
+
+        process.stdout.close()
+
+        assert process.wait(60) == 1
+    state = Path(f"/proc/{found[0]}/stat")
+    for _ in range(600):
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        threading.Event().wait(0.1)
+    pytest.fail("what the module started goes on")
 
 
 def test_a_finished_build_is_not_made_again(tmp_path: Path) -> None:
@@ -442,6 +475,14 @@ def test_a_sources_name_that_means_nothing_is_refused_with_the_forms_there_are(s
 # --- local sources ---------------------------------------------------------------------------------------------------
 
 
+def _unpacked(description: dict[str, Any], target: Path) -> Path:
+    """Unpack a source as a build does and return where it lies."""
+    target.mkdir()
+    within = lab_confined.Confinement(str(target), "nothing of it is run")
+    lab_source_local.unpack(description, str(target / "httpd"), str(target), None, within)
+    return target / "httpd"
+
+
 def _tree(root: Path) -> Path:
     (root / "include").mkdir(parents=True)
     (root / "include/ap_release.h").write_text(
@@ -467,10 +508,10 @@ def test_what_an_earlier_build_left_in_a_tree_neither_counts_nor_comes_along(tmp
     for name in (".libs/x.so", "main.o", "config.status", "modules.c", "include/ap_config_auto.h"):
         (root / name).write_text("built")
 
-    lab_source_local.unpack(lab_source_local.describe_path(str(root)), str(tmp_path / "src"), str(tmp_path), None)
+    source = _unpacked(lab_source_local.describe_path(str(root)), tmp_path / "src")
 
     assert lab_source_local.tree_sha256(str(root)) == want
-    copied = {str(path.relative_to(tmp_path / "src")) for path in (tmp_path / "src").rglob("*") if path.is_file()}
+    copied = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     assert copied == {"configure", "include/ap_release.h"}
 
 
@@ -490,9 +531,8 @@ def test_time_stamps_survive_unpacking(tmp_path: Path) -> None:
         archive.add(root, "httpd-2.4.68")
 
     for number, path in enumerate((root, tmp_path / "httpd.tar.gz")):
-        target = tmp_path / f"src{number}"
-        lab_source_local.unpack(lab_source_local.describe_path(str(path)), str(target), str(tmp_path), None)
-        assert (target / "configure").stat().st_mtime == 1e9
+        source = _unpacked(lab_source_local.describe_path(str(path)), tmp_path / f"src{number}")
+        assert (source / "configure").stat().st_mtime == 1e9
 
 
 @pytest.mark.parametrize("name", ["../escape", "/escape"])
@@ -504,9 +544,7 @@ def test_an_archive_that_leads_out_of_its_directory_is_refused(tmp_path: Path, n
         archive.addfile(member, (tmp_path / "x").open("rb"))
 
     with pytest.raises(LabError, match="leads out of it"):
-        lab_source_local.unpack(
-            {"unpack": "tar", "path": str(tmp_path / "bad.tar")}, str(tmp_path / "src"), str(tmp_path), None
-        )
+        _unpacked({"unpack": "tar", "path": str(tmp_path / "bad.tar")}, tmp_path / "src")
 
 
 @pytest.mark.parametrize("what", ["missing", "no tree", "no archive", "relative"])
@@ -526,12 +564,66 @@ def test_a_checkout_without_configure_says_how_to_make_it(tmp_path: Path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))  # nothing to make one with
 
     with pytest.raises(LabError, match="autoconf, automake, libtoolize is needed") as caught:
-        lab_source_local.unpack(lab_source_local.describe_path(str(root)), str(tmp_path / "src"), str(tmp_path), None)
+        _unpacked(lab_source_local.describe_path(str(root)), tmp_path / "src")
 
     assert "./buildconf" in caught.value.fix
 
 
+def test_what_a_tree_holds_beside_files_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    root = _tree(tmp_path / "httpd")
+    os.mkfifo(root / "gate")
+
+    with pytest.raises(LabError, match="gate in this source is no file"):
+        lab_source_local.describe_path(str(root))
+
+
+def test_a_link_in_a_tree_is_copied_and_what_it_leads_to_is_not(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not the source's")
+    root = _tree(tmp_path / "httpd")
+    (root / "leak.c").symlink_to(tmp_path / "secret")
+
+    source = _unpacked(lab_source_local.describe_path(str(root)), tmp_path / "src")
+
+    assert (source / "leak.c").is_symlink()
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_source_local, "MOST_UNPACKED_BYTES", 100)
+    with tarfile.open(tmp_path / "big.tar", "w") as archive:
+        archive.add(_tree(tmp_path / "httpd-2.4.68"), "httpd-2.4.68")
+
+    with pytest.raises(LabError, match="unpacks to more than 100 bytes"):
+        _unpacked({"unpack": "tar", "path": str(tmp_path / "big.tar")}, tmp_path / "src")
+
+
+@pytest.mark.needs_root
+def test_what_an_archive_says_of_owners_and_modes_is_not_taken_over(tmp_path: Path) -> None:
+    root = _tree(tmp_path / "httpd-2.4.68")
+    (root / "configure").chmod(0o6777)
+    with tarfile.open(tmp_path / "httpd.tar", "w") as archive:
+        archive.add(root, "httpd-2.4.68")
+
+    source = _unpacked({"unpack": "tar", "path": str(tmp_path / "httpd.tar")}, tmp_path / "src")
+
+    about = (source / "configure").stat()
+    assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (lab_confined.account()[0], 0o755)
+
+
 # --- httpd and variants ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "want"),
+    [("git:/srv/httpd#main", "refused"), ("path:/srv/httpd", "refused"), ("distro", ""), ("upstream:2.4.68", "")],
+)
+def test_where_nothing_can_be_confined_only_a_verified_source_is_built(spec: str, want: str) -> None:
+    """The others say by name why they are not."""
+    assert httpd_build.refusal({"spec": spec}, "") is None
+
+    found = httpd_build.refusal({"spec": spec}, "this host allows no namespaces: Operation not permitted")
+
+    assert (found is not None) == bool(want)
+    assert found is None or ("this host allows no namespaces" in found.what and found.where == spec)
 
 
 def test_configure_gets_modules_mpms_and_flags() -> None:
@@ -548,12 +640,13 @@ def test_the_version_of_a_built_httpd_is_what_it_says_itself() -> None:
 
 
 VARIANT = {"listen_backlog": 5, "connect_attempts": 15, "patches": ""}
+MACROS = {"connect_attempts": "DEFAULT_CONNECT_ATTEMPTS", "listen_backlog": "DEFAULT_CGID_LISTENBACKLOG"}
 
 
 def test_a_variants_limits_are_definitions_of_the_compiler() -> None:
     want = ["-DDEFAULT_CGID_LISTENBACKLOG=5", "-DDEFAULT_CONNECT_ATTEMPTS=15"]
 
-    assert cgid_variants.defines(VARIANT) == want
+    assert cgid_variants.defines(VARIANT, MACROS) == want
 
 
 @pytest.mark.parametrize(
@@ -562,14 +655,15 @@ def test_a_variants_limits_are_definitions_of_the_compiler() -> None:
         pytest.param({"build_key": "other"}, id="httpd"),
         pytest.param({"compiler": "gcc 13"}, id="compiler"),
         pytest.param({"cflags": "-O0"}, id="flags"),
-        pytest.param({"variant": {**VARIANT, "listen_backlog": 6}}, id="backlog"),
-        pytest.param({"variant": {**VARIANT, "connect_attempts": 0}}, id="attempts"),
+        pytest.param({"defined": cgid_variants.defines({**VARIANT, "listen_backlog": 6}, MACROS)}, id="backlog"),
+        pytest.param({"defined": cgid_variants.defines({**VARIANT, "connect_attempts": 0}, MACROS)}, id="attempts"),
         pytest.param({"texts": ["--- a"]}, id="patch"),
     ],
 )
 def test_whatever_goes_into_a_variant_changes_its_key(change: dict[str, Any]) -> None:
     base: dict[str, Any] = {
-        "build_key": "k", "compiler": "gcc 12", "cflags": "-O2", "variant": VARIANT, "texts": [],
+        "build_key": "k", "compiler": "gcc 12", "cflags": "-O2", "texts": [],
+        "defined": cgid_variants.defines(VARIANT, MACROS),
     }  # fmt: skip
 
     assert cgid_variants.variant_key(**base) == cgid_variants.variant_key(**base)
@@ -583,15 +677,20 @@ def test_an_unknown_patch_is_refused_with_those_there_are() -> None:
     assert "use one of: good" in caught.value.fix
 
 
+@pytest.mark.needs_root
 def test_a_patch_that_does_not_fit_names_its_hunk_and_changes_no_source(tmp_path: Path) -> None:
-    (tmp_path / "tree/modules").mkdir(parents=True)
-    (tmp_path / "tree/modules/x.c").write_text("one\ntwo\nthree\n")
+    within = lab_confined.Confinement(str(tmp_path))
+    tree = Path(within.give("work"))
+    (tree / "modules").mkdir()
+    (tree / "modules/x.c").write_text("one\ntwo\nthree\n")
+    for path in (tree / "modules", tree / "modules/x.c"):
+        os.chown(path, within.uid, within.gid)
     text = "--- a/modules/x.c\n+++ b/modules/x.c\n@@ -1,3 +1,3 @@\n one\n-zwei\n+dos\n three\n"
 
     with pytest.raises(LabError, match=r"the patch mine does not apply: .*Hunk #1 FAILED at 1"):
-        cgid_variants.apply_patches(["mine"], {"mine": text}, str(tmp_path / "tree"), str(tmp_path), None)
+        cgid_variants.apply_patches(["mine"], {"mine": text}, str(tree), str(tmp_path), None, within)
 
-    assert (tmp_path / "tree/modules/x.c").read_text() == "one\ntwo\nthree\n"
+    assert (tree / "modules/x.c").read_text() == "one\ntwo\nthree\n"
 
 
 # --- host ------------------------------------------------------------------------------------------------------------

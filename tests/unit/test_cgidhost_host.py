@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from cgidhost import archive, blockfile, lease, undo, waiting, workdir
 from cgidhost.ending import TrialEnd
-from cgidhost.instruments import Gauge, host, worker_states
+from cgidhost.instruments import host, worker_states
+from cgidhost.instruments.base import Gauge
 from cgidhost.process import cpu_time_ns, start_ticks
 from cgidhost.record import Record
 from cgidhost.sampler import sample_until_told
@@ -356,7 +357,7 @@ def test_a_block_file_that_cannot_be_read_is_one_line_of_json(tmp_path: Path) ->
 def minimal_block(work_dir: Path, lease_s: float = 30) -> None:
     work_dir.mkdir()
     text = {
-        "schema_version": 1,
+        "schema_version": 2,
         "block": 1,
         "work_dir": str(work_dir),
         "server_user": "nobody",

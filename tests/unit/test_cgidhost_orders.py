@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cgidhost import blockfile, readback
-from cgidhost.drivers import ab, h2load
+from cgidhost import blockfile, proof, readback
+from cgidhost.drivers import DRIVERS, h2load
 from cgidhost.ending import BlockError, TrialEnd
+from cgidhost.sut.cgid import mapped_module
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,10 @@ def trial_entry(**changes: object) -> dict[str, Any]:
         "mpm": "event",
         "workers": 400,
         "threads_per_child": 25,
+        "tcp_backlog": 511,
+        "extra_directives": "",
         "log_level": "warn cgid:debug",
+        "keep_alive": True,
         "driver": "h2load",
         "loop": "closed",
         "clients": 50,
@@ -40,9 +44,13 @@ def trial_entry(**changes: object) -> dict[str, Any]:
     return {
         "number": 7,
         "key": "k",
+        "system": "cgi" if settings["mpm"] == "prefork" else "cgid",
         "settings": settings,
+        "instruments": ["host", "listen_queue"],
+        "directives": {"log_level": "LogLevel", "keep_alive": "KeepAlive"},
         "httpd_conf": "",
         "httpd_binary": "/x/httpd",
+        "httpd_version": "2.4.68",
         "module": "/x/mod_cgid.so",
         "module_sha256": "ab",
     }
@@ -51,7 +59,7 @@ def trial_entry(**changes: object) -> dict[str, Any]:
 def block(trial: dict[str, Any], **changes: object) -> dict[str, Any]:
     """Return a block file of one trial."""
     base = {
-        "schema_version": 1,
+        "schema_version": 2,
         "block": 1,
         "work_dir": "/var/tmp/x",  # noqa: S108 -- a name that is only read
         "server_user": "nobody",
@@ -70,7 +78,7 @@ def order(**changes: object) -> blockfile.TrialOrder:
 @pytest.mark.parametrize(
     ("change", "want"),
     [
-        pytest.param({"schema_version": 2}, "schema_version is 2", id="a later schema"),
+        pytest.param({"schema_version": 3}, "schema_version is 3", id="a later schema"),
         pytest.param({"work_dir": "var"}, "not an absolute path", id="a relative work directory"),
         pytest.param({"trials": [trial_entry(isolation="vm")]}, "isolation", id="an unknown isolation"),
         pytest.param({"trials": [trial_entry(), trial_entry()]}, "same number", id="a number twice"),
@@ -85,6 +93,26 @@ def order(**changes: object) -> blockfile.TrialOrder:
             {"trials": [{**trial_entry(), "fault": {"action": "melt", "at_s": 1, "for_s": 0}}]},
             "melt is none of",
             id="an unknown fault",
+        ),
+        pytest.param(
+            {"trials": [{**trial_entry(), "instruments": ["host", "forks"]}]},
+            "no instrument is called forks: there are listen_queue, ",
+            id="an unknown instrument",
+        ),
+        pytest.param(
+            {"trials": [trial_entry(driver="hey")]},
+            "no driver is called hey: there are h2load, ab, wrk",
+            id="an unknown driver",
+        ),
+        pytest.param(
+            {"trials": [{**trial_entry(), "system": "fpm"}]},
+            "no system is called fpm: there are cgid, cgi",
+            id="an unknown system",
+        ),
+        pytest.param(
+            {"trials": [{**trial_entry(), "directives": {"gone": "Gone"}}]},
+            "setting gone",
+            id="a directive of no setting",
         ),
     ],
 )
@@ -118,7 +146,9 @@ def test_a_rate_that_would_come_in_bursts_is_refused() -> None:
 
 
 def test_an_open_loop_sends_the_rates_requests_over_warm_up_and_window_one_a_connection() -> None:
-    plan = h2load.plan(order(loop="open", rate=300), "/usr/bin/h2load", "/t/rows.log", "http://127.0.0.1:8080")
+    plan = DRIVERS["h2load"].plan(
+        order(loop="open", rate=300), "/usr/bin/h2load", "/t/rows.log", "http://127.0.0.1:8080"
+    )
 
     joined = " ".join(plan.argv)
     assert "-r 3 --rate-period=10ms -n 1050 -c 1050" in joined
@@ -128,7 +158,7 @@ def test_an_open_loop_sends_the_rates_requests_over_warm_up_and_window_one_a_con
 
 
 def test_a_closed_loops_durations_are_whole_milliseconds() -> None:
-    plan = h2load.plan(order(warmup_s=0.5, window_s=2.5), "h2load", "/t/rows.log", "http://127.0.0.1:8081")
+    plan = DRIVERS["h2load"].plan(order(warmup_s=0.5, window_s=2.5), "h2load", "/t/rows.log", "http://127.0.0.1:8081")
 
     joined = " ".join(plan.argv)
     assert "-c 50 -D 2500ms --warm-up-time=500ms http://127.0.0.1:8081/cgi-bin/hello" in joined
@@ -136,7 +166,7 @@ def test_a_closed_loops_durations_are_whole_milliseconds() -> None:
 
 
 def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
-    plan = ab.plan(order(driver="ab"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
+    plan = DRIVERS["ab"].plan(order(driver="ab"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
 
     total_s = int(plan.argv[plan.argv.index("-t") + 1])
     assert total_s >= 1.0 + 1.0 + 2.5
@@ -146,7 +176,28 @@ def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
 
 def test_ab_refuses_an_open_loop() -> None:
     with pytest.raises(TrialEnd, match="h2load"):
-        ab.plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
+        DRIVERS["ab"].plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", "http://127.0.0.1:8080")
+
+
+def test_wrk_outlasts_the_window_and_logs_through_its_script(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.log"
+
+    plan = DRIVERS["wrk"].plan(order(driver="wrk"), "wrk", str(rows), "http://127.0.0.1:8080")
+
+    assert plan.begin_mark is None
+    assert int(plan.argv[plan.argv.index("-d") + 1].removesuffix("s")) > plan.warmup_s + plan.window_s
+    assert plan.argv[-3:] == ["http://127.0.0.1:8080/cgi-bin/hello", "--", str(rows)]
+    assert "function response(status)" in Path(plan.argv[plan.argv.index("-s") + 1]).read_text()
+
+
+def test_wrk_refuses_an_open_loop() -> None:
+    with pytest.raises(TrialEnd, match="h2load"):
+        DRIVERS["wrk"].plan(order(driver="wrk", loop="open"), "wrk", "/t/rows.log", "http://127.0.0.1:8080")
+
+
+def wanted(ordered: blockfile.TrialOrder) -> dict[str, str | None]:
+    """Return what the read-back must find, by the check's name."""
+    return {one.name: one.want(ordered) for one in readback.proofs_of(ordered)}
 
 
 @pytest.mark.parametrize(
@@ -155,28 +206,59 @@ def test_ab_refuses_an_open_loop() -> None:
 def test_the_queue_limit_to_find_is_the_smaller_of_backlog_and_somaxconn(
     backlog: int, somaxconn: int, want: str
 ) -> None:
-    assert readback.wanted(order(listen_backlog=backlog, somaxconn=somaxconn))["queue_limit"] == want
+    assert wanted(order(listen_backlog=backlog, somaxconn=somaxconn))["queue_limit"] == want
 
 
 def test_prefork_has_no_queue_to_check() -> None:
-    assert "queue_limit" not in readback.wanted(order(mpm="prefork"))
+    assert "queue_limit" not in wanted(order(mpm="prefork"))
+    assert wanted(order(mpm="prefork"))["threads_per_child"] is None
 
 
 def test_a_mismatch_says_what_was_wanted_and_what_was_found() -> None:
-    checks = [readback.Check("workers", "410", "400"), readback.Check("mpm", "event", "event")]
+    checks = [proof.Check("workers", "410", "400"), proof.Check("mpm", "event", "event")]
 
     assert readback.mismatch(checks) == "workers: want 410, found 400"
     assert readback.document(checks)["ok"] is False
 
 
-SERVER_INFO = """<dd><tt>&nbsp;&nbsp;24:&nbsp;KeepAlive <i>On</i></tt></dd>
+SERVER_INFO = """<dl><dt><strong>Configuration:</strong>
+<dd><tt><strong>In file: /t/httpd.conf</strong></tt></dd>
+<dd><tt>&nbsp;&nbsp;24:&nbsp;KeepAlive <i>On</i></tt></dd>
 <dd><tt>&nbsp;&nbsp;25:&nbsp;LogLevel <i>warn cgid:debug</i></tt></dd>
-<dd><tt>&nbsp;&nbsp;26:&nbsp;ErrorLog <i>/t/LogLevel</i></tt></dd>
-<dd><tt>:&nbsp;&lt;/Location&gt;</tt></dd><dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>"""
+<dd><tt>&nbsp;&nbsp;26:&nbsp;ErrorLog <i>&quot;/t/LogLevel&quot;</i></tt></dd>
+<dd><tt>&nbsp;&nbsp;30:&nbsp;&lt;Location &quot;/a&amp;b&quot;&gt;</tt></dd>
+<dd><tt>&nbsp;&nbsp;31:&nbsp;&nbsp;&nbsp;LogLevel <i>trace1</i></tt></dd>
+<dd><tt>:&nbsp;&lt;/Location&gt;</tt></dd><dd><tt>&nbsp;&nbsp;97:&nbsp;LogLevel <i>debug</i></tt></dd>
+<dd><tt>&nbsp;&nbsp;98:&nbsp;keepalive <i>off</i></tt></dd>"""  # httpd 2.4.68, shortened
 
 
-def test_log_levels_are_read_from_the_servers_own_page_in_their_order() -> None:
-    assert readback.log_levels(SERVER_INFO) == ["warn cgid:debug", "debug"]
+def test_a_directive_is_what_the_whole_servers_last_one_says_whatever_sections_say() -> None:
+    directives = proof.directives_in(SERVER_INFO)
+
+    assert proof.in_force("LogLevel", directives) == "debug"
+    assert proof.in_force("KeepAlive", directives) == "Off"
+    assert proof.in_force("ErrorLog", directives) == '"/t/LogLevel"'
+    assert proof.in_force("Timeout", directives) == "not set"
+    assert proof.Directive("LogLevel", "trace1", inside=True) in directives
+    assert proof.directives_in("<dd>&nbsp; Timeout <i>60</i></dd>") == (proof.Directive("Timeout", "60", inside=False),)
+
+
+def test_every_directive_of_the_order_is_wanted_as_httpd_conf_has_it() -> None:
+    assert wanted(order(keep_alive=False)).items() >= {"keep_alive": "Off", "log_level": "warn cgid:debug"}.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        pytest.param("", [], id="none"),
+        pytest.param("  SetEnv  A   b \\\n  c\n# SetEnv D e\n", ["SetEnv A b c"], id="spaces and a continued line"),
+        pytest.param("LoadModule x y\nDefine A\nPassEnv ${A}\nPassEnv B", ["PassEnv B"], id="obeyed at once"),
+        pytest.param("<IfModule a>\n<If b>\nX y\n</If>\n</IfModule>\nZ", ["Z"], id="a condition"),
+        pytest.param("<Location /x>\nSetEnv A\n</Location>", ["<Location /x>", "SetEnv A"], id="a section"),
+    ],
+)
+def test_extra_directives_are_those_that_httpds_page_shows_for_certain(text: str, want: list[str]) -> None:
+    assert list(readback.extra_directives(text)) == want
 
 
 MAPS = """7f1-7f2 r-xp 00000000 fe:00 12 /x/modules/mod_cgid.so
@@ -187,8 +269,8 @@ MAPS = """7f1-7f2 r-xp 00000000 fe:00 12 /x/modules/mod_cgid.so
 
 
 def test_the_module_that_is_mapped_is_found_whatever_was_ordered() -> None:
-    assert readback.mapped_module(MAPS, "/y/mod_cgid.so") == "/x/modules/mod_cgid.so"
-    assert readback.mapped_module(MAPS.replace("mod_cgid", "mod_env"), "/y/mod_cgid.so") is None
+    assert mapped_module(MAPS, "/y/mod_cgid.so") == "/x/modules/mod_cgid.so"
+    assert mapped_module(MAPS.replace("mod_cgid", "mod_env"), "/y/mod_cgid.so") is None
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -2,6 +2,8 @@
 
 import json
 import pkgutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -20,7 +22,15 @@ def test_plan_lists_every_trial_in_its_order(capsys: pytest.CaptureFixture[str])
     assert status == 0
     assert [line.split()[0] for line in out.splitlines() if " block " in line] == ["1", "2", "3", "4"]
     assert "2 cells x 2 blocks = 4 trials" in out
-    assert out.endswith("nothing was run\n")
+    assert out.endswith("builds and starts httpd from distro\nnothing was run\n")
+
+
+def test_plan_names_the_source_of_a_stranger_that_would_be_built(capsys: pytest.CaptureFixture[str]) -> None:
+    source = "git:https://example.org/httpd#main"
+
+    cli.main(["plan", SMOKE, "--set", f"httpd={source}"])
+
+    assert f"httpd from {source} (unverified: read it first)\n" in capsys.readouterr().out
 
 
 def test_plan_as_json_has_the_order_and_the_estimate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,6 +38,7 @@ def test_plan_as_json_has_the_order_and_the_estimate(capsys: pytest.CaptureFixtu
 
     got = json.loads(capsys.readouterr().out)
     assert [t["number"] for t in got["trials"]] == [1, 2, 3, 4]
+    assert got["sources"] == ["distro"]
     assert got["cells"][0]["settings"]["clients"] == 40
     assert got["estimated_s"] > 10
 
@@ -80,3 +91,20 @@ def test_a_log_from_elsewhere_is_counted(capsys: pytest.CaptureFixture[str]) -> 
     got = json.loads(capsys.readouterr().out)
     assert status == 0
     assert got["messages"]["AH01256"] == sum(got["retries"]["inside"].values()) > 0
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--version"], ["--help"], ["run", "--help"], ["schema"], ["status"]],
+    ids=" ".join,
+)
+def test_a_verb_that_computes_nothing_waits_for_no_array_library(argv: list[str]) -> None:
+    """Importing numpy takes longer than all the rest of `--version`."""
+    code = (
+        "import sys\nfrom cgidlab.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'scipy', 'polars', 'altair'} & set(sys.modules)))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "[]"

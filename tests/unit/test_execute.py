@@ -14,7 +14,8 @@ from cgidlab.parsers.host_report import HostReport, Httpd, Variant
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
-HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (Variant(5, 15, "", "/v/5.so", "five"),))
+VARIANT = Variant({"listen_backlog": 5, "connect_attempts": 15, "patches": ""}, "/v/5.so", "five")
+HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (VARIANT,))
 HOST = HostReport(
     host="web1",
     python="/usr/bin/python3",
@@ -36,7 +37,7 @@ def smoke(extra: str = "") -> Plan:
 def test_each_variant_is_asked_for_once() -> None:
     settings = [c.settings for c in smoke().cells] * 3
 
-    assert execute.wanted_builds(settings) == [
+    assert execute.wanted_builds(settings, CATALOGUE) == [
         {
             "httpd": "distro",
             "variants": [
@@ -53,7 +54,7 @@ def test_a_block_names_the_module_of_each_trials_level() -> None:
     got = execute.block_json(execute.BlockRun(Path(), HOST, "/w/b1"), trials, CATALOGUE)
 
     assert got["trials"][0]["module"] == "/v/5.so"
-    assert got["trials"][0]["options"]["cgid_listen_backlog"] == 5
+    assert got["trials"][0]["settings"]["listen_backlog"] == 5
     assert got["trials"][0]["fault"] is None
 
 

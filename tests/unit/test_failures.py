@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cgidlab.engine.halting import Watch
+from cgidlab.engine.halting import StopRule
 from cgidlab.errors import RunError
 from cgidlab.failures import RULES, SAME_IN_A_ROW, way
 from cgidlab.model import FailureKind, Outcome, Status
@@ -27,7 +27,7 @@ def test_every_kind_has_a_rule_and_the_documentation_states_it(repo_root: Path) 
 
 
 def test_failures_in_the_same_way_end_a_run_whatever_their_figures() -> None:
-    watch = Watch()
+    watch = StopRule()
     for number in range(SAME_IN_A_ROW):
         assert watch.stop is None
         watch.saw(failed(f"httpd ended with 1 after {number}.5 s"))
@@ -45,7 +45,7 @@ def test_failures_in_the_same_way_end_a_run_whatever_their_figures() -> None:
     ids=["a complete trial", "another reason", "another kind"],
 )
 def test_anything_else_in_between_breaks_the_row(between: Outcome) -> None:
-    watch = Watch()
+    watch = StopRule()
     for outcome in [*[failed()] * (SAME_IN_A_ROW - 1), between, *[failed()] * (SAME_IN_A_ROW - 1)]:
         watch.saw(outcome)
 
@@ -53,7 +53,7 @@ def test_anything_else_in_between_breaks_the_row(between: Outcome) -> None:
 
 
 def test_noise_neither_counts_nor_breaks_the_row() -> None:
-    watch = Watch()
+    watch = StopRule()
     for _ in range(SAME_IN_A_ROW):
         watch.saw(failed("a neighbour", FailureKind.NOISE))
     assert watch.stop is None
@@ -64,7 +64,7 @@ def test_noise_neither_counts_nor_breaks_the_row() -> None:
 
 
 def test_one_failed_trial_stops_nothing_unless_that_is_wanted() -> None:
-    patient, hasty = Watch(), Watch(fail_fast=True)
+    patient, hasty = StopRule(), StopRule(fail_fast=True)
     for watch in (patient, hasty):
         watch.saw(COMPLETE)
         watch.saw(failed("a neighbour", FailureKind.NOISE))

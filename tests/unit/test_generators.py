@@ -14,7 +14,8 @@ from cgidlab.parsers.host_report import GeneratorReport, HostReport, Httpd, Vari
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
-HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (Variant(100, 15, "", "/v", "sum"),))
+VARIANT = Variant({"listen_backlog": 100, "connect_attempts": 15, "patches": ""}, "/v", "sum")
+HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (VARIANT,))
 SERVER = HostReport(
     host="web1",
     python="/usr/bin/python3",
@@ -145,8 +146,8 @@ def test_a_server_listens_on_its_address_for_its_generators_alone_and_on_loopbac
 def test_a_generators_load_begins_before_the_window_and_outlasts_it() -> None:
     settings = trial(clients=5, max_start_lag_s=0.4).cell.settings
 
-    got = generators.trial_json(trial(clients=5, max_start_lag_s=0.4), generators.Share(2, 0), 8080)
+    got = generators.settings_of(trial(clients=5, max_start_lag_s=0.4), generators.Share(2, 0))
 
-    assert got["settings"]["clients"] == 2
-    assert got["settings"]["window_s"] == pytest.approx(4 + 2 * (0.4 + generators.SPARE_S))
-    assert generators.load_s(settings) == pytest.approx(1 + got["settings"]["window_s"])
+    assert got["clients"] == 2
+    assert got["window_s"] == pytest.approx(4 + 2 * (0.4 + generators.SPARE_S))
+    assert generators.load_s(settings) == pytest.approx(1 + float(got["window_s"]))

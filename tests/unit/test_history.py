@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cgidlab.compare import Recorded, differing
+from cgidlab.compare.fields import Verb
 from cgidlab.engine import looking
 from cgidlab.errors import SpecError
 from cgidlab.report import history as page
@@ -37,9 +39,10 @@ PROVENANCE: dict[str, Any] = {
     "measuring_sha256": "m",
     "hosts": {"web1": {"facts": {"kernel": "6.1.0"}, "httpd": {"distro": HTTPD}}},
 }
+RUN = Recorded(PLAN, PROVENANCE)
 
 
-def changed(where: str, value: object) -> changes.Run:
+def changed(where: str, value: object) -> Recorded:
     """Return the run with one value changed: a path through plan or provenance, dots between."""
     both = copy.deepcopy({"plan": PLAN, "provenance": PROVENANCE})
     *path, last = where.split(".")
@@ -47,14 +50,18 @@ def changed(where: str, value: object) -> changes.Run:
     for name in path:
         place = place[name]
     place[last] = value
-    return both["plan"], both["provenance"]
+    return Recorded(both["plan"], both["provenance"])
 
 
 @pytest.mark.parametrize(
     ("where", "value", "want"),
     [
         ("provenance.experiment_sha256", "g", "the experiment file"),
-        ("plan.settings", {"window_s": 9.0}, "what the command line set (--set, --only, --target)"),
+        (
+            "plan.settings",
+            {"window_s": 9.0},
+            "what the command line set (--set, --only, --target), settings window_s: 5.0 -> 9.0",
+        ),
         ("provenance.roles_sha256", "s", "the roles"),
         ("provenance.playbooks_sha256", "q", "the playbooks"),
         ("provenance.measuring_sha256", "n", "the code that measures"),
@@ -82,9 +89,10 @@ def changed(where: str, value: object) -> changes.Run:
     ],
 )
 def test_whatever_a_result_rests_on_is_a_reason_to_run(where: str, value: object, want: str) -> None:
-    found = changes.between((PLAN, PROVENANCE), changed(where, value))
+    found = differing.between(RUN, changed(where, value), Verb.IF_CHANGED)
 
-    assert [str(change) for change in found] == [want]
+    assert [str(d) for d in differing.worth_telling(found)] == [want]
+    assert any(d.decides for d in found)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_whatever_a_result_rests_on_is_a_reason_to_run(where: str, value: object
     [("provenance.cgidlab", "0.2.0"), ("plan.seed", 7), ("provenance.hosts.web1.facts.boot_id", "another")],
 )
 def test_what_changes_no_result_is_no_reason(where: str, value: object) -> None:
-    assert changes.between((PLAN, PROVENANCE), changed(where, value)) == ()
+    assert differing.between(RUN, changed(where, value), Verb.IF_CHANGED) == ()
 
 
 EFFECT = {
@@ -124,12 +132,12 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def _run(results: Path, run_id: str, *, state: str = "finished", run: changes.Run = (PLAN, PROVENANCE)) -> Path:
+def _run(results: Path, run_id: str, *, state: str = "finished", run: Recorded = RUN) -> Path:
     directory = results / "upgrade" / run_id
     directory.mkdir(parents=True)
     for name, value in (
-        ("plan.json", run[0]),
-        ("provenance.json", run[1]),
+        ("plan.json", run.plan),
+        ("provenance.json", run.provenance),
         ("state.json", {"schema_version": 1, "state": state}),
         ("summary.json", SUMMARY),
     ):
@@ -166,6 +174,15 @@ def test_a_look_that_found_nothing_new_says_what_is_there(results: Path) -> None
     )
     assert not looking.Looked(latest, (), state).reason_to_run
     assert looking.Looked(None, (), state).reason_to_run
+
+
+def test_an_answer_of_an_older_run_is_read_by_todays_name(results: Path) -> None:
+    path = results / "upgrade" / "20261101T101010Z-aaaa" / "summary.json"
+    path.write_text(path.read_text().replace("costs_at_least", "costs_less"))
+
+    row = history.rows(results / "upgrade")[0]
+
+    assert {e.answer for e in row.effects} == {"equivalent"}
 
 
 def test_each_run_has_a_row_with_its_main_effect_and_what_was_new(results: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cgidlab.errors import StoreError
 from cgidlab.parsers.host_snapshot import Listener, Process, Snapshot, parse_snapshot
-from cgidlab.runs.hostdiff import Difference, Sense, differences
+from cgidlab.runs.hostdiff import HostChange, Sense, differences
 
 WORK = "/var/tmp/cgidlab-0"  # noqa: S108 -- a path in a value
 RUN = "20261123T150405Z-ab12"
@@ -30,7 +30,7 @@ BEFORE = Snapshot(
 )
 
 
-def after(**changes: object) -> tuple[Difference, ...]:
+def after(**changes: object) -> tuple[HostChange, ...]:
     """Return what a host differs in that was like BEFORE and had these changes."""
     return differences(BEFORE, replace(BEFORE, **changes), RUN)  # type: ignore[arg-type]  # fields of several types
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgidlab import figures, measure
+from cgidlab.drivers.base import Requests
 from cgidlab.errors import StoreError
 from cgidlab.instruments import INSTRUMENTS, gauges
 from cgidlab.instruments.base import Evidence
@@ -269,12 +270,12 @@ def connects(extra: Sequence[tuple[int, int, int]] = ()) -> str:
 
 
 def test_connects_are_those_that_returned_in_the_window(tmp_path: Path) -> None:
-    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS - 5, 1, -111)]
+    extra = [(BEGIN_NS + 5, 9000, -111), (BEGIN_NS + 6, 10, -2), (BEGIN_NS + 7, 0, -11), (BEGIN_NS - 5, 1, -111)]
 
     measured = measure.measure(Trial(instruments={"connect_times.csv": connects(extra)}).write(tmp_path))
 
     f = measured.figures
-    assert (f.connects, f.connects_refused, f.connects_failed_other) == (2002, 1, 1)
+    assert (f.connects, f.connects_refused, f.connects_turned_away, f.connects_failed_other) == (2003, 1, 1, 1)
     assert (f.connect_p50_us, f.connect_max_us) == (1000.0, 9000.0)
     assert f.requests
     assert f.connect_wait_per_request_ms == pytest.approx((2000 * 1000 + 9010) / f.requests / 1000)
@@ -444,6 +445,15 @@ def test_an_instrument_that_nobody_knows_is_an_error_with_its_name(tmp_path: Pat
         assert "result.json" in str(caught.value.where)
 
 
+def test_rows_of_a_driver_that_nobody_knows_are_not_read_as_anothers(tmp_path: Path) -> None:
+    path = Trial(driver="locust").write(tmp_path)
+
+    for read in (measure.measure, measure.write_rows, measure.latencies_us, measure.detail):
+        with pytest.raises(StoreError, match="locust") as caught:
+            read(path)
+        assert "result.json" in str(caught.value.where)
+
+
 def test_a_missing_file_of_an_instrument_that_ran_is_said(tmp_path: Path) -> None:
     measured = measure.measure(Trial().write(tmp_path))
 
@@ -555,6 +565,36 @@ def test_ab_counts_by_the_servers_log_and_takes_latencies_from_its_own(tmp_path:
     assert not any(c.failed for c in measured.checks)
 
 
+def test_wrk_counts_exactly_and_says_nothing_of_latencies(tmp_path: Path) -> None:
+    n = len(steady_rows())
+    said = f"  {n} requests in 12.00s, 1.0MB read\n  Socket errors: connect 0, read 2, write 0, timeout 1\n"
+    path = Trial(driver="wrk", argv=("wrk", "-c", "10", "http://127.0.0.1/cgi-bin/hello"), stdout=said).write(tmp_path)
+    (path / "load/rows.log").write_text("".join(f"{s + d}\t{c}\n" for s, c, d in steady_rows()))
+
+    measured = measure.measure(path)
+
+    f = measured.figures
+    inside = len([r for r in steady_rows() if r[0] + r[2] >= BEGIN_US])
+    assert (f.requests, f.errors, f.gave_up_503) == (inside + 2, 2, 0)
+    assert f.throughput_rps == pytest.approx(inside / WINDOW_S)
+    assert f.worst_second_rps == pytest.approx(CLIENTS / (LATENCY_US / 1e6), abs=CLIENTS)
+    assert {v for n, v in asdict(f).items() if n.startswith("latency") or n == "worst_second_p99_ms"} == {None}
+    assert [state(measured, n) for n in ("rows", "access_log", "little")] == ["passed", "passed", "skipped"]
+    assert measure.write_rows(path) is None
+    latencies = measure.latencies_us(path)
+    assert latencies is not None
+    assert not latencies.size
+
+
+def test_wrks_answers_and_the_servers_may_differ_by_one_a_client(tmp_path: Path) -> None:
+    path = Trial(driver="wrk", argv=("wrk", "http://127.0.0.1/cgi-bin/hello"), stdout="").write(tmp_path)
+    rows = [f"{s + d}\t{c}\n" for s, c, d in steady_rows()]
+    for missing, want in ((CLIENTS + 5, "passed"), (CLIENTS + 6, "failed")):
+        (path / "load/rows.log").write_text("".join(rows[: len(rows) - missing]))
+
+        assert state(measure.measure(path), "access_log") == want
+
+
 @pytest.mark.parametrize("driver", ["h2load", "ab"])
 def test_the_column_file_holds_the_rows_and_is_measured_alike(tmp_path: Path, driver: str) -> None:
     path = Trial(driver=driver).write(tmp_path)
@@ -564,6 +604,7 @@ def test_the_column_file_holds_the_rows_and_is_measured_alike(tmp_path: Path, dr
 
     written = measure.write_rows(path)
 
+    assert written is not None
     frame = pl.read_parquet(written)
     assert frame.schema == {"start_us": pl.Int64(), "status": pl.Int16(), "latency_us": pl.Int64()}
     if driver == "h2load":
@@ -677,14 +718,44 @@ ROW = st.tuples(st.integers(0, 10**15), st.sampled_from([0, 200, 404, 503]), st.
 @given(st.lists(ROW, max_size=40), st.integers(0, 10**15), st.integers(1, 10**8))
 def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int, length: int) -> None:
     columns = np.array(rows, np.int64).reshape(-1, 3).T
-    some = requests.Requests(columns[0], columns[1], columns[2], exact=True)
+    some = Requests(columns[0], columns[1], columns[2], exact=True)
     span = (begin, begin + length)
 
     inside = some.within(span)
     requests.by_second(some, span)
     checks: list[Callable[[], Check]] = [
-        lambda: physics.answers(inside),
-        lambda: physics.access_log(some, inside, inside.status, span),
-        lambda: physics.little(some, 5, span),
+        lambda: physics.check_answers(inside),
+        lambda: physics.check_access_log(some, inside, inside.status, span),
+        lambda: physics.check_little(some, 5, span),
     ]
     assert {check().state for check in checks} <= {"passed", "failed", "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "logged", "attempts", "differ"),
+    [
+        (935, 935, 15, False),
+        (935, 0, 15, True),
+        (0, 400, 15, True),
+        (3, 0, 15, False),
+        (1500, 1400, 15, False),
+        (220, 0, 1, False),
+        (220, 110, 2, False),
+        (None, 5, 15, False),
+        (5, None, 15, False),
+    ],
+    ids=["same", "unread log", "unseen connects", "at the edges", "the last of 15", "the only try", "each second one",
+         "no kernel", "no log"],
+)  # fmt: skip
+def test_refused_connects_and_retry_lines_have_to_be_the_same(
+    refused: int | None,
+    logged: int | None,
+    attempts: int,
+    differ: bool,  # noqa: FBT001 -- a case
+) -> None:
+    check = physics.check_refusals(refused, logged, attempts)
+
+    assert check.failed is differ
+    if differ:
+        assert str(refused) in check.reason
+        assert str(logged) in check.reason

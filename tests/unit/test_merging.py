@@ -152,6 +152,26 @@ def test_rows_of_clocks_that_differ_are_one_load_on_the_servers_clock(tmp_path: 
     assert got.figures.throughput_rps == pytest.approx(200, rel=0.05)
 
 
+def test_answers_without_latencies_are_merged_as_well(tmp_path: Path) -> None:
+    directory = Loaded().write(tmp_path)
+    want = measure.measure(directory).figures
+    for result in (directory / "result.json", *directory.glob("load/*/result.json")):
+        result.write_text(result.read_text().replace('"driver": "h2load"', '"driver": "wrk"'))
+    for log in directory.glob("load/*/rows.log"):
+        rows = [line.split("\t") for line in log.read_text().splitlines()]
+        log.write_text("".join(f"{int(start) + int(took)}\t{status}\n" for start, status, took in rows))
+        (log.parent / "stdout.txt").write_text(f"  {len(rows)} requests in 5.00s, 1.0MB read\n")
+
+    got = measure.measure(directory)
+
+    assert {c.name: c.state for c in got.checks if c.state == "failed"} == {}
+    assert {c.name for c in got.checks if c.state == "passed"} >= {"generators", "rows", "access_log"}
+    assert (got.figures.requests, got.figures.throughput_rps) == (want.requests, want.throughput_rps)
+    assert got.figures.latency_p99_ms is None
+    assert [row["clients"] for row in got.generators] == [5, 5]
+    assert measure.write_rows(directory) is None
+
+
 def test_without_the_offsets_the_same_rows_would_contradict_the_server(tmp_path: Path) -> None:
     """The merge is not right by luck: 0.7 s off and unmapped, client and server count different answers."""
     directory = Loaded().write(tmp_path)
@@ -166,7 +186,10 @@ def test_the_column_file_holds_every_row_of_every_generator_and_says_whose_it_is
     loaded = Loaded(g1=Generator(clients=3), g2=Generator(clients=4, offset_ns=9 * MS))
     directory = loaded.write(tmp_path)
 
-    frame = pl.read_parquet(measure.write_rows(directory))
+    written = measure.write_rows(directory)
+
+    assert written is not None
+    frame = pl.read_parquet(written)
 
     counts = dict(frame.group_by("generator").len().iter_rows())
     assert counts == {"g1": len(loaded.g1.rows()), "g2": len(loaded.g2.rows())}
@@ -229,7 +252,7 @@ def test_a_refused_load_leaves_no_part_and_no_rows(tmp_path: Path) -> None:
     got = merging.merged(directory, read_result(directory / "result.json"))
 
     assert got.requests is None
-    assert got.summary is None
+    assert got.totals is None
     assert got.cpu_share is None
     assert not measure.has_rows(directory)
 

@@ -127,11 +127,162 @@ def test_what_happened_to_the_server_is_said() -> None:
     assert "little to judge by" in found.lines[0]
 
 
-def test_a_client_that_does_not_wait_is_named_where_it_was_turned_away() -> None:
-    refused = replace(FULL, connects_failed_other=12)
+# What BPF and sock_diag saw of php-fpm with a queue of 5 and two children of 20 ms each behind nginx and 40 clients.
+TURNED_AWAY = Figures(
+    queue_limit=5, queue_depth_max=6, queue_depth_mean=4.0, queue_full_share=0.36, queue_full_longest_ms=60.0,
+    connects=136_655, connects_turned_away=135_779, connects_refused=0, connects_failed_other=0,
+    connect_p50_us=8.0, connect_p99_us=20.0, connect_max_us=110.0, host_cpu_share=0.99,
+)  # fmt: skip
+QUIET = replace(EMPTY, queue_depth_max=0, connects=0, connects_turned_away=0, connects_refused=0)
+FPM = {"httpd": False, "process": "php-fpm8.2", "path": "/run/php/app.sock", "acceptors": 2, "acceptors_cpu": 0.1}
 
-    assert "EAGAIN" in judged(refused, httpd=False).lines[0]
-    assert "somaxconn above 100" in judged(refused, httpd=False).lines[4]
+
+def test_a_client_that_does_not_wait_shows_an_overflow_however_fast_its_connects_are() -> None:
+    found = judged(TURNED_AWAY, **FPM, somaxconn=4096)
+
+    assert found.overflow is Overflow.OBSERVED
+    assert "full (6 of 5) for 36 % of the 60 s" in found.lines[0]
+    assert "135,779 of 136,655 connects were turned away (EAGAIN)" in found.lines[0]
+    assert "queue and connects turned away agree" in found.lines[0]
+    assert "about 274 ms each (by Little's law)" in found.lines[0]  # 4.0 x 60 s / 876
+    assert found.lines[2].startswith("135,779 of 136,655 connects (99 %) were turned away: each is a request that")
+    assert "cannot be told" not in found.lines[2]
+
+
+def test_one_connect_that_was_turned_away_is_an_overflow_that_no_sample_met() -> None:
+    missed = replace(EMPTY, connects=900, connects_turned_away=1, connects_refused=0)
+
+    assert judged(missed).overflow is Overflow.OBSERVED
+    assert "1 of 900 connects were turned away (EAGAIN), although no sample met" in judged(missed, **FPM).lines[0]
+
+
+@pytest.mark.parametrize(
+    ("process", "path", "setting"),
+    [
+        ("php-fpm8.2", "/run/php/app.sock", "listen.backlog"),
+        ("uwsgi-core", "/run/app.sock", "listen (--listen N)"),
+        ("gunicorn", "/run/app.sock", "backlog (--backlog N)"),
+        ("puma", "/run/app.sock", "backlog of its bind"),
+        ("apache2", "/var/run/apache2/wsgi.351.0.1.sock", "listen-backlog of WSGIDaemonProcess"),
+        ("apache2", "/run/other.sock", "the program's own listen backlog"),
+        ("", "/run/app.sock", "the program's own listen backlog"),
+    ],
+)
+def test_the_advice_names_the_listeners_own_setting_and_the_kernels_bound(
+    process: str, path: str, setting: str
+) -> None:
+    found = judged(TURNED_AWAY, httpd=False, process=process, path=path, somaxconn=4096)
+    cut = judged(TURNED_AWAY, httpd=False, process=process, path=path, somaxconn=5)
+
+    assert f"set {setting}" in found.lines[4]
+    assert "above 5 (net.core.somaxconn allows 4,096)" in found.lines[4]
+    assert "raise net.core.somaxconn above 5, which cuts it now" in cut.lines[4]
+
+
+def test_the_cgid_setting_is_named_where_an_httpd_overflows() -> None:
+    assert "DEFAULT_CGID_LISTENBACKLOG" in judged(FULL).lines[4]
+    assert "net.core.somaxconn" in judged(FULL).lines[4]
+
+
+def test_a_longer_queue_is_told_from_one_that_would_only_hide_slow_workers() -> None:
+    lasting = judged(TURNED_AWAY, **FPM).lines[4]
+    hangs = judged(replace(TURNED_AWAY, connects_turned_away=TURNED_AWAY.connects), **FPM).lines[4]
+    never_slept = judged(TURNED_AWAY, **{**FPM, "acceptors_cpu": 1.2}, acceptors_runq=0.75).lines[4]
+    burst = replace(TURNED_AWAY, queue_full_share=0.01, connects=5000, connects_turned_away=40)
+
+    assert "a longer queue would only hide" in lasting.lower()
+    assert "2,278 connects a second came, 15 were taken" in lasting
+    assert "0.05 of a core each and waited for something else, so raise pm.max_children" in lasting
+    assert "the host's CPUs are at their limit, so cheaper requests or more cores" in never_slept
+    assert hangs.startswith("Find out why it takes nobody at all (2,278 connects a second came, 0 were taken)")
+    assert judged(burst, **FPM).lines[4].startswith("A longer queue takes such bursts")
+
+
+def test_a_full_queue_of_another_program_that_kept_nobody_out_is_no_overflow() -> None:
+    brim = replace(TURNED_AWAY, connects=300, connects_turned_away=0)
+
+    found = judged(brim, **FPM)
+
+    assert found.overflow is Overflow.NOT_OBSERVED
+    assert "kept nobody out: none of 300 connects was turned away or had to wait" in found.lines[0]
+    assert judged(brim).overflow is Overflow.INCONCLUSIVE  # an httpd's workers wait: then one of two witnesses is wrong
+
+
+def test_a_queue_that_was_full_for_moments_only_is_said_to_be() -> None:
+    brief = replace(
+        FULL, queue_full_share=0.004, workers_in_connect_max=2, workers_in_connect_mean=0.01, connect_p50_us=20.0,
+        connect_p99_us=900.0, connect_max_us=4000.0,
+    )  # fmt: skip
+
+    found = judged(brief)
+
+    assert found.overflow is Overflow.MOMENT
+    assert found.lines[0].startswith("The queue overflowed for moments only: it was full (101 of 100) for 0.4 %")
+    assert found.lines[4].startswith("Leave the queue as it is, unless such moments matter")
+    assert verdict.judge_all([("/a", found), ("/b", judged(EMPTY))]).overflow is Overflow.MOMENT
+
+
+@pytest.mark.parametrize("httpd", [True, False])
+def test_a_window_without_a_request_gives_no_all_clear(httpd: bool) -> None:  # noqa: FBT001 -- a case
+    found = judged(QUIET, httpd=httpd, length_s=10.0)
+
+    assert found.overflow is Overflow.INCONCLUSIVE
+    assert found.lines[0].startswith(
+        f"No {'CGI request' if httpd else 'connection'} came in these 10 s: nothing can be"
+    )
+    assert "eave the queue as it is" not in found.text
+    assert "obody had to wait" not in found.text
+
+
+def test_a_queue_that_no_sample_met_anybody_in_is_no_all_clear_where_connects_are_not_counted() -> None:
+    found = judged(replace(EMPTY, queue_depth_max=0), unseen={"connect_times": "BPF programs need root"})
+
+    assert found.overflow is Overflow.INCONCLUSIVE
+    assert "whether any request came cannot be seen" in found.lines[0]
+    assert "BPF programs need root" in found.lines[4]
+
+
+def test_when_the_window_was_is_said() -> None:
+    span = "from 12:00:00 to 12:01:00 UTC"
+
+    assert f"watched {span}" in judged(EMPTY, span=span).lines[0]
+
+
+# --- the kernel's count of refused connects beside the log
+
+
+REFUSED = replace(EMPTY, connects=900, connects_turned_away=0, connects_refused=250, connects_failed_other=0)
+
+
+def test_the_kernel_answers_whether_workers_retried_where_the_log_cannot() -> None:
+    found, quiet = judged(REFUSED, log="/e"), judged(replace(REFUSED, connects_refused=0))
+
+    assert "The kernel refused 250 connects (ECONNREFUSED: nobody listened)" in found.lines[1]
+    assert "obody had to wait" not in found.lines[2]
+    assert "250 connects refused" in found.lines[2]
+    assert found.lines[4].startswith("Find out why nobody listened")
+    assert quiet.lines[1].startswith("No worker retried: the kernel refused no connect")
+
+
+def test_where_kernel_and_log_differ_both_figures_are_said_and_no_claim_is_made() -> None:
+    unread = replace(REFUSED, connects_refused=935, retries_in_window=0, retries_enoent_in_window=0)
+    same = replace(unread, retries_in_window=930, retries_refused_in_window=930)
+
+    torn = judged(unread, log="/e", log_level="debug").lines[1]
+    agreed = judged(same, log="/e", log_level="debug").lines[1]
+
+    assert "the kernel refused 935 connects, /e has 0 retry lines" in torn
+    assert "not known" in torn
+    assert "no worker retried" not in torn.lower()
+    assert agreed.startswith("Workers retried 930 times: 930 refused")
+    assert "the kernel refused 935 connects" in agreed
+
+
+def test_a_refused_connect_of_another_program_is_a_request_that_its_front_server_answers() -> None:
+    found = judged(replace(REFUSED, connects=300), **FPM)
+
+    assert "250 of 300 connects were refused (ECONNREFUSED: nobody listened)" in found.lines[1]
+    assert "502 or 503" in found.lines[2]
 
 
 def test_one_overflow_among_many_sockets_is_the_answer() -> None:
@@ -140,6 +291,13 @@ def test_one_overflow_among_many_sockets_is_the_answer() -> None:
     assert whole.overflow is Overflow.OBSERVED
     assert whole.lines[0].startswith("/b: the queue overflowed")
     assert "/a: the queue did not overflow" in whole.lines[0]
+
+
+def test_a_socket_to_which_nobody_came_takes_nothing_away_from_another() -> None:
+    used = ("/a", judged(EMPTY))
+
+    assert verdict.judge_all([used, ("/idle", judged(QUIET))]).overflow is Overflow.NOT_OBSERVED
+    assert verdict.judge_all([("/idle", judged(QUIET))]).overflow is Overflow.INCONCLUSIVE
 
 
 # --- what a host sends

@@ -1,11 +1,14 @@
 """`parse-log`: a log from anywhere, packed or not, counted for people and for programs."""
 
 import argparse
+import bz2
 import gzip
 import json
+import lzma
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from cgidlab.commands import parse_log
 from cgidlab.errors import LabError, SpecError
 
 DATA = Path(__file__).parent.parent / "data" / "error_log"
+LOGS = DATA.parent / "logs"
 DEAD = DATA / "dead_daemon.own.log"
 
 
@@ -32,17 +36,20 @@ def as_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any
     return value
 
 
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
 def pack(path: Path, kind: str) -> Path:
     packed = path.with_suffix(f".{kind}")
-    if kind == "gz":
-        packed.write_bytes(gzip.compress(path.read_bytes()))
+    if kind in PACKERS:
+        packed.write_bytes(PACKERS[kind](path.read_bytes()))
     else:
         subprocess.run(["zstd", "-q", str(path), "-o", str(packed)], check=True)
     return packed
 
 
 KINDS = [
-    "gz",
+    *PACKERS,
     pytest.param("zst", marks=pytest.mark.skipif(shutil.which("zstd") is None, reason="no program zstd here")),
 ]
 
@@ -118,6 +125,167 @@ def test_without_an_unpacker_the_error_says_what_to_install(tmp_path: Path, monk
 
     with pytest.raises(LabError, match="install the package zstd"):
         run(path)
+
+
+def text_of(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
+    capsys.readouterr()
+    assert run(*words) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def written(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "error_log"
+    path.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+def test_a_rotated_set_is_read_in_order_of_time_whatever_its_names(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = DEAD.read_text().splitlines(keepends=True)
+    parts = [lines[:20], lines[20:35], lines[35:]]
+    first = tmp_path / "error_log.2.gz"
+    first.write_bytes(gzip.compress("".join(parts[0]).encode()))
+    second = tmp_path / "error_log.1.bz2"
+    second.write_bytes(bz2.compress("".join(parts[1]).encode()))
+    last = tmp_path / "error_log"
+    last.write_text("".join(parts[2]))
+    (tmp_path / "access_log").write_text('127.0.0.1 - - [23/Nov/2026:15:04:05 +0000] "GET / HTTP/1.1" 200 6\n')
+    want = as_json(capsys, DEAD)
+
+    assert as_json(capsys, last, first, second) == want
+    assert as_json(capsys, tmp_path) == want
+
+
+@pytest.mark.parametrize("words", [["-"], []], ids=["a dash", "no name"])
+@pytest.mark.parametrize("kind", ["plain", *KINDS])
+def test_standard_input_is_a_log_too_packed_or_not(tmp_path: Path, words: list[str], kind: str) -> None:
+    path = tmp_path / "error_log"
+    path.write_bytes(DEAD.read_bytes() * 500)
+    data = path.read_bytes() if kind == "plain" else pack(path, kind).read_bytes()
+    runner = str(Path(__file__).parents[2] / "runner.py")
+
+    ran = subprocess.run(
+        [sys.executable, runner, "parse-log", *words, "--format", "json"], input=data, capture_output=True, check=True
+    )
+
+    assert json.loads(ran.stdout)["messages"]["AH01256"] == DEAD.read_text().count("AH01256") * 500
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"2026-05-20 10:00:00 INFO main: done\n" * 3, "2026-05-20 10:00:00 INFO main: done"),
+        (b'127.0.0.1 - - [23/Nov/2026:15:04:05 +0000] "GET / HTTP/1.1" 200 6\n', '"GET / HTTP/1.1"'),
+        (b"May 20 10:00:00 web1 sshd[12]: session opened\n", "none of a known kind"),
+        (bytes(3_000_000), "zeros"),
+        (bytes(range(256)) * 20, "none of a known kind"),
+    ],
+    ids=["a program's log", "an access_log", "another program's syslog", "zeros", "binary"],
+)
+def test_what_is_no_error_log_is_said_with_an_example_and_a_status_of_its_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, data: bytes, shown: str
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(data)
+
+    assert run(path) == 1
+    said = capsys.readouterr().out
+    assert "this is no error log that I can read" in said
+    assert shown in said
+    assert run(path, "--format", "json") == 1
+    assert json.loads(capsys.readouterr().out)["recognised"] is False
+
+
+def test_one_file_of_two_that_cannot_be_read_is_named_and_the_other_is_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = written(tmp_path, "no log at all")
+
+    assert run(DEAD, path) == 1
+    said = capsys.readouterr().out
+    assert f"{path}: this is no error log that I can read" in said
+    assert "AH01258" in said
+
+
+def test_a_log_of_two_kinds_says_how_many_lines_are_of_which(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    good = "[Wed May 20 10:00:00.123456 2026] [core:notice] [pid 1:tid 2] AH00094: Command line: 'httpd'"
+    path = written(tmp_path, good, "words of a script", "May 20 10:00:00 web1 sshd[12]: session opened", good)
+
+    said = text_of(capsys, path)[0]
+
+    assert said.startswith("4 lines: 2 httpd's own form, 1 not understood, 1 other programs.")
+    assert "words of a script" in said
+    assert as_json(capsys, path)["unreadable_lines"] == 2
+
+
+def test_an_empty_log_is_called_empty(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "empty" in text_of(capsys, written(tmp_path))[0]
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in LOGS.glob("*.*") if p.suffix != ".json"))
+def test_the_words_are_at_most_ten_lines_and_end_with_what_to_do(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    said = text_of(capsys, LOGS / name)
+
+    assert 3 <= len(said) <= 10
+    assert said[-1].startswith("Next: ")
+
+
+def test_every_cause_of_a_503_has_its_own_words(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    line = "[Wed May 20 10:00:00.123456 2026] [cgid:error] [pid 1:tid 2] {}: [client 192.0.2.7:5] AH01257: unable: /x"
+    said = {
+        error: text_of(capsys, written(tmp_path, line.format(error)))
+        for error in (
+            "(13)Permission denied",
+            "(22)Invalid argument",
+            "(2)No such file or directory",
+            "(111)Connection refused",
+            "(61)Connection refused",
+            "(11)Resource temporarily unavailable",
+            "(4)Interrupted system call",
+        )
+    }
+
+    assert len({tuple(lines[3:]) for lines in said.values()}) == len(said)
+    assert any("permissions of the script play no part" in line for line in said["(13)Permission denied"])
+    assert any("proves 14 retries" in line for line in said["(111)Connection refused"])
+    assert any("FreeBSD" in line for line in said["(61)Connection refused"])
+
+
+def test_retries_that_lie_around_a_restart_are_said_to(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    retry = (
+        "[Wed May 20 10:{}.5 2026] [cgid:debug] [pid 1:tid 2] mod_cgid.c(1): (2)No such file or directory: "
+        "[client 192.0.2.7:5] AH01256: connect #1 to cgi daemon failed, sleeping before retry"
+    ).replace(".5", ".500000")
+    reload = (
+        "[Wed May 20 10:00:01.000000 2026] [mpm_event:notice] [pid 1:tid 1] AH00493: SIGUSR1 received.  "
+        "Doing graceful restart"
+    )
+    near = [reload, retry.format("00:01"), retry.format("00:02"), retry.format("00:03")]
+
+    all_near = text_of(capsys, written(tmp_path, *near))
+    one_far = text_of(capsys, written(tmp_path, *near, retry.format("30:00")))
+
+    assert any(
+        line.startswith("All 3 retries with ENOENT lie within 2 s of a graceful restart: the socket was gone")
+        for line in all_near
+    )
+    assert any(line.startswith("3 of 4 retries with ENOENT lie within 40 s of a restart") for line in one_far)
+    events = as_json(capsys, tmp_path / "error_log")["events"]
+    assert {"time": "2026-05-20T10:00:00", "kind": "graceful_restart", "count": 1} in events
+    assert {"time": "2026-05-20T10:00:00", "kind": "retry_missing", "count": 3} in events
+
+
+def test_json_says_the_error_of_every_message(capsys: pytest.CaptureFixture[str]) -> None:
+    value = as_json(capsys, LOGS / "03-ah01257-errnos.log")
+
+    assert value["by_errno"]["AH01257"] == {"13": 1, "11": 1, "22": 1, "2": 1, "111": 1, "4": 1}
+    assert value["errno_names"]["13"] == "EACCES"
+    assert (value["recognised"], value["refused_retries"], value["unix_queue_full"]) == (True, 0, 0)
+    assert as_json(capsys, LOGS / "27-freebsd.log")["refused_retries"] == 2
+    assert as_json(capsys, LOGS / "31-nginx.log")["unix_queue_full"] == 4
 
 
 def test_a_file_that_is_not_there_is_one_error(tmp_path: Path) -> None:

@@ -227,10 +227,9 @@ def test_times_are_of_the_logs_own_zone(tmp_path: Path) -> None:
     [
         "no log line at all",
         "",
-        "AH00558: httpd: Could not determine the server's name",
-        "[Mon Xxx 23 15:04:05.123456 2026] [cgid:debug] [pid 1] (2)No: [client -] AH01256: " + RETRY,
-        "[Mon Nov 33 15:04:05.123456 2026] [cgid:debug] [pid 1] (2)No: [client -] AH01256: " + RETRY,
-        "[Mon Nov 23 15:04:0x.123456 2026] [cgid:debug] [pid 1] (2)No: [client -] AH01256: " + RETRY,
+        "2026-11-23 15:04:05 INFO main: done",
+        "Nov 23 15:04:05 web1 sshd[12]: session opened",
+        '127.0.0.1 - - [23/Nov/2026:15:04:05 +0000] "GET /AH01256: HTTP/1.1" 200 6',
         "\0\0\0",
         "[",
     ],
@@ -241,6 +240,24 @@ def test_a_line_that_cannot_be_read_is_counted_and_its_neighbours_are_read(tmp_p
     log = parse(tmp_path, good + line + "\n" + good)
 
     assert (log.unreadable_lines, log.lines, log.inside.total) == (1, 101, 84)
+
+
+@pytest.mark.parametrize(
+    ("line", "retries"),
+    [
+        ("AH00558: httpd: Could not determine the server's name", 0),
+        ("[Mon Xxx 23 15:04:05.123456 2026] [cgid:debug] [pid 1] (2)No: [client -] AH01256: " + RETRY, 1),
+        ("[Mon Nov 33 15:04:05.123456 2026] [cgid:debug] [pid 1] (2)No: [client -] AH01256: " + RETRY, 1),
+        ("[Mon Nov 23 15:04:0x.123456 2026] [cgid:debug] [pid 1] (2)No: [client -] AH01256: " + RETRY, 1),
+    ],
+    ids=["no time", "no month", "no day", "no second"],
+)
+def test_a_line_of_httpd_without_a_time_is_counted_but_in_no_window(tmp_path: Path, line: str, retries: int) -> None:
+    log = parse(tmp_path, line + "\n")
+    cut = parse(tmp_path, line + "\n", Window(0, 10**18))
+
+    assert (log.unreadable_lines, log.messages["AH01256"], log.inside.total) == (0, retries, retries)
+    assert (cut.messages["AH01256"], cut.inside.total, cut.untimed) == (retries, 0, retries)
 
 
 def test_a_last_line_without_its_newline_is_read(tmp_path: Path) -> None:
@@ -297,4 +314,5 @@ def test_no_file_breaks_the_parser_and_no_line_is_lost(
 
     assert log.lines == text.count(b"\n") + (1 if text and not text.endswith(b"\n") else 0)
     assert 0 <= log.unreadable_lines <= log.lines
-    assert sum(log.messages.values()) <= log.lines - log.unreadable_lines
+    assert sum(log.kinds.values()) == log.lines
+    assert sum(log.messages.values()) <= log.lines

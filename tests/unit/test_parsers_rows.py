@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgidlab import numeric_lines
-from cgidlab.drivers import ab, h2load
+from cgidlab.drivers import ab, h2load, wrk
+from cgidlab.drivers.base import Totals
 from cgidlab.errors import StoreError
 from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, worker_states
 from cgidlab.parsers import access_log
@@ -185,6 +186,28 @@ def test_a_missing_column_is_named_with_the_file(name: str, parser: Callable[...
     with pytest.raises(StoreError, match=column) as caught:
         parser(read(name).replace(column.encode(), b"x", 1), where=f"instruments/{name}")
     assert caught.value.where == f"instruments/{name}"
+
+
+WRK = b"""Running 2s test @ http://127.0.0.1:8080/cgi-bin/hello
+  1 threads and 20 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     5.22ms   10.74ms 100.67ms   95.03%
+    Req/Sec     7.33k     7.72k   28.86k    85.00%
+  14744 requests in 2.05s, 633.53KB read
+"""
+
+
+def test_wrks_rows_are_moments_of_answers() -> None:
+    rows = wrk.parse_rows(b"1795909714828526\t200\nhello\n1795909714831353\t503\n-1\t200\n")
+
+    assert (rows.end_us.tolist(), rows.status.tolist()) == ([1795909714828526, 1795909714831353], [200, 503])
+    assert rows.bad_lines == 2
+
+
+def test_wrks_socket_errors_are_requests_without_an_answer_and_its_timeouts_are_slow_answers() -> None:
+    assert wrk.parse_totals(WRK) == Totals(14744, 0)
+    assert wrk.parse_totals(WRK + b"  Socket errors: connect 1, read 293, write 2, timeout 7\n") == Totals(15040, 296)
+    assert wrk.parse_totals(WRK[:200]) is None
 
 
 @pytest.mark.parametrize(("name", "parser"), CSV, ids=[name for name, _ in CSV])

@@ -1,11 +1,10 @@
-"""What strace and perf trace wrote of connect(): real lines, and whatever else a file may hold."""
+"""What strace wrote of connect(): real lines, and whatever else a file may hold."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cgidhost.instruments.perf_trace import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,38 +104,3 @@ def test_no_bytes_break_the_parser_and_every_entry_is_a_line(lines: list[bytes])
     assert len(found.end_ns) + found.bad_lines <= b"\n".join(lines).count(b"\n") + 1
     assert (found.duration_us >= 0).all()
     assert np.isin(found.result, [0, -2, -111]).all()
-
-
-# perf 6.1 on the same program.
-PERF = """\
-12173876.723 ( 0.027 ms): :27928/27928 connect(fd: 5, uservaddr: 0x7feb3a426a30, addrlen: 22)                = 0
-12173884.609 (         ): :27930/27930 connect(fd: 7, uservaddr: 0x7feb39c25a30, addrlen: 22)             ...
-12173876.087 ( 0.052 ms): python3/27278 connect(fd: 4, uservaddr: 0x7ffd53ccc040, addrlen: 22)                = -1 ENOENT (No such file or directory)
-12173876.257 ( 0.022 ms): python3/27278 connect(fd: 5, uservaddr: 0x7ffd53ccc040, addrlen: 22)                = -1 ECONNREFUSED (Connection refused)
-12173878.271 (         ): python3/27929 connect(fd: 6, uservaddr: 0x7feb3a426a30, addrlen: 22)             ...
-12174085.607 ( 0.064 ms): python3/27278 connect(fd: 8, uservaddr: 0x7ffd53ccc040, addrlen: 16)                = -1 ECONNREFUSED (Connection refused)
-12173878.271 (207.625 ms): python3/27929  ... [continued]: connect())                                          = 0
-         ? (         ): python3/27930  ... [continued]: connect())                                          = 0
-"""  # noqa: E501 -- as perf writes them
-
-
-def test_perf_trace_is_read_at_each_calls_end_and_a_lost_half_is_counted() -> None:
-    assert list(rows(PERF.splitlines())) == [
-        (12173876750000, 27, 0),
-        (12173876139000, 52, -2),
-        (12173876279000, 22, -111),
-        (12174085896000, 207625, 0),
-        None,
-    ]
-
-
-def test_a_call_to_the_internet_that_perf_shows_in_two_halves_is_not_counted() -> None:
-    halves = [line.replace("addrlen: 22", "addrlen: 16") for line in PERF.splitlines() if "27929" in line]
-
-    assert list(rows(halves)) == []
-
-
-@settings(deadline=None)
-@given(st.lists(st.one_of(st.text(max_size=60), st.sampled_from(PERF.splitlines())), max_size=20))
-def test_no_text_breaks_the_reader_of_perf(lines: list[str]) -> None:
-    assert len(list(rows(lines))) <= len(lines)

@@ -103,6 +103,7 @@ def test_levels_that_are_no_file_names_get_distinct_directories() -> None:
     [
         ("settings: {workers: 410}", "multiple"),
         ("load: {loop: open, driver: ab}", "constant rate"),
+        ("load: {loop: open, driver: wrk}", "wrk cannot keep a constant rate"),
         ("load: {loop: open, rate: 333}", "sent evenly"),
         ('settings: {mpm: prefork, log_level: "warn cgid:debug"}', "mod_cgid"),
         ("exclude: [{clients: [50, 200]}]", "no cell"),

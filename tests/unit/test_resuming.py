@@ -13,8 +13,10 @@ from cgidlab.engine import locking, resuming
 from cgidlab.engine.loading import Request
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import FailureKind, Outcome, Status, Trial
-from cgidlab.runs import environments, store
+from cgidlab.runs import provenance, store
 from tests.unit.run_directories import EXPERIMENT, ROOT, archive, file, keep, planned
+
+RECORDED = {**provenance.code(ROOT), "hosts": {"local": {"facts": {}}}, "environments": {"local": {"id": "env"}}}
 
 
 class Lab:
@@ -31,8 +33,7 @@ class Lab:
         run = store.create(self.results, self.plan, name)
         for trial in self.plan.trials[:done]:
             self.keep(run, trial)
-        code = environments.of_code(ROOT)
-        run.write("provenance.json", {"environments": {"local": {"id": "env", "fields": code}}})
+        run.write("provenance.json", RECORDED)
         run.set_state(state, expected_trials=len(self.plan.trials))
         return run
 
@@ -204,26 +205,26 @@ def test_everything_that_changed_is_named_and_only_what_is_accepted_passes(lab: 
     for cell in stored["cells"]:
         cell["settings"]["burn_ms"] = 77
     run.write("plan.json", stored)
-    fields = {**environments.of_code(ROOT), "roles": "0" * 64}
-    run.write("provenance.json", {"environments": {"local": {"id": "env", "fields": fields}}})
+    run.write("provenance.json", {**RECORDED, "roles_sha256": "0" * 64})
     file(tmp_path, EXPERIMENT + "# edited\n")
 
-    found = lab.load(run).differences
+    continued = lab.load(run)
+    found = continued.differences
 
     with pytest.raises(SpecError) as caught:
-        resuming.refuse(run, found, ["roles"])
-    assert "settings burn_ms: 77, now " in caught.value.what
-    assert "experiment: the file" in caught.value.what
+        resuming.refuse(continued, found, ["roles"])
+    assert "settings: setting burn_ms changed: 77, now " in caught.value.what
+    assert "experiment: the experiment file changed: " in caught.value.what
     assert "roles" not in caught.value.what
     assert "--accept-changed settings --accept-changed experiment" in caught.value.fix
-    resuming.refuse(run, found, ["roles", "settings", "experiment"])
+    resuming.refuse(continued, found, ["roles", "settings", "experiment"])
 
 
 def test_a_field_that_there_is_not_cannot_be_accepted(lab: Lab) -> None:
     run = lab.run("a")
 
     with pytest.raises(SpecError, match="no field is called `role`"):
-        resuming.refuse(run, (), ["role"])
+        resuming.refuse(lab.load(run), (), ["role"])
 
 
 def test_a_trial_keeps_its_key_when_changed_settings_are_accepted(lab: Lab) -> None:
@@ -242,7 +243,7 @@ def test_the_words_of_the_command_line_have_to_ask_for_the_same_run(lab: Lab) ->
 
     found = resuming.load(run, ROOT, asked).differences
 
-    assert {d.field for d in found} == {"experiment"}
+    assert {d.field for d in found} == {"command_line"}
     assert "9.0" in str(found[0])
 
 

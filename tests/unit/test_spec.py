@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cgidlab import calibrate
 from cgidlab.design import catalogue, spec, strict_yaml
+from cgidlab.engine import observe_order, observing
 from cgidlab.errors import SpecError
 from cgidlab.model import Experiment, Repetitions
 
@@ -151,3 +153,11 @@ def test_what_steers_provisioning_is_no_factor(name: str) -> None:
 def test_a_wrong_range_of_repetitions_names_its_key(new: str, want: str) -> None:
     with pytest.raises(SpecError, match=want):
         build(GOOD.replace("repetitions: 6", new))
+
+
+@pytest.mark.parametrize("name", ["latest", calibrate.NAME, observe_order.NAME, observing.LISTENERS])
+def test_an_experiment_is_not_called_as_a_directory_of_our_own_below_results(name: str) -> None:
+    with pytest.raises(SpecError, match="of cgidlab's own below results/") as caught:
+        build(GOOD.replace("name: sweep", f"name: {name}"))
+
+    assert "x.yml, line 2" in caught.value.where

@@ -53,7 +53,7 @@ def test_an_overflow_with_a_cost_is_observed_and_priced() -> None:
 
     assert verdict.overflow is Overflow.OBSERVED
     assert verdict.cost["latency_p99_ms"] is Answer.COSTS_AT_LEAST
-    assert verdict.cost["throughput_rps"] is Answer.COSTS_LESS, "common to all cells, since no interaction is shown"
+    assert verdict.cost["throughput_rps"] is Answer.EQUIVALENT, "common to all cells, since no interaction is shown"
     overflow, retries, cost, limit, advice = verdict.lines
     assert overflow.startswith(
         "The queue of 100 was full (101 of 100) for 68 % of the window and up to 380 workers slept in connect() "
@@ -84,7 +84,7 @@ def test_an_overflow_without_a_cost_is_observed_and_called_harmless() -> None:
     verdict = verdict_of("overflow_without_cost")
 
     assert verdict.overflow is Overflow.OBSERVED
-    assert verdict.cost == {"throughput_rps": Answer.COSTS_LESS, "latency_p99_ms": Answer.COSTS_LESS}
+    assert verdict.cost == {"throughput_rps": Answer.EQUIVALENT, "latency_p99_ms": Answer.EQUIVALENT}
     assert "the queue overflowed in 2 of 2 cells" in verdict.lines[0]
     assert "queue, sleepers and connect times agree" in verdict.lines[0]
     assert verdict.lines[2].startswith(
@@ -112,7 +112,7 @@ def test_a_level_that_is_better_and_worse_is_weighed_and_not_advised_for_and_aga
     advice = verdict_of("better_and_worse").lines[4]
 
     assert advice.startswith(
-        "Weigh mpm=prefork against event: better throughput at mpm=prefork (clients=150): ratio 1.14, "
+        "Weigh mpm=prefork against event (better throughput at mpm=prefork (clients=150): ratio 1.14, "
         "95 % interval 1.08 to 1.20, but worse p99 latency at mpm=prefork (clients=50): ratio 1.94"
     )
     assert "prefer" not in advice.lower()
@@ -137,7 +137,7 @@ def test_a_queue_with_room_for_every_worker_did_not_overflow() -> None:
         "The queue did not overflow in any of 2 cells: it held at most 99 of 512; "
         "queue, sleepers and connect times agree."
     )
-    assert set(verdict.cost.values()) == {Answer.COSTS_LESS}
+    assert set(verdict.cost.values()) == {Answer.EQUIVALENT}
     assert verdict.lines[4].startswith("Leave the backlog at 512")
 
 
@@ -164,7 +164,7 @@ def test_where_no_witness_was_ever_proven_nothing_is_claimed_about_the_queue_but
 
     assert verdict.overflow is Overflow.INCONCLUSIVE
     assert verdict.lines[0] == "Whether the queue overflowed cannot be said; no witness of the queue ran."
-    assert set(verdict.cost.values()) == {Answer.COSTS_LESS}
+    assert set(verdict.cost.values()) == {Answer.EQUIVALENT}
     for name in ("listen_queue", "worker_states", "connect_times"):
         assert f"{name} is not proven on local" in verdict.lines[2]
     assert verdict.lines[4] == "Get a witness of the queue to run before changing anything."
@@ -337,6 +337,27 @@ def test_retries_are_split_by_errno() -> None:
         "Workers retried 7 times in the windows: 5 refused (ECONNREFUSED: nobody listened) and 2 with"
     )
     assert "1 request gave up with 503; the daemon was restarted 1 time" in line
+
+
+def test_the_kernel_says_whether_workers_retried_where_no_log_could() -> None:
+    none, some = small(Figures(connects_refused=0)).lines[1], small(Figures(connects_refused=250)).lines[1]
+
+    assert none.startswith("No worker retried: the kernel refused no connect")
+    assert some.startswith("The kernel refused 250 connects (ECONNREFUSED: nobody listened): mod_cgid tries each again")
+
+
+def test_a_connect_that_was_turned_away_is_an_overflow_that_no_witness_can_deny() -> None:
+    figures = Figures(
+        queue_limit=100, queue_depth_max=12, queue_full_share=0.0, workers_in_connect_max=0, connects=1000,
+        connect_p99_us=20.0, connect_max_us=90.0, connects_turned_away=3,
+    )  # fmt: skip
+    record = trial_records.trial(1, figures, {"listen_backlog": "100"})
+
+    assert of_trial(record)[0] is Overflow.OBSERVED
+    assert of_trial(replace(record, figures=replace(figures, connects_turned_away=0)))[0] is Overflow.NOT_OBSERVED
+    line = small(replace(figures, queue_full_share=0.4, queue_depth_max=101)).lines[0]
+    assert "3 of 1,000 connects were turned away (EAGAIN)" in line
+    assert "queue and connects turned away agree" in line
 
 
 def test_retries_without_an_error_log_are_not_known() -> None:

@@ -1,17 +1,14 @@
-"""Counts of mod_cgid's messages: the values a log is turned into, and what they are gathered in."""
+"""What a log says, counted: the values that it is turned into."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from cgidlab.parsers.error_log.forms import RETRY
+from cgidlab.parsers.error_log import errnos
+from cgidlab.parsers.error_log.errnos import Errno
+from cgidlab.parsers.error_log.messages import RETRY
+from cgidlab.parsers.error_log.timeline import Timeline
 
-REFUSED, MISSING, OTHER = "111", "2", "other"  # errno of a retry: nobody listens, no such socket
-
-_ERRNOS = {b"111": REFUSED, b"2": MISSING}
-_KEEP_NS = 60_000_000_000  # a request's retries end within 32 s, so older requests cannot come again
-_KEEP_REQUESTS = 100_000
+REFUSED, MISSING, OTHER = "111", "2", "other"  # errno of a retry as Linux has it: nobody listens, no such socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +26,55 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """One of the files that were read."""
+
+    name: str
+    lines: int
+    recognised: bool  # at least one line is of a known kind, or there is none
+    example: bytes  # the first line that is not understood
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorLog:
-    """What a log holds."""
+    """What a log holds, or several in order of time.
+
+    `messages` are all, `messages_inside` those within the window; one that bears no time is
+    inside only where there is no window.
+    """
 
     lines: int
-    unreadable_lines: int  # no time in a known form at its beginning
+    cut_lines: int  # longer than the buffer: only their beginnings were read
+    unreadable_lines: int  # of no known kind
     messages: Mapping[str, int]
     messages_inside: Mapping[str, int]
     before: Retries
     inside: Retries
     after: Retries
+    untimed: int  # messages without a time, which a window cannot be cut for
+    kinds: Mapping[str, int]  # lines by what they are
+    example: bytes  # the first line that is not understood, or the beginning of it
+    files: tuple[File, ...]  # in the order they were read
+    by_errno: Mapping[str, Mapping[Errno, int]]  # of each message
+    queue_full: Mapping[str, int]  # other listeners' full queues, by socket; "" where the line does not name it
+    timeline: Timeline
+    times_ns: tuple[int, int] | None  # of the first and the last message or event
 
+    @property
+    def recognised(self) -> bool:
+        """Say whether each file has a line of a known kind; an empty one hides nothing."""
+        return all(file.recognised for file in self.files)
 
-class Message(NamedTuple):
-    """One line of mod_cgid. A plain tuple: there may be millions."""
+    @property
+    def refused_retries(self) -> int:
+        """Return the retries after a refusal, by any system's number."""
+        return self.errors_named(RETRY, errnos.REFUSED)
 
-    name: str
-    errno: bytes | None
-    attempt: bytes | None
-    request: object  # tells requests apart; None for what is no retry
+    @property
+    def system(self) -> str:
+        """Return whose errno these look like, "" if they do not say."""
+        return errnos.system(e for counts in self.by_errno.values() for e in counts)
 
-
-class Tally:
-    """Counts of one stretch of time, in constant memory."""
-
-    def __init__(self) -> None:
-        self.messages: Counter[str] = Counter()
-        self._by_errno: Counter[str] = Counter({REFUSED: 0, MISSING: 0, OTHER: 0})
-        self._by_attempt: Counter[int] = Counter()
-        self._requests = 0
-        self._recent: set[object] = set()
-        self._older: set[object] = set()
-        self._turned_ns = 0
-
-    def add(self, messages: Sequence[tuple[str, bytes | None, bytes | None, object]], time_ns: int) -> None:
-        """Count some `Message`s, written from `time_ns` on. An empty name is none of the messages."""
-        for (name, errno, attempt), n in Counter([m[:3] for m in messages]).items():
-            if name:
-                self.messages[name] += n
-            if name == RETRY:
-                self._by_errno[_ERRNOS.get(errno or b"", OTHER)] += n
-                if attempt:
-                    self._by_attempt[int(attempt)] += n
-        if abs(time_ns - self._turned_ns) > _KEEP_NS or len(self._recent) >= _KEEP_REQUESTS:
-            self._older, self._recent, self._turned_ns = self._recent, set(), time_ns
-        seen = {m[3] for m in messages} - self._recent - {None}
-        self._requests += len(seen - self._older)
-        self._recent |= seen
-
-    def result(self) -> Retries:
-        """Return the counts of the retries as a value."""
-        return Retries(dict(self._by_errno), dict(sorted(self._by_attempt.items())), self._requests)
+    def errors_named(self, message: str, name: str) -> int:
+        """Return how often a message came with an error of this name."""
+        return sum(n for e, n in self.by_errno.get(message, {}).items() if e.name == name)

@@ -11,6 +11,9 @@ description:
     only what variants of mod_cgid need.
   - A build is complete only when its C(build.json) is there, which is written last; anything else is thrown away.
   - What a source needs (PCRE 1 or 2, MPMs as modules or one built in) is read from its configure.
+  - All that is a source's own is run as a user without rights, in namespaces without a network, where it can write to
+    its own directories alone. Where the host allows no namespaces, a source that nobody signed or gave a checksum for
+    is refused, and C(unconfined) of the others says why.
   - Several are built side by side, as many as there are cores. One that cannot be built does not stop the others; then
     the module fails and names all such.
 options:
@@ -78,6 +81,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
@@ -89,19 +93,24 @@ from ansible.module_utils.lab_build import (
     finished,
     from_os_error,
     key_of,
+    make_directory,
     output_of,
     run_step,
     set_sane_umask,
     write_json,
 )
+from ansible.module_utils.lab_confined import Confinement, why_not
 from ansible.module_utils.lab_libraries import choose, configure_of, has_shared_mpms, on_host, provide
-from ansible.module_utils.lab_source_local import unpack, version_of_tree
+from ansible.module_utils.lab_source_local import RELEASE, unpack, version_in_release
+from ansible.module_utils.lab_trust import settle
 
 # Debian's patch for reproducible builds wants this macro from outside; other sources do not look at it.
 _CPPFLAGS = '-DBUILD_DATETIME=\\"cgidlab\\"'
 # httpd 2.2 has no modules of these names, and its one MPM is part of the program.
 _SINCE_24 = ("unixd", "authz_core")
 _MPM_22 = "worker"
+# Sources whose makers nothing vouches for. Those of others are verified: by a signature, or the checksum of --sources.
+_STRANGERS = ("git", "path")
 
 
 def configure_arguments(compiler, cflags, modules, mpms, *, shared_mpms=True):
@@ -134,57 +143,87 @@ def cores():
     return len(os.sched_getaffinity(0))
 
 
-def keep_generators(tree, directory):
-    """Keep the sources of mod_cgid and the headers they include, in the places the includes expect."""
-    for part, endings in (("generators", (".c", ".h")), ("filters", (".h",))):
-        target = os.path.join(directory, "modules", part)
-        os.makedirs(target)
-        for name in os.listdir(os.path.join(tree, "modules", part)):
-            if name.endswith(endings):
-                shutil.copy2(os.path.join(tree, "modules", part, name), target)
+# The sources of mod_cgid and the headers they include, in the places the includes expect. By the build's own user, and
+# no link is followed: what the source calls mod_cgid.c may be anything.
+_KEEP = """set -e
+mkdir "$2/generators" "$2/filters"
+find "$1/modules/generators" -maxdepth 1 -type f -name '*.[ch]' -exec cp -p -t "$2/generators" {} +
+find "$1/modules/filters" -maxdepth 1 -type f -name '*.h' -exec cp -p -t "$2/filters" {} +
+"""
 
 
 def build(job, jobs, lock):
-    """Build one source into its empty directory, marker last, and return what the marker says."""
+    """Build one source into its empty directory, marker last, and return what the marker says.
+
+    All that is the source's runs in a confinement; what it leaves becomes ours at the end, when nothing of it runs.
+    """
     source, directory = job["source"], job["directory"]
-    prefix, tree = os.path.join(directory, "prefix"), os.path.join(directory, "src")
-    unpack(source, tree, directory, lock)
-    libraries = provide(job["libraries"], tree, directory, jobs, job["compiler"], job["cflags"], lock)
+    within = Confinement(directory, job["why_not"])
+    work, prefix, modules = (within.give(name) for name in ("work", "prefix", "modules"))
+    tree = os.path.join(work, "httpd")
+    unpack(source, tree, directory, lock, within)
+    libraries = provide(job["libraries"], tree, directory, jobs, job["compiler"], job["cflags"], lock, within)
     arguments = ["--prefix=" + prefix, *job["arguments"], *libraries]
-    run_step("configure", ["./configure", *arguments], tree, directory, lock)
-    run_step("make", ["make", "-j%d" % jobs], tree, directory, lock)
-    run_step("install", ["make", "install"], tree, directory, lock)
-    keep_generators(tree, directory)
-    for name in ("manual", "icons", "man", "htdocs", "error", "cgi-bin"):
-        shutil.rmtree(os.path.join(prefix, name), ignore_errors=True)
+    run_step("configure", ["./configure", *arguments], tree, directory, lock, within)
+    run_step("make", ["make", "-j%d" % jobs], tree, directory, lock, within)
+    run_step("install", ["make", "install"], tree, directory, lock, within)
+    run_step("keep", ["sh", "-c", _KEEP, "sh", tree, modules], work, directory, lock, within)
     binary = os.path.join(prefix, "bin", "httpd")
     description = {
         "prefix": prefix,
         "binary": binary,
-        "version": version_in(output_of([binary, "-v"])),
+        "version": version_in(output_of([binary, "-v"], within)),
         "source": source["source"],
         "source_sha256": source["sha256"],
-        "source_version": version_of_tree(tree),
+        "source_version": version_in_release(output_of(["cat", os.path.join(tree, RELEASE)], within), tree),
         "build_key": job["key"],
         "compiler": job["compiler_version"],
         "configure": arguments,
         "modules_dir": os.path.join(prefix, "modules"),
-        "generators_dir": os.path.join(directory, "modules", "generators"),
-        "apr_flags": apr_flags(prefix if "apr" in job["libraries"]["own"] else None),
+        "generators_dir": os.path.join(modules, "generators"),
+        "apr_flags": apr_flags(prefix, within) if "apr" in job["libraries"]["own"] else apr_flags(),
+        "unconfined": job["why_not"],
     }
-    shutil.rmtree(tree)
+    shutil.rmtree(work)
+    for name in ("prefix", "modules", *(["libraries"] if "pcre" in job["libraries"]["own"] else [])):
+        settle(os.path.join(directory, name), within.uid)
+    for name in ("manual", "icons", "man", "htdocs", "error", "cgi-bin"):
+        shutil.rmtree(os.path.join(prefix, name), ignore_errors=True)
+    within.done()
     write_json(os.path.join(directory, MARKER), description)
     return description
 
 
-def apr_flags(prefix):
+def apr_flags(prefix=None, within=None):
     """Return the compiler's flags for a module of this httpd: those of its own APR, or of the machine's (None)."""
     apr, apu = (
         ("apr-1-config", "apu-1-config")
         if prefix is None
         else (os.path.join(prefix, "bin", name) for name in ("apr-1-config", "apu-1-config"))
     )
-    return output_of([apr, "--cppflags", "--cflags", "--includes"]).split() + output_of([apu, "--includes"]).split()
+    flags = output_of([apr, "--cppflags", "--cflags", "--includes"], within).split()
+    return flags + output_of([apu, "--includes"], within).split()
+
+
+def refusal(source, why_not):
+    """Return the error that a source is not built with, None where it may be: a stranger's needs a confinement."""
+    if not why_not or source["spec"].partition(":")[0] not in _STRANGERS:
+        return None
+    return LabError(
+        "its source is no verified release, and nothing confines its build here (%s)" % why_not,
+        where=source["spec"],
+        fix="build it on a host that allows namespaces, or take httpd: upstream:VERSION or distro",
+    )
+
+
+def confinable(cache_dir):
+    """Return why no build can be confined on this host, empty where it can."""
+    make_directory(os.path.join(cache_dir, "httpd"))
+    directory = tempfile.mkdtemp(prefix="probe-", dir=os.path.join(cache_dir, "httpd"))
+    try:
+        return why_not(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def plan(source, params, compiler):
@@ -250,6 +289,13 @@ def ensure_all(sources, params, check_mode):
             missing.append(job)
         else:
             builds[spec] = dict(done, skipped=source["skipped"])
+    cannot = confinable(params["cache_dir"]) if missing else ""
+    for job in missing:
+        job["why_not"] = cannot
+        refused = refusal(job["source"], cannot)
+        if refused:
+            failures[job["source"]["spec"]] = refused
+    missing = [job for job in missing if job["source"]["spec"] not in failures]
     at_once = max(1, min(len(missing), cores()))
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         started = [(job["source"], pool.submit(ensure, job, max(1, cores() // at_once))) for job in missing]

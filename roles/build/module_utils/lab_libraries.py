@@ -8,8 +8,9 @@ import shutil
 import tarfile
 
 from ansible.module_utils.lab_build import LabError, output_of, run_step, sha256_file
-from ansible.module_utils.lab_source_local import unpack_tar
+from ansible.module_utils.lab_source_local import open_member, unpack_tar
 
+_CONFIGURE_BYTES = 16 << 20  # that are read: it has one
 _APR = {"apr": "apr-1-config", "apu": "apu-1-config"}
 _TARBALL = re.compile(r"(?P<name>httpd|apr|apr-util|pcre2?)-(?P<version>[0-9][\w.~+-]*)\.(tar\.(gz|bz2|xz)|tgz)")
 
@@ -60,8 +61,8 @@ def configure_of(source):
         path = os.path.join(source["path"], "configure")
         if not os.path.isfile(path):
             return None
-        with open(path, errors="replace") as file:
-            return file.read()
+        with open_member(path, None) as file:
+            return _text(file)
     if source["unpack"] != "tar":
         return None
     with tarfile.open(source["path"], "r|*") as archive:
@@ -69,8 +70,12 @@ def configure_of(source):
             parts = os.path.normpath(member.name).split(os.sep)
             if len(parts) == 2 and parts[1] == "configure" and member.isreg():  # noqa: PLR2004 -- DIRECTORY/configure
                 content = archive.extractfile(member)
-                return content.read().decode("utf-8", "replace") if content else None
+                return _text(content) if content else None
     return None
+
+
+def _text(file):
+    return file.read(_CONFIGURE_BYTES).decode("utf-8", "replace")
 
 
 def wanted_pcre(configure):
@@ -143,25 +148,26 @@ def choose(source, configure, tarballs):
     return {"tools": tools, "versions": versions, "own": own}
 
 
-def provide(libraries, tree, directory, jobs, compiler, cflags, lock):
+def provide(libraries, tree, directory, jobs, compiler, cflags, lock, within):
     """Build the tarballs of `own` or lay them where httpd's configure finds them; return configure's arguments for all.
 
     PCRE is built as a static library below DIRECTORY/libraries, APR within the tree of httpd.
     """
     tools = dict(libraries["tools"])
     own = libraries["own"]
+    work = os.path.dirname(tree)
     for name in ("apr", "apr-util"):
         if name in own:
-            target = os.path.join(tree, "srclib", name)
-            shutil.rmtree(target, ignore_errors=True)
-            unpack_tar(own[name]["path"], target)
+            unpack_tar(own[name]["path"], os.path.join(work, name), within)
+            # By the build's user: what the source has in that place may lead anywhere.
+            words = ["sh", "-c", 'rm -rf "$2" && mv "$1" "$2"', "sh", os.path.join(work, name)]
+            run_step("lay-" + name, [*words, os.path.join(tree, "srclib", name)], work, directory, lock, within)
     if "pcre" in own:
-        source, prefix = os.path.join(directory, "pcre"), os.path.join(directory, "libraries")
-        unpack_tar(own["pcre"]["path"], source)
+        source, prefix = os.path.join(work, "pcre"), within.give("libraries")
+        unpack_tar(own["pcre"]["path"], source, within)
         argv = ["./configure", "CC=" + compiler, "CFLAGS=" + cflags + " -fPIC", "--prefix=" + prefix]
-        run_step("configure-pcre", [*argv, "--disable-shared", "--disable-cpp"], source, directory, lock)
-        run_step("make-pcre", ["make", "-j%d" % jobs, "install"], source, directory, lock)
-        shutil.rmtree(source)
+        run_step("configure-pcre", [*argv, "--disable-shared", "--disable-cpp"], source, directory, lock, within)
+        run_step("make-pcre", ["make", "-j%d" % jobs, "install"], source, directory, lock, within)
         programs = (os.path.join(prefix, "bin", name) for name in ("pcre-config", "pcre2-config"))
         tools["pcre"] = next(path for path in programs if os.path.exists(path))
     arguments = ["--with-%s=%s" % pair for pair in sorted(tools.items())]

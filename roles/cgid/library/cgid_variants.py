@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Compile variants of mod_cgid: the only module that knows its compile-time limits and applies patches to it."""
+"""Compile variants of mod_cgid: the only module that compiles it and applies patches to it."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -18,6 +18,10 @@ options:
     description: List of dicts with C(httpd), the name of a build, and C(variants), its wanted variants.
     type: list
     elements: dict
+    required: true
+  macros:
+    description: By the setting of a variant, the macro of mod_cgid that it is the value of.
+    type: dict
     required: true
   patches:
     description: Texts of the patches that variants name.
@@ -50,6 +54,7 @@ EXAMPLES = r"""
     wanted:
       - httpd: distro
         variants: [{listen_backlog: 5, connect_attempts: 15, patches: ""}]
+    macros: {listen_backlog: DEFAULT_CGID_LISTENBACKLOG, connect_attempts: DEFAULT_CONNECT_ATTEMPTS}
     cache_dir: /var/cache/cgidlab
 """
 
@@ -84,16 +89,15 @@ from ansible.module_utils.lab_build import (
     sha256_file,
     write_json,
 )
+from ansible.module_utils.lab_confined import Confinement
+from ansible.module_utils.lab_trust import settle
 
 _MODULE = "mod_cgid.so"
 
 
-def defines(variant):
-    """Return the compiler's definitions for a variant; every version of mod_cgid guards both names with #ifndef."""
-    return [
-        "-DDEFAULT_CGID_LISTENBACKLOG=%d" % variant["listen_backlog"],
-        "-DDEFAULT_CONNECT_ATTEMPTS=%d" % variant["connect_attempts"],
-    ]
+def defines(variant, macros):
+    """Return the compiler's definitions for a variant; every version of mod_cgid guards these names with #ifndef."""
+    return sorted("-D%s=%s" % (macro, variant[name]) for name, macro in macros.items())
 
 
 def patch_names(variant, patches):
@@ -117,24 +121,23 @@ def failed_hunks(text):
     ]
 
 
-def variant_key(build_key, compiler, cflags, variant, texts):
+def variant_key(build_key, compiler, cflags, defined, texts):
     """Return the key of a variant: equal only when everything that goes into the module is."""
-    return key_of(
-        {"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defines(variant), "patches": texts}
-    )
+    return key_of({"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defined, "patches": texts})
 
 
-def apply_patches(names, patches, tree, directory, lock):
+def apply_patches(names, patches, tree, directory, lock, within):
     """Apply patches to a copy of the sources; LabError naming patch and hunk when one does not fit."""
     for name in names:
         path = os.path.join(directory, name + ".patch")
         with open(path, "w") as file:
             file.write(patches[name])
+        within.see(path)
         # No fuzz: a hunk that fits by luck would measure something else than its name says.
         argv = ["patch", "-p1", "--batch", "--forward", "--fuzz=0", "--reject-file=-", "-i", path]
         step = "patch-" + name
         try:
-            run_step(step, argv, tree, directory, lock)
+            run_step(step, argv, tree, directory, lock, within)
         except LabError as failure:
             with open(os.path.join(directory, step + ".log"), errors="replace") as file:
                 hunks = failed_hunks(file.read())
@@ -151,11 +154,16 @@ def compile_variant(job):
         if other is not None:
             return False
         directory = job["directory"]
-        tree = os.path.join(directory, "src")
-        shutil.copytree(os.path.dirname(job["generators_dir"]), os.path.join(tree, "modules"))
-        apply_patches(job["patch_names"], job["patches"], tree, directory, lock)
+        # The source is a stranger's where the httpd is, and its flags as well.
+        within = Confinement(directory, job["build"].get("unconfined", ""))
+        within.see(os.path.dirname(job["build"]["prefix"]))
+        work = within.give("work")
+        tree = os.path.join(work, "src")
+        words = ["sh", "-c", 'mkdir "$2" && cp -pR "$1" "$2/modules"', "sh"]
+        run_step("copy", [*words, os.path.dirname(job["generators_dir"]), tree], work, directory, lock, within)
+        apply_patches(job["patch_names"], job["patches"], tree, directory, lock, within)
         generators = os.path.join(tree, "modules", "generators")
-        module = os.path.join(directory, _MODULE)
+        module = os.path.join(work, _MODULE)
         argv = [
             job["compiler"],
             *job["cflags"].split(),
@@ -172,9 +180,12 @@ def compile_variant(job):
             module,
             os.path.join(generators, "mod_cgid.c"),
         ]
-        run_step("compile", argv, tree, directory, lock)
-        shutil.rmtree(tree)
-        marker = {"sha256": sha256_file(module), "argv": argv, "key": job["key"]}
+        run_step("compile", argv, tree, directory, lock, within)
+        settle(work, within.uid)
+        os.rename(module, os.path.join(directory, _MODULE))
+        shutil.rmtree(work)
+        within.done()
+        marker = {"sha256": sha256_file(os.path.join(directory, _MODULE)), "argv": argv, "key": job["key"]}
         write_json(os.path.join(directory, "build.json"), marker)
     return True
 
@@ -188,14 +199,15 @@ def plan(params):
         for variant in wanted["variants"]:
             names = patch_names(variant, params["patches"])
             texts = [params["patches"][name] for name in names]
-            key = variant_key(build["build_key"], compiler, params["cflags"], variant, texts)
+            defined = defines(variant, params["macros"])
+            key = variant_key(build["build_key"], compiler, params["cflags"], defined, texts)
             directory = os.path.join(params["cache_dir"], "cgid", key[:16])
             results.setdefault(wanted["httpd"], []).append((variant, directory))
             if finished(directory) is None:
                 jobs[directory] = {
                     "directory": directory,
                     "key": key,
-                    "defines": defines(variant),
+                    "defines": defined,
                     "patch_names": names,
                     "patches": params["patches"],
                     "build": build,
@@ -236,13 +248,8 @@ def described(results):
 
 def described_variant(variant, directory):
     """Return a variant with path and hash of its module; no hash when it is not compiled (check mode)."""
-    return {
-        "listen_backlog": variant["listen_backlog"],
-        "connect_attempts": variant["connect_attempts"],
-        "patches": variant.get("patches") or "",
-        "path": os.path.join(directory, _MODULE),
-        "sha256": (finished(directory) or {}).get("sha256"),
-    }
+    path = os.path.join(directory, _MODULE)
+    return dict(variant, path=path, sha256=(finished(directory) or {}).get("sha256"))
 
 
 def main():
@@ -250,6 +257,7 @@ def main():
         argument_spec={
             "builds": {"type": "dict", "required": True},
             "wanted": {"type": "list", "elements": "dict", "required": True},
+            "macros": {"type": "dict", "required": True},
             "patches": {"type": "dict", "default": {}},
             "cache_dir": {"type": "path", "required": True},
             "cflags": {"type": "str", "default": "-O2"},

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
+# Ansible has no place from which the actions of several roles could share.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugin_utils"))
+from host_answers import hear, last_object
 
 
 class ActionModule(ActionBase):
@@ -27,11 +32,12 @@ class ActionModule(ActionBase):
         try:
             self._transfer_file(archive, remote)
             self._fixup_perms2((self._connection._shell.tmpdir, remote))  # noqa: SLF001 -- same
-            ran = self._low_level_execute_command(shlex.join([result["python"], remote, "probe"]))
+            host = str((task_vars or {}).get("inventory_hostname", "the host"))
+            ran = hear(self, host, shlex.join([result["python"], remote, "probe"]))
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)  # noqa: SLF001 -- same
-        try:
-            result["probe"] = json.loads(ran["stdout"].strip().splitlines()[-1])
-        except (ValueError, IndexError):
+        result["probe"] = last_object(host, ran["stdout"])
+        if result["probe"] is None:
+            del result["probe"]
             result["probe_error"] = (ran.get("stderr") or ran.get("stdout") or "no answer").strip()[-1000:]
         return result

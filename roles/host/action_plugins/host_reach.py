@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+# Ansible has no place from which the actions of several roles could share.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugin_utils"))
+from host_answers import hear
 
 DOCUMENTATION = r"""
 module: host_reach
@@ -49,11 +55,13 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
     _supports_check_mode = True
+    _host = ""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the result described in RETURN; AnsibleActionFail when the host's answer is no time."""
         super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(argument_spec={"tries": {"type": "int", "default": 9}})
+        self._host = str((task_vars or {}).get("inventory_hostname", "the host"))
         first_s = self._ask()[0]
         asked = [self._ask() for _ in range(args["tries"])]
         quickest_s, offset_s = min(asked)
@@ -68,7 +76,7 @@ class ActionModule(ActionBase):
     def _ask(self) -> tuple[float, float]:
         """Return how long one command took, and how far the host's clock was then from the middle of that time."""
         sent_s, began_s = time.time(), time.monotonic()
-        ran = self._low_level_execute_command("date +%s.%N")
+        ran = hear(self, self._host, "date +%s.%N")
         took_s = time.monotonic() - began_s
         try:
             return took_s, float(ran["stdout"].split()[-1]) - (sent_s + took_s / 2)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+# Ansible has no place from which the actions of several roles could share.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugin_utils"))
+from host_answers import hear, last_object
+
+_SNAPSHOT_BYTES = 32 << 20  # a host with 10,000 processes has 2 MB
 _PATHS = ("python", "helper", "work_dir", "cache_dir", "dest")
 
 
@@ -35,14 +41,14 @@ class ActionModule(ActionBase):
         command = [args["python"], args["helper"], "snapshot"]
         command += ["--work-dir", args["work_dir"], "--cache-dir", args["cache_dir"]]
         command += ["--clean"] if args["clean"] else []
-        ran = self._low_level_execute_command(shlex.join(command))
-        try:
-            said = json.loads(ran["stdout"].strip().splitlines()[-1])
-        except (ValueError, IndexError) as error:
+        host = str((task_vars or {}).get("inventory_hostname", "the host"))
+        ran = hear(self, host, shlex.join(command), most_bytes=_SNAPSHOT_BYTES)
+        said = last_object(host, ran["stdout"])
+        if said is None:
             told = (ran.get("stderr") or ran.get("stdout") or "").strip()
-            raise AnsibleActionFail(f"the helper gave no answer (exit {ran['rc']}): {told[-2000:]}") from error
+            raise AnsibleActionFail(f"{host}: the helper gave no answer (exit {ran['rc']}): {told[-2000:]}")
         if "error" in said:
-            raise AnsibleActionFail(str(said["error"]))
+            raise AnsibleActionFail(str(said["error"])[:2000])
         self._write(Path(args["dest"]), json.dumps(said, indent=1) + "\n")
         return result
 

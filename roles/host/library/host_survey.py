@@ -9,6 +9,7 @@ short_description: Make the cache and work directories and read the facts of a h
 description:
   - Creates the cache directory (everybody may enter, only the owner writes) and the work directory (the owner alone
     reads and writes, others may only pass through) and refuses directories that belong to somebody else.
+  - Looks at owner, mode and links of all that lies in the cache, and refuses to go on with what another user put there.
   - Reads the facts that a result has to carry with it, from C(/proc) and C(/sys).
 options:
   cache_dir:
@@ -94,6 +95,7 @@ import sys
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import LabError, fail_with, set_sane_umask, sha256_file
 from ansible.module_utils.lab_receipt import held
+from ansible.module_utils.lab_trust import check_above, check_cache
 
 # The name is known to others, so `ensure` refuses a directory that somebody else has put there.
 _WORK_DIR = "/var/tmp/cgidlab-%d"  # noqa: S108 -- as said
@@ -242,6 +244,9 @@ def main():
         wanted = [(dirs["cache"], 0o755), (os.path.dirname(os.path.dirname(helper)), 0o755)]
         wanted += [(os.path.dirname(helper), 0o755), (dirs["work"], 0o711)]
         changed = sum(ensure(path, mode, module.check_mode) for path, mode in wanted) > 0
+        if not module.check_mode:  # which only asks where things are
+            check_cache(dirs["cache"])
+            check_above(dirs["work"])
         receipt = held(dirs["cache"], params["receipt_key"]) if params["receipt_key"] else None
     except (LabError, OSError) as error:
         fail_with(module, error, "making the directories")

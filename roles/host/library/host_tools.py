@@ -32,7 +32,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look for the load generator
+- name: Look for a driver
   host_tools:
     packages: [nghttp2-client]
     programs: {h2load: [--version]}

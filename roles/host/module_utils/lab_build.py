@@ -10,10 +10,12 @@ import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 MARKER = "build.json"
 _ERROR_LINE = re.compile(
@@ -21,6 +23,8 @@ _ERROR_LINE = re.compile(
     r"|No space left on device|^cannot compute |: command not found|cc1: )"
 )
 _DISK_FULL = "No space left on device"
+_READ_BYTES = 4 << 20  # of what a build says
+_ANSWER_S = 60
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -71,10 +75,15 @@ def key_of(parts):
 
 def sha256_file(path):
     """Return the SHA-256 (hex) of a file's content."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            digest.update(chunk)
+        return sha256_of(file)
+
+
+def sha256_of(file):
+    """Return the SHA-256 (hex) of what is left to read of a file."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: file.read(1 << 20), b""):
+        digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -163,17 +172,17 @@ def _die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def run_step(name, argv, cwd, directory, lock):
-    """Run one step of a build with its output in DIRECTORY/NAME.log.
+def run_step(name, argv, cwd, directory, lock, within=None):
+    """Run one step of a build with its output in DIRECTORY/NAME.log, within a Confinement where one is given.
 
     Raises LabError with the first error line and the log's path, which outlives the directory.
     """
     log = os.path.join(directory, name + ".log")
-    environment = dict(os.environ, LC_ALL="C", TZ="UTC")
+    environment = within.environment() if within else dict(os.environ, LC_ALL="C", TZ="UTC")
     try:
         with open(log, "wb") as output:
             code = subprocess.call(
-                argv,
+                within.wrapped(argv, cwd) if within else argv,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -190,7 +199,7 @@ def run_step(name, argv, cwd, directory, lock):
     if code == 0:
         return
     with open(log, "rb") as output:
-        text = output.read().decode("utf-8", "replace")
+        text = output.read(_READ_BYTES).decode("utf-8", "replace")
     kept = log_path(directory, name)
     if _DISK_FULL in text:
         raise from_os_error(OSError(errno.ENOSPC, _DISK_FULL, directory), "running %s" % name)
@@ -201,23 +210,31 @@ def run_step(name, argv, cwd, directory, lock):
     )
 
 
-def output_of(argv):
-    """Return what a program prints, stdout and stderr in one; LabError when it is missing or fails."""
+def output_of(argv, within=None):
+    """Return what a program prints, stdout and stderr in one; LabError when it is missing or fails.
+
+    Within a Confinement it is a stranger's: it has a minute, and more than a few megabytes of it are an error.
+    """
     try:
-        process = subprocess.run(
-            argv,
+        process = subprocess.Popen(
+            within.wrapped(argv, "/", _ANSWER_S) if within else argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=dict(os.environ, LC_ALL="C"),
-            check=False,
+            env=within.environment() if within else dict(os.environ, LC_ALL="C"),
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one system call, as in run_step
         )
     except (FileNotFoundError, PermissionError) as error:
         raise LabError(
             "%s is not installed or not in PATH" % argv[0],
             fix="let the play install it (become), or install it by hand",
         ) from error
-    text = process.stdout.decode("utf-8", "replace")
+    with process:
+        output = process.stdout.read(_READ_BYTES) if within else process.stdout.read()
+        if within and len(output) == _READ_BYTES:
+            process.kill()
+            raise LabError("%s prints more than %d bytes" % (argv[0], _READ_BYTES - 1))
+    text = output.decode("utf-8", "replace")
     if process.returncode != 0:
         raise LabError("%s exited %d: %s" % (" ".join(argv), process.returncode, first_error(text)))
     return text.strip()
@@ -241,6 +258,18 @@ def fail_with(module, error, doing):
 
 
 def set_sane_umask():
-    """Make what is built readable for the unprivileged server user and writable for the owner alone."""
+    """Make what is built readable for the unprivileged server user and writable for the owner alone.
+
+    And end with whoever called: a play that is over leaves no module of ours on its hosts, however it hangs.
+    """
     os.umask(0o022)
     sys.dont_write_bytecode = True
+    threading.Thread(target=_end_with_reader, daemon=True).start()
+
+
+def _end_with_reader():
+    """End this process, and with it what it started, as soon as nobody is left to read what it prints."""
+    poll = select.poll()
+    poll.register(1, 0)  # the end of its reader is told unasked
+    poll.poll()
+    os._exit(1)

@@ -10,12 +10,17 @@ import base64
 import hashlib
 import json
 import shlex
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+
+# Ansible has no place from which the actions of several roles could share.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "host" / "plugin_utils"))
+from host_answers import hear, refused
 
 DOCUMENTATION = r"""
 module: cgidlab_observe
@@ -65,9 +70,11 @@ observation:
 
 _PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(14, 8, -1)), "/usr/libexec/platform-python")
 _PIECE_MB = 2
+_MOST_MB = 512  # of one file
 _TRIES_S = 40.0  # how long a connection may be away
 _GRACE_S = 60.0  # for packing the results
 _LOCAL_LOOK_S = 0.2  # at the stop file
+_AWAY = "away"  # said for a host that does not answer
 
 
 class ActionModule(ActionBase):
@@ -75,6 +82,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
     _supports_check_mode = True
+    _host = ""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the result described in RETURN; raise `AnsibleActionFail` with the reason."""
@@ -90,6 +98,7 @@ class ActionModule(ActionBase):
                 "python": {"type": "str", "required": True},
             }
         )
+        self._host = str((task_vars or {}).get("inventory_hostname", "the host"))
         python = self._python(args["python"])
         directory = self._make_tmp_path().rstrip("/")
         try:
@@ -97,7 +106,7 @@ class ActionModule(ActionBase):
             self._wait(args, directory, pid)
             return {"changed": False, "observation": self._fetch_all(directory, Path(args["dest"]))}
         finally:
-            self._low_level_execute_command(shlex.join(["rm", "-rf", directory]))
+            hear(self, self._host, shlex.join(["rm", "-rf", directory]))
 
     def _python(self, given: str) -> str:
         """Return a Python of the host that is new enough."""
@@ -106,7 +115,7 @@ class ActionModule(ActionBase):
         looks = " ".join(shlex.quote(name) for name in names)
         one = f'p=$(command -v "$p") && "$p" -I -c {shlex.quote(test)} && echo "$p" && exit 0'
         script = f"for p in {looks}; do {one}; done; exit 1"
-        ran = self._low_level_execute_command(script)
+        ran = hear(self, self._host, script)
         if ran["rc"] != 0:
             raise AnsibleActionFail("there is no Python 3.9 or newer on the host, which the helper needs" + _said(ran))
         return str(ran["stdout"].strip().splitlines()[-1])
@@ -116,33 +125,32 @@ class ActionModule(ActionBase):
         self._transfer_file(args["helper"], helper)
         # -I -B: nothing of the user's environment, and no bytecode left anywhere.
         words = [python, "-I", "-B", helper, "observe", "--order", json.dumps(args["order"]), "--dir", directory]
-        ran = self._low_level_execute_command(shlex.join(words))
+        ran = hear(self, self._host, shlex.join(words))
         try:
             return int(json.loads(ran["stdout"].strip().splitlines()[-1])["pid"])
-        except (ValueError, IndexError, KeyError) as err:
+        except (ValueError, IndexError, KeyError, TypeError) as err:
             raise AnsibleActionFail(f"the helper did not start (exit {ran['rc']}){_said(ran)}") from err
 
     def _wait(self, args: dict[str, Any], directory: str, pid: int) -> None:
         """Return when the results are there, renewing the helper's lease meanwhile."""
         order = args["order"]
+        # Whether it runs is asked first: it may write its result and end between two questions.
         look = (
+            f"kill -0 {pid} 2>/dev/null; runs=$?; "
             f"cd {shlex.quote(directory)} && touch lease && cat live.json 2>/dev/null; echo; "
             "if [ -e observation.json ]; then echo done; "
             "elif [ -e failed.json ]; then cat failed.json; echo; echo failed; "
-            f"elif kill -0 {pid} 2>/dev/null; then echo running; else echo gone; fi"
+            "elif [ $runs = 0 ]; then echo running; else tail -n 1 observe.log 2>/dev/null; echo; echo gone; fi"
         )
         begun_s = heard_s = time.monotonic()
         stopped = False
         while True:
-            try:
-                ran = self._low_level_execute_command(look)
-                lines = ran["stdout"].strip().splitlines()
+            lines = self._ask(look)
+            state = lines[-1].strip()
+            if state != _AWAY:
                 heard_s = time.monotonic()
-            except AnsibleConnectionFailure:
-                if time.monotonic() - heard_s > _TRIES_S:
-                    raise
-                lines = ["away"]
-            state = lines[-1].strip() if lines else "gone"
+            elif time.monotonic() - heard_s > _TRIES_S:
+                raise AnsibleActionFail(f"the host has said nothing for {_TRIES_S:.0f} s")
             if state == "done":
                 return
             if state in ("failed", "gone"):
@@ -158,8 +166,15 @@ class ActionModule(ActionBase):
                     raise AnsibleActionFail(f"the helper did not end within {_GRACE_S:.0f} s after its time")
                 left_s = max(0.3, min(left_s, end_s + 0.3 - time.monotonic()))
             if self._pause(left_s, Path(args["stop_file"])) and not stopped:
-                self._low_level_execute_command(f"touch {shlex.quote(directory)}/stop")
+                hear(self, self._host, f"touch {shlex.quote(directory)}/stop")
                 stopped = True
+
+    def _ask(self, look: str) -> list[str]:
+        """Return what the host says, one word where its connection is away."""
+        try:
+            return str(hear(self, self._host, look)["stdout"]).strip().splitlines() or [_AWAY]
+        except AnsibleConnectionFailure:
+            return [_AWAY]
 
     @staticmethod
     def _pause(seconds: float, stop_file: Path) -> bool:
@@ -175,25 +190,41 @@ class ActionModule(ActionBase):
     def _fetch_all(self, directory: str, dest: Path) -> str:
         dest.mkdir(mode=0o750, parents=True, exist_ok=True)
         observation = self._fetch(f"{directory}/observation.json")
-        for target in json.loads(observation)["targets"]:
-            data = self._fetch(target["archive"])
-            if hashlib.sha256(data).hexdigest() != target["sha256"]:
-                raise AnsibleActionFail(f"{target['archive']} arrived damaged")
-            (dest / Path(target["archive"]).name).write_bytes(data)
+        for archive, sha256 in self._archives(observation, directory):
+            data = self._fetch(archive)
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise AnsibleActionFail(f"{self._host}: {archive} arrived damaged")
+            (dest / Path(archive).name).write_bytes(data)
         (dest / "observation.json").write_bytes(observation)
         return str(dest / "observation.json")
+
+    def _archives(self, observation: bytes, directory: str) -> list[tuple[str, object]]:
+        """Return path and checksum of each archive that a host names; raise `AnsibleActionFail` for what is none."""
+        try:
+            named = [(target["archive"], target["sha256"]) for target in json.loads(observation)["targets"]]
+        except (ValueError, KeyError, TypeError, RecursionError) as err:
+            raise AnsibleActionFail(f"{self._host} sent an observation that is none: {err!r:.200}") from err
+        for archive, _ in named:
+            if not isinstance(archive, str) or Path(archive).parent != Path(directory) or not archive.isprintable():
+                raise refused(self._host, "observe", "archive", archive)
+        return named
 
     def _fetch(self, path: str) -> bytes:
         """Return a file of the host, read with the rights that the helper had: fetch_file has the user's alone."""
         parts: list[bytes] = []
         while True:
             where = f"if={shlex.quote(path)} bs=1048576 skip={len(parts) * _PIECE_MB} count={_PIECE_MB}"
-            ran = self._low_level_execute_command(f"dd {where} 2>/dev/null | base64")
+            ran = hear(self, self._host, f"dd {where} 2>/dev/null | base64")
             if ran["rc"] != 0:
                 raise AnsibleActionFail(f"{path} cannot be fetched{_said(ran)}")
-            parts.append(base64.b64decode(ran["stdout"]))
+            try:
+                parts.append(base64.b64decode(ran["stdout"]))
+            except ValueError as err:
+                raise AnsibleActionFail(f"{self._host}: {path} arrived as no base64: {err}") from err
             if len(parts[-1]) < _PIECE_MB << 20:
                 return b"".join(parts)
+            if len(parts) * _PIECE_MB > _MOST_MB or len(parts[-1]) > _PIECE_MB << 20:
+                raise AnsibleActionFail(f"{self._host}: {path} has more than {_MOST_MB} MB: look at that host")
 
 
 def _said(ran: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 # Ansible has no place from which the actions of a role could share.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugin_utils"))
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from trial_host import LOOK_S, HostAction, Meeting, clocks, write_whole
+from trial_host import LOOK_S, HostAction, Meeting, clocks, hear, write_whole
 
 DOCUMENTATION = r"""
 module: cgidlab_await
@@ -181,14 +181,16 @@ class ActionModule(HostAction):
             self.keep_alive(args)
         for pause_s in _LOOKS_S:
             if number in self._ended:
-                return {"state": "ended", **self._ended[number]}
+                news = {"state": "ended", **self._ended[number]}
+                self.check_news(args, news)
+                return news
             time.sleep(pause_s)
             self._look(args["dir"])
         return None
 
     def _look(self, directory: str) -> None:
         """Read the helper's list of the trials that have ended; it may be ahead of those that came home."""
-        ran = self._low_level_execute_command(f"cat {shlex.quote(directory + '/trials.jsonl')} 2>/dev/null")
+        ran = hear(self, self._host, f"cat {shlex.quote(directory + '/trials.jsonl')} 2>/dev/null")
         for line in ran["stdout"].splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that is being written
                 entry = json.loads(line)

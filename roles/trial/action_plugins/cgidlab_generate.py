@@ -101,7 +101,7 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(args["lost"])
         started = self.ask(args, "start", block=f"{args['dir']}/block.json", number=args["number"])
         if "error" in started:
-            raise AnsibleActionFail(started["error"])
+            raise AnsibleActionFail(str(started["error"])[:2000])
         trips = self.ask_for_time()
         meeting.say(f"{name}.ready", {"round_trips": _plain(trips)})
         go = meeting.wait(["go"], args["timeout_s"], lambda: self.keep_alive(args)).get("go")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
+import re
 import shlex
 import sys
 import time
@@ -19,11 +21,18 @@ from ansible.plugins.action import ActionBase
 
 # The helper's own module: one file for both sides.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "files"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "host" / "plugin_utils"))
 from cgidhost import clocks
+from host_answers import bounded, hear, last_object, refused
 
 # One look lasts no longer than this, so that a connection that went dead is noticed.
 LOOK_S = 20.0
 _ALIVE_S = 5.0  # between two signs of life for a helper that would end itself without one
+_ANSWER_S = 60.0  # of a verb, beside what it was told to wait for
+_ARCHIVE_BYTES = 8 << 30  # as much as one may unpack to
+_ARCHIVE_S = 3600.0
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ENDED = ("complete", "invalid", "failed")
 _POLL_S = 0.01  # of a file of this machine that another process of this playbook writes
 ROUND_TRIPS = 7
 
@@ -71,18 +80,24 @@ class HostAction(ActionBase):
     _requires_connection = True
     _supports_check_mode = False
     _alive_s = 0.0
+    _host = ""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Know which host this is; the rest is the action's."""
+        self._host = str((task_vars or {}).get("inventory_hostname", "the host"))
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        return result
 
     def ask(self, args: dict[str, Any], verb: str, **words: object) -> dict[str, Any]:
         """Return the answer of the helper to a verb; raise `AnsibleActionFail` when it gives none."""
         command = [args["python"], args["helper"], verb]
         for name, value in words.items():
             command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-        ran = self._low_level_execute_command(shlex.join(command))
-        try:
-            answer: dict[str, Any] = json.loads(ran["stdout"].strip().splitlines()[-1])
-        except (ValueError, IndexError) as err:
+        ran = hear(self, self._host, shlex.join(command), most_s=_ANSWER_S + float(str(words.get("timeout", 0))))
+        answer = last_object(self._host, ran["stdout"])
+        if answer is None:
             said = (ran.get("stderr") or ran.get("stdout") or "").strip()
-            raise AnsibleActionFail(f"the helper gave no answer (exit {ran['rc']}): {said[-2000:]}") from err
+            raise AnsibleActionFail(f"{self._host}: the helper gave no answer (exit {ran['rc']}): {said[-2000:]}")
         return answer
 
     def await_trial(self, args: dict[str, Any], deadline: float, **words: object) -> dict[str, Any]:
@@ -95,13 +110,37 @@ class HostAction(ActionBase):
             answer = self.ask(args, "await", dir=args["dir"], number=args["number"], timeout=look_s, **words)
             if answer.get("state") != "waiting":
                 if "state" not in answer:
-                    raise AnsibleActionFail(f"the helper: {answer.get('error', answer)}")
+                    raise AnsibleActionFail(f"{self._host}: the helper: {answer.get('error', answer)!s:.2000}")
+                self.check_news(args, answer)
                 return answer
+
+    def check_news(self, args: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Raise `AnsibleActionFail`, with the host's name, for news of a trial that a helper of ours does not give."""
+        archive = answer.get("archive")
+        fit = {
+            "number": answer.get("number") == args["number"],
+            "state": answer["state"] in ("ended", "ready", "dead"),
+            "reason": isinstance(answer.get("reason", ""), str),
+        }
+        if answer["state"] == "ready":
+            fit["url"] = isinstance(answer.get("url"), str)
+        if answer["state"] == "ended":
+            fit["ended"] = answer.get("ended") in _ENDED
+            # In the block's directory, under the trial's own number: nothing else of a host is fetched.
+            fit["archive"] = archive in (None, f"{posixpath.normpath(args['dir'])}/{args['number']:03d}.tar.gz")
+        if archive is not None:
+            size = answer.get("bytes")
+            fit["sha256"] = isinstance(answer.get("sha256"), str) and bool(_SHA256.fullmatch(answer["sha256"]))
+            fit["bytes"] = type(size) is int and 0 <= size <= _ARCHIVE_BYTES
+        for name, is_fit in fit.items():
+            if not is_fit:
+                raise refused(self._host, "await", name, answer.get(name))
 
     def fetch(self, answer: dict[str, Any], final: Path) -> str:
         """Bring an archive home under its name, whole and with its checksum; raise `AnsibleActionFail` otherwise."""
         partial = final.with_name(f".{final.name}.partial")
-        self._connection.fetch_file(answer["archive"], str(partial))
+        with bounded(self._host, "its archive", answer["bytes"], _ARCHIVE_S, partial):
+            self._connection.fetch_file(answer["archive"], str(partial))
         with partial.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != answer["sha256"]:
@@ -114,14 +153,14 @@ class HostAction(ActionBase):
         """Say a word to the running trial; raise `AnsibleActionFail` when the host does not take it."""
         path = shlex.quote(f"{args['dir']}/{args['number']:03d}.{word}")
         command = f"printf %s {shlex.quote(json.dumps(content))} > {path}.part && mv {path}.part {path}"
-        ran = self._low_level_execute_command(command)
+        ran = hear(self, self._host, command)
         if ran["rc"]:
             raise AnsibleActionFail(f"the host does not take `{word}`: {ran['stderr'].strip()[-500:]}")
 
     def keep_alive(self, args: dict[str, Any]) -> None:
         """Renew the helper's lease now and then, by the cheapest command there is."""
         if time.monotonic() - self._alive_s > _ALIVE_S:
-            self._low_level_execute_command(f"touch {shlex.quote(args['dir'] + '/lease')}")
+            hear(self, self._host, f"touch {shlex.quote(args['dir'] + '/lease')}")
             self._alive_s = time.monotonic()
 
     def ask_for_time(self) -> list[clocks.RoundTrip]:
@@ -129,10 +168,10 @@ class HostAction(ActionBase):
         trips = []
         for _ in range(ROUND_TRIPS):
             sent_ns = time.time_ns()
-            ran = self._low_level_execute_command("date +%s%N", sudoable=False)
+            ran = hear(self, self._host, "date +%s%N", sudoable=False)
             back_ns = time.time_ns()
             said = ran["stdout"].strip()
             if not said.isdigit() or len(said) != len(str(sent_ns)):
-                raise AnsibleActionFail(f"the host's clock cannot be read: `date +%s%N` says {said[:80]!r}")
+                raise AnsibleActionFail(f"{self._host}: its clock cannot be read: `date +%s%N` says {said[:80]!r}")
             trips.append(clocks.RoundTrip(sent_ns, int(said), back_ns))
         return trips

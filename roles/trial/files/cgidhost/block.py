@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -14,16 +14,17 @@ import traceback
 from contextlib import suppress
 from typing import Optional
 
-from . import archive, lease, libc, namespaces, undo, workdir
+from . import archive, lease, libc, namespaces, own, undo, workdir
 from .blockfile import Block, TrialOrder
-from .bpf import ConnectTracer
-from .ending import TrialEnd, Unavailable, from_os_error
+from .ending import TrialEnd, from_os_error
 from .generation import Generation
+from .instruments import INSTRUMENTS
 from .record import Record, Teller
 from .server import Places
 from .trial import Trial
 from .waiting import Patience
 
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STOP_S = 10.0  # for a trial to end by itself once it was told to
 
 
@@ -36,14 +37,13 @@ class BlockRun:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopped = ""
         # Tells this block's sockets from all others of the machine, whose processes bpf sees too.
-        self._unique = hashlib.sha256(f"{block.work_dir} {time.time_ns()}".encode()).hexdigest()[:8]
-        self._tracer: Optional[ConnectTracer] = None
-        self._no_tracer: Optional[Unavailable] = None  # why, once it was tried
+        self._unique = secrets.token_hex(4)
+        self._kept: dict[str, object] = {}  # by instrument, what stays from trial to trial
 
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for sig in _STOP_SIGNALS:
             signal.signal(sig, lambda *_: None)
         libc.adopt_orphans()  # what a killed first process of isolation: host leaves
         for order in self._block.trials:
@@ -54,8 +54,11 @@ class BlockRun:
 
     def _places(self, order: TrialOrder) -> Places:
         work_dir = self._block.work_dir
-        base = "/run" if order.settings["isolation"] == "namespaces" else "/tmp"  # noqa: S108 -- the name is unique
-        return Places(os.path.join(work_dir, order.name), f"{base}/cgid-{self._unique}-{order.number}")
+        # Of its own where it has a mount namespace.
+        base = "/run" if order.settings["isolation"] == "namespaces" else own.sockets_place()
+        return Places(
+            os.path.join(work_dir, order.name), os.path.join(base, own.sockets_name(self._unique, order.number))
+        )
 
     def _run_one(self, order: TrialOrder) -> None:
         places = self._places(order)
@@ -63,7 +66,7 @@ class BlockRun:
         try:
             shutil.rmtree(places.trial, ignore_errors=True)
             os.mkdir(places.trial, 0o755)
-            self._provide_tracer(order, places, record)
+            self._keep(order, places)
             self._run_processes(order, places, record)
         except OSError as error:
             record.override(from_os_error("running the trial", error))
@@ -76,23 +79,13 @@ class BlockRun:
                     record.override(TrialEnd("infra", f"could not be undone: {problem}"))
         self._collect(order, places, record)
 
-    def _provide_tracer(self, order: TrialOrder, places: Places, record: Record) -> None:
-        """Have the tracer of connects there if the trial wants it, and gone if it does not.
-
-        It stays from trial to trial, since attaching and detaching it takes
-        longer than all else of an instrument's start.
-        """
-        wanted = order.wants("connect_times") and order.has_queue and not self._block.generates
-        prefix = places.run[: -len(f"-{order.number}")] + "-"
-        if self._tracer is not None and not (wanted and prefix == self._tracer.prefix):
-            self._tracer.close()
-            self._tracer = None
-        if wanted and self._tracer is None:
-            try:
-                self._tracer = ConnectTracer(prefix)
-            except Unavailable as why:
-                self._no_tracer = why
-                record.result["instruments"]["connect_times"] = {"state": "unavailable", "reason": str(why)}
+    def _keep(self, order: TrialOrder, places: Places) -> None:
+        """Have there what the trial's instruments keep from trial to trial, and gone what others kept."""
+        prefix = f"{os.path.dirname(places.run)}/cgid-{self._unique}-"
+        for name, kind in INSTRUMENTS.items():
+            has_nothing = self._block.generates or (kind.needs_queue and order.system.why_no_queue)
+            wanted = name in order.instruments and not has_nothing
+            self._kept[name] = kind.keep(self._kept.get(name), prefix, wanted=wanted)
 
     def _run_processes(self, order: TrialOrder, places: Places, record: Record) -> None:
         stop_read, stop_write = os.pipe()
@@ -105,7 +98,7 @@ class BlockRun:
 
         def first(trouble: str) -> None:
             signal.set_wakeup_fd(-1)
-            for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for sig in _STOP_SIGNALS:
                 signal.signal(sig, signal.SIG_DFL)
             for fd in (stop_write, hear_fd):
                 os.close(fd)
@@ -125,7 +118,7 @@ class BlockRun:
                 patience,
                 teller,
                 journal,
-                tracer=self._tracer or self._no_tracer,
+                kept=self._kept,
                 server_user=server_user,
             )
             trial.run(trouble)

@@ -7,13 +7,18 @@ import os
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Union
 
+from .drivers import DRIVERS
 from .ending import BlockError
+from .instruments import INSTRUMENTS
+from .kernel import SYSCTLS
+from .sut import SYSTEMS
+from .sut.base import System
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Setting = Union[bool, int, float, str]
 
-ACTIONS = ("kill_cgid", "freeze_cgid", "hide_socket")
+ACTIONS = tuple(sorted({name for system in SYSTEMS.values() for name in system.faults}))
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to the cgid daemon or its socket in the window."""
+    """What is done to the system under test in the window."""
 
     action: str
     at_s: float
@@ -49,7 +54,10 @@ class TrialOrder:
 
     number: int
     key: str
+    system: System
     settings: Mapping[str, Setting]
+    instruments: tuple[str, ...]
+    directives: Mapping[str, str]  # by the setting, the directive of httpd.conf that it is the value of
     httpd_conf: str
     httpd_binary: str
     httpd_version: str
@@ -57,7 +65,6 @@ class TrialOrder:
     module_sha256: str
     port: int
     url_path: str
-    want: Mapping[str, str]
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
 
@@ -74,19 +81,14 @@ class TrialOrder:
         """Return a setting that has to be there, as a number."""
         return float(self.settings[option])
 
-    def wants(self, instrument: str) -> bool:
-        """Say whether an instrument is on in this trial."""
-        return bool(self.settings.get(instrument, False))
+    def number_of(self, option: str) -> int:
+        """Return a setting that has to be there, as a whole number."""
+        return int(self.settings[option])
 
     @property
     def address(self) -> str:
         """Return the address that httpd listens on: loopback, unless somebody else makes the load."""
         return "127.0.0.1" if self.remote is None else self.remote.address
-
-    @property
-    def has_queue(self) -> bool:
-        """Say whether this server has a cgid daemon: prefork pairs with mod_cgi, which has none."""
-        return self.settings["mpm"] != "prefork"
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,13 @@ def parse(data: Mapping[str, Any]) -> Block:
 STATIC_PATH = "/static/hello"  # what httpd.conf has an Alias for
 _QUERIES = {"sleep": "sleep_ms", "burn": "burn_ms", "bytes": "size_bytes"}
 _NEEDED = (
+    *SYSCTLS,
     "listen_backlog",
-    "somaxconn",
-    "max_dgram_qlen",
     "mpm",
     "workers",
     "threads_per_child",
-    "log_level",
+    "tcp_backlog",
+    "extra_directives",
     "driver",
     "loop",
     "clients",
@@ -180,21 +182,38 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
             raise KeyError(f"setting {option} of trial {data['number']}")
     if settings["isolation"] not in ("namespaces", "host"):
         raise ValueError(f"isolation is neither namespaces nor host: {settings['isolation']}")
+    _known("driver", str(settings["driver"]), DRIVERS)
+    instruments = tuple(str(name) for name in data["instruments"])
+    for name in instruments:
+        _known("instrument", name, INSTRUMENTS)
+    directives = {str(option): str(name) for option, name in data["directives"].items()}
+    for option in directives:
+        if option not in settings:
+            raise KeyError(f"setting {option} of trial {data['number']}")
     return TrialOrder(
         number=int(data["number"]),
         key=str(data["key"]),
+        system=SYSTEMS[_known("system", str(data["system"]), SYSTEMS)],
         settings=settings,
+        instruments=tuple(name for name in INSTRUMENTS if name in instruments),
+        directives=directives,
         httpd_conf=str(data["httpd_conf"]),
         httpd_binary=str(data["httpd_binary"]),
-        httpd_version=str(data.get("httpd_version", "")),
+        httpd_version=str(data["httpd_version"]),
         module=str(data["module"]),
         module_sha256=str(data["module_sha256"]),
         port=int(data.get("port", 8080)),
         url_path=str(data.get("url_path") or _url_path(settings)),
-        want={str(k): str(v) for k, v in data.get("want", {}).items()},
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
     )
+
+
+def _known(what: str, name: str, registry: Mapping[str, object]) -> str:
+    """Return a name that is in a registry; raise ValueError with those that are."""
+    if name not in registry:
+        raise ValueError(f"no {what} is called {name}: there are {', '.join(registry)}")
+    return name
 
 
 def _remote(data: Optional[Mapping[str, Any]], isolation: str) -> Optional[RemoteLoad]:

@@ -21,7 +21,7 @@ import platform
 import resource
 import struct
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from . import btf, libc
 from .bpfcode import READ_KERNEL, READ_USER, enter_program, exit_program
@@ -33,9 +33,9 @@ RING_BYTES = 1 << 22  # 130,000 connects
 MOST_THREADS = 16384  # in connect() at once
 
 _SYSTEM_CALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
-_MAP_CREATE, _MAP_LOOKUP, _PROG_LOAD = 0, 1, 5
+_MAP_CREATE, _MAP_LOOKUP, _MAP_NEXT, _PROG_LOAD = 0, 1, 4, 5
 _PROG_NEXT, _PROG_OPEN, _INFO, _ATTACH = 11, 13, 15, 17  # the last was made for raw tracepoints
-_HASH, _ARRAY, _RINGBUF = 1, 2, 27
+HASH, _ARRAY, _RINGBUF = 1, 2, 27
 _TRACEPOINT_PROGRAM, _FUNCTION_PROGRAM = 5, 26
 _AT_BEGIN, _AT_END = 24, 25  # of a function
 _FUNCTION = (
@@ -67,6 +67,11 @@ def connects_in(raw: bytes) -> list[Connect]:
     return [Connect(end_ns, took_ns, result) for _, _, end_ns, took_ns, result in _IN_RING.iter_unpack(raw)]
 
 
+def turned_away_in(raw: bytes) -> int:
+    """Return how many of these connects failed with EAGAIN: quicker than making a `Connect` of each."""
+    return memoryview(raw).cast("q")[3::4].tolist().count(-errno.EAGAIN)
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -86,8 +91,33 @@ def _bpf(command: int, attributes: bytes, doing: str) -> int:
     return _system_call(0, doing, ctypes.c_int(command), buffer, ctypes.c_uint(len(attributes)))
 
 
-def _map(kind: int, key: int, value: int, entries: int) -> int:
+def make_map(kind: int, key: int, value: int, entries: int) -> int:
+    """Return the descriptor of a new map of `entries` keys and values of so many bytes; raise Unavailable."""
     return _bpf(_MAP_CREATE, struct.pack("=IIII", kind, key, value, entries), "bpf map")
+
+
+def look_up(map_fd: int, key: bytes, value_bytes: int) -> Optional[bytes]:
+    """Return the value of a key, None where it is not there."""
+    at, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value_bytes)
+    try:
+        addresses = ctypes.addressof(at), ctypes.addressof(value)
+        _bpf(_MAP_LOOKUP, struct.pack("=I4xQQQ", map_fd, *addresses, 0), "bpf map")
+    except Unavailable:
+        return None
+    return value.raw
+
+
+def keys(map_fd: int, key_bytes: int, most: int) -> Iterator[bytes]:
+    """Yield the keys of a map, no more than `most`: while others come and go one may be seen twice."""
+    key, following = None, ctypes.create_string_buffer(key_bytes)
+    for _ in range(most):
+        at = 0 if key is None else ctypes.addressof(key)
+        try:
+            _bpf(_MAP_NEXT, struct.pack("=I4xQQQ", map_fd, at, ctypes.addressof(following), 0), "bpf map")
+        except Unavailable:
+            return
+        yield following.raw
+        key = ctypes.create_string_buffer(following.raw, key_bytes)
 
 
 def _load(program: bytes, name: str, kind: int = _TRACEPOINT_PROGRAM, where: int = 0, function: int = 0) -> int:
@@ -200,6 +230,62 @@ def _explained(reason: str) -> str:
     return f"bpf: {reason}"
 
 
+class At(NamedTuple):
+    """Where a program finds what it needs in its context, and the helper that reads what the address points to."""
+
+    address: int
+    length: int
+    result: int
+    read: int
+
+
+Code = Callable[[At], tuple[bytes, bytes]]  # the programs for a connect's begin and end
+
+
+def attach(code: Code, opened: ExitStack) -> tuple[str, str]:
+    """Load and attach two programs; return where, "function" or "system call", and why not at the cheaper one.
+
+    Raises Unavailable or OSError.
+    """
+    try:
+        with ExitStack() as attached:
+            number = _the_function()
+            enter, leave = code(At(1 * _WORD, 2 * _WORD, _ARGUMENTS * _WORD, READ_KERNEL))
+            for text, where in ((leave, _AT_END), (enter, _AT_BEGIN)):
+                program = own(attached, _load(text, NAME, _FUNCTION_PROGRAM, where, number))
+                own(attached, _attach_to_function(program))
+            opened.push(attached.pop_all())
+    except (Unavailable, OSError) as why:
+        _attach_to_system_call(code, opened)
+        return "system call", str(why)
+    return "function", ""
+
+
+def _attach_to_system_call(code: Code, opened: ExitStack) -> None:
+    _provide_tracefs()
+    forms = {name: read_text(f"{TRACEFS}/events/syscalls/sys_{name}_connect/format") for name in ("enter", "exit")}
+    address, length = (field_at(forms["enter"], name) for name in ("uservaddr", "addrlen"))
+    enter, leave = code(At(address, length, field_at(forms["exit"], "ret"), READ_USER))
+    for text, name in ((leave, "exit"), (enter, "enter")):
+        program = own(opened, _load(text, NAME))
+        own(opened, _attach(f"sys_{name}_connect", program))
+
+
+def begin(open_: Callable[[ExitStack], None]) -> ExitStack:
+    """Return what `open_` opened; raise Unavailable with the kernel's reason."""
+    with suppress(OSError, ValueError):  # before Linux 5.11 maps count as locked memory
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    with ExitStack() as opened:
+        try:
+            open_(opened)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            raise Unavailable(_explained(f"{place}{error.strerror}")) from error
+        except Unavailable as why:
+            raise Unavailable(_explained(str(why))) from why
+        return opened.pop_all()
+
+
 class ConnectTracer:
     """Times every connect() of the machine to a unix stream socket whose path begins with `prefix`.
 
@@ -209,53 +295,24 @@ class ConnectTracer:
 
     def __init__(self, prefix: str) -> None:
         """Load and attach; raise Unavailable with the kernel's reason."""
-        with suppress(OSError, ValueError):  # before Linux 5.11 maps count as locked memory
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.prefix = prefix
-        with ExitStack() as opened:
-            try:
-                self._open(prefix, opened)
-            except OSError as error:
-                place = f"{error.filename}: " if error.filename else ""
-                raise Unavailable(_explained(f"{place}{error.strerror}")) from error
-            except Unavailable as why:
-                raise Unavailable(_explained(str(why))) from why
-            self._opened = opened.pop_all()
+        self._opened = begin(lambda opened: self._open(prefix, opened))
 
     def _open(self, prefix: str, opened: ExitStack) -> None:
-        started = _own(opened, _map(_HASH, 8, 8, MOST_THREADS))
-        ring = _own(opened, _map(_RINGBUF, 0, 0, RING_BYTES))
-        self._lost = _own(opened, _map(_ARRAY, 4, 8, 1))
+        started = own(opened, make_map(HASH, 8, 8, MOST_THREADS))
+        ring = own(opened, make_map(_RINGBUF, 0, 0, RING_BYTES))
+        self._lost = own(opened, make_map(_ARRAY, 4, 8, 1))
         page = mmap.PAGESIZE
         self._consumer = opened.enter_context(mmap.mmap(ring, page))
         self._producer = opened.enter_context(
             mmap.mmap(ring, page + 2 * RING_BYTES, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         )
-        self.place, self.why_not_function = "function", ""
-        try:
-            with ExitStack() as attached:
-                self._time_function(prefix.encode(), started, ring, attached)
-                opened.push(attached.pop_all())
-        except (Unavailable, OSError) as why:
-            self.place, self.why_not_function = "system call", str(why)
-            self._time_system_call(prefix.encode(), started, ring, opened)
 
-    def _time_function(self, prefix: bytes, started: int, ring: int, opened: ExitStack) -> None:
-        number = _the_function()
-        enter = enter_program(prefix, 1 * _WORD, READ_KERNEL, started)
-        leave = exit_program(_ARGUMENTS * _WORD, started, ring, self._lost)
-        for code, where in ((leave, _AT_END), (enter, _AT_BEGIN)):
-            program = _own(opened, _load(code, NAME, _FUNCTION_PROGRAM, where, number))
-            _own(opened, _attach_to_function(program))
+        def code(at: At) -> tuple[bytes, bytes]:
+            enter = enter_program(prefix.encode(), at.address, at.read, started)
+            return enter, exit_program(at.result, started, ring, self._lost)
 
-    def _time_system_call(self, prefix: bytes, started: int, ring: int, opened: ExitStack) -> None:
-        _provide_tracefs()
-        forms = {name: read_text(f"{TRACEFS}/events/syscalls/sys_{name}_connect/format") for name in ("enter", "exit")}
-        enter = enter_program(prefix, field_at(forms["enter"], "uservaddr"), READ_USER, started)
-        leave = exit_program(field_at(forms["exit"], "ret"), started, ring, self._lost)
-        for code, name in ((leave, "exit"), (enter, "enter")):
-            program = _own(opened, _load(code, NAME))
-            _own(opened, _attach(f"sys_{name}_connect", program))
+        self.place, self.why_not_function = attach(code, opened)
 
     def take(self) -> list[Connect]:
         """Return the connects that ended since the last call, in their order."""
@@ -281,17 +338,15 @@ class ConnectTracer:
 
     def lost(self) -> int:
         """Return how many connects found no room in the ring buffer since the begin."""
-        key, value = ctypes.c_uint(0), ctypes.c_ulonglong(0)
-        attributes = struct.pack("=IIQQQ", self._lost, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
-        _bpf(_MAP_LOOKUP, attributes, "bpf map")
-        return int(value.value)
+        (lost,) = struct.unpack("=Q", look_up(self._lost, bytes(4), 8) or bytes(8))
+        return int(lost)
 
     def close(self) -> None:
         """Detach; this waits for the kernel, which ends no trace while it may be running."""
         self._opened.close()
 
 
-def _own(opened: ExitStack, fd: int) -> int:
+def own(opened: ExitStack, fd: int) -> int:
     """Have a descriptor closed with the others, the latest first."""
     opened.callback(os.close, fd)
     return fd

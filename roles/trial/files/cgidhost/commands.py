@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import sys
 import time
 from dataclasses import replace
 from typing import Optional
 
-from . import blockfile, lease, libc, mailbox, undo, workdir
+from . import blockfile, lease, libc, mailbox, own, undo, workdir
 from .block import BlockRun
 from .ending import BlockError
 
@@ -37,6 +36,7 @@ def start(path: str, number: Optional[int] = None) -> None:
     work_dir = block.work_dir
     if os.path.realpath(os.path.dirname(path)) != os.path.realpath(work_dir):
         raise BlockError(f"{path} is not in its work directory {work_dir}")
+    os.close(own.opened(work_dir))
     lock = workdir.Lock(work_dir)
     if not lock.wait(0.0 if number is None else _HOST_S):
         raise BlockError(f"{workdir.owner_text(work_dir)} runs a block in {work_dir}: stop it first")
@@ -47,7 +47,7 @@ def start(path: str, number: Optional[int] = None) -> None:
         if problems:
             raise BlockError(f"changes of an earlier block could not be undone: {'; '.join(problems)}")
         if directory != work_dir:
-            shutil.rmtree(directory)
+            own.remove(*os.path.split(directory))
     _forget_earlier(block)
     lease.renew(work_dir)
     signed_read, signed_write = os.pipe()
@@ -77,20 +77,13 @@ def have_host(host_dir: str) -> workdir.Lock:
     return lock
 
 
-def dead_blocks(host_dir: str, own: str) -> list[str]:
-    """Return the directories of blocks that did not clean up, `own` aside.
+def dead_blocks(host_dir: str, mine: str) -> list[str]:
+    """Return the directories of blocks that did not clean up, `mine` aside.
 
     Call it with the host's lock: none of them lives.
     """
-    paths = [os.path.join(host_dir, name) for name in sorted(os.listdir(host_dir))]
-    return [
-        path
-        for path in paths
-        if os.path.realpath(path) != os.path.realpath(own)
-        and not os.path.islink(path)
-        and os.path.isdir(path)
-        and (os.path.isfile(os.path.join(path, "block.json")) or not os.listdir(path))  # or ended before it had one
-    ]
+    paths = [os.path.join(host_dir, name) for name in own.blocks(host_dir)]
+    return [path for path in paths if os.path.realpath(path) != os.path.realpath(mine)]
 
 
 def _forget_earlier(block: blockfile.Block) -> None:
@@ -100,7 +93,7 @@ def _forget_earlier(block: blockfile.Block) -> None:
         if name == workdir.ENDED or name.endswith((".tar.gz", ".part")) or mailbox.is_word(name):
             os.unlink(path)
         elif name.isdigit():
-            shutil.rmtree(path)
+            own.remove(block.work_dir, name)
 
 
 def _become_block_process(block: blockfile.Block, locks: list[workdir.Lock], signed_fd: int) -> None:
@@ -207,7 +200,7 @@ def cleanup(work_dir: str) -> None:
         if problems:
             raise BlockError(f"could not be undone: {'; '.join(problems)}")
         # Under another name: whoever still waits for a trial there would put a lease into what is being removed.
-        leaving = f"{work_dir}.leaving"
-        os.rename(work_dir, leaving)
-        shutil.rmtree(leaving)
+        place, name = os.path.split(os.path.normpath(work_dir))
+        own.rename(place, name, f"{name}.leaving")
+        own.remove(place, f"{name}.leaving")
     say(dir=work_dir, removed=True)

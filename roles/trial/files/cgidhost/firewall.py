@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 import socket
 import struct
@@ -19,6 +20,14 @@ from .process import ENVIRONMENT
 _SIOCGIFADDR = 0x8915
 _TIMEOUT_S = 20.0
 _FAMILIES = ("ip", "inet")
+# What `let_in` notes of a rule, by who has the rule; what reads differently is nobody's of ours to remove.
+_NOTES = {
+    "firewalld": {
+        "zone": r"[\w.-]+",
+        "rule": r'rule family="ipv4" source address="[\d.]+" port port="\d+" protocol="tcp" accept',
+    },
+    "nftables": {"chain": r"(ip|inet) [\w.-]+ [\w.-]+", "comment": r"cgidlab port \d+"},
+}
 Note = Callable[..., None]
 
 
@@ -45,8 +54,11 @@ def let_in(sources: Iterable[str], address: str, port: int, note: Note) -> None:
 def close(change: Mapping[str, Any]) -> str:
     """Take back what was noted, if it was made and is still there; return what was done, "" if nothing.
 
-    Raises OSError where that is refused.
+    Raises OSError where that is refused, or where it is not what `let_in` notes.
     """
+    want = _NOTES.get(change["firewall"], {})
+    if not want or not all(re.fullmatch(pattern, change.get(name, "")) for name, pattern in want.items()):
+        raise OSError(22, "no rule that a trial makes")
     if change["firewall"] == "firewalld":
         zone, rule = f"--zone={change['zone']}", change["rule"]
         if not _firewalld_runs() or _says("firewall-cmd", zone, f"--query-rich-rule={rule}") is None:

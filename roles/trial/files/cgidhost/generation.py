@@ -9,15 +9,15 @@ from typing import Mapping, Optional
 from . import load, process, waiting
 from .blockfile import TrialOrder
 from .ending import TrialEnd, Unavailable
-from .instruments import host
+from .instruments import INSTRUMENTS
+from .instruments.base import Scene
+from .instruments.running import Running
 from .mailbox import Mailbox
 from .record import Teller
 from .remote import AGREE_S, work_dir_of
-from .sampler import Sampler
 from .server import Places
 from .waiting import Patience
 
-_INSTRUMENT_S = 10.0
 _NS = 1_000_000_000
 
 
@@ -32,7 +32,9 @@ class Generation:
         self._places = places
         self._patience = patience
         self._teller = teller
-        self._sampler: Optional[Sampler] = None
+        scene = Scene(places.instruments, tools, {}, server=None, host_proc=None)
+        seen = [name for name in order.instruments if INSTRUMENTS[name].on_generators]
+        self._instruments = Running(scene, seen, lambda name, state: teller.tell(instruments={name: state}))
 
     def run(self, trouble: str) -> None:
         """Make the load and tell how that ended; `trouble` is what went wrong before. Does not raise."""
@@ -49,9 +51,7 @@ class Generation:
             mail = Mailbox(work_dir_of(self._places.trial), self._order.number)
             os.makedirs(self._places.instruments, mode=0o755, exist_ok=True)
             program = load.program(self._order, self._tools)
-            if self._order.wants("host"):
-                self._sampler = Sampler({"host": lambda: host.Host(self._places.instruments)})
-                self._sampler.wait_until_ready(self._patience, _INSTRUMENT_S)
+            self._instruments.start(self._patience)
         with self._teller.phase("agree"):
             go = mail.go(self._patience, AGREE_S, {})
         url = str(go["url"])
@@ -63,8 +63,7 @@ class Generation:
         pid = run.start()
         process.take_precedence()
         self._teller.tell(start={"agreed_ns": start_ns, "began_ns": run.started_ns})
-        if self._sampler is not None:
-            self._sampler.watch_load(pid)
+        self._instruments.watch_load(pid)
         try:
             run.run(self._patience, None, lambda: None, lambda: None, [])
         finally:
@@ -72,6 +71,4 @@ class Generation:
 
     def _stop(self) -> None:
         self._teller.tell(stopping_ns=waiting.now_ns())
-        if self._sampler is not None:
-            for name, state in self._sampler.stop(self._patience, _INSTRUMENT_S).items():
-                self._teller.tell(instruments={name: state})
+        self._instruments.stop(self._patience)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import TYPE_CHECKING, Callable, Mapping
 
-from .blockfile import TrialOrder
 from .ending import TrialEnd
 from .process import read_text, write_text
 
-# setting: file below /proc/sys
-SYSCTLS = {
+if TYPE_CHECKING:
+    from .blockfile import TrialOrder
+
+SYSCTLS: Mapping[str, str] = {
     "somaxconn": "net/core/somaxconn",
     "max_dgram_qlen": "net/unix/max_dgram_qlen",
-    "tcp_max_syn_backlog": "net/ipv4/tcp_max_syn_backlog",
 }
+"""By the setting of a trial (an option of roles/kernel), its file below /proc/sys."""
 
 
 def read(setting: str) -> str:
@@ -27,10 +28,8 @@ def write(setting: str, value: str) -> None:
 
 
 def apply(order: TrialOrder, before_change: Callable[[str, str, str], None]) -> None:
-    """Write the sysctls that the trial names and that differ; `before_change` is told setting, old and new value."""
+    """Write the sysctls that differ from what the trial names; `before_change` is told setting, old and new value."""
     for setting, path in SYSCTLS.items():
-        if setting not in order.settings:
-            continue
         want = order.text(setting)
         try:
             found = read(setting)

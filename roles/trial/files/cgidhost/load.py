@@ -1,4 +1,4 @@
-"""Runs the load generator and tells when the window begins and ends."""
+"""Runs the driver, does what is due in the window, and tells when that begins and ends."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from typing import Any, Callable, Mapping, Optional, Protocol
 
 from . import waiting
 from .blockfile import TrialOrder
-from .drivers import LoadPlan, ab, h2load
+from .drivers import DRIVERS
+from .drivers.base import LoadPlan
 from .ending import TrialEnd
 from .process import Program
 from .record import Teller
 from .server import Server
+from .sockdiag import SockDiag
 from .waiting import Patience
 
-_PLANS = {"h2load": h2load.plan, "ab": ab.plan}
 _NS = 1_000_000_000
 
 
 def plan(order: TrialOrder, program: str, directory: str, origin: str) -> LoadPlan:
     """Return the plan of the trial's driver, with its log in `directory`; TrialEnd (client) when it cannot do that."""
-    make = _PLANS.get(order.text("driver"))
-    if make is None:
-        raise TrialEnd("client", f"no driver is called {order.text('driver')}")
-    return make(order, program, os.path.join(directory, "rows.log"), origin)
+    return DRIVERS[order.text("driver")].plan(order, program, os.path.join(directory, "rows.log"), origin)
 
 
 def program(order: TrialOrder, tools: Mapping[str, Optional[str]]) -> str:
@@ -44,9 +42,22 @@ class Timed:
     action: Callable[[], None]
 
 
+def fault(order: TrialOrder, server: Server, diag: SockDiag) -> list[Timed]:
+    """Return the begin and the end of the trial's fault; raise TrialEnd (sut) where its system has none such."""
+    ordered = order.fault
+    if ordered is None:
+        return []
+    action = server.system.faults.get(ordered.action)
+    if action is None:
+        raise TrialEnd("sut", f"{ordered.action} cannot be done to {server.system.name}")
+    begin, end = action(server, diag)
+    at_ns = int(ordered.at_s * _NS)
+    return [Timed(at_ns, begin), Timed(at_ns + int(ordered.for_s * _NS), end)]
+
+
 @dataclass
 class Load:
-    """One run of a load generator."""
+    """One run of a driver."""
 
     plan: LoadPlan
     directory: str  # for what the program writes
@@ -89,7 +100,7 @@ class Load:
         """
         program = self.program
         if program is None:
-            raise TrialEnd("infra", "the load generator was not started")
+            raise TrialEnd("infra", "the driver was not started")
         todo = sorted(timed, key=lambda t: t.after_ns)
         limit_ns = self.started_ns + int(self.plan.limit_s * _NS)
         with open(os.path.join(self.directory, "stdout.txt"), "wb") as copy:

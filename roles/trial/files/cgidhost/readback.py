@@ -1,35 +1,19 @@
-"""Compares what a trial ordered with what the running system says: readback.json."""
+"""Compares what a trial ordered with what the running system says, by one table: readback.json."""
 
 from __future__ import annotations
 
-import hashlib
-import html
 import os
-import re
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 from . import SCHEMA_VERSION, http, kernel, process
 from .blockfile import TrialOrder
+from .proof import Check, Evidence, Proof, as_directive, directives_in, in_force, made
 from .server import Server, worker_count
-from .sockdiag import SockDiag, unix_query
+from .sockdiag import SockDiag, tcp_query
 
-_TAG = re.compile(r"<[^>]+>")
-_LOG_LEVEL = re.compile(r"^(?:\s*\d+\s*:)?\s*LogLevel\s+(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One setting: what was wanted, what the host says is in force."""
-
-    name: str
-    want: str
-    found: str
-
-    @property
-    def ok(self) -> bool:
-        """Say whether they agree."""
-        return self.want == self.found
+# What httpd obeys while it reads httpd.conf, and keeps nothing of for mod_info to show.
+_OBEYED_AT_ONCE = {"define", "undefine", "include", "includeoptional", "loadfile", "loadmodule", "serverroot", "use"}
+_CONDITIONS = ("<if", "<macro")  # of which <If> alone is on the page
 
 
 def document(checks: list[Check]) -> dict[str, Any]:
@@ -43,23 +27,108 @@ def mismatch(checks: list[Check]) -> str:
     return "; ".join(f"{c.name}: want {c.want}, found {c.found}" for c in checks if not c.ok)
 
 
-def wanted(order: TrialOrder) -> dict[str, str]:
-    """Return the value each check must find, by the check's name; `want` of the block file goes first."""
-    settings = order.settings
-    want = {
-        "somaxconn": str(settings["somaxconn"]),
-        "max_dgram_qlen": str(settings["max_dgram_qlen"]),
-        "queue_limit": str(min(int(settings["listen_backlog"]), int(settings["somaxconn"]))),
-        "module_sha256": order.module_sha256,
-        "mpm": str(settings["mpm"]),
-        "workers": str(settings["workers"]),
-        "log_level": str(settings["log_level"]),
-        "cgi_status": "200",
-    }
-    want.update({name: value for name, value in order.want.items() if name in want})
-    if not order.has_queue:
-        del want["queue_limit"], want["module_sha256"]  # the baseline: no daemon and no variant of mod_cgid
-    return want
+def _said(evidence: Evidence, name: str) -> str:
+    """Return what mod_status says under a name."""
+    return evidence.status.get(name) or evidence.silent or "not stated"
+
+
+def _httpd_version(evidence: Evidence) -> str:
+    return _said(evidence, "ServerVersion").partition("/")[2].partition(" ")[0] or _said(evidence, "ServerVersion")
+
+
+def _threads_per_child(evidence: Evidence) -> str:
+    """Return how many of the workers that httpd counts each of its processes has."""
+    workers, processes = worker_count(evidence.status), len(evidence.server.worker_pids())
+    if not processes or workers % processes:
+        return f"{workers} workers in {processes} processes"
+    return str(workers // processes)
+
+
+def _tcp_queue_limit(evidence: Evidence) -> Optional[str]:
+    """Return the limit of the queue that httpd accepts from, after the kernel's clamp; None without tcp_diag."""
+    server = evidence.server
+    queue = evidence.diag.queues(tcp_query(server.address, server.port))[0]
+    return None if queue is None else str(queue.limit)
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def extra_directives(text: str) -> Iterator[str]:
+    """Yield the directives of some lines of httpd.conf that mod_info shows for certain, as it shows them.
+
+    Not among them are those that are obeyed while the file is read, are inside of a condition, or name a variable.
+    """
+    depth = 0
+    for line in text.replace("\\\n", " ").splitlines():
+        words = _in_one_line(line)
+        name = words.partition(" ")[0].lower()
+        if name.startswith(_CONDITIONS) and name != "<if":
+            depth += 1
+        elif name.startswith(("</if", "</macro")) and name != "</if>":
+            depth -= 1
+        elif words and not depth and not name.startswith(("#", "</")) and name not in _OBEYED_AT_ONCE:
+            yield from [words] if "${" not in words else []
+
+
+def _extra_directives(evidence: Evidence) -> str:
+    """Return those of the ordered lines that are on httpd's page."""
+    shown = {(d.name.lower(), _in_one_line(d.value)) for d in evidence.directives}
+    lines = [line.partition(" ") for line in extra_directives(evidence.order.text("extra_directives"))]
+    there = [f"{name} {value}".strip() for name, _, value in lines if (name.lower(), value) in shown]
+    return "; ".join(there) or evidence.silent or "none of them"
+
+
+def _cgi_status(evidence: Evidence) -> str:
+    server = evidence.server
+    try:
+        return str(http.get(server.address, server.port, evidence.order.url_path, 15.0).status)
+    except OSError as error:
+        return f"no answer: {error}"
+
+
+# What is proved of every system, beside the directives of the block file, the sysctls and what the system has itself.
+PROOFS = (
+    Proof(
+        "httpd_binary", lambda o: os.path.realpath(o.httpd_binary), lambda e: os.readlink(f"/proc/{e.server.pid}/exe")
+    ),
+    Proof("httpd_version", lambda o: o.httpd_version, _httpd_version),
+    Proof("mpm", lambda o: o.text("mpm"), lambda e: _said(e, "ServerMPM").lower()),
+    Proof("workers", lambda o: o.text("workers"), lambda e: e.silent or str(worker_count(e.status))),
+    Proof(
+        "threads_per_child",
+        lambda o: None if o.settings["mpm"] == "prefork" else o.text("threads_per_child"),
+        _threads_per_child,
+    ),
+    Proof(
+        "tcp_queue_limit",
+        lambda o: str(min(o.number_of("tcp_backlog"), o.number_of("somaxconn"))),
+        _tcp_queue_limit,
+    ),
+    Proof(
+        "extra_directives", lambda o: "; ".join(extra_directives(o.text("extra_directives"))) or None, _extra_directives
+    ),
+    Proof("cgi_status", lambda _: "200", _cgi_status),
+)
+
+
+def _sysctl(name: str) -> Proof:
+    return Proof(name, lambda o: o.text(name), lambda _: kernel.read(name))
+
+
+def _directive(option: str, directive: str) -> Proof:
+    return Proof(
+        option,
+        lambda o: as_directive(o.settings[option]),
+        lambda e: in_force(directive, e.directives) if e.directives else e.silent or "not stated",
+    )
+
+
+def proofs_of(order: TrialOrder) -> list[Proof]:
+    """Return every proof that is made of a trial."""
+    directives = [_directive(option, name) for option, name in order.directives.items()]
+    return [*map(_sysctl, kernel.SYSCTLS), *order.system.proofs, *PROOFS, *directives]
 
 
 def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Optional[process.Account]) -> list[Check]:
@@ -67,88 +136,19 @@ def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Option
 
     Without an `account` the server has the rights of whoever started it, and nothing is checked of them.
     """
-    status = _attempt_status(server)
-    found = {
-        "somaxconn": _sysctl("somaxconn"),
-        "max_dgram_qlen": _sysctl("max_dgram_qlen"),
-        "queue_limit": _queue_limit(server, diag),
-        "module_sha256": _module_sha256(order, server),
-        "mpm": status.get("ServerMPM", status.get("unreadable", "not stated")).lower(),
-        "workers": str(worker_count(status)),
-        "log_level": _log_level(server),
-        "cgi_status": _cgi_status(order, server),
-    }
-    checks = [Check(name, want, found[name]) for name, want in wanted(order).items()]
+    evidence = _evidence(order, server, diag)
+    checks = [check for proof in proofs_of(order) for check in made(proof, evidence)]
     if account is not None:
         users = process.users_of([server.pid, *process.children(server.pid)])
         checks.append(Check("server_uid", str(account.uid), " ".join(str(uid) for uid in sorted(users))))
     return checks
 
 
-def _attempt_status(server: Server) -> dict[str, str]:
-    try:
-        return server.status()
-    except OSError as error:
-        return {"unreadable": f"unreadable: {error}"}
-
-
-def _sysctl(name: str) -> str:
-    try:
-        return kernel.read(name)
-    except OSError as error:
-        return f"unreadable: {error.strerror}"
-
-
-def _queue_limit(server: Server, diag: SockDiag) -> str:
-    if server.listener is None:
-        return "no listening cgid socket"
-    queue = diag.unix_queue(unix_query(server.listener))
-    return "no listening cgid socket" if queue is None else str(queue.limit)
-
-
-def mapped_module(maps: str, module: str) -> Optional[str]:
-    """Return the path of the CGI module in the text of a /proc/PID/maps, the ordered one first."""
-    paths = {line.split(None, 5)[5] for line in maps.splitlines() if "/mod_cgi" in line}
-    return module if module in paths else next(iter(sorted(paths)), None)
-
-
-def _module_sha256(order: TrialOrder, server: Server) -> str:
-    pid = server.cgid_pid() if order.has_queue else next(iter(server.worker_pids()), None)
-    if pid is None:
-        return "no process that could have mapped it"
-    try:
-        path = mapped_module(process.read_text(f"/proc/{pid}/maps"), os.path.realpath(order.module))
-        if path is None:
-            return "no CGI module is mapped"
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError as error:
-        return f"unreadable: {error}"
-
-
-def log_levels(server_info: str) -> list[str]:
-    """Return the arguments of all LogLevel directives on mod_info's configuration page, in order."""
-    lines = server_info.replace("<dd>", "\n")  # not every directive of the page is on a line of its own
-    return _LOG_LEVEL.findall(html.unescape(_TAG.sub("", lines)).replace("\xa0", " "))
-
-
-def _log_level(server: Server) -> str:
+def _evidence(order: TrialOrder, server: Server, diag: SockDiag) -> Evidence:
     try:
         answer = http.get(server.address, server.port, "/server-info?config", 5.0)
+        if answer.status != http.OK:
+            raise OSError(f"server-info answered {answer.status}")  # noqa: TRY301 -- said in the same words as the others
+        return Evidence(order, server, diag, server.status(), directives_in(answer.body.decode("utf-8", "replace")))
     except OSError as error:
-        return f"unreadable: {error}"
-    if answer.status != http.OK:
-        return f"unreadable: server-info answered {answer.status}"
-    levels = log_levels(answer.body.decode("utf-8", "replace"))
-    return levels[-1] if levels else "warn"  # httpd's default where no directive is
-
-
-def _cgi_status(order: TrialOrder, server: Server) -> str:
-    try:
-        answer = http.get(server.address, server.port, order.url_path, 15.0)
-    except OSError as error:
-        return f"no answer: {error}"
-    body = order.want.get("cgi_body")
-    if answer.status == http.OK and body is not None and answer.body != body.encode():
-        return f"200 with another body: {answer.body[:60]!r}"
-    return str(answer.status)
+        return Evidence(order, server, diag, {}, (), f"unreadable: {error}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from typing import Any
 
-from . import commands, kernel, snapshot, undo, workdir
+from . import commands, kernel, own, snapshot, undo, workdir
 from .ending import BlockError
 
 
@@ -19,12 +18,14 @@ def recover(work_dir: str, blocks: list[str], sysctls: list[dict[str, Any]]) -> 
     wrote down, for where the host's own journal is lost. Raises BlockError when another run has the host.
     """
     undone: list[str] = []
-    problems: list[str] = []
+    foreign = [path for path in blocks if os.path.lexists(path) and not _below(path, work_dir)]
+    problems = [f"{path} is not in {work_dir}, where trials run here: nothing there is touched" for path in foreign]
     if not os.path.isdir(work_dir):
         _restore(sysctls, undone, problems)
         return {"undone": undone, "problems": problems}
+    os.close(own.opened(work_dir))
     for path in blocks:
-        if os.path.isfile(os.path.join(path, "block.json")) and _below(path, work_dir):
+        if os.path.isfile(os.path.join(path, own.BLOCK)) and path not in foreign:
             process = workdir.block_process(path)
             if process is not None:
                 os.close(process)
@@ -32,23 +33,28 @@ def recover(work_dir: str, blocks: list[str], sysctls: list[dict[str, Any]]) -> 
                 undone.append(f"ended the block in {path}")
     lock = commands.have_host(work_dir)
     try:
-        ended = undo.end_processes_below(work_dir)  # with the host's lock: whoever carries such a mark has no block
-        if ended:
-            undone.append(f"ended {ended} processes of trials below {work_dir}")
-        for path in commands.dead_blocks(work_dir, ""):
-            said, failed = undo.undo_and_tell(path)
-            undone += said
-            problems += failed
-            if not failed:
-                shutil.rmtree(path)
-                undone.append(f"removed {path}")
-        for path in _stray(work_dir):
-            shutil.rmtree(path, ignore_errors=True)
-            undone.append(f"removed {path}")
+        _undo_and_remove(work_dir, undone, problems)
         _restore(sysctls, undone, problems)
     finally:
         lock.close()
     return {"undone": undone, "problems": problems}
+
+
+def _undo_and_remove(work_dir: str, undone: list[str], problems: list[str]) -> None:
+    """Undo and remove what nobody runs any more. Call it with the host's lock."""
+    ended = undo.end_processes_below(work_dir)  # whoever carries such a mark has no block
+    if ended:
+        undone.append(f"ended {ended} processes of trials below {work_dir}")
+    for path in commands.dead_blocks(work_dir, ""):
+        said, failed = undo.undo_and_tell(path)
+        undone += said
+        problems += failed
+        if not failed:
+            own.remove(*os.path.split(path))
+            undone.append(f"removed {path}")
+    for path in _stray(work_dir):
+        if own.remove_sockets(path, lambda trial: os.path.dirname(os.path.dirname(trial)) == work_dir):
+            undone.append(f"removed {path}")
 
 
 def undo_dead_blocks(work_dir: str) -> None:
@@ -60,7 +66,7 @@ def undo_dead_blocks(work_dir: str) -> None:
         if lock.take():
             for path in commands.dead_blocks(work_dir, ""):
                 if not undo.undo(path):
-                    shutil.rmtree(path)
+                    own.remove(*os.path.split(path))
     finally:
         lock.close()
 
@@ -88,11 +94,14 @@ def _below(path: str, work_dir: str) -> bool:
 
 
 def _stray(work_dir: str) -> list[str]:
-    """Return the directories of sockets whose trial lay below the work directory. Call it with the host's lock."""
+    """Return our directories of sockets whose trial lay below the work directory. Call it with the host's lock."""
     return [
         entry["path"]
         for entry in snapshot.socket_directories()
-        if entry["run"] and _below(entry["run"], work_dir) and not os.path.isdir(entry["run"])
+        if entry["run"]
+        and _below(entry["run"], work_dir)
+        and not os.path.isdir(entry["run"])
+        and os.lstat(entry["path"]).st_uid == os.geteuid()  # of others nobody may say whose they are
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 
 from . import waiting
 from .blockfile import RemoteLoad, TrialOrder
-from .drivers.h2load import GRACE_S
+from .drivers.base import GRACE_S
 from .load import Timed
 from .mailbox import DONE, READY, Mailbox
 from .server import Server

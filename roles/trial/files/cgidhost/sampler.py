@@ -11,8 +11,7 @@ from typing import Any, Callable, Mapping, Optional
 
 from . import libc
 from .ending import TrialEnd, Unavailable
-from .instruments import Gauge
-from .instruments.host import Host
+from .instruments.base import Gauge
 from .process import take_precedence
 from .waiting import Patience
 
@@ -51,7 +50,7 @@ class Sampler:
         self._next_line(patience, timeout_s)
 
     def watch_load(self, pid: int) -> None:
-        """Tell which process is the load generator."""
+        """Tell which process is the driver."""
         self._tell(f"load {pid}\n")
 
     def stop(self, patience: Patience, timeout_s: float) -> dict[str, dict[str, Any]]:
@@ -175,8 +174,7 @@ def _obey(data: bytes, gauges: list[Gauge]) -> bool:
         word, _, argument = line.partition(" ")
         if word == "load":
             for gauge in gauges:
-                if isinstance(gauge, Host):
-                    gauge.watch_load(int(argument))
+                gauge.watch_load(int(argument))
         elif word == "stop":
             return False
     return bool(data)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
-from . import http, process
+from . import http, own, process
 from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Account, Program
 from .sockdiag import SockDiag, UnixListener
+from .sut.base import System
 from .waiting import Patience
 
 _TAIL_BYTES = 2000
@@ -38,7 +38,7 @@ class Places:
 
     @property
     def load(self) -> str:
-        """Return where the load generator writes."""
+        """Return where the driver writes."""
         return os.path.join(self.trial, "load")
 
     @property
@@ -50,20 +50,17 @@ class Places:
         """Make them all, and let the server write where it has to, if it has an account of its own; raise OSError."""
         for path in (self.trial, self.logs, self.load, self.instruments):
             os.makedirs(path, mode=0o755, exist_ok=True)
-        os.makedirs(self.run, mode=0o755, exist_ok=True)
+        own.make(self.run)
+        os.symlink(self.trial, os.path.join(self.run, own.MARK))  # where it is not gone with the trial, it says whose
         if server is not None:
             for path in (self.logs, self.run):
                 server.let_into(path)
-        with suppress(FileExistsError):
-            os.symlink(
-                self.trial, os.path.join(self.run, "owner")
-            )  # where it is not gone with the trial, it says whose
 
 
 def _make_static(path: str) -> None:
     """Write the file that is asked for where no CGI is: what the script hello says."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path, "w", encoding="ascii") as file:
+    os.mkdir(os.path.dirname(path), 0o755)  # others may write beside it: what they put in its place is not taken
+    with open(path, "x", encoding="ascii") as file:
         file.write("hello\n")
 
 
@@ -82,6 +79,16 @@ class Server:
     def address(self) -> str:
         """Return the address that it listens on."""
         return self._order.address
+
+    @property
+    def system(self) -> System:
+        """Return what stands behind it."""
+        return self._order.system
+
+    @property
+    def threads_per_child(self) -> int:
+        """Return how many workers each of its processes has, where they have threads."""
+        return self._order.number_of("threads_per_child")
 
     @property
     def pid(self) -> int:
@@ -124,9 +131,9 @@ class Server:
         Nothing is asked of the CGI before its socket listens: a worker that
         found none would log a retry and sleep.
         """
-        if self._order.has_queue:
+        if not self.system.why_no_queue:
             self.listener = patience.until(
-                f"{self._order.httpd_binary}: the cgid socket listening",
+                f"{self._order.httpd_binary}: the {self.system.name} socket listening",
                 lambda: self._find_listener(diag) if self._alive() else None,
                 timeout_s,
             )
@@ -137,8 +144,7 @@ class Server:
         )
 
     def _find_listener(self, diag: SockDiag) -> Optional[UnixListener]:
-        prefix = self._places.run + "/"
-        return next((one for one in diag.unix_listeners() if one.path.startswith(prefix)), None)
+        return self.system.find_listener(self._places.run, diag)
 
     def _up(self) -> Optional[bool]:
         if not os.path.exists(os.path.join(self._places.run, "httpd.pid")):
@@ -169,7 +175,7 @@ class Server:
         words = []
         for name in ("httpd_output", "error_log"):
             try:
-                text = process.read_text(os.path.join(self._places.logs, name))
+                text = process.read_plain(os.path.join(self._places.logs, name))
             except OSError:
                 continue
             words += [line.strip() for line in text[-_TAIL_BYTES:].splitlines() if line.strip()]
@@ -181,23 +187,20 @@ class Server:
         if code is not None:
             raise TrialEnd("sut", f"httpd ended with {code}: {self.said()}")
 
-    def cgid_pid(self) -> Optional[int]:
-        """Return the pid of the cgid daemon: the child that holds the listening socket. None: there is none now."""
-        if self.listener is None:
-            return None
-        inode = self.listener.inode
-        return next((p for p in process.children(self.pid) if process.has_socket(p, inode)), None)
+    def acceptor(self) -> Optional[int]:
+        """Return the process that accepts from the system's queue (mod_cgid's daemon). None: there is none now."""
+        return self.system.acceptor(self.pid, self.listener)
 
-    def find_daemon(self, diag: SockDiag) -> Optional[int]:
-        """Look again for the socket, which a restarted daemon makes anew, and return the daemon's pid."""
+    def find_acceptor(self, diag: SockDiag) -> Optional[int]:
+        """Look again for the queue's socket, which a restarted daemon makes anew, and return who accepts from it."""
         found = self._find_listener(diag)
         if found is not None:
             self.listener = found
-        return self.cgid_pid()
+        return self.acceptor()
 
     def worker_pids(self) -> list[int]:
         """Return the processes that hold workers."""
-        daemon = self.cgid_pid()
+        daemon = self.acceptor()
         return [p for p in process.children(self.pid) if p != daemon]
 
     def stop_gently(self) -> None:

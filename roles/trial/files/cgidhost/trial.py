@@ -5,35 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import shutil
 import socket
 from contextlib import suppress
 from functools import partial
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Callable, Mapping, Optional, Union
 
-from . import faults, firewall, kernel, load, namespaces, process, readback, remote, undo, waiting
+from . import firewall, kernel, load, namespaces, process, readback, remote, undo, waiting
 from .blockfile import TrialOrder
-from .bpf import ConnectTracer
 from .ending import TrialEnd, Unavailable
-from .instruments import Gauge, host
-from .instruments.cgid_daemon import CgidDaemon
-from .instruments.connect_times import ConnectTimes
-from .instruments.listen_queue import ListenQueue
-from .instruments.perf_trace import PerfTrace
-from .instruments.strace import Strace
-from .instruments.worker_states import WorkerStates
+from .instruments.base import Scene
+from .instruments.running import Running
 from .record import Teller
-from .sampler import Sampler
-from .scoreboard import Scoreboard
 from .server import Places, Server
 from .sockdiag import SockDiag
 from .waiting import Patience
 from .wholefile import write_json
 
-INSTRUMENTS = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host", "strace")
 _FILES = 65536
 _START_S = 20.0
-_INSTRUMENT_S = 10.0
 
 
 class Trial:
@@ -48,10 +37,13 @@ class Trial:
         teller: Teller,
         journal: Callable[[str, str, str], None],
         *,
-        tracer: Union[ConnectTracer, Unavailable, None],
+        kept: Mapping[str, object],
         server_user: Optional[str],
     ) -> None:
-        """Prepare a trial whose httpd runs as `server_user`; None: the caller is no root and starts it as itself."""
+        """Prepare a trial whose httpd runs as `server_user`; None: the caller is no root and starts it as itself.
+
+        `kept` is what instruments keep in the block's process from trial to trial.
+        """
         self._order = order
         self._tools = tools
         self._places = places
@@ -59,15 +51,10 @@ class Trial:
         self._teller = teller
         self._journal = journal
         self._isolated = order.settings["isolation"] == "namespaces"
-        self._tracer = tracer if isinstance(tracer, ConnectTracer) else None
-        self._why_no_tracer = str(tracer) if isinstance(tracer, Unavailable) else ""
+        self._kept = kept
         self._server_user = server_user
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
-        self._strace: Optional[Strace] = None
-        self._perf_trace: Optional[PerfTrace] = None
-        self._sampler: Optional[Sampler] = None
-        self._at_begin: Optional[dict[str, Any]] = None
-        self._outsiders: Optional[host.Outsiders] = None
+        self._instruments: Optional[Running] = None
 
     def run(self, trouble: str) -> None:
         """Run the trial to its end and tell how it ended; `trouble` is what went wrong before it could begin.
@@ -83,8 +70,8 @@ class Trial:
     def _run(self, trouble: str) -> None:
         phase = self._teller.phase
         with phase("namespaces"):
+            instruments = self._instruments = self._prepared()  # while /proc is still the host's
             if self._isolated:
-                self._outsiders = host.Outsiders()
                 namespaces.furnish(trouble)
             self._places.make(self._account())
             kernel.apply(self._order, self._journal)
@@ -92,12 +79,19 @@ class Trial:
             _raise_file_limit()
         diag = SockDiag()
         with phase("start"):
+            instruments.announce()
             self._start(diag)
         with phase("readback"):
             self._read_back(diag)
         with phase("instruments"):
-            self._start_instruments()
-        self._load(diag)
+            instruments.start(self._patience)
+        self._load(diag, instruments)
+
+    def _prepared(self) -> Running:
+        host_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._isolated else None
+        scene = Scene(self._places.instruments, self._tools, self._kept, self._server, host_proc)
+        tell = lambda name, state: self._teller.tell(instruments={name: state})  # noqa: E731 -- named for what it does
+        return Running(scene, self._order.instruments, tell)
 
     def _account(self) -> Optional[process.Account]:
         return None if self._server_user is None else process.Account.of(self._server_user)
@@ -109,13 +103,6 @@ class Trial:
             firewall.let_in(far.sources, far.address, self._server.port, partial(undo.note, work_dir))
 
     def _start(self, diag: SockDiag) -> None:
-        for name in INSTRUMENTS:
-            if not self._order.wants(name):
-                self._tell_state(name, {"state": "off", "reason": ""})
-            elif name in ("connect_times", "cgid_daemon") and not self._order.has_queue:
-                self._unavailable(name, Unavailable("mod_cgi has no daemon"))
-            elif name != "connect_times" or self._tracer is not None:  # until it ran
-                self._unavailable(name, Unavailable("the trial ended before its load"))
         account = self._account()
         if account is not None:
             barred = account.barred_by(self._places.logs)
@@ -129,7 +116,7 @@ class Trial:
         self._server.wait_until_ready(self._patience, diag, _START_S)
         self._teller.tell(
             server={
-                "cgid_pid": self._server.cgid_pid(),
+                "cgid_pid": self._server.acceptor(),
                 "httpd_pid": self._server.pid,
                 "worker_pids": self._server.worker_pids(),
                 "version": self._server.status().get("ServerVersion", ""),
@@ -146,65 +133,17 @@ class Trial:
         if wrong:
             raise TrialEnd("treatment", wrong, "invalid")
 
-    def _start_instruments(self) -> None:
-        if self._order.wants("strace"):
-            try:
-                self._strace = Strace(self._tools.get("strace"), self._server.worker_pids(), self._places.instruments)
-                self._strace.wait_until_ready(self._patience, _INSTRUMENT_S)
-            except Unavailable as why:
-                self._strace = None
-                self._unavailable("strace", why)
-        if self._order.wants("connect_times") and self._order.has_queue and self._tracer is None:
-            self._start_perf_trace()
-        makers = self._gauges()
-        if makers:
-            self._sampler = Sampler(makers)
-            self._sampler.wait_until_ready(self._patience, _INSTRUMENT_S)
-
-    def _start_perf_trace(self) -> None:
-        """Time connects the dearer way, where bpf is not allowed; say why neither can be had where that fails too."""
-        program = shutil.which("perf", path=process.ENVIRONMENT["PATH"])
-        try:
-            self._perf_trace = PerfTrace(program, self._server.worker_pids(), self._places.instruments)
-            self._perf_trace.wait_until_ready(self._patience, _INSTRUMENT_S)
-        except Unavailable as why:
-            self._perf_trace = None
-            self._unavailable("connect_times", Unavailable(f"{self._why_no_tracer}; perf trace: {why}"))
-
-    def _gauges(self) -> dict[str, Callable[[], Gauge]]:
-        order, server, directory = self._order, self._server, self._places.instruments
-        threads = int(order.settings["threads_per_child"])
-        board, why = self._scoreboard() if order.wants("worker_states") else (None, "")
-        makers: dict[str, Callable[[], Gauge]] = {
-            "listen_queue": lambda: ListenQueue(directory, server.listener, server.address, server.port),
-            "worker_states": lambda: WorkerStates(directory, server.worker_pids, threads, board, why),
-            "host": lambda: host.Host(directory),
-        }
-        if order.has_queue:
-            makers["cgid_daemon"] = lambda: CgidDaemon(directory, lambda: server.find_daemon(SockDiag()))
-        if order.has_queue and self._tracer is not None:
-            tracer = self._tracer
-            makers["connect_times"] = lambda: ConnectTimes(directory, tracer)
-        return {name: make for name, make in makers.items() if order.wants(name)}
-
-    def _scoreboard(self) -> tuple[Optional[Scoreboard], str]:
-        """Open httpd's memory here: where tracing is restricted, only a process's ancestors may."""
-        try:
-            return Scoreboard(self._server.pid, self._server.status().get("Scoreboard", "")), ""
-        except (Unavailable, OSError) as why:
-            return None, str(why)
-
-    def _load(self, diag: SockDiag) -> None:
+    def _load(self, diag: SockDiag, instruments: Running) -> None:
         order = self._order
-        run = self._started_load()
-        timed = [] if order.fault is None else faults.timed(order.fault, self._server, diag)
+        run = self._started_load(instruments)
+        timed = load.fault(order, self._server, diag)
         try:
-            run.run(self._patience, self._server, self._on_begin, self._on_end, timed)
+            run.run(self._patience, self._server, instruments.window_begins, instruments.window_ends, timed)
         finally:
             load.tell(self._teller, order, run)
-            self._teller.tell(server={"cgid_pid_at_end": self._server.find_daemon(diag)})
+            self._teller.tell(server={"cgid_pid_at_end": self._server.find_acceptor(diag)})
 
-    def _started_load(self) -> Union[load.Load, remote.Remote]:
+    def _started_load(self, instruments: Running) -> Union[load.Load, remote.Remote]:
         """Return the load once it runs here, or once its start elsewhere is agreed on."""
         order, server = self._order, self._server
         if order.remote is not None:
@@ -218,34 +157,13 @@ class Trial:
         run = load.Load(load.plan(order, program, self._places.load, origin), self._places.load)
         pid = run.start()
         process.take_precedence()
-        if self._sampler is not None:
-            self._sampler.watch_load(pid)
+        instruments.watch_load(pid)
         return run
-
-    def _on_begin(self) -> None:
-        if self._order.wants("host"):
-            self._at_begin = host.edge(self._outsiders)
-
-    def _on_end(self) -> None:
-        if self._at_begin is not None:
-            path = os.path.join(self._places.instruments, "host.json")
-            write_json(path, host.document(self._at_begin, host.edge(self._outsiders)))
 
     def _stop_instruments(self) -> None:
         self._teller.tell(stopping_ns=waiting.now_ns())
-        if self._sampler is not None:
-            for name, state in self._sampler.stop(self._patience, _INSTRUMENT_S).items():
-                self._tell_state(name, state)
-        if self._strace is not None:
-            self._tell_state("strace", self._strace.stop())
-        if self._perf_trace is not None:
-            self._tell_state("connect_times", self._perf_trace.stop(self._why_no_tracer))
-
-    def _unavailable(self, name: str, why: Unavailable) -> None:
-        self._tell_state(name, {"state": "unavailable", "reason": str(why)})
-
-    def _tell_state(self, name: str, state: Mapping[str, object]) -> None:
-        self._teller.tell(instruments={name: state})
+        if self._instruments is not None:
+            self._instruments.stop(self._patience)
 
 
 def _free_port(address: str, wanted: int) -> int:

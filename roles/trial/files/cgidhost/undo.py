@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
+import stat
 import time
 from contextlib import suppress
 from typing import Any, Callable, Iterator
 
-from . import firewall, kernel
+from . import firewall, kernel, own
+from .own import NotOurs
 from .process import pids, read_text
 
 MARK = "CGIDLAB_TRIAL="
@@ -54,10 +55,15 @@ def undo_and_tell(work_dir: str) -> tuple[list[str], list[str]]:
         changes = list(_noted(_path(work_dir)))
     except FileNotFoundError:
         return [], []
+    except OSError as error:
+        return [], [f"{_path(work_dir)} is not read: {error.strerror}"]
     undone, problems = [], []
     for change in reversed(changes):
         try:
-            said = _undo_one(change)
+            said = _undo_one(change, work_dir)
+        except NotOurs as error:
+            problems.append(str(error))
+            continue
         except OSError as error:
             problems.append(f"{change}: {error.strerror}")
             continue
@@ -69,7 +75,7 @@ def undo_and_tell(work_dir: str) -> tuple[list[str], list[str]]:
 
 
 def _noted(path: str) -> Iterator[dict[str, Any]]:
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8", errors="replace", opener=_ours) as file:
         for line in file:
             if not line.endswith("\n"):
                 return  # cut while it was written, so its change was never made
@@ -81,19 +87,35 @@ def _noted(path: str) -> Iterator[dict[str, Any]]:
                 yield change
 
 
-def _undo_one(change: dict[str, Any]) -> str:
+def _ours(path: str, flags: int) -> int:
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+        os.close(fd)
+        raise PermissionError(1, "not a file of this user's", path)
+    return fd
+
+
+def _undo_one(change: dict[str, Any], work_dir: str) -> str:
+    """Undo a change that a trial of this work directory can have made; raise NotOurs for any other, OSError."""
+    if not all(isinstance(value, str) for value in change.values()):
+        raise NotOurs(f"{_path(work_dir)} holds what no trial notes: {change!r:.200}")
     same_boot = change.get("boot_id", boot_id()) == boot_id()
+    if "directory" in change:
+        path = os.path.normpath(change["directory"])
+        return f"removed {path}" if own.remove_noted(path, os.path.normpath(work_dir)) else ""
+    if not same_boot:  # the kernel has forgotten it itself
+        return ""
     if "sysctl" in change:
-        return restore(change["sysctl"], change["old"], (change.get("new"),)) if same_boot else ""
-    if "directory" in change and os.path.isdir(change["directory"]):
-        shutil.rmtree(change["directory"], ignore_errors=True)
-        return f"removed {change['directory']}"
-    if "trial" in change and same_boot:
+        if change["sysctl"] not in kernel.SYSCTLS or "old" not in change:
+            raise NotOurs(f"{_path(work_dir)} names a setting that no trial changes: {change['sysctl']!r:.80}")
+        return restore(change["sysctl"], change["old"], (change.get("new"),))
+    if "trial" in change:
+        if os.path.dirname(os.path.normpath(change["trial"])) != os.path.normpath(work_dir):
+            raise NotOurs(f"{_path(work_dir)} names a trial of another block: {change['trial']!r:.200}")
         ended = end_processes(change["trial"])
         return f"ended {ended} processes of {change['trial']}" if ended else ""
-    if "firewall" in change and same_boot:
-        return firewall.close(change)
-    return ""
+    return firewall.close(change) if "firewall" in change else ""
 
 
 def restore(setting: str, old: str, new: tuple[Any, ...]) -> str:

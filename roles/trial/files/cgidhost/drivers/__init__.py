@@ -1,26 +1,15 @@
-"""What a load generator is asked to do: one module a driver, each a pure function from an order to a LoadPlan."""
+"""What makes the load: the registry of all drivers. `base.Driver` says how to add one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional
+from typing import Mapping
 
+from .ab import Ab
+from .base import Driver
+from .h2load import H2load
+from .wrk import Wrk
 
-@dataclass(frozen=True)
-class LoadPlan:
-    """A load generator's command line, and how its window is known.
+_ALL: tuple[type[Driver], ...] = (H2load, Ab, Wrk)
 
-    With marks, the window begins and ends when these lines are read from the
-    program's stdout; without, it begins `warmup_s` after the program's start
-    and lasts `window_s`.
-    """
-
-    argv: list[str]
-    warmup_s: float
-    window_s: float
-    limit_s: float  # the program is ended after that
-    begin_mark: Optional[bytes] = None
-    end_mark: Optional[bytes] = None
-    late_answers_are_fine: bool = False  # at the limit, missing rows are failures of requests and not of the trial
-    header_lines: int = 0  # in its log, before the first row
-    whole_seconds: bool = False  # its log knows whole seconds: the window must begin at one
+DRIVERS: Mapping[str, type[Driver]] = {one.name: one for one in _ALL}
+"""Every driver by its name, which is its program's."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Optional
+from typing import Callable, Mapping, Optional
 
 from ..ending import Unavailable
-from . import Gauge, read_again
+from ..sockdiag import SockDiag
+from .base import Gauge, Scene, read_again, reads
 
 
 class CgidDaemon(Gauge):
@@ -15,6 +16,18 @@ class CgidDaemon(Gauge):
     name = "cgid_daemon"
     columns = "pid,cpu_ns,runq_ns,switches"
     period_ns = 100_000_000
+    needs_queue = True
+
+    @classmethod
+    def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
+        """Return what makes it for the daemon of the trial's server."""
+        server = scene.the_server
+        return lambda: cls(scene.directory, lambda: server.find_acceptor(SockDiag()))
+
+    @classmethod
+    def probes(cls) -> Mapping[str, Callable[[], str]]:
+        """Say whether the kernel counts how long a process waits for a core."""
+        return {"schedstat": reads("/proc/self/schedstat")}
 
     def __init__(self, directory: str, find: Callable[[], Optional[int]]) -> None:
         """Find the daemon; raise Unavailable where there is none or the kernel has no schedstat."""

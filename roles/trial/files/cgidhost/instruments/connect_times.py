@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import socket
+import tempfile
+from functools import partial
+from typing import Any, Callable, Mapping
 
 from ..bpf import ConnectTracer, connects_in
-from . import Gauge
+from ..ending import Unavailable
+from .base import Gauge, Scene
 
 _PART_RECORDS = 1 << 14  # turned into text at once
 
@@ -19,6 +23,38 @@ class ConnectTimes(Gauge):
 
     name = "connect_times"
     period_ns = 200_000_000
+    needs_queue = True
+
+    @classmethod
+    def why_not(cls, scene: Scene) -> str:
+        """Return, besides, why the kernel lets nobody trace."""
+        kept = scene.kept.get(cls.name)
+        return super().why_not(scene) or (str(kept) if isinstance(kept, Unavailable) else "")
+
+    @classmethod
+    def keep(cls, kept: object, prefix: str, *, wanted: bool) -> object:
+        """Return the tracer, which takes longer to attach than all else that a trial starts, or why there is none."""
+        if isinstance(kept, ConnectTracer):
+            if wanted and kept.prefix == prefix:
+                return kept
+            kept.close()
+        try:
+            return ConnectTracer(prefix) if wanted else None
+        except Unavailable as why:
+            return why
+
+    @classmethod
+    def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
+        """Return what makes it with the tracer that the block keeps."""
+        tracer = scene.kept.get(cls.name)
+        if not isinstance(tracer, ConnectTracer):
+            raise Unavailable("nobody attached a tracer")
+        return partial(cls, scene.directory, tracer)
+
+    @classmethod
+    def probes(cls) -> Mapping[str, Callable[[], str]]:
+        """Say whether connects can be traced."""
+        return {"bpf": _probe}
 
     def __init__(self, directory: str, tracer: ConnectTracer) -> None:
         """Record what `tracer` sees from now on; raise OSError."""
@@ -69,3 +105,15 @@ class ConnectTimes(Gauge):
 
     def _lost(self) -> int:
         return self._tracer.lost() - self._lost_before
+
+
+def _probe() -> str:
+    """Time one connect that fails, as a trial's are timed."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as one:
+        try:
+            tracer = ConnectTracer(directory + "/")
+        except Unavailable as why:
+            return str(why)
+        code = one.connect_ex(os.path.join(directory, "nobody"))
+        found = [connect.result for connect in tracer.take()]
+    return "" if found == [-code] else f"a connect that failed with {code} was recorded as {found}"

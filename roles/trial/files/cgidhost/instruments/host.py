@@ -1,14 +1,15 @@
-"""CPU, switches and forks of the host, and the load generator's CPU: host.csv; host.json at the window's edges."""
+"""CPU, switches and forks of the host, and the driver's CPU: host.csv; host.json at the window's edges."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Any, Optional
+from functools import partial
+from typing import Any, Callable, Mapping, Optional
 
 from .. import SCHEMA_VERSION
 from ..process import cpu_clock, read_text
-from . import Gauge, read_again
+from .base import Gauge, Scene, read_again, reads
 
 _CPU_FIELDS = 8  # user nice system idle iowait irq softirq steal
 
@@ -22,11 +23,32 @@ def stat_fields(text: bytes) -> str:
 
 
 class Host(Gauge):
-    """The host's /proc/stat, and the CPU clock of the load generator once it runs."""
+    """The host's /proc/stat, and the CPU clock of the driver once it runs."""
 
     name = "host"
     columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns"
     period_ns = 100_000_000
+    on_generators = True
+
+    @classmethod
+    def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
+        """Return what makes it."""
+        return partial(cls, scene.directory)
+
+    @classmethod
+    def at_edge(cls, scene: Scene) -> Optional[dict[str, Any]]:
+        """Return what `edge` does, with what other processes used where they can be told from the trial's."""
+        return edge(None if scene.host_proc is None else Outsiders(scene.host_proc))
+
+    @classmethod
+    def edges_document(cls, begin: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what host.json holds."""
+        return document(begin, end)
+
+    @classmethod
+    def probes(cls) -> Mapping[str, Callable[[], str]]:
+        """Say whether the kernel tells of pressure."""
+        return {"psi": reads("/proc/pressure/cpu")}
 
     def __init__(self, directory: str) -> None:
         self._stat = os.open("/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
@@ -34,11 +56,11 @@ class Host(Gauge):
         super().__init__(directory)
 
     def watch_load(self, pid: int) -> None:
-        """Name the load generator's process."""
+        """Name the driver's process."""
         self._clock = cpu_clock(pid)
 
     def read(self) -> str:
-        """Return the row; the load generator's field is empty when it does not run."""
+        """Return the row; the driver's field is empty when it does not run."""
         return f"{stat_fields(read_again(self._stat, 1 << 18))},{self._load_ns()}"
 
     def _load_ns(self) -> str:
@@ -108,13 +130,13 @@ def _throttled_us() -> Optional[int]:
 class Outsiders:
     """CPU of the processes that are not the trial's.
 
-    Made before the trial has a /proc of its own, it goes on looking at the host's.
+    `proc` is the host's own /proc, opened before the trial had another one.
     The trial's own share cannot be found by summing its processes: mod_cgid's
     daemon ignores SIGCHLD, and what its scripts used is then in nobody's account.
     """
 
-    def __init__(self) -> None:
-        self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def __init__(self, proc: int) -> None:
+        self._proc = proc
 
     def ticks(self) -> int:
         """Return the ticks of all processes outside of the caller's PID namespace, with those they waited for."""
@@ -168,7 +190,7 @@ def edge(outsiders: Optional[Outsiders]) -> dict[str, Any]:
     }
 
 
-def document(begin: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+def document(begin: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
     """Return what host.json holds."""
     return {
         "schema_version": SCHEMA_VERSION,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import os
+import socket
+import tempfile
+from functools import partial
+from typing import Callable, Mapping, Optional
 
 from ..ending import Unavailable
 from ..sockdiag import Queue, SockDiag, UnixListener, is_error, queue_in, tcp_query, unix_query
-from . import Gauge
+from .base import Gauge, Scene
 
 
 class ListenQueue(Gauge):
@@ -18,6 +22,17 @@ class ListenQueue(Gauge):
     name = "listen_queue"
     columns = "cgid_depth,cgid_limit,tcp_depth,tcp_limit"
     period_ns = 10_000_000
+
+    @classmethod
+    def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
+        """Return what makes it for the queues of the trial's server."""
+        server = scene.the_server
+        return partial(cls, scene.directory, server.listener, server.address, server.port)
+
+    @classmethod
+    def probes(cls) -> Mapping[str, Callable[[], str]]:
+        """Say whether the kernel tells of a unix socket's queue."""
+        return {"unix_diag": _probe}
 
     def __init__(self, directory: str, listener: Optional[UnixListener], address: str, port: int) -> None:
         """Open a netlink socket in the caller's network namespace; raise Unavailable where there is no sock_diag."""
@@ -87,3 +102,16 @@ class ListenQueue(Gauge):
 
 def _fields(queue: Optional[Queue]) -> str:
     return "," if queue is None else f"{queue.depth},{queue.limit}"
+
+
+def _probe() -> str:
+    """Ask for the queue of a socket made for this, and compare."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as one:
+        path = os.path.join(directory, "s")
+        one.bind(path)
+        one.listen(7)
+        diag = SockDiag()
+        found = diag.find_unix(path)
+        queue = None if found is None else diag.unix_queue(unix_query(found))
+    limit = None if queue is None else queue.limit
+    return "" if limit == 7 else f"a queue of 7 was found as {limit}"  # noqa: PLR2004 -- as listened above

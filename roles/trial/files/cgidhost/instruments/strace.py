@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
 
-from ..ending import TrialEnd, Unavailable
-from ..process import Program, read_text
-from ..waiting import Patience
+from ..process import read_text
+from .base import Attached, Scene
 
 
-class Strace:
+class Strace(Attached):
     """strace attached to all worker processes and their threads."""
 
-    def __init__(self, program: Optional[str], pids: list[int], directory: str) -> None:
-        """Start it; raise Unavailable where it cannot be."""
-        if program is None:
-            raise Unavailable("strace is not installed")
-        self._pids = pids
-        self._said = os.path.join(directory, "strace.stderr")
-        argv = [program, "-f", "-ttt", "-T", "-e", "trace=connect", "-o", os.path.join(directory, "strace.txt")]
-        for pid in pids:
-            argv += ["-p", str(pid)]
-        try:
-            self._program = Program(argv, self._said, self._said)
-        except TrialEnd as error:
-            raise Unavailable(error.reason) from error
+    name = "strace"
+    program = "strace"
 
-    def wait_until_ready(self, patience: Patience, timeout_s: float) -> None:
-        """Return once all workers are traced; raise Unavailable with strace's own words."""
+    def arguments(self, scene: Scene) -> list[str]:
+        """Have connect() alone written down, with its time and how long it took."""
+        self._pids = scene.the_server.worker_pids()
+        log = os.path.join(scene.directory, "strace.txt")
+        targets = [word for pid in self._pids for word in ("-p", str(pid))]
+        return ["-f", "-ttt", "-T", "-e", "trace=connect", "-o", log, *targets]
 
-        def attached() -> bool:
-            if self._program.exit_code() is not None:
-                with open(self._said, encoding="utf-8", errors="replace") as file:
-                    raise Unavailable(file.read(300).strip() or "strace ended")
-            return all(_is_traced(pid) for pid in self._pids)
-
-        try:
-            patience.until("strace attaching", attached, timeout_s)
-        except TrialEnd as error:
-            if error.kind == "timeout":
-                raise Unavailable(error.reason) from error
-            raise
-
-    def stop(self) -> dict[str, object]:
-        """End it, so that its file is complete, and return the entry for result.json."""
-        self._program.kill(2)
-        code = self._program.reap(5.0)
-        return {"state": "ran", "reason": "" if code in (0, -2, 130) else f"strace ended with {code}", "cpu_ns": None}
+    def is_ready(self) -> bool:
+        """Say whether all workers are traced."""
+        return all(_is_traced(pid) for pid in self._pids)
 
 
 def _is_traced(pid: int) -> bool:

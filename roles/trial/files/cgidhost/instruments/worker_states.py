@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Optional
+import signal
+import time
+from functools import partial
+from typing import Any, Callable, Mapping, Optional
 
 from .. import SCHEMA_VERSION
 from ..ending import Unavailable
 from ..process import read_text
 from ..scoreboard import Scoreboard
 from ..wholefile import write_json
-from . import Gauge, read_again
+from .base import Gauge, Scene, read_again
 
 CLASSES = ("connect", "read", "idle", "running", "other")
 _READS = ("unix_stream_read_generic", "unix_stream_data_wait")
+_SLEEP_S = 1.0
 _LISTENS = ("do_epoll_wait", "ep_poll", "inet_csk_accept")
 
 
@@ -52,6 +56,22 @@ class WorkerStates(Gauge):
     name = "worker_states"
     columns = "threads," + ",".join(CLASSES) + ",board_busy,board_ready"
     period_ns = 200_000_000
+
+    @classmethod
+    def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
+        """Open httpd's memory in the trial's own process: where tracing is restricted, only an ancestor may."""
+        server = scene.the_server
+        board, why = None, ""
+        try:
+            board = Scoreboard(server.pid, server.status().get("Scoreboard", ""))
+        except (Unavailable, OSError) as error:
+            why = str(error)
+        return partial(cls, scene.directory, server.worker_pids, server.threads_per_child, board, why)
+
+    @classmethod
+    def probes(cls) -> Mapping[str, Callable[[], str]]:
+        """Say whether the kernel shows what a process sleeps in."""
+        return {"wchan": _probe}
 
     def __init__(
         self,
@@ -136,3 +156,33 @@ class WorkerStates(Gauge):
         totals = {name.decode("ascii", "replace"): count for name, count in sorted(self._totals.items())}
         document = {"schema_version": SCHEMA_VERSION, "samples": self.samples, "wchan": totals}
         write_json(os.path.join(self._directory, "wchan.json"), document)
+
+
+def _probe() -> str:
+    """Read the wait channel of a child that sleeps."""
+    read_fd, write_fd = os.pipe()
+    ready_read, ready_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write_fd)
+        os.write(ready_write, b"x")
+        os.read(read_fd, 1)
+        os._exit(0)
+    try:
+        os.read(ready_read, 1)
+        found = _first_sleep(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for fd in (read_fd, write_fd, ready_read, ready_write):
+            os.close(fd)
+    return "" if found != "0" else "a sleeping process shows the wait channel 0"
+
+
+def _first_sleep(pid: int) -> str:
+    """Return the wait channel of a process once it sleeps."""
+    deadline = time.monotonic() + _SLEEP_S
+    while True:
+        found = read_text(f"/proc/{pid}/wchan")
+        if found != "0" or time.monotonic() > deadline:  # "0" too while it is on its way to sleep
+            return found

@@ -10,6 +10,7 @@ from typing import Iterator, Optional
 from ..process import read_text
 from ..sockdiag import UnixListener
 from . import networks, proctable
+from .holders import Holders
 from .proctable import Process
 
 # Without privileges there is no more than the name; with them the loaded libraries decide.
@@ -184,7 +185,7 @@ def _of_anybody(listener: UnixListener, network: str, reach: int, table: dict[in
         if inodes is not None and listener.inode in inodes:
             target.holders.append(pid)
     if target.holders:
-        target.daemon = min(target.holders, key=lambda pid: table[pid].start_ticks)
+        target.daemon = Holders(target.holders).oldest
     else:
         target.notes.append("who holds the socket cannot be seen: run as root (--become)")
     return target

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Optional, Union
+from typing import Callable, Optional, Protocol
 
-from ..bpf import ConnectTracer
-from ..instruments import Gauge
+from ..bpf import ConnectTracer, turned_away_in
+from ..instruments.base import Gauge
 from ..instruments.cgid_daemon import CgidDaemon
 from ..instruments.host import Host
 from ..instruments.worker_states import WorkerStates
@@ -157,12 +157,14 @@ class ConnectTimes(Kept):
         self.cpu_ns = self.samples = self.missed = 0
         self.dropped = 0
         self.records = 0
+        self.turned_away = 0  # by a full queue: what else could not be seen of it in time is seen here
 
     def sample(self, now_ns: int) -> None:
         """Take what was recorded since the last time."""
         data = self._tracer.take_raw()
         self.samples += 1
         self.records += len(data) // self._tracer.record_bytes
+        self.turned_away += turned_away_in(data)
         if self._bytes + len(data) > _MOST_TRACED_BYTES:
             self.dropped += len(data) // self._tracer.record_bytes
         elif data:
@@ -190,4 +192,26 @@ class ConnectTimes(Kept):
         self._tracer.close()
 
 
-AnyGauge = Union[ListenQueue, Workers, Daemon, HostCounters, ConnectTimes]
+class AnyGauge(Protocol):
+    """What a session reads when it is due."""
+
+    keep_ns: Optional[int]
+    cpu_ns: int
+    samples: int
+    missed: int
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in result.json."""
+
+    def sample(self, now_ns: int) -> None:
+        """Read it once."""
+
+    def trim(self, now_ns: int) -> None:
+        """Forget what is too old, where only the last seconds are kept."""
+
+    def flush(self) -> None:
+        """Write out what was gathered."""
+
+    def finish(self) -> None:
+        """Write the rest and close."""

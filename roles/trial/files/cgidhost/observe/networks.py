@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
 from .. import libc
 from ..process import read_text
@@ -50,6 +50,15 @@ def unix_listeners(pid: int) -> list[UnixListener]:
         return diag.unix_listeners()
     finally:
         diag.close()
+
+
+def somaxconn(pid: int) -> Optional[int]:
+    """Return what bounds every queue in the network namespace of a process, None where that may not be read."""
+    try:
+        with inside(pid):
+            return int(read_text("/proc/sys/net/core/somaxconn"))
+    except (OSError, ValueError):
+        return None
 
 
 def one_process_each(pids: Iterable[int]) -> dict[str, int]:

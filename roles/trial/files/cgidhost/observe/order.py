@@ -21,6 +21,7 @@ class Order:
     status_url: str  # empty: no request is sent
     error_logs: tuple[str, ...]
     lease_s: float
+    every: bool = False  # all listening sockets of the host, a line each, and nothing in detail
 
 
 def parse(text: str) -> Order:
@@ -37,6 +38,7 @@ def parse(text: str) -> Order:
             status_url=str(value["status_url"]),
             error_logs=tuple(str(path) for path in value["error_logs"]),
             lease_s=float(value["lease_s"]),
+            every=bool(value["every"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BlockError(f"this is no order of an observation: {error!r}") from error

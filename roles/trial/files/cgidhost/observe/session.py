@@ -13,6 +13,7 @@ from .. import SCHEMA_VERSION, archive
 from ..instruments.host import document, edge
 from ..process import take_precedence
 from . import facts, find
+from .everything import Everything
 from .gauges import AnyGauge, HostCounters
 from .lease import Lease
 from .logtail import LogTail
@@ -42,10 +43,14 @@ class Session:
         self._cost: dict[str, Any] = {}
         self._logs: list[LogTail] = []
         self._notes: list[str] = []
+        self._everything: Optional[Everything] = None
 
     def run(self) -> None:
         """Observe, and leave the results; or nothing at all when nobody waits for them."""
-        found = find.look(self._order.sockets)
+        if self._order.every:
+            self._everything = Everything()
+            self._notes += self._everything.notes
+        found = find.Found([], [], []) if self._order.every else find.look(self._order.sockets)
         for number, target in enumerate(found.targets, start=1):
             directory = os.path.join(self._directory, f"{number:03d}")
             self._watched.append(Watched(number, target, directory, self._order.status_url, time.monotonic_ns))
@@ -54,17 +59,19 @@ class Session:
         self._open_logs()
         why = NOTHING
         begin_ns = end_ns = time.monotonic_ns()
-        if any(w.gauges for w in self._watched):
+        if self._everything is not None or any(w.gauges for w in self._watched):
             self._host = HostCounters(self._directory)
             self._host.keep_ns = self._keep_ns
-            set_up_ns = time.process_time_ns()
             edges = edge(None)
-            begin_ns = time.monotonic_ns()
+            begin_ns = self._begin()
+            set_up_ns = time.process_time_ns()
             take_precedence()
             gc.disable()
             why = self._loop(begin_ns)
             gc.enable()
             end_ns = time.monotonic_ns()
+            for watched in self._watched:
+                watched.end()
             used_ns = time.process_time_ns() - set_up_ns
             self._cost = {
                 "cpu_share": used_ns / max(1, end_ns - begin_ns),
@@ -91,13 +98,24 @@ class Session:
                 "notes": [*found.notes, *self._notes, *self._slow_tracing()],
                 "listeners": found.listeners,
                 "targets": archives,
+                "looks": None if self._everything is None else self._everything.looks,
+                "every": [] if self._everything is None else self._everything.rows(end_ns),
                 "cost": {**self._cost, "limit": self._order.cost_share, "packing_cpu_s": self._packing_s()},
             }
         )
 
+    def _begin(self) -> int:
+        """Take note of what was before the window, and return when it begins."""
+        for watched in self._watched:
+            watched.begin()
+        return time.monotonic_ns() if self._everything is None else self._everything.begin()
+
     def _slow_tracing(self) -> list[str]:
         """Say that the host paid for the timing of connect(), where it did."""
-        why = next((w.why_slow_tracing for w in self._watched if w.why_slow_tracing), "")
+        reasons = [w.why_slow_tracing for w in self._watched]
+        if self._everything is not None:
+            reasons.append(self._everything.why_slow_tracing)
+        why = next(filter(None, reasons), "")
         told = "connect() was timed at the system call's tracepoints, which all system calls of the host passed"
         return [f"{told}; at the kernel's function for it: {why}"] if why else []
 
@@ -124,6 +142,8 @@ class Session:
 
     def _meters(self) -> dict[AnyGauge, Meter]:
         found: dict[AnyGauge, Meter] = {} if self._host is None else {self._host: self._host_meter}
+        if self._everything is not None:
+            found.update(self._everything.gauges)
         several = max(1, sum(1 for w in self._watched if w.gauges))
         for watched in self._watched:
             for gauge, meter in watched.gauges.items():
@@ -184,6 +204,7 @@ class Session:
             "elapsed_s": (now_ns - begin_ns) / _NS,
             "full": self._full_ns is not None,
             "targets": [w.now() for w in self._watched],
+            "every": [] if self._everything is None else self._everything.now(),
         }
         _replace(os.path.join(self._directory, "live.json"), json.dumps(live))
 
@@ -205,7 +226,9 @@ class Session:
         if watched.log is not None:
             os.makedirs(os.path.join(watched.directory, "logs"), mode=0o755)
             watched.log.write_new(os.path.join(watched.directory, "logs", "error_log"))
-        window = {"begin_ns": begin_ns, "end_ns": end_ns if gone_ns is None else max(begin_ns, gone_ns)}
+        # Connects that are refused after another program has gone are what its clients meet: they belong to the window.
+        ended_ns = end_ns if gone_ns is None or target.master is None else max(begin_ns, gone_ns)
+        window = {"begin_ns": begin_ns, "end_ns": ended_ns}
         seen = "listen_queue" not in watched.unavailable
         reason = "" if seen else watched.unavailable.get("listen_queue", "")
         states = watched.instrument_states()
@@ -242,6 +265,7 @@ class Session:
             "httpd": target.master is not None,
             "by_name_alone": target.by_name_alone,
             "about": watched.about,
+            "acceptors": watched.acceptors,
             "network": target.network,
             "events": watched.events,
             "stopped": gone_ns is not None,

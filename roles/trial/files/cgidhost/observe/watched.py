@@ -11,6 +11,7 @@ from ..sockdiag import UnixListener
 from . import about, find, networks, proctable
 from .find import Target
 from .gauges import AnyGauge, ConnectTimes, Daemon, ListenQueue, Workers
+from .holders import Holders, Used, said
 from .logtail import LogTail
 from .pace import Meter
 
@@ -34,6 +35,7 @@ class Watched:
         self.missing_since_ns: Optional[int] = None
         self.queue: Optional[ListenQueue] = None
         self.workers: Optional[Workers] = None
+        self.connects: Optional[ConnectTimes] = None
         self.log: Optional[LogTail] = None
         self.about: dict[str, Any] = {}
         self.daemon_at_begin = target.daemon
@@ -41,6 +43,9 @@ class Watched:
         self.depth_max = self.asleep_max = 0
         self.full_ns = 0
         self._last_ns = 0
+        self._begin: Optional[tuple[int, Used]] = None  # where who accepts may be seen
+        self._acceptors: Optional[dict[str, Any]] = None
+        self._holders: Optional[Holders] = Holders(target.holders) if target.holders else None
         self.why_slow_tracing = ""
         self._now_ns = now_ns
 
@@ -60,6 +65,24 @@ class Watched:
             gauge.keep_ns = keep_ns
         if target.master is not None:
             self.about = about.describe(target.master, target.daemon, self.status_url)
+        self.about["somaxconn"] = networks.somaxconn(target.reach)
+
+    def begin(self) -> None:
+        """Take note of what those who accept have used before the window."""
+        if self._holders is not None:
+            self.about["process"] = self._holders.program()
+            self._begin = (self._now_ns(), self._holders.used())
+
+    def end(self) -> None:
+        """Take note of what they used in it."""
+        if self._holders is not None and self._begin is not None:
+            begin_ns, used = self._begin
+            self._acceptors = said(self._holders, used, self._holders.used(), self._now_ns() - begin_ns)
+
+    @property
+    def acceptors(self) -> Optional[dict[str, Any]]:
+        """Return number and CPU of those who accept; None for an httpd, and where they may not be seen."""
+        return self._acceptors
 
     def _make(self, name: str, make: Callable[[], AnyGauge], meter: Meter) -> None:
         try:
@@ -103,14 +126,10 @@ class Watched:
         return about.worker_pids(master, self.target.daemon)
 
     def _daemon(self) -> AnyGauge:
-        if self.target.daemon is None and not self.target.by_name_alone:
-            raise Unavailable(f"the process that holds the socket cannot be seen: {_ROOT}")
+        if self.target.master is None:
+            raise Unavailable("this is no cgid socket: the CPU of all who accept from it is in observed.json")
         if self.target.daemon is None:
             raise Unavailable(f"which process is the cgid daemon cannot be seen: {_ROOT}")
-        if len(self.target.holders) > 1 and self.target.master is None:
-            raise Unavailable(
-                f"{len(self.target.holders)} processes accept from this socket, so none of them alone can be its limit"
-            )
         return Daemon(self.instruments, self._find_daemon)
 
     def _find_daemon(self) -> Optional[int]:
@@ -121,12 +140,13 @@ class Watched:
             raise Unavailable(f"connects are timed for {_MOST_TRACERS} sockets at once: name this one with --socket")
         try:
             tracer = ConnectTracer(self.target.path)
-            self.why_slow_tracing = tracer.why_not_function
-            return ConnectTimes(self.instruments, tracer)
         except Unavailable as why:
             raise Unavailable(f"{why}: BPF programs need root: {_ROOT}" if os.geteuid() else str(why)) from why
         except ValueError as error:
             raise Unavailable(f"the socket's path is not text: {error}") from error
+        self.why_slow_tracing = tracer.why_not_function
+        self.connects = ConnectTimes(self.instruments, tracer)
+        return self.connects
 
     def _replaced(self, listener: UnixListener) -> None:
         """Take note of a socket that took the name of the one that was watched, and of the daemon that made it."""
@@ -189,8 +209,10 @@ class Watched:
 
     @property
     def overflows(self) -> bool:
-        """Say whether the last samples show an overflow."""
-        return (self.queue is not None and self.queue.full) or (self.workers is not None and self.workers.asleep > 0)
+        """Say whether the last samples show an overflow, or a connect was turned away since the begin."""
+        full = self.queue is not None and self.queue.full
+        asleep = self.workers is not None and self.workers.asleep > 0
+        return full or asleep or bool(self.connects is not None and self.connects.turned_away)
 
     def now(self) -> dict[str, Any]:
         """Return what a live display shows."""
@@ -203,6 +225,7 @@ class Watched:
             "asleep": None if self.workers is None else self.workers.asleep,
             "asleep_max": None if self.workers is None else self.asleep_max,
             "full_s": self.full_ns / _NS,
+            "turned_away": None if self.connects is None else self.connects.turned_away,
             "there": self.missing_since_ns is None,
         }
 

@@ -1,0 +1,328 @@
+"""The verdict in seven lines: which facts each line is made of. How they are said is in `templates`.
+
+A line is data: a topic, and sentences that name a template and the values in it. Terminal, report, Markdown and JSON
+say the same by it, and so would another language.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cgidlab import figures
+from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
+from cgidlab.model import FailureKind, Status, TrialRecord
+from cgidlab.verdict import templates, words
+from cgidlab.verdict.limits import Limit
+from cgidlab.verdict.loops import Loop
+from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.validity import CellErrors
+
+_REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
+_MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
+_MOST_ACTIONS = 2
+_MOST_DOUBTS = 3
+QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thought: a template of `templates.EN` and what goes in."""
+
+    template: str
+    values: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """Return it in English."""
+        return templates.EN[self.template].format_map(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One answer of the verdict."""
+
+    topic: str  # a key of `templates.TOPICS`
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the topic in English."""
+        return templates.TOPICS[self.topic]
+
+    @property
+    def text(self) -> str:
+        """Return all sentences in English."""
+        return " ".join(s.text for s in self.sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the lines are made from."""
+
+    analysis: Analysis
+    records: Sequence[TrialRecord]  # all trials of the run
+    overflow: Overflow
+    cells: Sequence[CellOverflow]
+    limits: Sequence[Limit]
+    loop: Loop
+    errors: Sequence[CellErrors]
+    retried: int | None  # retry lines in the windows; None: no log could hold one
+    actions: Sequence[str]  # what to do, what counts most first
+    doubts: Sequence[str]  # what weakens the answer, clauses
+
+
+def lines(known: Known) -> tuple[Line, ...]:
+    """Return seven lines for two responses: the question's own factor first, errors before all where there are any."""
+    responses = [_response(known, s.response, s.share) for s in known.analysis.rule.smallest_effects]
+    queue = Line("overflow", tuple(_overflow(known)))
+    first = [queue, *responses] if known.analysis.rule.factor in QUEUE_FACTORS or not responses else [*responses, queue]
+    errors = Line("errors", tuple(_errors(known)))
+    found = [
+        *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
+        Line("limit", tuple(_limit(known.limits))),
+        Line("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
+        Line("trust", tuple(_trust(known))),
+    ]
+    return tuple(line for line in found if line.sentences)
+
+
+def _say(template: str, **values: str) -> Sentence:
+    return Sentence(template, values)
+
+
+# The queue.
+
+
+def _overflow(known: Known) -> list[Sentence]:
+    if known.overflow is Overflow.INCONCLUSIVE:
+        return [_not_known(known.cells)]
+    factor, reference = known.analysis.rule.factor, known.analysis.rule.reference
+    there = [c for c in known.cells if dict(c.levels).get(factor) == reference]
+    default = _level(factor, reference)
+    full = [c for c in there if c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
+    others = [c for c in known.cells if c not in there and c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
+    if full:
+        worst = max(full, key=_trouble)
+        template = "overflow_moment" if known.overflow is Overflow.MOMENT else "overflow_yes"
+        said = [_say(template, level=default, at=_places(full, there, factor), facts=_facts(worst))]
+        spared = [c for c in there if c.overflow is Overflow.NOT_OBSERVED]
+        return said + ([_say("overflow_not_at", at=_places(spared, there, factor).strip())] if spared else [])
+    if others:
+        worst = max(others, key=_trouble)
+        levels = words.listing(list(dict.fromkeys(dict(c.levels)[factor] for c in others)))
+        said = [_say("overflow_no_at_reference", level=default)] if there else []
+        return [*said, _say("overflow_elsewhere", level=_level(factor, levels), facts=_facts(worst))]
+    deepest = max(known.cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
+    if deepest.depth_max is None:
+        return [_say("overflow_no")]
+    return [_say("overflow_no_depth", depth=str(deepest.depth_max), limit=str(deepest.limit))]
+
+
+def _not_known(cells: Sequence[CellOverflow]) -> Sentence:
+    torn = next((c for c in cells if c.against), None)
+    if torn is not None:
+        return _say("overflow_torn", where=words.cell(torn.levels), sides=", but ".join(torn.against))
+    return _say("overflow_unknown", why=templates.NO_WITNESS if cells else templates.NO_VALID_TRIAL)
+
+
+def _trouble(cell: CellOverflow) -> tuple[float, int, float]:
+    """Return what makes a cell the worst one: how long somebody slept, how many did, how long the queue was full."""
+    return cell.connect_max_us or 0.0, cell.sleepers_max or 0, cell.full_share or 0.0
+
+
+def _facts(cell: CellOverflow) -> str:
+    found = []
+    if cell.observed < cell.trials:
+        found.append(templates.SOME_TRIALS.format(some=cell.observed, all=cell.trials))
+    if cell.full_share is not None:
+        found.append(templates.FULL.format(share=words.per_cent(cell.full_share)))
+    if cell.sleepers_max:
+        found.append(templates.ASLEEP.format(workers=words.count(cell.sleepers_max, "worker")))
+    if cell.connect_max_us is not None and cell.sleepers_max:
+        found.append(templates.LONGEST.format(time=_time(cell.connect_max_us / 1e6)))
+    return ", ".join(found) or templates.SEEN
+
+
+# Responses.
+
+
+def _response(known: Known, response: str, smallest: float) -> Line:
+    compared = [e for e in known.analysis.effects if e.response == response and not e.pooled]
+    topic = response if response in templates.TOPICS else "response"
+    said = _compared(known, response, smallest, compared)
+    if topic == "response":
+        said = [_say("named", name=figures.title(response)), *said]
+    return Line(topic, tuple(said))
+
+
+def _compared(known: Known, response: str, smallest: float, compared: Sequence[Effect]) -> list[Sentence]:
+    share = words.per_cent(smallest)
+    if known.loop.gives(response):
+        return [_say("given")]
+    if not [e for e in compared if e.interval is not None]:
+        return [_say("too_few_blocks")]
+    real = sorted((e for e in compared if e.answer in _REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
+    open_ = [e for e in unanswered(known.analysis.effects) if e.response == response]
+    equal = [e for e in compared if e not in real and e not in open_]
+    said = [_change(known, e) for e in real[:_MOST_EFFECTS]]
+    if len(real) > _MOST_EFFECTS:
+        said.append(_more(real[_MOST_EFFECTS:], len(compared)))
+    if equal and not real and not open_:
+        said.append(_say("equal_everywhere", share=share))
+    elif equal:
+        said.append(_say("equal_in", share=share, some=str(len(equal)), all=str(len(compared))))
+    if open_:
+        wide = max(_half_width(e) for e in open_)
+        one = "not_decided" if len(compared) > 1 else "not_decided_one"
+        said.append(_say(one, some=str(len(open_)), all=str(len(compared)), width=words.per_cent(wide)))
+    if response.startswith("latency_") and (real or equal):
+        said.append(_say("loop", loop=" and ".join(known.loop.kinds)))
+    return said
+
+
+def _change(known: Known, effect: Effect) -> Sentence:
+    """Return one effect: in its unit before the ratio, the interval that decides, and where."""
+    level = _level(effect.factor, effect.level)
+    at = _at(effect.at)
+    before, after = (_median(known.analysis.cells, effect, label) for label in (effect.reference, effect.level))
+    direction = templates.MORE if (effect.estimate or 1.0) > 1 else templates.LESS
+    change = _ratio(effect)
+    near = templates.NEAR if effect.answer is Answer.REAL_NEAR else ""
+    if effect.response.endswith("_ms") and before is not None and after is not None:
+        template = "change_in_unit"
+        values = {"before": f"{before:,.0f}", "after": f"{after:,.0f}", "unit": "ms"}
+    else:
+        template, values = "change", {}
+    return _say(template, direction=direction, change=change, level=level, at=at, near=near, **values)
+
+
+def _ratio(effect: Effect) -> str:
+    """Return "4.3 % more (3.2 to 5.4)", or the difference where a ratio is not defined."""
+    estimate, interval = effect.estimate or 1.0, effect.family_interval or effect.interval
+    if effect.scale != "ratio":
+        ends = f" ({interval.low:,.1f} to {interval.high:,.1f})" if interval else ""
+        return f"{estimate:+,.1f}{ends}"
+    sign = 1 if estimate >= 1 else -1
+    word = templates.MORE if sign > 0 else templates.LESS
+    span = ""
+    if interval is not None:
+        low, high = sorted(100 * sign * (end - 1) for end in (interval.low, interval.high))
+        span = f" ({low:.1f} to {high:.1f})"
+    return f"{100 * sign * (estimate - 1):.1f} % {word}{span}"
+
+
+def _more(rest: Sequence[Effect], compared: int) -> Sentence:
+    worse = sum(e.answer is Answer.COSTS_AT_LEAST for e in rest)
+    return _say("more_effects", some=str(len(rest)), all=str(compared), worse=str(worse))
+
+
+def _half_width(effect: Effect) -> float:
+    interval = effect.family_interval or effect.interval
+    if interval is None or effect.scale != "ratio":
+        return 1.0
+    return max(interval.high - 1, 1 - interval.low)
+
+
+def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float | None:
+    wanted = {*effect.at, (effect.factor, label)}
+    return next((c.median(effect.response) for c in cells if set(c.levels) == wanted), None)
+
+
+# Errors, limit, trust.
+
+
+def _errors(known: Known) -> list[Sentence]:
+    if not known.errors:
+        return [_say("errors_unknown")]
+    worst = max(known.errors, key=lambda c: c.share)
+    if worst.errors:
+        kind = templates.OF_503.format(number=f"{worst.unavailable:,}") if worst.unavailable else ""
+        said = [_say("errors_some", share=words.per_cent(worst.share), where=words.cell(worst.levels), kind=kind)]
+    else:
+        said = [_say("errors_none")]
+    if known.retried is None:
+        said.append(_say("retries_unknown"))
+    elif known.retried:
+        said.append(_say("retries_some", times=words.count(known.retried, "time")))
+    elif known.overflow is Overflow.OBSERVED:
+        said.append(_say("retries_none_asleep"))
+    else:
+        said.append(_say("retries_none"))
+    return said
+
+
+def _limit(found: Sequence[Limit]) -> list[Sentence]:
+    """Return what is at its limit, as a hint: what fills up does not show what limits."""
+    full = [f for f in found if f.saturated and not f.behind] or [f for f in found if f.saturated]
+    if not full:
+        return [_say("limit_unknown")]
+    return [_say("limit_hint", facts=" and ".join(f.text for f in full[:2]))]
+
+
+def _trust(known: Known) -> list[Sentence]:
+    total = len(known.records)
+    noisy = sum(r.outcome.kind is FailureKind.NOISE for r in known.records)
+    failed = sum(r.outcome.status is not Status.COMPLETE for r in known.records) - noisy
+    said = [_say("trials", number=words.count(total, "trial"))]
+    if noisy:
+        said = [_say("trials_disturbed", some=str(noisy), all=words.count(total, "trial"))]
+    if failed:
+        said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial")))
+    drift = known.analysis.drift
+    if drift is not None and drift.flagged:
+        said.append(_say("wandered", range=words.per_cent(drift.range)))
+    return said + [_say("clause", text=_capital(d)) for d in known.doubts[:_MOST_DOUBTS]]
+
+
+def _capital(text: str) -> str:
+    begin = text.partition(" ")[0]
+    name = "_" in begin or begin.startswith("p9")  # an instrument's, or p99
+    return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
+
+
+# Places and levels.
+
+
+def _level(factor: str, label: str) -> str:
+    """Return a level as people say it: its number alone where the factor is the queue."""
+    return label if factor in QUEUE_FACTORS else f"{factor} {label}"
+
+
+def _at(place: Combination) -> str:
+    return f" at {words.listing([_place(n, lb) for n, lb in place])}" if place else ""
+
+
+def _place(name: str, label: str) -> str:
+    unit = templates.COUNTED.get(name)
+    return f"{label} {unit}" if unit else f"{name} {label}"
+
+
+def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], factor: str) -> str:
+    """Return where the cells are among all with their level of `factor`; nothing where that is everywhere."""
+    if len(some) == len(everywhere):
+        return ""
+
+    def place(cell: CellOverflow) -> Combination:
+        return tuple(p for p in cell.levels if p[0] != factor)
+
+    wanted, known = [place(c) for c in some], [place(c) for c in everywhere]
+    if all(len(p) == 1 and _is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
+        name = known[0][0][0]
+        have = sorted((float(p[0][1]), p[0][1]) for p in wanted)
+        above = sorted((float(p[0][1]), p[0][1]) for p in known if float(p[0][1]) >= have[0][0])
+        if len(have) > 1 and have == above:
+            return f" at {_place(name, have[0][1])} or more"
+        labels = words.listing([label for _, label in have])
+        return f" at {_place(name, labels)}"
+    return f" at {words.listing([words.cell(p) for p in wanted])}"
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else words.milliseconds(1000 * seconds)  # noqa: PLR2004 -- below, "ms" reads better

@@ -1,0 +1,63 @@
+"""How the verdict's lines are said in English. A language of its own is another mapping with the same keys."""
+
+TOPICS = {
+    "overflow": "Overflow",
+    "throughput_rps": "Throughput",
+    "latency_p99_ms": "Tail",
+    "response": "Response",
+    "errors": "Errors",
+    "limit": "Limit",
+    "do": "Do",
+    "trust": "Trust",
+}
+
+EN = {
+    "clause": "{text}",
+    "named": "{name}:",
+    "overflow_yes": "YES with {level}{at}: {facts}.",
+    "overflow_moment": "FOR MOMENTS with {level}{at}: {facts}.",
+    "overflow_not_at": "No {at}.",
+    "overflow_no_at_reference": "NO with {level}.",
+    "overflow_elsewhere": "YES with {level}: {facts}.",
+    "overflow_no": "NO, in no cell.",
+    "overflow_no_depth": "NO, in no cell: it held at most {depth} of {limit}.",
+    "overflow_torn": "NOT KNOWN: witnesses contradict each other at {where} ({sides}).",
+    "overflow_unknown": "NOT KNOWN: {why}.",
+    "given": "As offered: an open loop that served what it was asked says nothing of it.",
+    "too_few_blocks": "Not known: a claim needs 6 complete blocks.",
+    "change": "{change} with {level}{at}{near}.",
+    "change_in_unit": "{before} -> {after} {unit} with {level}{at}, {change}{near}.",
+    "more_effects": "{some} more of {all} comparisons differ, {worse} of them for the worse.",
+    "equal_everywhere": "Changes by less than {share} everywhere.",
+    "equal_in": "Less than {share} in {some} of {all} comparisons.",
+    "not_decided": "Not decided in {some} of {all}: known to +-{width}.",
+    "not_decided_one": "Not decided: known to +-{width}.",
+    "loop": "Said of a {loop} loop.",
+    "errors_none": "None.",
+    "errors_some": "{share} of the requests at {where}{kind}.",
+    "errors_unknown": "Not known: no trial is valid.",
+    "retries_none": "No worker retried.",
+    "retries_none_asleep": "No worker retried: on Linux it sleeps instead.",
+    "retries_some": "Workers retried {times}: nobody listened.",
+    "retries_unknown": "Whether workers retried is not known: no log could hold a retry line.",
+    "limit_hint": "A hint, not shown: {facts}.",
+    "limit_unknown": "Not known: nothing that was observed is at its limit.",
+    "wandered": "Host speed wandered by {range}, which pairing takes out.",
+    "trials": "{number}.",
+    "trials_disturbed": "{some} of {all} disturbed and run again.",
+    "trials_failed": "{some} of {all} not valid.",
+}
+
+# Parts of sentences.
+MORE, LESS = "more", "less"
+NEAR = ", real and near what matters"
+FULL = "full {share} of the time"
+ASLEEP = "up to {workers} asleep"
+LONGEST = "{time} at worst"
+SOME_TRIALS = "in {some} of {all} trials"
+SEEN = "seen by its witnesses"
+OF_503 = ", {number} of them a 503"
+NO_VALID_TRIAL = "no trial is valid"
+NO_WITNESS = "no witness of the queue ran"
+COUNTED = {"clients": "clients", "rate": "requests a second", "workers": "workers"}
+"""Factors whose levels count something: "200 clients"."""

@@ -1,0 +1,194 @@
+"""The host's half and the control machine's know the same instruments, drivers, systems and read-backs."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cgidhost import drivers as host_drivers
+from cgidhost import instruments as host_instruments
+from cgidhost import kernel, readback, sut
+from cgidhost.instruments.base import Attached, Gauge
+from cgidhost.observe import gauges as observed
+
+from cgidlab import drivers, instruments
+from cgidlab.design import catalogue, systems
+from cgidlab.runs import hostdiff
+
+ROLES = Path(__file__).parents[2] / "roles"
+
+
+def role(name: str) -> dict[str, Any]:
+    """Return the options that a role declares."""
+    text = (ROLES / name / "meta/argument_specs.yml").read_text(encoding="utf-8")
+    options: dict[str, Any] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    return options
+
+
+def variables(path: str) -> dict[str, Any]:
+    """Return the variables of a role's file."""
+    values: dict[str, Any] = yaml.safe_load((ROLES / path).read_text(encoding="utf-8"))
+    return values
+
+
+def switched() -> set[str]:
+    """Return the instruments that an experiment can turn on."""
+    return {name.removeprefix("instruments_") for name in role("instruments")} - {"wanted"}
+
+
+def runs() -> set[str]:
+    """Return the instruments that the helper on the host can run."""
+    return set(host_instruments.INSTRUMENTS)
+
+
+def plans() -> set[str]:
+    """Return the drivers that the helper on the host can start."""
+    return set(host_drivers.DRIVERS)
+
+
+def read_as() -> set[str]:
+    """Return the instruments that the control side has a reader for."""
+    return {one.name for one in instruments.INSTRUMENTS if one.optional}
+
+
+INSTRUMENTS: Mapping[str, Callable[[], set[str]]] = {
+    "may be wanted (roles/instruments, instruments_wanted)": lambda: set(
+        role("instruments")["instruments_wanted"]["choices"]
+    ),
+    "may be named in an experiment (cgidlab.design.catalogue)": lambda: set(
+        catalogue.instruments(catalogue.load(ROLES))
+    ),
+    "can be run (cgidhost)": runs,
+    "can be read (cgidlab.instruments)": read_as,
+}
+DRIVERS: Mapping[str, Callable[[], set[str]]] = {
+    "may be installed (roles/load, load_drivers)": lambda: set(role("load")["load_drivers"]["choices"]),
+    "have a package and say their version (roles/load/vars)": lambda: set(
+        variables("load/vars/main.yml")["__load_known"]
+    ),
+    "can be started (cgidhost)": plans,
+    "can be read (cgidlab.drivers)": lambda: set(drivers.DRIVERS),
+}
+
+
+def told(half: str, found: set[str], want: set[str], where: str) -> str:
+    """Return what is missing or too much in one half, by name; '' where nothing is."""
+    missing = [f"{name} is not in those that {half}" for name in sorted(want - found)]
+    extra = [f"{name} is in those that {half} and not in {where}" for name in sorted(found - want)]
+    return "; ".join(missing + extra)
+
+
+@pytest.mark.parametrize("half", INSTRUMENTS)
+def test_the_options_of_the_role_instruments_are_the_instruments_that(half: str) -> None:
+    wrong = told(half, INSTRUMENTS[half](), switched(), "the options of roles/instruments")
+
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("half", DRIVERS)
+def test_the_choices_of_load_driver_are_the_drivers_that(half: str) -> None:
+    wrong = told(half, DRIVERS[half](), set(role("load")["load_driver"]["choices"]), "load_driver")
+
+    assert not wrong, wrong
+
+
+def test_every_instrument_with_a_program_is_one() -> None:
+    assert set(variables("instruments/vars/main.yml")["__instruments_known"]) - switched() == set()
+
+
+HOW_READ = re.compile(
+    r"Read back as the (?:(?P<kind>directive|sysctl|check|macro) (?P<name>[\w.]*\w))[.,]|Not read back: (?P<why>.+)\."
+)
+
+
+def settings_of_a_trial() -> dict[str, tuple[str, str]]:
+    """Return what each option of a trial says of its read-back: the kind and the name, or ("", why not)."""
+    found = {}
+    for name, option in catalogue.load(ROLES).options.items():
+        sentence = HOW_READ.search(option.description)
+        assert sentence, f"{option.long_name} says neither `Read back as the ...` nor `Not read back: ...`"
+        found[name] = (sentence["kind"], sentence["name"]) if sentence["kind"] else ("", sentence["why"])
+    return found
+
+
+def test_every_option_of_a_trial_says_how_it_is_read_back_or_why_it_is_not() -> None:
+    assert settings_of_a_trial()
+
+
+def test_every_option_of_the_server_and_the_kernel_is_read_back() -> None:
+    said = settings_of_a_trial()
+    names = catalogue.load(ROLES).of_roles("server", "kernel", "cgid")
+
+    assert [name for name in names if not said[name][0]] == []
+
+
+def test_every_check_that_an_option_names_is_one_the_helper_makes() -> None:
+    made = {proof.name for proof in readback.PROOFS} | {p.name for s in sut.SYSTEMS.values() for p in s.proofs}
+
+    assert {name for kind, name in settings_of_a_trial().values() if kind == "check"} - made == set()
+
+
+def test_every_directive_that_an_option_names_is_in_the_template_and_takes_that_option() -> None:
+    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
+    options = catalogue.load(ROLES).options
+
+    for name, (kind, directive) in settings_of_a_trial().items():
+        if kind == "directive":
+            assert options[name].directive == directive
+            assert re.search(rf"^{directive} .*\b{options[name].long_name}\b", template, re.MULTILINE), name
+
+
+def test_the_sysctls_of_the_role_kernel_are_those_the_helper_writes_and_those_a_run_answers_for() -> None:
+    said = {name: sysctl for name, (kind, sysctl) in settings_of_a_trial().items() if kind == "sysctl"}
+
+    assert {name: path.replace("/", ".") for name, path in kernel.SYSCTLS.items()} == said
+    assert said == hostdiff.TRIAL_SYSCTLS
+
+
+def test_the_macros_that_options_name_are_those_mod_cgid_is_compiled_with() -> None:
+    said = {name: macro for name, (kind, macro) in settings_of_a_trial().items() if kind == "macro"}
+
+    assert variables("cgid/vars/main.yml")["__cgid_macros"] == said
+
+
+def test_the_systems_of_the_helper_are_those_an_experiment_can_mean() -> None:
+    assert set(sut.SYSTEMS) == set(systems.SYSTEMS)
+    defaults = catalogue.load(ROLES).defaults()
+    meant = {systems.system_of({**defaults, "mpm": mpm}) for mpm in role("server")["server_mpm"]["choices"]}
+    assert meant == set(systems.SYSTEMS)
+    for name, system in sut.SYSTEMS.items():
+        assert systems.has_queue({**defaults, "mpm": "event" if name == "cgid" else "prefork"}) != bool(
+            system.why_no_queue
+        )
+
+
+def test_what_is_observed_without_a_trial_is_an_instrument() -> None:
+    gauges = (observed.ListenQueue, observed.Workers, observed.Daemon, observed.HostCounters, observed.ConnectTimes)
+
+    assert {gauge.name for gauge in gauges} <= runs()
+
+
+def test_every_instrument_says_how_it_observes_and_one_with_a_program_is_provided_with_it() -> None:
+    provided = variables("instruments/vars/main.yml")["__instruments_known"]
+
+    for name, kind in host_instruments.INSTRUMENTS.items():
+        assert issubclass(kind, (Gauge, Attached)), name
+        assert (provided[name]["program"] if name in provided else None) == getattr(kind, "program", None), name
+
+
+def test_every_option_of_the_server_is_in_its_template() -> None:
+    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
+
+    assert [name for name in role("server") if not re.search(rf"\b{name}\b", template)] == []
+
+
+@pytest.mark.parametrize("entry", ["block", "generate", "stop"])
+def test_the_role_trial_declares_every_variable_that_its_tasks_take_from_the_caller(entry: str) -> None:
+    specs = variables("trial/meta/argument_specs.yml")["argument_specs"]
+    taken = set(re.findall(r"\bcgidlab_(?!await|generate\b)\w+", (ROLES / f"trial/tasks/{entry}.yml").read_text()))
+    if entry == "block":
+        taken |= set(re.findall(r"\bcgidlab_\w+", (ROLES / "trial/templates/block.json.j2").read_text()))
+
+    assert set(specs[entry]["options"]) == taken

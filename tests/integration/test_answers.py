@@ -1,0 +1,153 @@
+"""What a host answers is data: bounded in size and time by who reads it first, and refused with the host's name."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import resource
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_provision import ROOT, Played, _play
+
+_spec = importlib.util.spec_from_file_location("host_answers", ROOT / "roles/host/plugin_utils/host_answers.py")
+assert _spec is not None
+assert _spec.loader is not None
+host_answers = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(host_answers)
+AnsibleActionFail = host_answers.AnsibleActionFail
+
+FLOOD = "head -c 3000000000 /dev/zero"
+PLAY = """\
+- name: Wait for a trial
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Wait
+      cgidlab_await:
+        python: /bin/sh
+        helper: {helper}
+        dir: {dir}
+        dest: {dir}
+        trials: [{{number: 1, timeout_s: 30, expected_s: 0}}]
+"""
+
+
+def test_an_answer_of_3_gb_ends_after_some_megabytes_of_it() -> None:
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with (
+        pytest.raises(AnsibleActionFail, match=r"h1: its answer has more than 1,048,576 bytes"),
+        host_answers.bounded("h1", "its answer", 1 << 20, 300),
+    ):
+        subprocess.run(["sh", "-c", f"{FLOOD}; echo"], capture_output=True, check=False)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 1_500_000
+
+
+def test_an_answer_that_never_comes_ends_in_time_with_all_who_would_give_it(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AnsibleActionFail, match="h1: its answer took longer than 0 s"),
+        host_answers.bounded("h1", "its answer", 1 << 20, 0.2),
+    ):
+        subprocess.run(["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid; wait"], capture_output=True, check=False)
+
+    inner = int((tmp_path / "pid").read_text())
+    state = Path(f"/proc/{inner}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_file_that_arrives_without_end_is_ended(tmp_path: Path) -> None:
+    path = tmp_path / "001.tar.gz"
+
+    with (
+        pytest.raises(AnsibleActionFail, match=r"h1: its archive has more than 1,000 bytes"),
+        host_answers.bounded("h1", "its archive", 1000, 300, path),
+        path.open("wb") as file,
+    ):
+        subprocess.run(["sh", "-c", "while :; do echo 0123456789; sleep 0.001; done"], stdout=file, check=False)
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[" * 100_000])
+def test_an_answer_without_an_object_is_none(text: str) -> None:
+    assert host_answers.last_object("h1", text) is None
+
+
+def test_json_that_is_no_object_is_refused_with_the_hosts_name() -> None:
+    with pytest.raises(AnsibleActionFail, match="h1 answered 5, which is no object"):
+        host_answers.last_object("h1", "5\n")
+
+
+def _awaited(directory: Path, script: str) -> Played:
+    """Play a wait for a trial whose helper is a script of a host that means no good."""
+    (directory / "helper").write_text(script)
+    (directory / "play.yml").write_text(PLAY.format(helper=directory / "helper", dir=directory))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANSIBLE_ACTION_PLUGINS", str(ROOT / "roles/trial/action_plugins"))
+        return _play(directory / "play.yml", {}, directory)
+
+
+def test_a_helper_that_floods_its_answer_does_not_keep_the_play(tmp_path: Path) -> None:
+    """It kept a run for seven minutes."""
+    begun_s = time.monotonic()
+
+    played = _awaited(tmp_path, FLOOD)
+
+    assert played.code != 0
+    assert "local: its answer has more than 4,194,304 bytes" in played.output
+    assert time.monotonic() - begun_s < 120
+
+
+GOOD: dict[str, Any] = {
+    "number": 1,
+    "state": "ended",
+    "ended": "failed",
+    "reason": "",
+    "archive": None,
+    "sha256": None,
+    "bytes": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("archive", 5),
+        ("archive", "/etc/shadow"),
+        ("archive", "@DIR@/../../etc/shadow"),
+        ("number", 7),
+        ("number", None),
+        ("state", ["ended"]),
+        ("ended", "complete and more"),
+        ("reason", {"a": 1}),
+    ],
+)
+def test_an_answer_that_is_none_is_refused_with_the_name_of_its_host(tmp_path: Path, name: str, value: object) -> None:
+    """An archive named 5 came out as "expected str, bytes or os.PathLike object, not int"."""
+    said = json.dumps({**GOOD, name: value, "sha256": "0" * 64, "bytes": 1}).replace("@DIR@", str(tmp_path))
+
+    played = _awaited(tmp_path, f"cat <<'END'\n{said}\nEND\n")
+
+    assert played.code != 0
+    assert f"local answered `await` with {name}=" in played.output
+    assert "os.PathLike" not in played.output
+
+
+def test_the_list_of_ended_trials_is_looked_at_as_closely(tmp_path: Path) -> None:
+    """It is read in place of an answer, where a trial should be over."""
+    (tmp_path / "trials.jsonl").write_text(json.dumps({**GOOD, "archive": 5, "sha256": "0" * 64, "bytes": 1}) + "\n")
+
+    played = _awaited(tmp_path, "exit 1")
+
+    assert "local answered `await` with archive=5, which cannot be" in played.output
+
+
+def test_a_good_answer_is_taken(tmp_path: Path) -> None:
+    played = _awaited(tmp_path, f"echo '{json.dumps(GOOD)}'")
+
+    assert played.code == 0, played.output
+    assert json.loads((tmp_path / "001.arrival.json").read_text())["ended"] == "failed"

@@ -1,0 +1,112 @@
+"""Instruments of the host's helper from start to stop, whichever they are."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cgidhost.ending import Unavailable
+from cgidhost.instruments import INSTRUMENTS
+from cgidhost.instruments.base import Attached, Scene
+from cgidhost.instruments.running import Running
+from cgidhost.waiting import Patience
+
+
+class Shell(Attached):
+    """A shell that does what the test says."""
+
+    name = "shell"
+    program = "sh"
+    script = "echo ready > ready; exec sleep 60"
+    at = ""
+
+    def arguments(self, scene: Scene) -> list[str]:
+        """Run the script in the instrument's directory."""
+        self.at = scene.directory
+        return ["-c", f"cd {scene.directory}; {self.script}"]
+
+    def is_ready(self) -> bool:
+        """Say whether the script said so."""
+        return (Path(self.at) / "ready").exists()
+
+    @classmethod
+    def at_edge(cls, scene: Scene) -> dict[str, Any]:
+        """Return how many files there are."""
+        return {"files": len(list(Path(scene.directory).iterdir()))}
+
+    @classmethod
+    def edges_document(cls, begin: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
+        """Return both."""
+        return {"begin": begin["files"], "end": end["files"]}
+
+
+def scene(directory: Path, **tools: str | None) -> Scene:
+    return Scene(str(directory), tools, {}, None, None)
+
+
+@pytest.fixture
+def patience() -> Patience:
+    return Patience(os.pipe()[0])
+
+
+def test_an_instrument_whose_program_is_not_there_says_so(tmp_path: Path) -> None:
+    assert Shell.why_not(scene(tmp_path, sh=None)) == Shell.why_not(scene(tmp_path)) == "sh is not installed"
+    assert Shell.why_not(scene(tmp_path, sh="/bin/sh")) == ""
+
+
+def test_a_program_that_ends_before_it_observes_is_unavailable_in_its_own_words(
+    tmp_path: Path, patience: Patience
+) -> None:
+    class Refused(Shell):
+        script = "echo not permitted >&2; exit 1"
+
+    with pytest.raises(Unavailable, match="not permitted"):
+        Refused(scene(tmp_path, sh="/bin/sh")).wait_until_ready(patience, 30)
+
+
+def test_a_program_that_never_observes_is_ended(tmp_path: Path, patience: Patience) -> None:
+    class Hanging(Shell):
+        script = "echo $$ > pid; exec sleep 60"
+
+    one = Hanging(scene(tmp_path, sh="/bin/sh"))
+    patience.until("the shell", lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 30)
+    with pytest.raises(Unavailable, match="not within"):
+        one.wait_until_ready(patience, 0.01)
+
+    assert "sh ended with -9" in str(one.stop()["reason"])
+
+
+def test_every_instrument_is_told_of_from_before_the_load_until_it_stopped(
+    tmp_path: Path, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgidhost.instruments.running.INSTRUMENTS", {**INSTRUMENTS, Shell.name: Shell})
+    told: list[tuple[str, object]] = []
+    running = Running(
+        scene(tmp_path, sh="/bin/sh"),
+        ["shell", "strace", "host"],
+        lambda name, state: told.append((name, (state["state"], state["reason"]))),
+    )
+
+    running.announce()
+    before = dict(told)
+    running.start(patience)
+    running.window_begins()
+    (tmp_path / "another").touch()
+    running.window_ends()
+    running.stop(patience)
+
+    assert before["shell"] == before["host"] == ("unavailable", "the trial ended before its load")
+    assert before["listen_queue"] == ("off", "")
+    assert dict(told)["strace"] == ("unavailable", "strace is not installed")
+    assert dict(told)["shell"] == dict(told)["host"] == ("ran", "")
+    edges = json.loads((tmp_path / "shell.json").read_text())
+    assert edges["end"] == edges["begin"] + 1
+    assert json.loads((tmp_path / "host.json").read_text())["cpus"] >= 1
+    assert (tmp_path / "host.csv").read_text().startswith("monotonic_ns,user,")
+
+
+def test_an_instrument_of_the_server_has_nothing_to_look_at_on_a_generator(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="on another machine"):
+        scene(tmp_path).the_server  # noqa: B018 -- asking is the point
