@@ -245,8 +245,7 @@ def _judged(  # one comparison has that many sides
             more = MIN_BLOCKS - blocks if 0 < blocks < MIN_BLOCKS else None
         elif answer is Answer.INCONCLUSIVE and value is not None and noise is not None and error is not None:
             _, *decisive = asked.bounds.of(noise.df, shared=noise.sharing is Sharing.SHARED)
-            if noise.sharing is not Sharing.MODERATED:  # one that happens to be small promises too much
-                more = blocks_to_decide(value, error, blocks, asked.smallest, (decisive[0], decisive[1]))
+            more = blocks_to_decide(value, error, blocks, asked.smallest, (decisive[0], decisive[1]))
     return Effect(
         response=asked.response,
         factor=asked.factor,
