@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # of what verbs print as JSON; documents that are kept have their own (`parsers.versions`)
 _LONGEST_NAME = 180
 
 Scalar = bool | int | float | str

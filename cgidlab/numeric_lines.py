@@ -30,15 +30,17 @@ class Table:
     bad_lines: int
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, most_bytes: int = MAX_READ_BYTES) -> bytes:
     """Return a file's bytes. Raise `StoreError` naming the file if it cannot be read, or is larger than it can be."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_READ_BYTES + 1)
+            data = file.read(most_bytes + 1)
+    except FileNotFoundError as err:
+        raise StoreError("the file is missing", where=str(path)) from err
     except OSError as err:
         raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
-    if len(data) > MAX_READ_BYTES:
-        raise StoreError(f"the file has more than {MAX_READ_BYTES} bytes, which no trial writes", where=str(path))
+    if len(data) > most_bytes:
+        raise StoreError(f"the file has more than {most_bytes} bytes, which no run writes", where=str(path))
     return data
 
 

@@ -28,7 +28,7 @@ from cgidlab.model import (
     TrialRecord,
     VerdictRule,
 )
-from cgidlab.parsers import observation
+from cgidlab.parsers import observation, versions
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.runs import harvest, provenance, records, store, watching
 from cgidlab.runs.concluding import conclude
@@ -298,7 +298,8 @@ def _keep_one(run: store.RunDirectory, staging: Path, trial: Trial, host: Observ
         files.write_bytes(directory / "instruments" / "connect_times.csv", connect_times.from_ring(raw.read_bytes()))
     elif (directory / "instruments" / "connect_times.stderr").exists():
         files.write_bytes(directory / "instruments" / "connect_times.csv", b"")
-    files.write_json(directory / watching.OBSERVED_FILE, {"schema_version": 1, **target.raw})
+    name = watching.OBSERVED_FILE
+    files.write_json(directory / name, versions.stamped(name, target.raw))
     outcome = records.judge(directory, trial.key, NoisePolicy(None, None, 0), observed_as=target.label)
     store.write_outcome(directory, outcome)
 

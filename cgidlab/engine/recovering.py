@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +94,12 @@ def _refuse_if_running(run: RunDirectory) -> None:
 def _lives(run: RunDirectory) -> bool:
     try:
         state = run.read("state.json")
-        return state["state"] == store.RUNNING and processes.lives(
-            state["pid"], state["started_ticks"], state["boot_id"]
+        return bool(
+            state["state"] == store.RUNNING
+            and state.get("pid")
+            and processes.lives(state["pid"], state.get("started_ticks"), state.get("boot_id"))
         )
-    except (StoreError, KeyError, TypeError):
+    except StoreError:
         return False  # torn, or of another version: nobody who wrote it can be asked
 
 
@@ -128,10 +130,10 @@ def _journals(wanted: _Wanted) -> Mapping[str, Mapping[str, Any]]:
     for h in sorted((h for _, entries in wanted.runs for h in entries), key=lambda h: h.opened_at):
         entry = found.setdefault(h.host, {"work_dir": h.work_dir, "blocks": [], "sysctls": []})
         entry["blocks"].append(h.block)
-        for sysctl in h.sysctls:
+        for sysctl in map(asdict, h.sysctls):
             known = next((s for s in entry["sysctls"] if s["setting"] == sysctl["setting"]), None)
             if known is None or known["boot_id"] != sysctl["boot_id"]:
-                entry["sysctls"].append(dict(sysctl))
+                entry["sysctls"].append({**sysctl, "new": list(sysctl["new"])})
             else:
                 known["new"] = sorted({*known["new"], *sysctl["new"]} - {known["old"]})
     return found

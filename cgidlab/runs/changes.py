@@ -34,7 +34,7 @@ def latest_finished(runs: Path) -> RunDirectory | None:
         try:
             if run.read("state.json")["state"] == store.FINISHED and (run.path / "provenance.json").exists():
                 return run
-        except (StoreError, KeyError):
+        except StoreError:
             continue  # torn, or of another version: nothing to compare with
     return None
 

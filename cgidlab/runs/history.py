@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import SpecError, StoreError
+from cgidlab.parsers import run_documents
 from cgidlab.report.history import Effect, HistoryRow
-from cgidlab.runs import changes, store
+from cgidlab.runs import changes
 from cgidlab.runs.store import RunDirectory
 
 _UNREADABLE = "unreadable"
@@ -38,7 +39,7 @@ def rows(runs: Path) -> tuple[HistoryRow, ...]:
         run = RunDirectory(path.resolve())
         try:
             row, read = _row(run, before)
-        except (StoreError, KeyError, TypeError, AttributeError, ValueError) as err:
+        except StoreError as err:
             row, read = HistoryRow(run_id=run.run_id, state=_UNREADABLE, note=str(err).splitlines()[0]), None
         found.append(row)
         before = read or before
@@ -110,4 +111,4 @@ def _reference(summary: Mapping[str, Any], rule: Mapping[str, Any], response: st
 def name_of(runs: Path) -> str:
     """Return the name of the experiment whose runs these are."""
     newest = max(p for p in runs.glob("*/plan.json") if not p.parent.is_symlink())
-    return str(store.read_json(newest)["experiment"])
+    return run_documents.PLAN.read(newest).experiment

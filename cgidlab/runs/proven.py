@@ -8,7 +8,7 @@ from typing import Any
 from cgidlab import calibrate
 from cgidlab.errors import StoreError
 from cgidlab.model import TrialRecord
-from cgidlab.runs import store
+from cgidlab.parsers import run_documents
 
 FILE = "calibration.json"
 _KEY = ("machine_id_sha256", "kernel", "helper")
@@ -57,9 +57,8 @@ def _kept(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if path.parent.is_symlink():
             continue  # latest
         try:
-            hosts = store.read_json(path)["hosts"]
-            yield from ((path.parent.name, entry) for entry in hosts if isinstance(entry["witnesses"], dict))
-        except (StoreError, KeyError, TypeError):
+            yield from ((path.parent.name, entry) for entry in run_documents.CALIBRATION.read_raw(path)["hosts"])
+        except StoreError:
             continue  # of another version, or torn: it proves nothing
 
 
@@ -78,7 +77,7 @@ def counted(
         return tuple(records), ("the witnesses were not calibrated (--uncalibrated)",)
     kept, dropped = [], set()
     for record in records:
-        host = calibration["hosts"].get(record.host, {})
+        host = calibration.get("hosts", {}).get(record.host, {})
         said = host.get("witnesses", {})
         httpd = host.get("httpd", {}).get(str(record.settings.get("httpd")), {})
         unproven = [w for w in calibrate.FIGURES_OF if w not in calibrate.proven(said)]

@@ -1,20 +1,21 @@
 """A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cgidlab import files, measure
 from cgidlab.errors import StoreError
 from cgidlab.measure.noise import disturbance
-from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
-from cgidlab.parsers import documents
+from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
+from cgidlab.parsers import documents, run_documents, versions
 from cgidlab.runs import harvest, store
 
-FIGURES = tuple(f.name for f in fields(Figures))
 _FIGURES = "figures.json"
 
 
@@ -134,47 +135,56 @@ def _verified(stored: store.StoredTrial) -> StoreError | None:
 def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | None:
     """Return requests a second, second by second of a measured trial's window; None if it has none."""
     try:
-        series = tuple(float(v) for v in store.read_json(run / record.directory / _FIGURES)["throughput_rps"])
-    except (StoreError, KeyError, TypeError, ValueError):
+        return run_documents.FIGURES.read(run / record.directory / _FIGURES).throughput_rps or None
+    except StoreError:
         return None
-    return series or None
 
 
 def generators(run: Path, record: TrialRecord) -> tuple[Mapping[str, Any], ...]:
     """Return a row for each generator of a measured trial; none where the server's own host made the load."""
     try:
-        return tuple(dict(row) for row in store.read_json(run / record.directory / _FIGURES)["generators"])
-    except (StoreError, KeyError, TypeError, ValueError):
+        return run_documents.FIGURES.read(run / record.directory / _FIGURES).generators
+    except StoreError:
         return ()
 
 
-def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False) -> None:
-    value = {
-        "schema_version": SCHEMA_VERSION,
-        "figures": asdict(measured.figures),
-        "overhead_s": measured.overhead_s,
-        "started_s": measured.started_s,
-        "throughput_rps": list(measured.throughput_rps),
-        "checks": [asdict(c) for c in measured.checks],
-        "generators": [dict(row) for row in measured.generators],
-    }
+def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False) -> _Kept:
+    """Write `figures.json` and return what it says. Raise `StoreError` for figures that nobody would read again."""
+    value = versions.stamped(
+        _FIGURES,
+        {
+            "figures": asdict(measured.figures),
+            "overhead_s": measured.overhead_s,
+            "started_s": measured.started_s,
+            "throughput_rps": list(measured.throughput_rps),
+            "checks": [asdict(c) for c in measured.checks],
+            "generators": [dict(row) for row in measured.generators],
+        },
+    )
+    try:
+        document = json.dumps(value, allow_nan=False).encode()
+    except ValueError as err:
+        raise StoreError(f"a figure is no number: {err}", where=str(directory)) from err
+    found = run_documents.FIGURES.parse(document, where=str(directory))
     files.write_sealed(directory / _FIGURES, value, spare=spare)
+    return _of(found)
+
+
+def _of(found: run_documents.FiguresDocument) -> _Kept:
+    values: dict[str, Any] = dict(found.figures)
+    return _Kept(Figures(**values), found.overhead_s, found.started_s)
 
 
 def _kept(directory: Path, *, complete: bool) -> _Kept:
-    path = directory / _FIGURES
-    try:
-        value = store.read_json(path)
-        if set(value["figures"]) == set(FIGURES) and "throughput_rps" in value:
-            return _Kept(Figures(**value["figures"]), value["overhead_s"], value["started_s"])
-    except (StoreError, KeyError, TypeError):
-        pass  # missing, torn, or of a program with other figures: the raw files have them all
+    with suppress(StoreError):  # missing or torn: the raw files have them all
+        found = run_documents.FIGURES.read(directory / _FIGURES)
+        if found.of_today:
+            return _of(found)
     try:
         measured = measure.measure(directory)
+        # The raw files have it all: two waits for the disk for each of thousands of trials would be for nothing.
+        return _keep(directory, measured, spare=True)
     except StoreError:
         if complete:
             raise
         return _Kept(Figures(), None, None)  # its outcome says why it has none
-    # The raw files have it all: two waits for the disk for each of thousands of trials would be for nothing.
-    _keep(directory, measured, spare=True)
-    return _Kept(measured.figures, measured.overhead_s, measured.started_s)

@@ -69,7 +69,7 @@ def summary(run: RunDirectory) -> dict[str, Any] | None:
                 "unknown": by_sense[Sense.UNKNOWN] + unseen,
                 "others": len(by_sense[Sense.OTHERS]),
             }
-    except (StoreError, KeyError, TypeError, AttributeError):
+    except StoreError:
         return None  # a derived file that is damaged says nothing of the trials
     return found
 

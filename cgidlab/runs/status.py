@@ -9,6 +9,7 @@ from typing import Any
 from cgidlab import processes
 from cgidlab.errors import StoreError
 from cgidlab.model import Status
+from cgidlab.parsers import run_documents
 from cgidlab.runs import store
 
 UNREADABLE = "unreadable"
@@ -105,11 +106,11 @@ def _outcomes(trials: Path) -> _Seen:
     seen = _Seen()
     for path in _outcome_files(trials):
         try:
-            outcome = store.read_json(path)
-            seen.counts[Status(outcome["status"])] += 1
-            seen.keys.add(str(outcome["key"]))
+            outcome = run_documents.OUTCOME.read(path)
             seen.ended_s.append(path.stat().st_mtime)
-        except (StoreError, OSError, KeyError, ValueError):
+            seen.counts[outcome.status] += 1
+            seen.keys.add(outcome.key)
+        except (StoreError, OSError):
             seen.damaged += 1
     return seen
 
@@ -126,7 +127,9 @@ def _checked(state: Mapping[str, Any]) -> tuple[str, str]:
         budget = state.get("budget")
         cut = f"cut by its budget after block {budget['blocks']}" if budget else ""
         return said, str(state.get("stopped") or cut)
-    pid = int(state["pid"])
+    pid = state.get("pid")
+    if pid is None:
+        return store.INTERRUPTED, "which process it was is not known"
     if processes.lives(pid, state.get("started_ticks"), state.get("boot_id")):
         return said, f"process {pid}"
     return store.INTERRUPTED, f"its process {pid} is gone and left no last word"

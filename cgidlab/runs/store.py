@@ -1,6 +1,5 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,10 +9,8 @@ from typing import Any
 from cgidlab import files, processes
 from cgidlab.errors import StoreError
 from cgidlab.model import (
-    SCHEMA_VERSION,
     Experiment,
     Factor,
-    FailureKind,
     Level,
     NoisePolicy,
     Outcome,
@@ -21,10 +18,10 @@ from cgidlab.model import (
     Repetitions,
     Settings,
     SmallestEffect,
-    Status,
     Trial,
     VerdictRule,
 )
+from cgidlab.parsers import run_documents, versions
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
@@ -82,12 +79,12 @@ class RunDirectory:
         return f"{name}-resumed-{later}" if self.ansible(name).exists() else name
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON file of the run, with the schema's version first."""
-        files.write_sealed(self.path / name, {"schema_version": SCHEMA_VERSION, **value})
+        """Write a JSON file of the run, with the version of its kind first."""
+        files.write_sealed(self.path / name, versions.stamped(name, value))
 
     def read(self, name: str) -> dict[str, Any]:
-        """Read a JSON file of the run. Raise `StoreError` if it is missing, torn or newer than this program."""
-        return read_json(self.path / name)
+        """Read a document of the run, brought up to date. Raise `StoreError` naming file and field if it is not one."""
+        return run_documents.OF_A_RUN[name].read_raw(self.path / name)
 
     def set_state(self, state: str, **more: Any) -> None:  # noqa: ANN401 -- what a state carries beside its name
         """Record that the run is running, interrupted or finished. What earlier states carried stays, `more` wins."""
@@ -174,6 +171,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as it is kept: cells once, trials by their number."""
     e = plan.experiment
     return {
+        "kind": "experiment",
         "experiment": e.name,
         "question": e.question,
         "target": e.target,
@@ -203,116 +201,73 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def experiment_of(run: RunDirectory) -> Experiment:
     """Return the experiment of a run as its `plan.json` has it. Raise `StoreError` if that is not whole."""
-    plan = run.read("plan.json")
+    plan = run_documents.PLAN.read(run.path / "plan.json")
     try:
-        rule = plan["rule"]
-        return Experiment(
-            name=plan["experiment"],
-            question=plan["question"],
-            target=plan["target"],
-            factors=tuple(
-                Factor(name, tuple(Level(lv["label"], lv["value"]) for lv in levels))
-                for name, levels in plan["factors"].items()
-            ),
-            settings=plan["settings"],
-            exclude=tuple(tuple((name, label) for name, label in exclusion) for exclusion in plan["exclude"]),
-            repetitions=Repetitions(plan["repetitions"]["min"], plan["repetitions"]["max"]),
-            seed=plan["seed"],
-            instruments=tuple(plan["instruments"]),
-            rule=VerdictRule(
-                rule["factor"],
-                rule["reference"],
-                tuple(SmallestEffect(response, share) for response, share in rule["smallest_effects"].items()),
-            ),
-            noise=NoisePolicy(**plan["noise"]) if "noise" in plan else NoisePolicy(None, None, 0),
-            source=(run.path / "experiment.yml").read_text(),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:
-        raise StoreError(f"not what a plan holds: {err!r}", where=str(run.path / "plan.json")) from err
+        source = (run.path / "experiment.yml").read_text(encoding="utf-8")
+    except (OSError, ValueError) as err:
+        raise StoreError(f"the file cannot be read: {err}", where=str(run.path / "experiment.yml")) from err
+    return Experiment(
+        name=plan.experiment,
+        question=plan.question,
+        target=plan.target,
+        factors=tuple(
+            Factor(name, tuple(Level(lv.label, lv.value) for lv in levels)) for name, levels in plan.factors.items()
+        ),
+        settings=plan.settings,
+        exclude=plan.exclude,
+        repetitions=Repetitions(plan.repetitions.min, plan.repetitions.max),
+        seed=plan.seed,
+        instruments=plan.instruments,
+        rule=VerdictRule(
+            plan.rule.factor,
+            plan.rule.reference,
+            tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
+        ),
+        noise=NoisePolicy(plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns),
+        source=source,
+    )
 
 
 def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:
     """Return what a trial was meant to be: `trial.json`. `environment` names what it ran with beside its settings."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "number": trial.number,
-        "block": trial.block,
-        "key": trial.key,
-        "host": host,
-        "cell": trial.cell.id,
-        "levels": {name: level.label for name, level in trial.cell.levels},
-        "settings": dict(trial.cell.settings),
-        **({"environment": environment} if environment else {}),
-    }
-
-
-def write_outcome(directory: Path, outcome: Outcome) -> None:
-    """Write `outcome.json`: with it, and not before, the trial is done."""
-    files.write_sealed(
-        directory / "outcome.json",
+    return versions.stamped(
+        "trial.json",
         {
-            "schema_version": SCHEMA_VERSION,
-            "key": outcome.key,
-            "status": outcome.status,
-            "reason": outcome.reason,
-            "kind": outcome.kind,
+            "number": trial.number,
+            "block": trial.block,
+            "key": trial.key,
+            "host": host,
+            "cell": trial.cell.id,
+            "levels": {name: level.label for name, level in trial.cell.levels},
+            "settings": dict(trial.cell.settings),
+            **({"environment": environment} if environment else {}),
         },
     )
 
 
+def write_outcome(directory: Path, outcome: Outcome) -> None:
+    """Write `outcome.json`: with it, and not before, the trial is done."""
+    value = {"key": outcome.key, "status": outcome.status, "reason": outcome.reason, "kind": outcome.kind}
+    files.write_sealed(directory / "outcome.json", versions.stamped("outcome.json", value))
+
+
 def read_trial(directory: Path) -> StoredTrial:
     """Return the trial in `directory`. Raise `StoreError` naming the file that cannot be read."""
-    trial, outcome = read_json(directory / "trial.json"), read_json(directory / "outcome.json")
-    try:
-        return StoredTrial(
-            directory=directory,
-            number=trial["number"],
-            block=trial["block"],
-            key=trial["key"],
-            host=trial["host"],
-            levels=tuple(trial["levels"].items()),
-            settings=trial["settings"],
-            outcome=Outcome(
-                outcome["key"],
-                Status(outcome["status"]),
-                outcome["reason"],
-                FailureKind(outcome["kind"]) if outcome["kind"] else None,
-            ),
-            environment=str(trial.get("environment", "")),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise StoreError(f"not what a trial's files hold: {err!r}", where=str(directory)) from err
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one of our JSON files. Raise `StoreError` if it is missing, torn or newer than this program."""
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError as err:
-        raise StoreError("the file is missing", where=str(path)) from err
-    except (OSError, ValueError, RecursionError) as err:
-        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
-    version = value.get("schema_version") if isinstance(value, dict) else None
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}"
-            if isinstance(value, dict)
-            else "this is no JSON object",
-            where=str(path),
-            fix="use the version of cgidlab that wrote it",
-        )
-    assert isinstance(value, dict)  # noqa: S101 -- tells mypy what the check above made sure of
-    seal = value.pop(files.SEAL, None)
-    if seal is not None and not _holds(value, seal):
-        raise StoreError("the file was changed: it does not have the checksum in it", where=str(path))
-    return value
-
-
-def _holds(value: dict[str, Any], seal: object) -> bool:
-    try:
-        return seal == files.seal_of(value)
-    except (ValueError, RecursionError):  # NaN, or nested deeper than we ever write
-        return False
+    trial = run_documents.TRIAL.read(directory / "trial.json")
+    outcome = run_documents.OUTCOME.read(directory / "outcome.json")
+    if outcome.key != trial.key:
+        raise StoreError("trial.json and outcome.json are of two trials", where=str(directory))
+    return StoredTrial(
+        directory=directory,
+        number=trial.number,
+        block=trial.block,
+        key=trial.key,
+        host=trial.host,
+        levels=tuple(trial.levels.items()),
+        settings=trial.settings,
+        outcome=Outcome(outcome.key, outcome.status, outcome.reason, outcome.kind),
+        environment=trial.environment,
+    )
 
 
 def point_latest_to(run: RunDirectory) -> None:

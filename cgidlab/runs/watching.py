@@ -6,6 +6,7 @@ from typing import Any
 
 from cgidlab.model import Status, TrialRecord
 from cgidlab.parsers import documents
+from cgidlab.parsers import observation as parsed
 from cgidlab.runs import store
 from cgidlab.verdict import Verdict, observation
 
@@ -15,7 +16,7 @@ OBSERVED_FILE = "observed.json"  # in a trial's directory: what the host said of
 
 def is_observation(run: store.RunDirectory) -> bool:
     """Say whether a run watched a server instead of making trials."""
-    return run.read("plan.json").get("kind") == KIND
+    return bool(run.read("plan.json")["kind"] == KIND)
 
 
 def socket_verdicts(
@@ -24,7 +25,7 @@ def socket_verdicts(
     """Return every watched socket with what the host said of it and the verdict on it."""
     found = []
     for row in rows:
-        target = store.read_json(run.path / row.directory / OBSERVED_FILE)
+        target = parsed.TARGET.read_raw(run.path / row.directory / OBSERVED_FILE)
         found.append((row, target, observation.judge_socket(row, _seen(run, row, target))))
     return tuple(found)
 

@@ -1,6 +1,7 @@
 """A damaged file of a run is named and counted, and everything else is still shown."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def flipped(path: Path) -> None:
 def newer(path: Path) -> None:
     text = path.read_text()
     path.write_text(
-        text.replace('"schema_version": 1', '"schema_version": 2') if text.startswith("{") else "v2\n" + text
+        re.sub(r'"schema_version": \d+', '"schema_version": 9', text) if text.startswith("{") else "v2\n" + text
     )
 
 
