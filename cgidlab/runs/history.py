@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.parsers import run_documents
+from cgidlab.parsers import plan_document
 from cgidlab.report.history import Effect, HistoryRow
 from cgidlab.runs import changes
 from cgidlab.runs.store import RunDirectory
@@ -111,4 +111,4 @@ def _reference(summary: Mapping[str, Any], rule: Mapping[str, Any], response: st
 def name_of(runs: Path) -> str:
     """Return the name of the experiment whose runs these are."""
     newest = max(p for p in runs.glob("*/plan.json") if not p.parent.is_symlink())
-    return run_documents.PLAN.read(newest).experiment
+    return plan_document.PLAN.read(newest).experiment

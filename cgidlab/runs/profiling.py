@@ -7,7 +7,7 @@ from typing import Any
 
 from cgidlab import files
 from cgidlab.errors import StoreError
-from cgidlab.parsers import documents, run_documents, versions
+from cgidlab.parsers import documents, trial_documents, versions
 from cgidlab.progress import Display
 
 NAME = "trace.json"
@@ -56,7 +56,7 @@ def write_trace(run: Path, steps: Sequence[tuple[float, str]], ended_s: float) -
 def _results(run: Path) -> Iterator[tuple[str, str, documents.Result]]:
     for directory in sorted((run / "trials").glob("[0-9]*-*")):
         try:
-            host = run_documents.TRIAL.read(directory / "trial.json").host
+            host = trial_documents.TRIAL.read(directory / "trial.json").host
             yield host, directory.name, documents.read_result(directory / "result.json")
         except StoreError:
             continue

@@ -13,7 +13,7 @@ from cgidlab import files, measure
 from cgidlab.errors import StoreError
 from cgidlab.measure.noise import disturbance
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
-from cgidlab.parsers import documents, run_documents, versions
+from cgidlab.parsers import documents, trial_documents, versions
 from cgidlab.runs import harvest, store
 
 _FIGURES = "figures.json"
@@ -135,7 +135,7 @@ def _verified(stored: store.StoredTrial) -> StoreError | None:
 def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | None:
     """Return requests a second, second by second of a measured trial's window; None if it has none."""
     try:
-        return run_documents.FIGURES.read(run / record.directory / _FIGURES).throughput_rps or None
+        return trial_documents.FIGURES.read(run / record.directory / _FIGURES).throughput_rps or None
     except StoreError:
         return None
 
@@ -143,7 +143,7 @@ def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | Non
 def generators(run: Path, record: TrialRecord) -> tuple[Mapping[str, Any], ...]:
     """Return a row for each generator of a measured trial; none where the server's own host made the load."""
     try:
-        return run_documents.FIGURES.read(run / record.directory / _FIGURES).generators
+        return trial_documents.FIGURES.read(run / record.directory / _FIGURES).generators
     except StoreError:
         return ()
 
@@ -165,19 +165,19 @@ def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False) -
         document = json.dumps(value, allow_nan=False).encode()
     except ValueError as err:
         raise StoreError(f"a figure is no number: {err}", where=str(directory)) from err
-    found = run_documents.FIGURES.parse(document, where=str(directory))
+    found = trial_documents.FIGURES.parse(document, where=str(directory))
     files.write_sealed(directory / _FIGURES, value, spare=spare)
     return _of(found)
 
 
-def _of(found: run_documents.FiguresDocument) -> _Kept:
+def _of(found: trial_documents.FiguresDocument) -> _Kept:
     values: dict[str, Any] = dict(found.figures)
     return _Kept(Figures(**values), found.overhead_s, found.started_s)
 
 
 def _kept(directory: Path, *, complete: bool) -> _Kept:
     with suppress(StoreError):  # missing or torn: the raw files have them all
-        found = run_documents.FIGURES.read(directory / _FIGURES)
+        found = trial_documents.FIGURES.read(directory / _FIGURES)
         if found.of_today:
             return _of(found)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from cgidlab import processes
 from cgidlab.errors import StoreError
 from cgidlab.model import Status
-from cgidlab.parsers import run_documents
+from cgidlab.parsers import trial_documents
 from cgidlab.runs import store
 
 UNREADABLE = "unreadable"
@@ -106,7 +106,7 @@ def _outcomes(trials: Path) -> _Seen:
     seen = _Seen()
     for path in _outcome_files(trials):
         try:
-            outcome = run_documents.OUTCOME.read(path)
+            outcome = trial_documents.OUTCOME.read(path)
             seen.ended_s.append(path.stat().st_mtime)
             seen.counts[outcome.status] += 1
             seen.keys.add(outcome.key)

@@ -21,7 +21,7 @@ from cgidlab.model import (
     Trial,
     VerdictRule,
 )
-from cgidlab.parsers import run_documents, versions
+from cgidlab.parsers import plan_document, run_documents, trial_documents, versions
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
@@ -201,7 +201,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def experiment_of(run: RunDirectory) -> Experiment:
     """Return the experiment of a run as its `plan.json` has it. Raise `StoreError` if that is not whole."""
-    plan = run_documents.PLAN.read(run.path / "plan.json")
+    plan = plan_document.PLAN.read(run.path / "plan.json")
     try:
         source = (run.path / "experiment.yml").read_text(encoding="utf-8")
     except (OSError, ValueError) as err:
@@ -253,8 +253,8 @@ def write_outcome(directory: Path, outcome: Outcome) -> None:
 
 def read_trial(directory: Path) -> StoredTrial:
     """Return the trial in `directory`. Raise `StoreError` naming the file that cannot be read."""
-    trial = run_documents.TRIAL.read(directory / "trial.json")
-    outcome = run_documents.OUTCOME.read(directory / "outcome.json")
+    trial = trial_documents.TRIAL.read(directory / "trial.json")
+    outcome = trial_documents.OUTCOME.read(directory / "outcome.json")
     if outcome.key != trial.key:
         raise StoreError("trial.json and outcome.json are of two trials", where=str(directory))
     return StoredTrial(
