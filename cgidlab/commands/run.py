@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
-            ended = running.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how)
+            ended = running.resume(resumed, request, options.ROOT, args.results, display, stop.is_set, how, args.target)
         else:
             assert request is not None  # noqa: S101 -- tells mypy what _chosen made sure of
             ended = running.run(request, args.results, display, stop.is_set, how)

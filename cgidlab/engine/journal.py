@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from cgidlab import rundir
 from cgidlab.engine.execute import BlockRun
 from cgidlab.model import Trial
 from cgidlab.parsers.document import HostName, Kind
@@ -58,7 +59,7 @@ JOURNAL = Kind("journal.json", _File)
 
 def held(run: RunDirectory) -> tuple[Held, ...]:
     """Return what a run may still hold. Raise `StoreError` if its journal cannot be read."""
-    if not (run.path / FILE).exists():
+    if not rundir.is_there(run.path / FILE):
         return ()
     return JOURNAL.read(run.path / FILE).held
 

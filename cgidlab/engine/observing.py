@@ -99,7 +99,7 @@ def observe(order: Order, results: Path, cancelled: Callable[[], bool], live: Li
 def instances(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """Return every watched socket as the JSON form gives it. What was not observed is None."""
     found = []
-    for row, target, verdict in watching.socket_verdicts(run, rows):
+    for row, target, verdict in watching.socket_verdicts(run, rows)[0]:
         f, about = row.figures, target["about"]
         found.append(
             {

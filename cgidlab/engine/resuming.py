@@ -1,15 +1,17 @@
 """Continuing a run: which one, what of it is done, and whether it may go on. Touches no host."""
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cgidlab import calibrate, files
+from cgidlab import calibrate, files, rundir
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
 from cgidlab.engine import targets
+from cgidlab.engine.execute import Site
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
@@ -94,16 +96,19 @@ def latest(results: Path, request: Request) -> RunDirectory:
     )
 
 
-def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
+def load(run: RunDirectory, root: Path, request: Request | None, target: str | None = None) -> Continued:
     """Return what a run needs to go on.
 
     `request` is the experiment file and words of the command line, if any were given: they have to
-    ask for what the run was planned to be. Raises `StoreError` when the plan cannot be read.
+    ask for what the run was planned to be. `target` is what the command line names without a file. Raises `StoreError`
+    when the plan cannot be read, or the directory is none that this user's runs leave.
     """
+    rundir.check_owned(run.path)
     catalogue = cat.load(root / "roles")
     experiment = store.experiment_of(run)
     if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:
         raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
+    site = _site(run, experiment.target, root, request, target)
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
     found = environments.settings_differing(stored["cells"], plan.cells)
@@ -114,12 +119,37 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
     found += _from_before(run, now.environments, code)
     return Continued(
         run=run,
-        loaded=Loaded(_with_keys(plan, stored), catalogue, targets.site(experiment.target, root)),
+        loaded=Loaded(_with_keys(plan, stored), catalogue, site),
         done=now.done,
         undone=now.undone,
         environments=now.environments,
         differences=tuple(found),
     )
+
+
+def _site(run: RunDirectory, planned: str, root: Path, request: Request | None, target: str | None) -> Site:
+    """Return the hosts of a run, by a target that whoever goes on with it has named, or that is the project's own.
+
+    What a run's directory names is data: an inventory can be a program.
+    """
+    named = target or (request.target if request else None)
+    if named is None and planned in targets.NAMED:
+        return targets.site(planned, root)
+    asked = named or (load_plan(request).plan.experiment.target if request else None)
+    where = str(run.path / "plan.json")
+    if asked is None:
+        raise SpecError(
+            f"the run's directory names the target `{planned}`, and nobody else does",
+            where=where,
+            fix=f"if it is yours, name it: --target {shlex.quote(planned)}",
+        )
+    if asked != planned:
+        raise SpecError(
+            f"the run was planned for the target `{planned}`, not for `{asked}`",
+            where=where,
+            fix=f"name the target it had, if it is yours (--target {shlex.quote(planned)}), or begin again with --new",
+        )
+    return targets.site(planned, root, named_by_user=named is not None)
 
 
 def refuse(run: RunDirectory, found: Sequence[Difference], accepted: Iterable[str]) -> None:
@@ -195,6 +225,8 @@ def standing(run: RunDirectory) -> Standing:
     done, undone, known = [], [], set()
     for directory in run.trial_directories():
         try:
+            if not rundir.is_directory(directory):
+                raise StoreError("this is no directory", where=str(directory))  # noqa: TRY301 -- one way out for damage
             stored = store.read_trial(directory)
             harvest.verify(directory)
         except StoreError as err:
@@ -238,8 +270,8 @@ def _newest_first(directory: Path) -> list[RunDirectory]:
 
 def _source(run: RunDirectory) -> str:
     try:
-        return (run.path / "experiment.yml").read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return store.source_of(run)
+    except StoreError:
         return ""
 
 

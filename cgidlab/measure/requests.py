@@ -57,10 +57,11 @@ class Requests:
 
 
 def read_requests(directory: Path, driver: str) -> Requests | None:
-    """Return a trial's requests, from the column file if it is there. None without either file."""
+    """Return a trial's requests; None without the load generator's log.
+
+    The column file is for others: it may come from a stranger, and unpacks to thousands of times its size.
+    """
     path = directory / ROWS
-    if (directory / PARQUET).exists():
-        return _from_parquet(directory / PARQUET, driver)
     if not path.exists():
         return None
     if driver == "ab":
@@ -81,7 +82,6 @@ def write_rows(directory: Path, driver: str) -> Path:
     raw = directory / ROWS
     if not raw.exists():
         raise StoreError("the load generator's rows are missing", where=str(raw))
-    (directory / PARQUET).unlink(missing_ok=True)
     requests = read_requests(directory, driver)
     if requests is None:
         raise StoreError("the load generator's rows are missing", where=str(raw))
@@ -96,21 +96,6 @@ def write_rows(directory: Path, driver: str) -> Path:
     frame.write_parquet(buffer)
     files.write_bytes(directory / PARQUET, buffer.getvalue())
     return directory / PARQUET
-
-
-def _from_parquet(path: Path, driver: str) -> Requests:
-    import polars as pl  # noqa: PLC0415 -- dear to import
-
-    try:
-        frame = pl.read_parquet(path, columns=["start_us", "status", "latency_us"], use_pyarrow=False)
-        start, status, latency = (
-            frame[name].cast(pl.Int64).to_numpy() for name in ("start_us", "status", "latency_us")
-        )
-    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as err:
-        raise StoreError(
-            f"the file cannot be read: {err}", where=str(path), fix="delete it: rows.log has it all"
-        ) from err
-    return Requests(start, status, latency, exact=driver != "ab")
 
 
 def read_access_log(directory: Path, load: Load | None) -> AccessLog | None:

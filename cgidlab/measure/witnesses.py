@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from cgidlab.errors import StoreError
+from cgidlab import rundir
 from cgidlab.instruments import connect_times as connects
 from cgidlab.instruments.cgid_daemon import parse_cgid_daemon
 from cgidlab.instruments.listen_queue import ListenQueue, parse_listen_queue
@@ -209,10 +209,7 @@ class Witnesses:
             return {}
         clock = self.result.clock
         begin, end = (clock.to_realtime_ns(edge) for edge in (self.window.begin_ns, self.window.end_ns))
-        try:
-            log = parse_error_log(path, Window(begin, end), zone=_zone(settings))
-        except OSError as err:
-            raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
+        log = parse_error_log(path, Window(begin, end), zone=_zone(settings), open_stream=rundir.opened)
         outside = log.before.total + log.after.total
         if not log.inside.total and not outside and not retries_are_logged(settings):
             self.note("error_log", "LogLevel hides mod_cgid's retry lines")

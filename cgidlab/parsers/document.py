@@ -33,23 +33,6 @@ _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def _single(value: object) -> object:
-    """Take a value that is no list, no object and no null: pydantic would say once per type what is wrong with it."""
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError("is not a single value")  # noqa: TRY004 -- pydantic reports a ValueError, and raises others
-    return _bounded(value)
-
-
-def _single_or_null(value: object) -> object:
-    return None if value is None else _single(value)
-
-
-def _bounded(value: object) -> object:
-    if isinstance(value, int | float) and not abs(value) <= _LARGEST:
-        raise ValueError("is larger than a clock or counter can be")
-    return value
-
-
 def _file_name(name: str) -> str:
     """Take the name of a host, which is part of the names of files."""
     if not name.isprintable() or "/" in name or name in {"", ".", ".."}:
@@ -63,8 +46,8 @@ Positive = Annotated[int, Field(ge=1, le=_LARGEST)]
 Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Size = Annotated[float, Field(ge=0, le=_LARGEST)]
 Share = Annotated[float, Field(gt=0, le=10)]  # as an experiment file may ask for
-Single = Annotated[Any, AfterValidator(_single)]  # a setting: true or false, a number or text
-Fact = Annotated[Any, AfterValidator(_single_or_null)]  # what somebody said of a host; null: not to be had
+Single = bool | Whole | Number | str  # a setting
+Fact = Single | None  # what somebody said of a host; null: not to be had
 Moment = Annotated[float, Field(ge=0, le=_YEAR_9999_S)]  # seconds since 1970
 HostName = Annotated[str, StringConstraints(max_length=255), AfterValidator(_file_name)]
 
@@ -114,9 +97,7 @@ def plain(data: bytes, *, where: str) -> Raw:
     """Return a JSON object of finite numbers, whole texts and keys named once. Raise `StoreError` otherwise."""
     try:
         _check_shape(data)
-        value = json.loads(
-            data, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_whole
-        )
+        value = _DECODER.decode(data.decode())
         if b"\\u" in data:
             _check_texts(value)
     except (ValueError, RecursionError) as err:
@@ -149,6 +130,9 @@ def _whole(text: str) -> int:
     if len(text) > _LONGEST_NUMBER:
         raise ValueError(f"{text:.20}... is no number that fits")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
 
 
 def _check_shape(data: bytes) -> None:
@@ -188,15 +172,23 @@ _WORDS: Mapping[str, str] = {
     "mapping_type": "is not an object",
     "dataclass_type": "is not an object",
     "dataclass_exact_type": "is not an object",
+    "single": "is not a single value",
+    "too_large": "is larger than a clock or counter can be",
 }
+_RANGES = ("greater_than_equal", "less_than_equal")
 _WITH_INPUT = ("enum", "literal_error")
 
 
 def _words(err: ValidationError) -> str:
     """Return pydantic's first complaint in our words: the path of the field, and what is wrong with it."""
-    first = err.errors(include_url=False, include_context=False)[0]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
-    kind, given = first["type"], first["input"]
+    errors = err.errors(include_url=False, include_context=False)
+    first = errors[0]
+    kind, given, loc = first["type"], first["input"], first["loc"]
+    single = [e for e in errors if e["loc"][:-1] == loc[:-1] and e["loc"][-1:] != loc[-1:]]
+    if loc[-1:] == ("bool",) and single:  # one complaint for each type that a single value may have
+        too_large = any(e["type"] in _RANGES for e in single)
+        kind, loc = "too_large" if too_large else "single", loc[:-1]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
     if kind in _WORDS:
         said = _WORDS[kind]
     elif kind in _WITH_INPUT:

@@ -9,6 +9,14 @@ from cgidlab.model import FailureKind, Status
 from cgidlab.numeric_lines import read
 from cgidlab.parsers.document import Count, Kind, Number, Positive, Single, Whole
 
+_LONGEST_S = 1e7  # four months
+_TIMES_S = {
+    "warmup_s": (0, _LONGEST_S),
+    "window_s": (0, _LONGEST_S),
+    "max_start_lag_s": (0, _LONGEST_S),
+    "log_utc_offset_s": (-86_399, 86_399),
+}
+
 InstrumentState = Literal["ran", "unavailable", "off"]
 
 
@@ -152,6 +160,13 @@ class TrialFile:
 
     key: str
     settings: Mapping[str, Single]
+
+    def __post_init__(self) -> None:
+        """Refuse settings that are read as numbers and are none."""
+        for name, (least, most) in _TIMES_S.items():
+            value = self.settings.get(name, 0)
+            if isinstance(value, bool | str) or not least <= value <= most:
+                raise ValueError(f"has a setting {name} of {value!r:.40}")
 
 
 _MAY_BE_EMPTY = ("window", "server", "load", "start")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.numeric_lines import read as read_bytes
+from cgidlab.numeric_lines import read as read_file
 from cgidlab.parsers.document import Count, HostName, Kind, T
 
 
@@ -161,6 +161,6 @@ def _paths(tools: Mapping[str, _Tool]) -> dict[str, str | None]:
 
 def _checked(kind: Kind[T], path: Path) -> tuple[T, dict[str, Any]]:
     try:
-        return kind.parse_both(read_bytes(path), where=str(path))
+        return kind.parse_both(read_file(path), where=str(path))
     except StoreError as err:
         raise StoreError(f"not a {kind.name}: {err.what}", where=err.where, fix="provision the host again") from err

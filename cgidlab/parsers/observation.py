@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgidlab.numeric_lines import read as read_bytes
+from cgidlab.numeric_lines import read as read_file
 from cgidlab.parsers.document import Count, Kind, Number, Whole
 
 
@@ -86,7 +86,7 @@ TARGET = Kind("observed.json", ObservedTarget)
 
 def read(path: Path, host: str) -> Observation:
     """Return a host's `observation.json`. Raise `StoreError` when it is not one."""
-    found, raw = HOST.parse_both(read_bytes(path), where=str(path))
+    found, raw = HOST.parse_both(read_file(path), where=str(path))
     return Observation(
         host=host,
         ended=found.ended,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cgidlab.model import FailureKind, Figures, Status
-from cgidlab.parsers.document import Count, Fact, HostName, Kind, Moment, Single, Size
+from cgidlab.parsers.document import Count, Fact, HostName, Kind, Moment, Size
+from cgidlab.parsers.documents import TrialFile
 
-_LONGEST_S = 1e7  # of a warm-up or window: four months
 _FIGURES = frozenset(f.name for f in fields(Figures))
 _WHOLE = tuple(f.name for f in fields(Figures) if f.type == int | None)
 _SMALLEST, _LARGEST = 1e-30, 1e15  # of a figure that is not 0: what is beyond is no measurement, and overflows later
@@ -14,23 +14,21 @@ _MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class TrialDocument:
-    """`trial.json`."""
+class TrialDocument(TrialFile):
+    """`trial.json`, whole."""
 
     number: Count
     block: Count
-    key: str
     host: HostName
     levels: Mapping[str, str]
-    settings: Mapping[str, Single]
     environment: str = ""  # empty: not recorded
 
     def __post_init__(self) -> None:
         """Refuse a trial whose times are none."""
+        TrialFile.__post_init__(self)
         for name in ("warmup_s", "window_s"):
-            value = self.settings.get(name)
-            if isinstance(value, bool | str | None) or not 0 <= value <= _LONGEST_S:
-                raise ValueError(f"has a setting {name} of {value!r:.40}")
+            if name not in self.settings:
+                raise ValueError(f"has no setting {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,10 @@ class FiguresDocument:
         for name in _WHOLE:
             if isinstance(self.figures.get(name), float):
                 raise ValueError(f"has no whole number as {name}")  # noqa: TRY004 -- pydantic reports a ValueError
-        for name, value in self.figures.items():
-            if value and not _SMALLEST <= abs(value) <= _LARGEST:
-                raise ValueError(f"has {value:.3g} as {name}, which nobody measured")
+        sizes = [abs(value) for value in self.figures.values() if value]
+        if sizes and not (min(sizes) >= _SMALLEST and max(sizes) <= _LARGEST):
+            wrong = next(n for n, v in self.figures.items() if v and not _SMALLEST <= abs(v) <= _LARGEST)
+            raise ValueError(f"has {self.figures[wrong]:.3g} as {wrong}, which nobody measured")
 
     @property
     def of_today(self) -> bool:

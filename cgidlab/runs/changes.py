@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cgidlab import rundir
 from cgidlab.errors import StoreError
 from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
@@ -32,7 +33,7 @@ def latest_finished(runs: Path) -> RunDirectory | None:
     for path in sorted((p for p in runs.glob("*/plan.json") if not p.parent.is_symlink()), reverse=True):
         run = RunDirectory(path.parent.resolve())
         try:
-            if run.read("state.json")["state"] == store.FINISHED and (run.path / "provenance.json").exists():
+            if run.read("state.json")["state"] == store.FINISHED and rundir.is_there(run.path / "provenance.json"):
                 return run
         except StoreError:
             continue  # torn, or of another version: nothing to compare with

@@ -8,7 +8,7 @@ from cgidlab.analysis.findings import Combination
 from cgidlab.compare.environment import known_fields
 from cgidlab.errors import SpecError
 from cgidlab.model import TrialRecord
-from cgidlab.runs import records, store
+from cgidlab.runs import planless, records, store
 
 _SEPARATE = (
     "these are two separate runs: whatever changed on the host between them is in every ratio, and no interval "
@@ -86,7 +86,9 @@ def _cells(side: compare.Side) -> tuple[Combination, ...]:
 
 
 def _records(run: store.RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[str, ...]]:
-    found, damaged = records.load_all(run)
+    loaded, trouble = records.load_all(run, keep=False)
+    found, unfit = planless.fitting(store.planned(run), loaded)
+    damaged = (*trouble, *unfit)
     return found, tuple(f"{run.run_id}: {d.file} is left out: {d.why}" for d in damaged)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cgidlab import rundir
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.parsers import plan_document
 from cgidlab.report.history import Effect, HistoryRow
@@ -50,7 +51,7 @@ def _row(run: RunDirectory, before: changes.Run | None) -> tuple[HistoryRow, cha
     """Return a run's row, and what the next one is compared with."""
     state = str(run.read("state.json")["state"])
     plan = run.read("plan.json")
-    if not (run.path / "provenance.json").exists():
+    if not rundir.is_there(run.path / "provenance.json"):
         return HistoryRow(run_id=run.run_id, state=state, note="it ended before its first trial"), None
     provenance = run.read("provenance.json")
     now = (plan, provenance)
@@ -65,7 +66,7 @@ def _row(run: RunDirectory, before: changes.Run | None) -> tuple[HistoryRow, cha
         cgidlab=str(provenance["cgidlab"]),
         changed=new,
     )
-    if not (run.path / "summary.json").exists():
+    if not rundir.is_there(run.path / "summary.json"):
         return replace(known, note="it has no summary: `runner.py report` makes it"), now
     summary = run.read("summary.json")
     response = next(iter(plan["rule"]["smallest_effects"]), "throughput_rps")

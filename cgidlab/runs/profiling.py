@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files
+from cgidlab import files, rundir
 from cgidlab.errors import StoreError
 from cgidlab.parsers import documents, trial_documents, versions
 from cgidlab.progress import Display
@@ -54,7 +54,8 @@ def write_trace(run: Path, steps: Sequence[tuple[float, str]], ended_s: float) -
 
 
 def _results(run: Path) -> Iterator[tuple[str, str, documents.Result]]:
-    for directory in sorted((run / "trials").glob("[0-9]*-*")):
+    for name in rundir.names(run / "trials"):
+        directory = run / "trials" / name
         try:
             host = trial_documents.TRIAL.read(directory / "trial.json").host
             yield host, directory.name, documents.read_result(directory / "result.json")

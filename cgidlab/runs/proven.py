@@ -53,7 +53,7 @@ def standing(results: Path, key: Mapping[str, Any]) -> Standing:
 
 def _kept(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each host of each calibration that can be read, oldest first."""
-    for path in sorted((results / calibrate.NAME).glob(f"*/{FILE}")):
+    for path in sorted((results / calibrate.NAME).resolve().glob(f"*/{FILE}")):
         if path.parent.is_symlink():
             continue  # latest
         try:

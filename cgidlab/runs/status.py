@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cgidlab import processes
+from cgidlab import processes, rundir
 from cgidlab.errors import StoreError
 from cgidlab.model import Status
 from cgidlab.parsers import trial_documents
@@ -51,7 +51,7 @@ def status(path: Path) -> RunStatus:
     run = store.open_run(path)
     state = run.read("state.json")
     said = str(state.get("state"))
-    seen = _outcomes(run.trials)
+    seen = _outcomes(run)
     trials = {s: seen.counts[s] for s in Status}
     expected = state.get("expected_trials")
     if expected is None:
@@ -101,10 +101,10 @@ class _Seen:
     damaged: int = 0
 
 
-def _outcomes(trials: Path) -> _Seen:
+def _outcomes(run: store.RunDirectory) -> _Seen:
     """Count the trials by status; an outcome that cannot be read is damaged, and no outcome."""
     seen = _Seen()
-    for path in _outcome_files(trials):
+    for path in _outcome_files(run):
         try:
             outcome = trial_documents.OUTCOME.read(path)
             seen.ended_s.append(path.stat().st_mtime)
@@ -115,9 +115,8 @@ def _outcomes(trials: Path) -> _Seen:
     return seen
 
 
-def _outcome_files(trials: Path) -> Iterator[Path]:
-    if trials.is_dir():
-        yield from (p for d in trials.iterdir() if not d.name.startswith(".") and (p := d / "outcome.json").is_file())
+def _outcome_files(run: store.RunDirectory) -> Iterator[Path]:
+    yield from (p for d in run.trial_directories() if rundir.is_there(p := d / "outcome.json"))
 
 
 def _checked(state: Mapping[str, Any]) -> tuple[str, str]:

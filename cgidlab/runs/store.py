@@ -1,12 +1,12 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files, processes
+from cgidlab import files, processes, rundir
 from cgidlab.errors import StoreError
 from cgidlab.model import (
     Experiment,
@@ -22,6 +22,8 @@ from cgidlab.model import (
     VerdictRule,
 )
 from cgidlab.parsers import plan_document, run_documents, trial_documents, versions
+
+_MOST_SOURCE_BYTES = 4 << 20
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
@@ -62,7 +64,7 @@ class RunDirectory:
     @property
     def run_id(self) -> str:
         """Return the run's name: its directory's."""
-        return self.path.name
+        return text_of(self.path.name)
 
     @property
     def trials(self) -> Path:
@@ -100,28 +102,56 @@ class RunDirectory:
     def stored_trials(self) -> tuple[tuple[StoredTrial, ...], tuple[Damage, ...]]:
         """Return every trial that has an outcome, in the order of the run, and those whose files cannot be read.
 
-        A directory without `outcome.json` was not finished and is passed over.
+        A directory without `outcome.json` was not finished and is passed over, but in a run that is over.
         """
         found, damaged = [], []
-        for directory in self.trial_directories():
-            if (directory / "outcome.json").exists():
-                try:
+        over = self.state().get("state") == FINISHED
+        try:
+            directories = self.trial_directories()
+        except StoreError as err:
+            return (), (self.damage(err),)
+        for directory in directories:
+            try:
+                _check_place(directory)
+                if rundir.is_there(directory / "outcome.json"):
                     found.append(read_trial(directory))
-                except StoreError as err:
-                    damaged.append(self.damage(err))
+                elif over or rundir.is_there(directory / "figures.json"):
+                    damaged.append(self.damage(_lost(directory)))
+            except StoreError as err:
+                damaged.append(self.damage(err))
         return tuple(sorted(found, key=lambda t: t.number)), tuple(damaged)
 
     def trial_directories(self) -> tuple[Path, ...]:
-        """Return the directories of trials by name. One with a dot is being put in its place, or out of it."""
-        if not self.trials.is_dir():
-            return ()
-        return tuple(sorted(p for p in self.trials.iterdir() if not p.name.startswith(".")))
+        """Return what lies below `trials` by name. What has a dot is being put in its place, or out of it.
+
+        Raise `StoreError` where `trials` is no directory, or a link to one.
+        """
+        return tuple(self.trials / name for name in rundir.names(self.trials) if not name.startswith("."))
 
     def damage(self, err: StoreError) -> Damage:
         """Return what an error says of a file of this run."""
         path = Path(err.where)
         inside = path.is_relative_to(self.path)
-        return Damage(str(path.relative_to(self.path)) if inside else err.where, err.what)
+        return Damage(text_of(str(path.relative_to(self.path)) if inside else err.where), text_of(err.what))
+
+
+def text_of(name: str) -> str:
+    """Return a file's name as text that can be written: bytes that are no UTF-8 are spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_place(directory: Path) -> None:
+    """Raise `StoreError` for what is no directory of a trial, whatever is in it."""
+    if not rundir.is_directory(directory):
+        raise StoreError("this is no directory", where=str(directory))
+    if text_of(directory.name) != directory.name or not directory.name.isprintable():
+        raise StoreError("this name is no text", where=str(directory))
+
+
+def _lost(directory: Path) -> StoreError:
+    return StoreError(
+        "the file is missing, so that how the trial ended is not known", where=f"{directory}/outcome.json"
+    )
 
 
 def now() -> str:
@@ -131,7 +161,7 @@ def now() -> str:
 
 def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
     """Make a run directory with its experiment and plan, and point `latest` to it."""
-    run = RunDirectory(results / plan.experiment.name / run_id)
+    run = RunDirectory(_without_links(results) / plan.experiment.name / run_id)
     files.make_directory(run.path.parent)
     try:
         files.before("mkdir", run.path, None)
@@ -148,9 +178,15 @@ def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
     return run
 
 
+def _without_links(results: Path) -> Path:
+    """Return where results really are: below a run no path leads through a link, and above it one may."""
+    real = results.resolve()
+    return results if real == results.absolute() else real
+
+
 def begin(results: Path, name: str, run_id: str) -> RunDirectory:
     """Make a run directory whose plan is not known yet; it is no run before its `plan.json` is there."""
-    run = RunDirectory(results / name / run_id)
+    run = RunDirectory(_without_links(results) / name / run_id)
     files.make_directory(run.path)
     files.make_directory(run.trials)
     run.set_state(RUNNING)
@@ -159,8 +195,12 @@ def begin(results: Path, name: str, run_id: str) -> RunDirectory:
 
 def open_run(path: Path) -> RunDirectory:
     """Return the run in `path`, following `latest`. Raise `StoreError` if it is not one."""
-    resolved = path.resolve()
-    if not (resolved / "plan.json").is_file():
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file can have
+        resolved = path.absolute()
+    # A damaged plan costs what it held: the trials are still there.
+    if not rundir.is_there(resolved / "plan.json") and not rundir.is_there(resolved / "trials"):
         raise StoreError(
             "this is not a run directory", where=str(path), fix="name results/<experiment>/<run-id>, or .../latest"
         )
@@ -200,12 +240,22 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def experiment_of(run: RunDirectory) -> Experiment:
-    """Return the experiment of a run as its `plan.json` has it. Raise `StoreError` if that is not whole."""
-    plan = plan_document.PLAN.read(run.path / "plan.json")
+    """Return the experiment of a run as `plan.json` and `experiment.yml` have it. Raise `StoreError` for damage."""
+    return replace(planned(run), source=source_of(run))
+
+
+def source_of(run: RunDirectory) -> str:
+    """Return the experiment file that a run was begun with. Raise `StoreError` if it cannot be read."""
+    path = run.path / "experiment.yml"
     try:
-        source = (run.path / "experiment.yml").read_text(encoding="utf-8")
-    except (OSError, ValueError) as err:
-        raise StoreError(f"the file cannot be read: {err}", where=str(run.path / "experiment.yml")) from err
+        return rundir.read(path, _MOST_SOURCE_BYTES).decode()
+    except UnicodeDecodeError as err:
+        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
+
+
+def planned(run: RunDirectory) -> Experiment:
+    """Return the experiment of a run without its source, from `plan.json` alone. Raise `StoreError` for damage."""
+    plan = plan_document.PLAN.read(run.path / "plan.json")
     return Experiment(
         name=plan.experiment,
         question=plan.question,
@@ -224,7 +274,7 @@ def experiment_of(run: RunDirectory) -> Experiment:
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
         ),
         noise=NoisePolicy(plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns),
-        source=source,
+        source="",
     )
 
 
