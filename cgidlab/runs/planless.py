@@ -17,8 +17,8 @@ def experiment_of(
 ) -> tuple[Experiment, tuple[store.Damage, ...]]:
     """Return the experiment of a run and which of its files are damaged: without a plan, what its trials show of it.
 
-    `source_sha256` is what the run wrote down of its experiment file, or empty. Nothing is judged then: what the verdict was to rest on is in the plan alone. Raise `StoreError` of the plan where
-    no trial can be read either.
+    `source_sha256` is what the run wrote down of its experiment file, or empty. Without a plan nothing is judged: what
+    the verdict was to rest on is in it alone. Raise `StoreError` of the plan where no trial can be read either.
     """
     damaged = []
     try:
