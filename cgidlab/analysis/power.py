@@ -10,6 +10,9 @@ MAX_BLOCKS = 1000
 """An answer that needs more blocks than this is not worth naming."""
 
 
+_MOST_EXPONENT = 700.0  # a number has room for 709
+
+
 def power(n_blocks: int, block_sd: float, effect: float, alpha: float = 0.05) -> float:
     """Return the chance that the interval at 1 - alpha leaves out 0 on the side of a true log ratio `effect`.
 
@@ -23,7 +26,7 @@ def power(n_blocks: int, block_sd: float, effect: float, alpha: float = 0.05) ->
 def mde(n_blocks: int, block_sd: float, alpha: float = 0.05, chance: float = 0.8) -> float | None:
     """Return the minimum detectable effect as a share: the change that n blocks show with this chance.
 
-    None below two blocks. `block_sd` as in `power`.
+    None below two blocks, and where it would fit no number. `block_sd` as in `power`.
     """
     if n_blocks < 2:  # noqa: PLR2004 -- one block has no spread
         return None
@@ -33,7 +36,8 @@ def mde(n_blocks: int, block_sd: float, alpha: float = 0.05, chance: float = 0.8
     df = n_blocks - 1
     upper = 4 * float(stats.t.isf(alpha / 2, df) + stats.t.isf((1 - chance) / 2, df))
     standard = optimize.brentq(lambda x: power(n_blocks, block_sd, x * scale, alpha) - chance, 1e-6, upper)
-    return math.expm1(float(standard) * scale)
+    exponent = float(standard) * scale
+    return math.expm1(exponent) if exponent < _MOST_EXPONENT else None
 
 
 def blocks_needed(distance: float, block_sd: float, alpha: float = 0.05, chance: float = 0.8) -> int | None:

@@ -115,7 +115,7 @@ class RunDirectory:
                 _check_place(directory)
                 if rundir.is_there(directory / "outcome.json"):
                     found.append(read_trial(directory))
-                elif over or rundir.is_there(directory / "figures.json"):
+                elif over:
                     damaged.append(self.damage(_lost(directory)))
             except StoreError as err:
                 damaged.append(self.damage(err))
