@@ -73,8 +73,9 @@ bench-tools: setup ## what the benchmarks need of this machine: perf, ripgrep, m
 faults: test-tools ## break real runs at every phase in every way and go on with each; writes docs/reliability.md (root, an hour)
 	$(PYTHON) -m tests.faults.matrix --write docs/reliability.md $(ARGS)
 
-fuzz: setup-dev ## try 100,000 bad inputs on every reader together, and logs of 10 GB (a few minutes); ARGS="--cases N --seed N"
+fuzz: setup-dev ## try 100,000 bad inputs on every reader together, 20,000 changed run directories on every verb that reads one, and logs of 10 GB (hours); ARGS="--cases N --seed N"
 	$(PYTHON) -m tests.fuzz.nightly $(ARGS)
+	$(PYTHON) -m tests.fuzz.rundirs
 	CGIDLAB_LINE_MB=10000 pytest -q tests/unit/test_hostile_logs.py
 
 audit: setup-dev ## have pip-audit look for known vulnerabilities in the locks; skipped with the reason where it has no data

@@ -109,7 +109,11 @@ def write_sealed(path: Path, value: Mapping[str, Any], *, spare: bool = False) -
 def seal_of(value: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a document, its checksum left out: of sorted JSON without spaces."""
     # There and back: keys and enumerations are then what a reader of the file has.
-    plain = json.loads(json.dumps({k: v for k, v in value.items() if k != SEAL}, allow_nan=False))
+    return seal_of_plain(json.loads(json.dumps({k: v for k, v in value.items() if k != SEAL}, allow_nan=False)))
+
+
+def seal_of_plain(plain: Mapping[str, Any]) -> str:
+    """Return the same of a document that came out of a file, without its checksum."""
     return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

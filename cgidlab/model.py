@@ -12,7 +12,7 @@ from typing import Literal
 
 from cgidlab.figures import Figures as Figures  # noqa: PLC0414 -- one of the values that pass between stages
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # of what verbs print as JSON; documents that are kept have their own (`parsers.versions`)
 _LONGEST_NAME = 180
 
 Scalar = bool | int | float | str

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cgidlab import rundir
 from cgidlab.errors import StoreError
 
 Ints = NDArray[np.int64]
@@ -32,16 +33,9 @@ class Table:
     bad_lines: int
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, most_bytes: int = MAX_READ_BYTES) -> bytes:
     """Return a file's bytes. Raise `StoreError` naming the file if it cannot be read, or is larger than it can be."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_READ_BYTES + 1)
-    except OSError as err:
-        raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
-    if len(data) > MAX_READ_BYTES:
-        raise StoreError(f"the file has more than {MAX_READ_BYTES} bytes, which no trial writes", where=str(path))
-    return data
+    return rundir.read(path, most_bytes)
 
 
 def pieces(path: Path) -> Iterator[bytes]:
@@ -52,25 +46,22 @@ def pieces(path: Path) -> Iterator[bytes]:
     """
     kept = b""
     skipping = False
-    try:
-        with path.open("rb") as file:
-            while data := file.read(_PIECE_BYTES):
-                if skipping:
-                    _, newline, data = data.partition(b"\n")
-                    if not newline:
-                        continue
-                    skipping = False
-                end = data.rfind(b"\n") + 1
-                if end:
-                    yield kept + data[:end]
-                    kept = data[end:]
-                elif len(kept) + len(data) > _PIECE_BYTES:
-                    yield (kept + data)[:_HEAD_BYTES] + b"\n"
-                    kept, skipping = b"", True
-                else:
-                    kept += data
-    except OSError as err:
-        raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
+    with rundir.opened(path) as file:
+        while data := file.read(_PIECE_BYTES):
+            if skipping:
+                _, newline, data = data.partition(b"\n")
+                if not newline:
+                    continue
+                skipping = False
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield kept + data[:end]
+                kept = data[end:]
+            elif len(kept) + len(data) > _PIECE_BYTES:
+                yield (kept + data)[:_HEAD_BYTES] + b"\n"
+                kept, skipping = b"", True
+            else:
+                kept += data
     if kept:
         yield kept
 

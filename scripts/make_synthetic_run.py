@@ -300,7 +300,7 @@ def write(run: SyntheticRun, results: Path) -> Path:
         sums = (f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in from_host.items())
         (path / "SHA256SUMS").write_text("".join(sums))
         if made.observed is not None:
-            _requests(made.observed).write_parquet(path / "load" / "requests.parquet", mkdir=False)
+            _requests(made.observed).write_csv(path / "load" / "rows.log", include_header=False, separator="\t")
         store.write_outcome(path, made.outcome)
     directory.write("provenance.json", PROVENANCE)
     directory.set_state(store.FINISHED)

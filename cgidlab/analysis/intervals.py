@@ -24,6 +24,9 @@ MIN_BOOTSTRAP_BLOCKS = 8
 Values = Sequence[float] | NDArray[np.float64]
 
 
+_MOST_EXPONENT = 700.0  # a number has room for 709
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A closed range of values."""
@@ -40,8 +43,9 @@ class Interval:
         return self.low <= value <= self.high
 
     def exp(self) -> "Interval":
-        """Return the interval of ratios that an interval of log ratios stands for."""
-        return Interval(float(np.exp(self.low)), float(np.exp(self.high)))
+        """Return the interval of ratios that an interval of log ratios stands for; ends that fit no number are cut."""
+        low, high = np.exp(np.clip((self.low, self.high), -_MOST_EXPONENT, _MOST_EXPONENT))
+        return Interval(float(low), float(high))
 
 
 def t_interval(differences: Values, alpha: float = 0.05) -> Interval | None:

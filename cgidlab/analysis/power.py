@@ -16,6 +16,9 @@ MOST_AS_OFTEN = 3
 """
 
 
+_MOST_EXPONENT = 700.0  # a number has room for 709
+
+
 def power(n_blocks: int, block_sd: float, effect: float, alpha: float = 0.05, df: float | None = None) -> float:
     """Return the chance that the interval at 1 - alpha leaves out 0 on the side of a true log ratio `effect`.
 
@@ -32,7 +35,7 @@ def mde(
 ) -> float | None:
     """Return the minimum detectable effect as a share: the change that n blocks show with this chance.
 
-    None below two blocks. `block_sd` and `df` as in `power`.
+    None below two blocks, and where it would fit no number. `block_sd` and `df` as in `power`.
     """
     if n_blocks < 2:  # noqa: PLR2004 -- one block has no spread
         return None
@@ -42,7 +45,8 @@ def mde(
     known = n_blocks - 1 if df is None else df
     upper = 4 * float(stats.t.isf(alpha / 2, known) + stats.t.isf((1 - chance) / 2, known))
     standard = optimize.brentq(lambda x: power(n_blocks, block_sd, x * scale, alpha, known) - chance, 1e-6, upper)
-    return math.expm1(float(standard) * scale)
+    exponent = float(standard) * scale
+    return math.expm1(exponent) if exponent < _MOST_EXPONENT else None
 
 
 def chances_decided(

@@ -1,11 +1,13 @@
 """`runner.py report`: make the derived files of a run again, from its directory alone."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from cgidlab.commands import options
-from cgidlab.errors import StoreError
+from cgidlab.errors import SpecError, StoreError
+from cgidlab.terminal import printable
 
 
 def register(verbs: options.Verbs) -> None:
@@ -20,6 +22,12 @@ def register(verbs: options.Verbs) -> None:
         "md, json: print the report and write nothing",
     )
     parser.add_argument("--details", action="store_true", help="print five questions with all figures, not seven lines")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write what is derived into this directory, and nothing into RUN (an archive, or another user's)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -28,15 +36,26 @@ def run(args: argparse.Namespace) -> int:
 
     Files that are damaged are left out and named, and the exit status is then 1.
     """
-    from cgidlab.runs import concluding, store  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab import files  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import concluding, store  # noqa: PLC0415 -- same
 
     opened = store.open_run(args.run_directory)
     if args.format != "html":
-        print(concluding.as_text(opened, args.format), end="")
-        return 0
-    concluded = concluding.conclude(opened, verify=True, details=args.details)
-    print(concluded.text)
-    print(concluded.report)
-    for damage in concluded.damaged:
-        print(StoreError(f"left out: {damage.why}", where=str(opened.path / damage.file)), file=sys.stderr)
-    return StoreError.exit_code if concluded.damaged else 0
+        if args.output is not None:
+            raise SpecError("md and json are printed", where="--output", fix="leave out --output, or --format")
+        text, damaged = concluding.as_text(opened, args.format)
+        print(text, end="")
+    else:
+        if args.output is not None:
+            files.make_directory(args.output)
+        elif not os.access(opened.path, os.W_OK):
+            fix = "name a directory for what is derived with --output, or print it with --format md"
+            raise StoreError("the run's directory cannot be written", where=str(opened.path), fix=fix)
+        concluded = concluding.conclude(opened, verify=True, output=args.output, details=args.details)
+        damaged = concluded.damaged
+        print(concluded.text)
+        print(concluded.report)
+    for damage in damaged:
+        left_out = StoreError(f"left out: {damage.why}", where=str(opened.path / damage.file))
+        print(printable(str(left_out)), file=sys.stderr)
+    return StoreError.exit_code if damaged else 0

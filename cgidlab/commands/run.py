@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
-            ended = running.resume(resumed, request, options.ROOT, args.results, display, cancelled, how)
+            ended = running.resume(resumed, request, options.ROOT, args.results, display, cancelled, how, args.target)
         else:
             assert request is not None  # noqa: S101 -- tells mypy what _chosen made sure of
             ended = running.run(request, args.results, display, cancelled, how)

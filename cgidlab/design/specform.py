@@ -1,4 +1,4 @@
-"""The form of an experiment file: which keys it may have. The only module that uses pydantic."""
+"""The form of an experiment file: which keys it may have. It alone knows what pydantic says of them."""
 
 from typing import Annotated, Any, Literal
 

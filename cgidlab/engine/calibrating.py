@@ -20,8 +20,8 @@ from cgidlab.engine.sources import Tarball
 from cgidlab.errors import InterruptedRun, RunError, StoreError
 from cgidlab.instruments import WITNESSES
 from cgidlab.instruments.controls import IDLE, REFUSED
-from cgidlab.model import SCHEMA_VERSION, Plan, Trial
-from cgidlab.parsers import documents
+from cgidlab.model import Plan, Trial
+from cgidlab.parsers import documents, versions
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
 from cgidlab.runs import proven, provenance, store
@@ -101,7 +101,7 @@ def _calibrated(
     run.write(proven.FILE, document)
     run.set_state(store.FINISHED)
     failed = any(row["state"] == calibrate.State.FAIL for entry in entries for row in entry["rows"])
-    whole = {"schema_version": SCHEMA_VERSION, **document}
+    whole = versions.stamped(proven.FILE, document)
     return Calibrated(whole, _text(entries), run.path, RunError.exit_code if failed else 0)
 
 

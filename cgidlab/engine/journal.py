@@ -6,13 +6,13 @@ the run should the host's journal be lost. It is empty when nothing is held.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
+from cgidlab import rundir
 from cgidlab.engine.execute import BlockRun
-from cgidlab.errors import StoreError
 from cgidlab.model import Trial
+from cgidlab.parsers.document import HostName, Kind
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.runs import hostdiff, snapshots
 from cgidlab.runs.store import RunDirectory, now
@@ -22,35 +22,40 @@ _lock = threading.Lock()  # blocks of several hosts may begin and end at once
 
 
 @dataclass(frozen=True, slots=True)
+class Sysctl:
+    """A setting of the host that trials change: its value before, those it is given, and in which boot."""
+
+    setting: str
+    old: str
+    new: tuple[str, ...]
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What one block may hold of a host."""
 
-    host: str
+    host: HostName
     inventory: str
     work_dir: str
     block: str  # its directory on the host
-    sysctls: tuple[Mapping[str, Any], ...]  # setting, old, new values, boot_id
+    sysctls: tuple[Sysctl, ...]
     opened_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    held: tuple[Held, ...]
+
+
+JOURNAL = Kind("journal.json", _File)
 
 
 def held(run: RunDirectory) -> tuple[Held, ...]:
     """Return what a run may still hold. Raise `StoreError` if its journal cannot be read."""
-    if not (run.path / FILE).exists():
+    if not rundir.is_there(run.path / FILE):
         return ()
-    try:
-        return tuple(
-            Held(
-                str(entry["host"]),
-                str(entry["inventory"]),
-                str(entry["work_dir"]),
-                str(entry["block"]),
-                tuple(dict(s) for s in entry["sysctls"]),
-                str(entry["opened_at"]),
-            )
-            for entry in run.read(FILE)["held"]
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise StoreError(f"not what a journal holds: {err!r}", where=str(run.path / FILE)) from err
+    return JOURNAL.read(run.path / FILE).held
 
 
 def opened(run: RunDirectory, inventory: str, block: BlockRun, trials: Iterable[Trial]) -> None:
@@ -84,25 +89,10 @@ def forgotten(run: RunDirectory, hosts: Iterable[str]) -> None:
 
 
 def _write(run: RunDirectory, entries: tuple[Held, ...]) -> None:
-    run.write(
-        FILE,
-        {
-            "held": [
-                {
-                    "host": h.host,
-                    "inventory": h.inventory,
-                    "work_dir": h.work_dir,
-                    "block": h.block,
-                    "sysctls": [dict(s) for s in h.sysctls],
-                    "opened_at": h.opened_at,
-                }
-                for h in entries
-            ]
-        },
-    )
+    run.write(FILE, {"held": [asdict(entry) for entry in entries]})
 
 
-def _sysctls(run: RunDirectory, host: HostReport, trials: Iterable[Trial]) -> tuple[Mapping[str, Any], ...]:
+def _sysctls(run: RunDirectory, host: HostReport, trials: Iterable[Trial]) -> tuple[Sysctl, ...]:
     """Return the sysctls of the host that its trials set: those of trials without namespaces."""
     settings = [t.cell.settings for t in trials if t.cell.settings["isolation"] == "host"]
     if not settings:
@@ -110,8 +100,7 @@ def _sysctls(run: RunDirectory, host: HostReport, trials: Iterable[Trial]) -> tu
     begin = snapshots.begin_of(run, host.host)
     found = []
     for setting, name in hostdiff.TRIAL_SYSCTLS.items():
-        new = sorted({str(s[setting]) for s in settings if setting in s} - {begin.sysctls.get(name)})
+        new = tuple(sorted({str(s[setting]) for s in settings if setting in s} - {begin.sysctls.get(name)}))
         if new and begin.sysctls.get(name, "").isdigit():
-            old = begin.sysctls[name]
-            found.append({"setting": setting, "old": old, "new": new, "boot_id": begin.boot_id})
+            found.append(Sysctl(setting, begin.sysctls[name], new, begin.boot_id))
     return tuple(found)

@@ -26,6 +26,7 @@ from cgidlab.model import (
     TrialRecord,
     VerdictRule,
 )
+from cgidlab.parsers import versions
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.runs import harvest, provenance, records, store, watching
 from cgidlab.runs.concluding import conclude
@@ -47,7 +48,7 @@ def conclude_all(
 def instances(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """Return every watched socket as the JSON form gives it. What was not observed is None."""
     found = []
-    for row, target, verdict in watching.socket_verdicts(run, rows):
+    for row, target, verdict in watching.socket_verdicts(run, rows)[0]:
         f, about = row.figures, target["about"]
         found.append(
             {
@@ -147,7 +148,8 @@ def _keep_one(run: store.RunDirectory, staging: Path, trial: Trial, host: Observ
     harvest.unpack(staging / "hosts" / host.host / target.archive, directory, store.trial_json(trial, host.host))
     for instrument in INSTRUMENTS:
         instrument.unpack(directory)
-    files.write_json(directory / watching.OBSERVED_FILE, {"schema_version": 1, **target.raw})
+    name = watching.OBSERVED_FILE
+    files.write_json(directory / name, versions.stamped(name, target.raw))
     outcome = records.judge(directory, trial.key, NoisePolicy(None, None, 0), observed_as=target.label)
     store.write_outcome(directory, outcome)
 

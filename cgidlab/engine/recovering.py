@@ -1,21 +1,24 @@
 """Hosts given back after their run could not do it: what is held, by which run, and undoing it."""
 
+import os
+import shlex
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cgidlab import processes
+from cgidlab import processes, rundir
 from cgidlab.engine import hoststate, journal
 from cgidlab.engine.execute import Site
 from cgidlab.engine.hoststate import Recovered
 from cgidlab.engine.locking import exclusive
-from cgidlab.engine.targets import LOCAL, inventory
+from cgidlab.engine.targets import LOCAL, NAMED, inventory
 from cgidlab.errors import LabError, SpecError, StoreError
 from cgidlab.progress import Display
-from cgidlab.runs import store
+from cgidlab.runs import headroom, store
 from cgidlab.runs.store import RunDirectory
 
 __all__ = ["Recovered", "recover"]
@@ -28,18 +31,22 @@ class _Wanted:
     inventory: Path
     hosts: tuple[str, ...]
     runs: tuple[tuple[RunDirectory, tuple[journal.Held, ...]], ...]
+    refused: str = ""  # why they are not recovered through it
 
 
 def recover(root: Path, results: Path, what: str | None, target: str | None, display: Display) -> tuple[Recovered, ...]:
     """Undo what runs that are over still hold of their hosts, and return what that came to.
 
     `what` is a run directory, the name of a host, or None for all. Where a journal of this machine names hosts
-    they are recovered through the inventory it names; `target` names another, whose servers are recovered
-    whatever the journals say. Raises `SpecError` for what is neither a run nor a host, and `ProvisionError` while a run
-    has the target.
+    they are recovered through the inventory it names, if that is the project's own; through another only if it is the
+    `target`, whose servers are recovered whatever the journals say. Raises `SpecError` for what is neither a run
+    nor a host, and for a run whose inventory has to be named; `ProvisionError` while a run has the target.
     """
     found: dict[str, Recovered] = {}
     for wanted in _wanted(root, results, what, target):
+        if wanted.refused:
+            found |= {host: Recovered(host, (), (wanted.refused,)) for host in wanted.hosts}
+            continue
         site = Site(root, wanted.inventory)
         with ExitStack() as stack:
             stack.enter_context(exclusive(site))
@@ -61,6 +68,8 @@ def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> 
     runs = _parts(run) if run is not None else [p for r in _runs(results) if not _lives(r) for p in _parts(r)]
     host = what if run is None else None
     held = {r: tuple(h for h in journal.held(r) if host in (None, h.host)) for r in runs}
+    for r, some in held.items():
+        _refuse_foreign_blocks(r, some)
     inventories = {h.inventory for entries in held.values() for h in entries}
     if target is not None:
         inventories = {str(inventory(target, root))}
@@ -70,11 +79,50 @@ def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> 
         hosts = {h.host for some in ours.values() for h in some}
         everything = target is not None and host is None
         names = () if everything else tuple(sorted(hosts | ({host} if host else set())))
+        if target is None and (error := _foreign(path, root)):
+            if what is not None:
+                raise error
+            yield _Wanted(Path(path), names, (), f"{error.what}; {error.fix}")
+            continue
         _must_exist(Path(path), host or "", target)
         yield _Wanted(Path(path), names, tuple((r, some) for r, some in ours.items() if some))
     if not inventories and run is None:  # no journal knows of anything: the hosts themselves may
         local = inventory(LOCAL, root)
         yield _Wanted(local, (host,) if host else (), ())
+
+
+def _foreign(path: str, root: Path) -> SpecError | None:
+    """Refuse an inventory that only a journal names: a run's directory is data, and an inventory can be a program.
+
+    The project's own lie where it puts them, and belong to whoever may change the project.
+    """
+    own = {str(place) for name in NAMED for place in (NAMED[name](root), NAMED[name](root).resolve())}
+    if path in own and _is_users(Path(path)):
+        return None
+    return SpecError(
+        "the inventory through which the run reached its hosts is named by its journal alone",
+        where=path,
+        fix=f"if it is yours, name it: --target {shlex.quote(path)}",
+    )
+
+
+def _refuse_foreign_blocks(run: RunDirectory, held: tuple[journal.Held, ...]) -> None:
+    """Raise `StoreError` for a block that no run of this name makes: what is undone there is removed, as root."""
+    for entry in held:
+        block = PurePosixPath(entry.block)
+        if not block.is_absolute() or ".." in block.parts or str(block.parent) != entry.work_dir:
+            raise StoreError(
+                f"its block `{entry.block}` on {entry.host} is none below {entry.work_dir}",
+                where=str(run.path / journal.FILE),
+            )
+
+
+def _is_users(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return True  # said elsewhere
+    return stat.S_ISREG(found.st_mode) and found.st_uid in (0, os.geteuid()) and not found.st_mode & stat.S_IWOTH
 
 
 def _must_exist(path: Path, host: str, target: str | None) -> None:
@@ -94,24 +142,28 @@ def _refuse_if_running(run: RunDirectory) -> None:
 def _lives(run: RunDirectory) -> bool:
     try:
         state = run.read("state.json")
-        return state["state"] == store.RUNNING and processes.lives(
-            state["pid"], state["started_ticks"], state["boot_id"]
+        return bool(
+            state["state"] == store.RUNNING
+            and state.get("pid")
+            and processes.lives(state["pid"], state.get("started_ticks"), state.get("boot_id"))
         )
-    except (StoreError, KeyError, TypeError):
+    except StoreError:
         return False  # torn, or of another version: nobody who wrote it can be asked
 
 
 def _parts(run: RunDirectory) -> list[RunDirectory]:
     """Return a run and what it keeps journals of its own for: trials that are not of its plan."""
-    return [run, *(RunDirectory(path.parent) for path in sorted(run.path.glob(f"*/*/{journal.FILE}")))]
+    kept = run.path / headroom.DIRECTORY
+    own = (RunDirectory(kept / host) for host in rundir.names(kept))
+    return [run, *(part for part in own if rundir.is_there(part.path / journal.FILE))]
 
 
 def _runs(results: Path) -> Iterator[RunDirectory]:
     """Return every run that has a journal with something in it and can be read."""
-    for path in sorted(results.glob("*/*/plan.json")):
+    for path in sorted(results.resolve().glob("*/*/plan.json")):
         run = RunDirectory(path.parent)
-        if path.parent.is_symlink():
-            continue  # latest
+        if path.parent.resolve() != path.parent:
+            continue  # latest, or what is no run of these results
         try:
             if any(journal.held(part) for part in _parts(run)):
                 yield run
@@ -128,10 +180,10 @@ def _journals(wanted: _Wanted) -> Mapping[str, Mapping[str, Any]]:
     for h in sorted((h for _, entries in wanted.runs for h in entries), key=lambda h: h.opened_at):
         entry = found.setdefault(h.host, {"work_dir": h.work_dir, "blocks": [], "sysctls": []})
         entry["blocks"].append(h.block)
-        for sysctl in h.sysctls:
+        for sysctl in map(asdict, h.sysctls):
             known = next((s for s in entry["sysctls"] if s["setting"] == sysctl["setting"]), None)
             if known is None or known["boot_id"] != sysctl["boot_id"]:
-                entry["sysctls"].append(dict(sysctl))
+                entry["sysctls"].append({**sysctl, "new": list(sysctl["new"])})
             else:
                 known["new"] = sorted({*known["new"], *sysctl["new"]} - {known["old"]})
     return found

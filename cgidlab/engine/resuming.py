@@ -1,18 +1,20 @@
 """Continuing a run: which one, what of it is done, and whether it may go on. Touches no host."""
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cgidlab import calibrate, files
+from cgidlab import calibrate, files, rundir
 from cgidlab.compare import Difference, Recorded, differing
 from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
 from cgidlab.engine import arrivals, targets
+from cgidlab.engine.execute import Site
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
@@ -96,16 +98,19 @@ def latest(results: Path, request: Request) -> RunDirectory:
     )
 
 
-def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
+def load(run: RunDirectory, root: Path, request: Request | None, target: str | None = None) -> Continued:
     """Return what a run needs to go on.
 
     `request` is the experiment file and words of the command line, if any were given: they have to
-    ask for what the run was planned to be. Raises `StoreError` when the plan cannot be read.
+    ask for what the run was planned to be. `target` is what the command line names without a file. Raises `StoreError`
+    when the plan cannot be read, or the directory is none that this user's runs leave.
     """
+    rundir.check_owned(run.path)
     catalogue = cat.load(root / "roles")
     experiment = store.experiment_of(run)
     if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:
         raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
+    site = _site(run, experiment.target, root, request, target)
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
     taken_in(run, plan)
@@ -119,13 +124,38 @@ def load(run: RunDirectory, root: Path, request: Request | None) -> Continued:
         found += differing.between(before, code, Verb.RESUME, _of(About.PROJECT))
     return Continued(
         run=run,
-        loaded=Loaded(_with_keys(plan, stored), catalogue, targets.site(experiment.target, root)),
+        loaded=Loaded(_with_keys(plan, stored), catalogue, site),
         done=now.done,
         undone=now.undone,
         environments=now.environments,
         before=before,
         differences=tuple(found),
     )
+
+
+def _site(run: RunDirectory, planned: str, root: Path, request: Request | None, target: str | None) -> Site:
+    """Return the hosts of a run, by a target that whoever goes on with it has named, or that is the project's own.
+
+    What a run's directory names is data: an inventory can be a program.
+    """
+    named = target or (request.target if request else None)
+    if named is None and planned in targets.NAMED:
+        return targets.site(planned, root)
+    asked = named or (load_plan(request).plan.experiment.target if request else None)
+    where = str(run.path / "plan.json")
+    if asked is None:
+        raise SpecError(
+            f"the run's directory names the target `{planned}`, and nobody else does",
+            where=where,
+            fix=f"if it is yours, name it: --target {shlex.quote(planned)}",
+        )
+    if asked != planned:
+        raise SpecError(
+            f"the run was planned for the target `{planned}`, not for `{asked}`",
+            where=where,
+            fix=f"name the target it had, if it is yours (--target {shlex.quote(planned)}), or begin again with --new",
+        )
+    return targets.site(planned, root, named_by_user=named is not None)
 
 
 def refuse(continued: Continued, found: Sequence[Difference], accepted: Sequence[str]) -> None:
@@ -229,9 +259,9 @@ def standing(run: RunDirectory) -> Reckoning:
     done, undone, known = [], [], set()
     for directory in run.trial_directories():
         try:
+            if not rundir.is_directory(directory):
+                raise StoreError("this is no directory", where=str(directory))  # noqa: TRY301 -- one way out for damage
             stored = store.read_trial(directory)
-            if stored.outcome.key != stored.key:
-                raise StoreError("trial.json and outcome.json are of two trials", where=str(directory))  # noqa: TRY301 -- one way out for all that is damaged
             harvest.verify(directory)
         except StoreError as err:
             undone.append((directory, err.what))
@@ -256,11 +286,8 @@ def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experime
 
 def _with_keys(plan: Plan, stored: Mapping[str, Any]) -> Plan:
     """Return the plan with its trials under the keys that plan.json has, also where settings were changed since."""
-    try:
-        keys = {(t["number"], t["cell"]): t["key"] for t in stored["trials"]}
-        return replace(plan, trials=tuple(replace(t, key=keys.get((t.number, t.cell.id), t.key)) for t in plan.trials))
-    except (KeyError, TypeError) as err:
-        raise StoreError(f"not what a plan holds: {err!r}", where="plan.json") from err
+    keys = {(t["number"], t["cell"]): t["key"] for t in stored["trials"]}
+    return replace(plan, trials=tuple(replace(t, key=keys.get((t.number, t.cell.id), t.key)) for t in plan.trials))
 
 
 def _newest_first(directory: Path) -> list[RunDirectory]:
@@ -271,8 +298,8 @@ def _newest_first(directory: Path) -> list[RunDirectory]:
 
 def _source(run: RunDirectory) -> str:
     try:
-        return (run.path / "experiment.yml").read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return store.source_of(run)
+    except StoreError:
         return ""
 
 

@@ -60,15 +60,17 @@ def resume(
     display: Display,
     cancelled: Callable[[], bool],
     how: How,
+    target: str | None = None,
 ) -> Ended:
     """Go on with a run where it ended, and bring it to its verdict.
 
     Trials that count (see `resuming`) stay as they are; all others are run. `request` is what the command
-    line asks for beside the run, if anything. Raises `SpecError` with everything that is not what it was
-    and not accepted, and `ProvisionError` when another process has the run or its target.
+    line asks for beside the run, if anything, and `target` the hosts that it names without a file. Raises
+    `SpecError` with everything that is not what it was and not accepted, and `ProvisionError` when another process
+    has the run or its target.
     """
     with of_run(run_directory.path):
-        continued = resuming.load(run_directory, root, request)
+        continued = resuming.load(run_directory, root, request, target)
         resuming.refuse(continued, continued.differences, how.accepted)
         how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
         loaded = continued.loaded

@@ -21,10 +21,11 @@ ROWS, PARQUET = "load/rows.log", "load/requests.parquet"
 
 
 def read_requests(directory: Path, driver: Driver) -> Requests | None:
-    """Return a trial's requests, from the column file if it is there. None without either file."""
+    """Return a trial's requests; None without the driver's log.
+
+    The column file is for others: it may come from a stranger, and unpacks to thousands of times its size.
+    """
     path = directory / ROWS
-    if (directory / PARQUET).exists():
-        return _from_parquet(directory / PARQUET, driver)
     return driver.requests(path) if path.exists() else None
 
 
@@ -53,21 +54,6 @@ def write_rows(directory: Path, driver: Driver) -> Path:
     frame.write_parquet(buffer)
     files.write_bytes(directory / PARQUET, buffer.getvalue())
     return directory / PARQUET
-
-
-def _from_parquet(path: Path, driver: Driver) -> Requests:
-    import polars as pl  # noqa: PLC0415 -- dear to import
-
-    try:
-        frame = pl.read_parquet(path, columns=["start_us", "status", "latency_us"], use_pyarrow=False)
-        start, status, latency = (
-            frame[name].cast(pl.Int64).to_numpy() for name in ("start_us", "status", "latency_us")
-        )
-    except (pl.exceptions.PolarsError, OSError, ValueError, pl.exceptions.PanicException) as err:
-        raise StoreError(
-            f"the file cannot be read: {err}", where=str(path), fix="delete it: rows.log has it all"
-        ) from err
-    return Requests(start, status, latency, driver.exact, driver.timed)
 
 
 def read_access_log(directory: Path, load: Load | None) -> AccessLog | None:

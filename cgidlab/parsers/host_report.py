@@ -1,12 +1,13 @@
 """What provisioning found and built on a host: `hosts/<host>.json`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
+from cgidlab.numeric_lines import read as read_file
+from cgidlab.parsers.document import HostName, Kind, T
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,14 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A version of httpd that would have been newer, and was not taken."""
+
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Httpd:
     """One built httpd and its variants of mod_cgid."""
 
@@ -28,7 +37,7 @@ class Httpd:
     source: str
     source_sha256: str
     build_key: str
-    skipped: tuple[tuple[str, str], ...]  # version and why it was not taken
+    skipped: tuple[Skipped, ...]
     variants: tuple[Variant, ...]
     unconfined: str = ""  # why its source was built with a network and a view of the host; empty: it was not
 
@@ -70,60 +79,86 @@ class GeneratorReport:
     raw: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Dirs:
+    work: str
+    cache: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tool:
+    path: str | None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Generator:
+    host: HostName
+    python: str
+    become: bool
+    dirs: _Dirs
+    helper: str
+    tools: Mapping[str, _Tool]
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    host: HostName
+    python: str
+    become: bool
+    dirs: _Dirs
+    helper: str
+    tools: Mapping[str, _Tool]
+    httpd: Mapping[str, Httpd]
+    scripts_dir: str
+    facts: Mapping[str, Any]
+    scripts: Mapping[str, Any]
+    address: str = ""
+
+
+SERVER = Kind("host report", _Server)
+GENERATOR = Kind("generator report", _Generator)
+
+
 def read(path: Path) -> HostReport:
     """Return the report in `path`. Raise `StoreError` if it is missing, torn or of another schema."""
-    try:
-        raw = json.loads(path.read_text())
-        if raw["schema_version"] != 1:
-            raise StoreError(f"schema_version {raw['schema_version']} is not known here", where=str(path))
-        return HostReport(
-            host=raw["host"],
-            python=raw["python"],
-            become=raw["become"],
-            work_dir=raw["dirs"]["work"],
-            helper=raw["helper"],
-            httpd={name: _httpd(found) for name, found in raw["httpd"].items()},
-            scripts_dir=raw["scripts_dir"],
-            tools={name: tool["path"] for name, tool in raw["tools"].items()},
-            raw=raw,
-            address=raw.get("address", ""),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-        raise StoreError(f"not a host report: {err!r}", where=str(path), fix="provision the host again") from err
+    found, raw = _checked(SERVER, path)
+    return HostReport(
+        host=found.host,
+        python=found.python,
+        become=found.become,
+        work_dir=found.dirs.work,
+        helper=found.helper,
+        httpd=found.httpd,
+        scripts_dir=found.scripts_dir,
+        tools=_paths(found.tools),
+        raw=raw,
+        address=found.address,
+    )
 
 
 def read_generator(path: Path) -> GeneratorReport:
     """Return the report of a generator in `path`. Raise `StoreError` as `read` does."""
-    try:
-        raw = json.loads(path.read_text())
-        if raw["schema_version"] != 1:
-            raise StoreError(f"schema_version {raw['schema_version']} is not known here", where=str(path))
-        return GeneratorReport(
-            host=raw["host"],
-            python=raw["python"],
-            become=raw["become"],
-            work_dir=raw["dirs"]["work"],
-            helper=raw["helper"],
-            tools={name: tool["path"] for name, tool in raw["tools"].items()},
-            address=raw["address"],
-            raw=raw,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-        raise StoreError(f"not a generator's report: {err!r}", where=str(path), fix="provision it again") from err
-
-
-def _httpd(raw: Mapping[str, Any]) -> Httpd:
-    return Httpd(
-        binary=raw["binary"],
-        modules_dir=raw["modules_dir"],
-        version=raw["version"],
-        source=raw["source"],
-        source_sha256=raw["source_sha256"],
-        build_key=raw["build_key"],
-        skipped=tuple((s["version"], s["reason"]) for s in raw["skipped"]),
-        variants=tuple(
-            Variant({k: value for k, value in v.items() if k not in ("path", "sha256")}, v["path"], v["sha256"])
-            for v in raw["variants"]
-        ),
-        unconfined=str(raw.get("unconfined", "")),
+    found, raw = _checked(GENERATOR, path)
+    return GeneratorReport(
+        host=found.host,
+        python=found.python,
+        become=found.become,
+        work_dir=found.dirs.work,
+        helper=found.helper,
+        tools=_paths(found.tools),
+        address=found.address,
+        raw=raw,
     )
+
+
+def _paths(tools: Mapping[str, _Tool]) -> dict[str, str | None]:
+    return {name: tool.path for name, tool in tools.items()}
+
+
+def _checked(kind: Kind[T], path: Path) -> tuple[T, dict[str, Any]]:
+    try:
+        return kind.parse_both(read_file(path), where=str(path))
+    except StoreError as err:
+        raise StoreError(f"not a {kind.name}: {err.what}", where=err.where, fix="provision the host again") from err

@@ -1,10 +1,10 @@
 """`load/clocks.json`: when a load from several machines was to start, by which clocks, and who came home from it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from cgidlab.errors import StoreError
+from cgidlab.parsers.document import HostName, Kind, Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +37,45 @@ class LoadClocks:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Host:
+    role: Literal["server", "generator"]
+    offset_ns: Whole | None
+    uncertainty_ns: Whole | None = None
+    trouble: str | None = None
+    state: str = ""
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.offset_ns is not None and (self.uncertainty_ns is None or self.trouble is None):
+            raise ValueError("has an offset, and no uncertainty_ns or trouble")
+        if self.role == "generator" and not self.state:
+            raise ValueError("is a generator without a state")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    start_ns: Whole | None
+    hosts: Mapping[HostName, _Host]
+
+    def __post_init__(self) -> None:
+        if [h.role for h in self.hosts.values()].count("server") != 1:
+            raise ValueError("does not name one server")
+
+
+CLOCKS = Kind("clocks.json", _File)
+
+
 def parse_load_clocks(data: bytes, *, where: str) -> LoadClocks:
     """Return the document. Raise `StoreError` if it is not one."""
-    try:
-        raw = json.loads(data)
-        if raw["schema_version"] != 1:
-            raise StoreError(f"schema_version {raw['schema_version']} is not known here", where=where)
-        hosts = raw["hosts"]
-        return LoadClocks(
-            start_ns=None if raw["start_ns"] is None else int(raw["start_ns"]),
-            server=next(name for name, host in hosts.items() if host["role"] == "server"),
-            clocks={
-                name: HostClock(int(host["offset_ns"]), int(host["uncertainty_ns"]), str(host["trouble"]))
-                for name, host in hosts.items()
-                if host["offset_ns"] is not None
-            },
-            generators={
-                name: (str(host["state"]), str(host["reason"]))
-                for name, host in hosts.items()
-                if host["role"] == "generator"
-            },
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as err:
-        raise StoreError(f"not what was agreed on for a load: {err!r}", where=where) from err
+    found = CLOCKS.parse(data, where=where)
+    return LoadClocks(
+        start_ns=found.start_ns,
+        server=next(name for name, host in found.hosts.items() if host.role == "server"),
+        clocks={
+            name: HostClock(host.offset_ns, host.uncertainty_ns or 0, host.trouble or "")
+            for name, host in found.hosts.items()
+            if host.offset_ns is not None
+        },
+        generators={name: (h.state, h.reason) for name, h in found.hosts.items() if h.role == "generator"},
+    )

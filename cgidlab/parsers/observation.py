@@ -1,14 +1,62 @@
-"""`observation.json`: what the helper says of a host that it watched, beside the archives of its sockets."""
+"""What the helper says of a host that it watched (`observation.json` beside its archives), and of each socket there."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.model import SCHEMA_VERSION
+from cgidlab.numeric_lines import read as read_file
+from cgidlab.parsers.document import Count, Kind, Number, Whole
 from cgidlab.parsers.listeners import Listener, listener
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a watched server."""
+
+    what: str
+    at_ns: Whole
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedTarget:
+    """`observed.json`: one socket, or one httpd without one, as the host tells it."""
+
+    socket: str
+    pid: Count | None
+    httpd: bool
+    stopped: bool
+    events: tuple[Event, ...]
+    notes: tuple[str, ...]
+    about: Mapping[str, Any]
+    network: Any
+    error_log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told(ObservedTarget):
+    label: str = ""
+    archive: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    uid: Count
+    utc_offset_s: Number
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    ended: str
+    begin_ns: Whole
+    end_ns: Whole
+    targets: tuple[_Told, ...]
+    notes: tuple[str, ...]
+    listeners: tuple[str, ...]
+    cost: Mapping[str, Number | None]
+    facts: _Facts
+    every: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +84,28 @@ class Observation:
     raw: Mapping[str, Any]
 
 
+HOST = Kind("observed host", _File)
+TARGET = Kind("observed.json", ObservedTarget)
+
+
 def read(path: Path, host: str) -> Observation:
     """Return a host's `observation.json`. Raise `StoreError` when it is not one."""
+    found, raw = HOST.parse_both(read_file(path), where=str(path))
     try:
-        value = json.loads(path.read_bytes())
-        if value["schema_version"] != SCHEMA_VERSION:
-            raise StoreError(f"schema_version is {value['schema_version']!r}", where=str(path))
-        return Observation(
-            host=host,
-            ended=str(value["ended"]),
-            length_s=(int(value["end_ns"]) - int(value["begin_ns"])) / 1e9,
-            targets=tuple(
-                SeenTarget(str(t["label"]), Path(str(t["archive"])).name, _whole(t["pid"]), t) for t in value["targets"]
-            ),
-            notes=tuple(str(n) for n in value["notes"]),
-            listeners=tuple(str(p) for p in value["listeners"]),
-            every=tuple(listener(row, host) for row in value.get("every", [])),
-            cost={str(k): None if v is None else float(v) for k, v in value["cost"].items()},
-            raw=value,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise StoreError(f"not what an observation holds: {err!r}", where=str(path)) from err
-
-
-def _whole(value: object) -> int | None:
-    return None if value is None else int(str(value))
+        every = tuple(listener(row, host) for row in found.every)
+    except (KeyError, TypeError, ValueError) as err:
+        raise StoreError(f"`every` is not what an observation holds: {err!r}", where=str(path)) from err
+    return Observation(
+        host=host,
+        ended=found.ended,
+        length_s=(found.end_ns - found.begin_ns) / 1e9,
+        targets=tuple(
+            SeenTarget(t.label, Path(t.archive).name, t.pid, told)
+            for t, told in zip(found.targets, raw["targets"], strict=True)
+        ),
+        notes=found.notes,
+        listeners=found.listeners,
+        every=every,
+        cost=found.cost,
+        raw=raw,
+    )

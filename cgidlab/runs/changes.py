@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cgidlab import rundir
 from cgidlab.compare import Recorded, differing
 from cgidlab.errors import StoreError
 from cgidlab.runs import store
@@ -15,10 +16,10 @@ def latest_finished(runs: Path) -> RunDirectory | None:
     for path in sorted((p for p in runs.glob("*/plan.json") if not p.parent.is_symlink()), reverse=True):
         run = RunDirectory(path.parent.resolve())
         try:
-            if run.read("state.json")["state"] == store.FINISHED and (run.path / "provenance.json").exists():
+            if run.read("state.json")["state"] == store.FINISHED and rundir.is_there(run.path / "provenance.json"):
                 of(run)
                 return run
-        except (StoreError, KeyError):
+        except StoreError:
             continue  # torn, or of another version: nothing to compare with
     return None
 

@@ -8,7 +8,7 @@ from cgidlab.analysis.findings import Combination
 from cgidlab.compare import differing
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import TrialRecord
-from cgidlab.runs import changes, records, store
+from cgidlab.runs import changes, planless, records, store
 
 _SEPARATE = (
     "these are two separate runs: whatever changed on the host between them is in every absolute value, and not in "
@@ -99,7 +99,9 @@ def _cells(side: compare.Recorded) -> tuple[Combination, ...]:
 
 
 def _records(run: store.RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[str, ...]]:
-    found, damaged = records.load_all(run)
+    loaded, trouble = records.load_all(run, keep=False)
+    found, unfit = planless.fitting(store.planned(run), loaded)
+    damaged = (*trouble, *unfit)
     return found, tuple(f"{run.run_id}: {d.file} is left out: {d.why}" for d in damaged)
 
 

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cgidlab import files, gathered, report, verdict
+from cgidlab import files, gathered, report, rundir, verdict
 from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
-from cgidlab.runs import headroom, proven, records, reporting, snapshots, store, tables, watching
+from cgidlab.runs import headroom, planless, proven, records, reporting, snapshots, store, tables, watching
 
 _WIDTH = 110
 _NARROW = 60
@@ -42,6 +42,7 @@ class _Judged:
     verdict: verdict.Verdict
     timing: Mapping[str, float | None]
     damaged: tuple[store.Damage, ...]
+    generators: tuple[tuple[TrialRecord, Mapping[str, Any]], ...]
 
     def summary(self) -> dict[str, Any]:
         kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
@@ -62,17 +63,20 @@ class _Judged:
         )
 
 
-def conclude(run: store.RunDirectory, *, verify: bool = False, details: bool = False) -> Concluded:
+def conclude(
+    run: store.RunDirectory, *, verify: bool = False, output: Path | None = None, details: bool = False
+) -> Concluded:
     """Measure, analyse and judge what a run directory holds, and write its derived files.
 
-    A trial whose files are damaged is left out and named; with `verify` every file is read for that. Raises
-    `StoreError` when the plan itself cannot be read.
+    They are written to `output`, and nothing then into the run. What is damaged is left out and named; with `verify`
+    every file is read for that. Raises `StoreError` when neither the plan nor any trial can be read.
     """
-    judged = _judge(run, verify=verify)
-    tables.write(run.path, judged.rows)
-    tables.write_generators(run.path, [(r, row) for r in judged.rows for row in records.generators(run.path, r)])
-    files.write_json(run.path / "summary.json", judged.summary())
-    page = report.write(judged.report(), run.path, script_cache())
+    judged = _judge(run, verify=verify, keep=output is None)
+    into = run.path if output is None else output
+    tables.write(into, judged.rows)
+    tables.write_generators(into, judged.generators)
+    files.write_json(into / "summary.json", judged.summary())
+    page = report.write(judged.report(), into, script_cache())
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
@@ -80,36 +84,45 @@ def conclude(run: store.RunDirectory, *, verify: bool = False, details: bool = F
     return Concluded(text, page, trials, lacking, judged.damaged)
 
 
-def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> str:
-    """Return the report of a run as Markdown or as one JSON object; writes no derived file."""
-    judged = _judge(run, verify=True)
-    return report.as_markdown(judged.report()) if form == "md" else report.as_json(judged.report(), judged.summary())
+def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> tuple[str, tuple[store.Damage, ...]]:
+    """Return the report of a run as Markdown or as one JSON object, and what is left out of it; writes nothing."""
+    judged = _judge(run, verify=True, keep=False)
+    if form == "md":
+        return report.as_markdown(judged.report()), judged.damaged
+    return report.as_json(judged.report(), judged.summary()), judged.damaged
 
 
-def _judge(run: store.RunDirectory, *, verify: bool) -> _Judged:
-    experiment = store.experiment_of(run)
+def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     provenance = _provenance(run)
-    loaded, trouble = records.load_all(run, verify=verify)
-    rows = tuple(headroom.applied(r, provenance) for r in loaded)
-    damaged = (*_unreadable(run), *trouble)
+    whole, trouble = records.load_whole(run, verify=verify, keep=keep)
+    loaded = [record for record, _ in whole]
+    measured = {record.directory: kept for record, kept in whole}
+    experiment, lost = planless.experiment_of(run, loaded, str(provenance.get("experiment_sha256") or ""))
+    fitting, unfit = planless.fitting(experiment, loaded)
+    rows = tuple(headroom.applied(r, provenance) for r in fitting)
+    damaged = (*lost, *_unreadable(run), *trouble, *unfit)
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
-    series = {r.key: s for r in complete if (s := records.throughput_series(run.path, r)) is not None}
+    series = {r.key: s for r in complete if (s := measured[r.directory].throughput_rps)}
+    generators = tuple((r, row) for r in rows for row in measured[r.directory].generators)
     if watching.is_observation(run):
-        judged = watching.verdict(run, rows)
-        return _Judged(run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows), damaged)
+        judged, rows, more = watching.verdict(run, rows)
+        damaged = (*damaged, *more)
+        return _Judged(
+            run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows), damaged, generators
+        )
     # What rests on a witness that is not proven is no response either.
     counted, unproven = proven.counted(rows, provenance.get("calibration"))
     analysis = analyse.analyse(counted, experiment, series)
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
-    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged)
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators)
 
 
 def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
-    """Return which of the run's own files are there and cannot be read. Without its plan nothing goes at all."""
+    """Return which of the run's own files, beside its plan, are there and cannot be read."""
     found = []
-    for name in ("provenance.json", "state.json"):
+    for name in ("provenance.json", "state.json", "differences.json"):
         try:
-            if (run.path / name).exists():
+            if rundir.is_there(run.path / name):
                 run.read(name)
         except StoreError as err:
             found.append(run.damage(err))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cgidlab import files
+from cgidlab import files, rundir
 from cgidlab.errors import StoreError
 
 MAX_UNPACKED_BYTES = 8 << 30
@@ -131,9 +131,11 @@ def verify(directory: Path) -> None:
         raise StoreError("SHA256SUMS does not name result.json", where=str(directory / "SHA256SUMS"))
     for name, digest in listed.items():
         _check(directory / name, digest)
-    for sums in sorted(directory.glob("load/*/SHA256SUMS")):  # of what other machines loaded it with
-        for name, digest in _listed(sums.parent).items():
-            _check(sums.parent / name, digest)
+    for generator in rundir.names(directory / "load"):  # what other machines loaded it with
+        own = directory / "load" / generator
+        if rundir.is_directory(own) and rundir.is_there(own / "SHA256SUMS"):
+            for name, digest in _listed(own).items():
+                _check(own / name, digest)
 
 
 def _check_sums(directory: Path) -> None:
@@ -151,33 +153,30 @@ def _check_sums(directory: Path) -> None:
 def _listed(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each file the host wrote, by its path below `directory`."""
     sums = directory / "SHA256SUMS"
+    if not rundir.is_there(sums):
+        raise StoreError("the trial has no SHA256SUMS", where=str(directory))
     try:
-        with sums.open("rb") as file:
-            lines = file.read(_CHUNK).decode().splitlines()
-    except FileNotFoundError as err:
-        raise StoreError("the trial has no SHA256SUMS", where=str(directory)) from err
-    except (OSError, ValueError) as err:
+        lines = rundir.read(sums, _CHUNK).decode().splitlines()
+    except ValueError as err:
         raise StoreError(f"the file cannot be read: {err}", where=str(sums)) from err
     listed = {}
     for line in lines:
         digest, _, name = line.partition("  ")
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise StoreError(f"it names {name!r:.80}, which is no file of the trial", where=str(sums))
         listed[name] = digest
     return listed
 
 
 def _check(path: Path, digest: str) -> None:
-    try:
-        found = sha256(path)
-    except (OSError, ValueError) as err:
-        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
-    if found != digest:
+    if sha256(path) != digest:
         raise StoreError("the file does not have its checksum", where=str(path))
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex, read in pieces."""
+    """Return the SHA-256 of a file in hex, read in pieces. Raise `StoreError` as `rundir.opened` does."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with rundir.opened(path) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cgidlab import rundir
 from cgidlab.analysis.findings import Answer
 from cgidlab.compare import differing
 from cgidlab.compare.fields import Recorded, Verb
 from cgidlab.errors import SpecError, StoreError
+from cgidlab.parsers import plan_document
 from cgidlab.report.history import HistoryRow, MainEffect
-from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
 
 _UNREADABLE = "unreadable"
@@ -41,7 +42,7 @@ def rows(runs: Path) -> tuple[HistoryRow, ...]:
         run = RunDirectory(path.resolve())
         try:
             row, read = _row(run, before)
-        except (StoreError, KeyError, TypeError, AttributeError, ValueError) as err:
+        except StoreError as err:
             row, read = HistoryRow(run_id=run.run_id, state=_UNREADABLE, note=str(err).splitlines()[0]), None
         found.append(row)
         before = read or before
@@ -52,7 +53,7 @@ def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Record
     """Return a run's row, and what the next one is compared with."""
     state = str(run.read("state.json")["state"])
     plan = run.read("plan.json")
-    if not (run.path / "provenance.json").exists():
+    if not rundir.is_there(run.path / "provenance.json"):
         return HistoryRow(run_id=run.run_id, state=state, note="it ended before its first trial"), None
     provenance = run.read("provenance.json")
     now = Recorded(plan, provenance)
@@ -67,7 +68,7 @@ def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Record
         cgidlab=str(provenance["cgidlab"]),
         changed=tuple(map(str, new)),
     )
-    if not (run.path / "summary.json").exists():
+    if not rundir.is_there(run.path / "summary.json"):
         return replace(known, note="it has no summary: `runner.py report` makes it"), now
     summary = run.read("summary.json")
     response = next(iter(plan["rule"]["smallest_effects"]), "throughput_rps")
@@ -113,4 +114,4 @@ def _reference(summary: Mapping[str, Any], rule: Mapping[str, Any], response: st
 def name_of(runs: Path) -> str:
     """Return the name of the experiment whose runs these are."""
     newest = max(p for p in runs.glob("*/plan.json") if not p.parent.is_symlink())
-    return str(store.read_json(newest)["experiment"])
+    return plan_document.PLAN.read(newest).experiment

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files
+from cgidlab import files, rundir
 from cgidlab.errors import StoreError
-from cgidlab.model import SCHEMA_VERSION
-from cgidlab.parsers import documents
+from cgidlab.parsers import documents, trial_documents, versions
 from cgidlab.progress import Display
-from cgidlab.runs import store
 
 NAME = "trace.json"
 _RUNNER = "the runner"
@@ -51,16 +49,17 @@ def write_trace(run: Path, steps: Sequence[tuple[float, str]], ended_s: float) -
             begin_s, end_s = phase.span.begin_ns / 1e9, phase.span.end_ns / 1e9
             events.append(_event(phase.name, rows[host], begin_s + offset_s, end_s - begin_s, {"trial": trial}))
     path = run / NAME
-    files.write_json(path, {"schema_version": SCHEMA_VERSION, "displayTimeUnit": "ms", "traceEvents": events})
+    files.write_json(path, versions.stamped(NAME, {"displayTimeUnit": "ms", "traceEvents": events}))
     return path
 
 
 def _results(run: Path) -> Iterator[tuple[str, str, documents.Result]]:
-    for directory in sorted((run / "trials").glob("[0-9]*-*")):
+    for name in rundir.names(run / "trials"):
+        directory = run / "trials" / name
         try:
-            host = str(store.read_json(directory / "trial.json")["host"])
+            host = trial_documents.TRIAL.read(directory / "trial.json").host
             yield host, directory.name, documents.read_result(directory / "result.json")
-        except (StoreError, KeyError):
+        except StoreError:
             continue
 
 

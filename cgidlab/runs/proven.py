@@ -9,7 +9,7 @@ from cgidlab import calibrate, figures
 from cgidlab.errors import StoreError
 from cgidlab.instruments import WITNESSES
 from cgidlab.model import TrialRecord
-from cgidlab.runs import store
+from cgidlab.parsers import run_documents
 
 FILE = "calibration.json"
 _KEY = ("machine_id_sha256", "kernel", "helper")
@@ -54,13 +54,12 @@ def standing(results: Path, key: Mapping[str, Any]) -> Standing:
 
 def _kept(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each host of each calibration that can be read, oldest first."""
-    for path in sorted((results / calibrate.NAME).glob(f"*/{FILE}")):
+    for path in sorted((results / calibrate.NAME).resolve().glob(f"*/{FILE}")):
         if path.parent.is_symlink():
             continue  # latest
         try:
-            hosts = store.read_json(path)["hosts"]
-            yield from ((path.parent.name, entry) for entry in hosts if isinstance(entry["witnesses"], dict))
-        except (StoreError, KeyError, TypeError):
+            yield from ((path.parent.name, entry) for entry in run_documents.CALIBRATION.read_raw(path)["hosts"])
+        except StoreError:
             continue  # of another version, or torn: it proves nothing
 
 
@@ -79,7 +78,7 @@ def counted(
         return tuple(records), ("the witnesses were not calibrated (--uncalibrated)",)
     kept, dropped = [], set()
     for record in records:
-        host = calibration["hosts"].get(record.host, {})
+        host = calibration.get("hosts", {}).get(record.host, {})
         said = host.get("witnesses", {})
         httpd = host.get("httpd", {}).get(str(record.settings.get("httpd")), {})
         good = calibrate.proven(said)

@@ -1,28 +1,33 @@
 """A trial's row: measured from its raw files once, kept in `figures.json`, judged valid or not."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files, measure
+from cgidlab import files, measure, rundir
 from cgidlab.errors import StoreError
-from cgidlab.figures import COLUMNS
 from cgidlab.measure.noise import disturbance
-from cgidlab.model import SCHEMA_VERSION, FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
-from cgidlab.parsers import documents
+from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, TrialRecord
+from cgidlab.parsers import documents, trial_documents, versions
 from cgidlab.runs import harvest, store
 
 _FIGURES = "figures.json"
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
+    """What was measured of a trial beside its figures: all that `figures.json` holds."""
+
     figures: Figures
-    overhead_s: float | None
-    started_s: float | None
+    overhead_s: float | None = None
+    started_s: float | None = None
+    throughput_rps: tuple[float, ...] = ()  # second by second of the window
+    generators: tuple[Mapping[str, Any], ...] = ()  # a row each, where other machines than the server's made the load
 
 
 def judge(
@@ -75,14 +80,18 @@ def _result(directory: Path, key: str) -> documents.Result:
 
 
 def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
-    """Return a stored trial as a record, measuring it only if `figures.json` is not there.
+    """Return a stored trial as a record, measuring it only if `figures.json` is not there, which is then written.
 
     Raises `StoreError` naming the file for a complete trial that has neither figures nor what they are made from.
     """
+    return _load(run, stored, keep=True)[0]
+
+
+def _load(run: Path, stored: store.StoredTrial, *, keep: bool) -> tuple[TrialRecord, Kept]:
     complete = stored.outcome.status is Status.COMPLETE
-    there = complete or (stored.directory / "result.json").exists()
-    kept = _kept(stored.directory, complete=complete) if there else _Kept(Figures(), None, None)
-    return TrialRecord(
+    there = complete or rundir.is_there(stored.directory / "result.json")
+    kept = _kept(stored.directory, complete=complete, keep=keep) if there else Kept(Figures())
+    record = TrialRecord(
         number=stored.number,
         block=stored.block,
         key=stored.key,
@@ -95,17 +104,27 @@ def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
         overhead_s=kept.overhead_s,
         started_s=kept.started_s,
     )
+    return record, kept
 
 
 def load_all(
-    run: store.RunDirectory, *, verify: bool = False
+    run: store.RunDirectory, *, verify: bool = False, keep: bool = True
 ) -> tuple[tuple[TrialRecord, ...], tuple[store.Damage, ...]]:
-    """Return all records of a run in its order, and what cannot be read; such a trial is no record.
+    """Return all records of a run in its order, and what cannot be read; see `load_whole`."""
+    found, damaged = load_whole(run, verify=verify, keep=keep)
+    return tuple(record for record, _ in found), damaged
 
-    With `verify` every file a host wrote has to have its checksum.
+
+def load_whole(
+    run: store.RunDirectory, *, verify: bool = False, keep: bool = True
+) -> tuple[tuple[tuple[TrialRecord, Kept], ...], tuple[store.Damage, ...]]:
+    """Return all records of a run in its order with all that was measured, and what cannot be read: no record.
+
+    With `verify` every file a host wrote has to have its checksum. Figures that had to be measured are written into
+    the trial's directory if `keep` is set.
     """
     stored, damaged = run.stored_trials()
-    found: list[TrialRecord] = []
+    found: list[tuple[TrialRecord, Kept]] = []
     broken = list(damaged)
     # Reading is most of the work, and hashing lets other threads go on.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -114,7 +133,7 @@ def load_all(
             try:
                 if wrong is not None:
                     raise wrong
-                found.append(load(run.path, trial))
+                found.append(_load(run.path, trial, keep=keep))
             except StoreError as err:
                 broken.append(run.damage(err))
     return tuple(found), tuple(broken)
@@ -122,7 +141,7 @@ def load_all(
 
 def _verified(stored: store.StoredTrial) -> StoreError | None:
     """Return what is wrong with the files of a trial; one that never came home has none."""
-    lost = stored.outcome.status is not Status.COMPLETE and not (stored.directory / "SHA256SUMS").exists()
+    lost = stored.outcome.status is not Status.COMPLETE and not rundir.is_there(stored.directory / "SHA256SUMS")
     try:
         if not lost:
             harvest.verify(stored.directory)
@@ -131,50 +150,51 @@ def _verified(stored: store.StoredTrial) -> StoreError | None:
     return None
 
 
-def throughput_series(run: Path, record: TrialRecord) -> tuple[float, ...] | None:
-    """Return requests a second, second by second of a measured trial's window; None if it has none."""
+def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False, write: bool = True) -> Kept:
+    """Write `figures.json` and return what it says. Raise `StoreError` for figures that nobody would read again."""
+    value = versions.stamped(
+        _FIGURES,
+        {
+            "figures": asdict(measured.figures),
+            "overhead_s": measured.overhead_s,
+            "started_s": measured.started_s,
+            "throughput_rps": list(measured.throughput_rps),
+            "checks": [asdict(c) for c in measured.checks],
+            "generators": [dict(row) for row in measured.generators],
+        },
+    )
     try:
-        series = tuple(float(v) for v in store.read_json(run / record.directory / _FIGURES)["throughput_rps"])
-    except (StoreError, KeyError, TypeError, ValueError):
-        return None
-    return series or None
+        document = json.dumps(value, allow_nan=False).encode()
+    except ValueError as err:
+        raise StoreError(f"a figure is no number: {err}", where=str(directory)) from err
+    found = trial_documents.FIGURES.parse(document, where=str(directory))
+    if write:
+        files.write_sealed(directory / _FIGURES, value, spare=spare)
+    return _of(found)
 
 
-def generators(run: Path, record: TrialRecord) -> tuple[Mapping[str, Any], ...]:
-    """Return a row for each generator of a measured trial; none where the server's own host made the load."""
+def _measured(directory: Path) -> measure.Measured:
     try:
-        return tuple(dict(row) for row in store.read_json(run / record.directory / _FIGURES)["generators"])
-    except (StoreError, KeyError, TypeError, ValueError):
-        return ()
+        return measure.measure(directory)
+    except OSError as err:  # a directory that may not be looked into
+        raise StoreError(f"the file cannot be read: {err.strerror}", where=str(err.filename or directory)) from err
 
 
-def _keep(directory: Path, measured: measure.Measured, *, spare: bool = False) -> None:
-    value = {
-        "schema_version": SCHEMA_VERSION,
-        "figures": asdict(measured.figures),
-        "overhead_s": measured.overhead_s,
-        "started_s": measured.started_s,
-        "throughput_rps": list(measured.throughput_rps),
-        "checks": [asdict(c) for c in measured.checks],
-        "generators": [dict(row) for row in measured.generators],
-    }
-    files.write_sealed(directory / _FIGURES, value, spare=spare)
+def _of(found: trial_documents.FiguresDocument) -> Kept:
+    values: dict[str, Any] = dict(found.figures)
+    return Kept(Figures(**values), found.overhead_s, found.started_s, found.throughput_rps, found.generators)
 
 
-def _kept(directory: Path, *, complete: bool) -> _Kept:
-    path = directory / _FIGURES
+def _kept(directory: Path, *, complete: bool, keep: bool) -> Kept:
+    with suppress(StoreError):  # missing or torn: the raw files have them all
+        found = trial_documents.FIGURES.read(directory / _FIGURES)
+        if found.of_today:
+            return _of(found)
     try:
-        value = store.read_json(path)
-        if set(value["figures"]) == set(COLUMNS) and "throughput_rps" in value:
-            return _Kept(Figures(**value["figures"]), value["overhead_s"], value["started_s"])
-    except (StoreError, KeyError, TypeError):
-        pass  # missing, torn, or of a program with other figures: the raw files have them all
-    try:
-        measured = measure.measure(directory)
+        measured = _measured(directory)
+        # The raw files have it all: two waits for the disk for each of thousands of trials would be for nothing.
+        return _keep(directory, measured, spare=True, write=keep)
     except StoreError:
         if complete:
             raise
-        return _Kept(Figures(), None, None)  # its outcome says why it has none
-    # The raw files have it all: two waits for the disk for each of thousands of trials would be for nothing.
-    _keep(directory, measured, spare=True)
-    return _Kept(measured.figures, measured.overhead_s, measured.started_s)
+        return Kept(Figures())  # its outcome says why it has none

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cgidlab import rundir
 from cgidlab.errors import StoreError
 from cgidlab.parsers.host_snapshot import Snapshot, read_snapshot
 from cgidlab.runs import hostdiff
@@ -20,7 +21,7 @@ def begin_of(run: RunDirectory, host: str) -> Snapshot:
     """Return how a host was before the run, or when it went on if the host was booted since. Raise `StoreError`."""
     first = run.path / DIRECTORY / f"{host}.{BEGIN}.json"
     later = run.path / DIRECTORY / AGAIN / first.name
-    if not later.exists():
+    if not rundir.is_there(later):
         return read_snapshot(first)
     again = read_snapshot(later)
     try:
@@ -57,7 +58,7 @@ def summary(run: RunDirectory) -> dict[str, Any] | None:
 
     None: the hosts were not looked at.
     """
-    if not (run.path / FILE).exists():
+    if not rundir.is_there(run.path / FILE):
         return None
     found: dict[str, Any] = {}
     try:
@@ -69,7 +70,7 @@ def summary(run: RunDirectory) -> dict[str, Any] | None:
                 "unknown": by_sense[Sense.UNKNOWN] + unseen,
                 "others": len(by_sense[Sense.OTHERS]),
             }
-    except (StoreError, KeyError, TypeError, AttributeError):
+    except StoreError:
         return None  # a derived file that is damaged says nothing of the trials
     return found
 

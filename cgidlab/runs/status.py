@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cgidlab import processes
+from cgidlab import processes, rundir
 from cgidlab.errors import StoreError
 from cgidlab.model import Status
+from cgidlab.parsers import trial_documents
 from cgidlab.runs import store
 
 UNREADABLE = "unreadable"
@@ -50,7 +51,7 @@ def status(path: Path) -> RunStatus:
     run = store.open_run(path)
     state = run.read("state.json")
     said = str(state.get("state"))
-    seen = _outcomes(run.trials)
+    seen = _outcomes(run)
     trials = {s: seen.counts[s] for s in Status}
     expected = state.get("expected_trials")
     if expected is None:
@@ -100,23 +101,22 @@ class _Seen:
     damaged: int = 0
 
 
-def _outcomes(trials: Path) -> _Seen:
+def _outcomes(run: store.RunDirectory) -> _Seen:
     """Count the trials by status; an outcome that cannot be read is damaged, and no outcome."""
     seen = _Seen()
-    for path in _outcome_files(trials):
+    for path in _outcome_files(run):
         try:
-            outcome = store.read_json(path)
-            seen.counts[Status(outcome["status"])] += 1
-            seen.keys.add(str(outcome["key"]))
+            outcome = trial_documents.OUTCOME.read(path)
             seen.ended_s.append(path.stat().st_mtime)
-        except (StoreError, OSError, KeyError, ValueError):
+            seen.counts[outcome.status] += 1
+            seen.keys.add(outcome.key)
+        except (StoreError, OSError):
             seen.damaged += 1
     return seen
 
 
-def _outcome_files(trials: Path) -> Iterator[Path]:
-    if trials.is_dir():
-        yield from (p for d in trials.iterdir() if not d.name.startswith(".") and (p := d / "outcome.json").is_file())
+def _outcome_files(run: store.RunDirectory) -> Iterator[Path]:
+    yield from (p for d in run.trial_directories() if rundir.is_there(p := d / "outcome.json"))
 
 
 def _checked(state: Mapping[str, Any]) -> tuple[str, str]:
@@ -126,7 +126,9 @@ def _checked(state: Mapping[str, Any]) -> tuple[str, str]:
         budget = state.get("budget")
         cut = f"cut by its budget after block {budget['blocks']}" if budget else ""
         return said, str(state.get("stopped") or cut)
-    pid = int(state["pid"])
+    pid = state.get("pid")
+    if pid is None:
+        return store.INTERRUPTED, "which process it was is not known"
     if processes.lives(pid, state.get("started_ticks"), state.get("boot_id")):
         return said, f"process {pid}"
     return store.INTERRUPTED, f"its process {pid} is gone and left no last word"

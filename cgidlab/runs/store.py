@@ -1,19 +1,16 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cgidlab import files, processes
+from cgidlab import files, processes, rundir
 from cgidlab.errors import StoreError
 from cgidlab.model import (
-    SCHEMA_VERSION,
     Experiment,
     Factor,
-    FailureKind,
     Level,
     NoisePolicy,
     Outcome,
@@ -21,10 +18,12 @@ from cgidlab.model import (
     Repetitions,
     Settings,
     SmallestEffect,
-    Status,
     Trial,
     VerdictRule,
 )
+from cgidlab.parsers import plan_document, run_documents, trial_documents, versions
+
+_MOST_SOURCE_BYTES = 4 << 20
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
@@ -65,7 +64,7 @@ class RunDirectory:
     @property
     def run_id(self) -> str:
         """Return the run's name: its directory's."""
-        return self.path.name
+        return text_of(self.path.name)
 
     @property
     def trials(self) -> Path:
@@ -82,12 +81,12 @@ class RunDirectory:
         return f"{name}-resumed-{later}" if self.ansible(name).exists() else name
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON file of the run, with the schema's version first."""
-        files.write_sealed(self.path / name, {"schema_version": SCHEMA_VERSION, **value})
+        """Write a JSON file of the run, with the version of its kind first."""
+        files.write_sealed(self.path / name, versions.stamped(name, value))
 
     def read(self, name: str) -> dict[str, Any]:
-        """Read a JSON file of the run. Raise `StoreError` if it is missing, torn or newer than this program."""
-        return read_json(self.path / name)
+        """Read a document of the run, brought up to date. Raise `StoreError` naming file and field if it is not one."""
+        return run_documents.OF_A_RUN[name].read_raw(self.path / name)
 
     def set_state(self, state: str, **more: Any) -> None:  # noqa: ANN401 -- what a state carries beside its name
         """Record that the run is running, interrupted or finished. What earlier states carried stays, `more` wins."""
@@ -103,28 +102,56 @@ class RunDirectory:
     def stored_trials(self) -> tuple[tuple[StoredTrial, ...], tuple[Damage, ...]]:
         """Return every trial that has an outcome, in the order of the run, and those whose files cannot be read.
 
-        A directory without `outcome.json` was not finished and is passed over.
+        A directory without `outcome.json` was not finished and is passed over, but in a run that is over.
         """
         found, damaged = [], []
-        for directory in self.trial_directories():
-            if (directory / "outcome.json").exists():
-                try:
+        over = self.state().get("state") == FINISHED
+        try:
+            directories = self.trial_directories()
+        except StoreError as err:
+            return (), (self.damage(err),)
+        for directory in directories:
+            try:
+                _check_place(directory)
+                if rundir.is_there(directory / "outcome.json"):
                     found.append(read_trial(directory))
-                except StoreError as err:
-                    damaged.append(self.damage(err))
+                elif over:
+                    damaged.append(self.damage(_lost(directory)))
+            except StoreError as err:
+                damaged.append(self.damage(err))
         return tuple(sorted(found, key=lambda t: t.number)), tuple(damaged)
 
     def trial_directories(self) -> tuple[Path, ...]:
-        """Return the directories of trials by name. One with a dot is being put in its place, or out of it."""
-        if not self.trials.is_dir():
-            return ()
-        return tuple(sorted(p for p in self.trials.iterdir() if not p.name.startswith(".")))
+        """Return what lies below `trials` by name. What has a dot is being put in its place, or out of it.
+
+        Raise `StoreError` where `trials` is no directory, or a link to one.
+        """
+        return tuple(self.trials / name for name in rundir.names(self.trials) if not name.startswith("."))
 
     def damage(self, err: StoreError) -> Damage:
         """Return what an error says of a file of this run."""
         path = Path(err.where)
         inside = path.is_relative_to(self.path)
-        return Damage(str(path.relative_to(self.path)) if inside else err.where, err.what)
+        return Damage(text_of(str(path.relative_to(self.path)) if inside else err.where), text_of(err.what))
+
+
+def text_of(name: str) -> str:
+    """Return a file's name as text that can be written: bytes that are no UTF-8 are spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_place(directory: Path) -> None:
+    """Raise `StoreError` for what is no directory of a trial, whatever is in it."""
+    if not rundir.is_directory(directory):
+        raise StoreError("this is no directory", where=str(directory))
+    if text_of(directory.name) != directory.name or not directory.name.isprintable():
+        raise StoreError("this name is no text", where=str(directory))
+
+
+def _lost(directory: Path) -> StoreError:
+    return StoreError(
+        "the file is missing, so that how the trial ended is not known", where=f"{directory}/outcome.json"
+    )
 
 
 def now() -> str:
@@ -134,7 +161,7 @@ def now() -> str:
 
 def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
     """Make a run directory with its experiment and plan, and point `latest` to it."""
-    run = RunDirectory(results / plan.experiment.name / run_id)
+    run = RunDirectory(_without_links(results) / plan.experiment.name / run_id)
     files.make_directory(run.path.parent)
     try:
         files.before("mkdir", run.path, None)
@@ -151,9 +178,15 @@ def create(results: Path, plan: Plan, run_id: str) -> RunDirectory:
     return run
 
 
+def _without_links(results: Path) -> Path:
+    """Return where results really are: below a run no path leads through a link, and above it one may."""
+    real = results.resolve()
+    return results if real == results.absolute() else real
+
+
 def begin(results: Path, name: str, run_id: str) -> RunDirectory:
     """Make a run directory whose plan is not known yet; it is no run before its `plan.json` is there."""
-    run = RunDirectory(results / name / run_id)
+    run = RunDirectory(_without_links(results) / name / run_id)
     files.make_directory(run.path)
     files.make_directory(run.trials)
     run.set_state(RUNNING)
@@ -162,8 +195,12 @@ def begin(results: Path, name: str, run_id: str) -> RunDirectory:
 
 def open_run(path: Path) -> RunDirectory:
     """Return the run in `path`, following `latest`. Raise `StoreError` if it is not one."""
-    resolved = path.resolve()
-    if not (resolved / "plan.json").is_file():
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file can have
+        resolved = path.absolute()
+    # A damaged plan costs what it held: the trials are still there.
+    if not rundir.is_there(resolved / "plan.json") and not rundir.is_there(resolved / "trials"):
         raise StoreError(
             "this is not a run directory", where=str(path), fix="name results/<experiment>/<run-id>, or .../latest"
         )
@@ -174,6 +211,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as it is kept: cells once, trials by their number."""
     e = plan.experiment
     return {
+        "kind": "experiment",
         "experiment": e.name,
         "question": e.question,
         "target": e.target,
@@ -202,117 +240,84 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def experiment_of(run: RunDirectory) -> Experiment:
-    """Return the experiment of a run as its `plan.json` has it. Raise `StoreError` if that is not whole."""
-    plan = run.read("plan.json")
+    """Return the experiment of a run as `plan.json` and `experiment.yml` have it. Raise `StoreError` for damage."""
+    return replace(planned(run), source=source_of(run))
+
+
+def source_of(run: RunDirectory) -> str:
+    """Return the experiment file that a run was begun with. Raise `StoreError` if it cannot be read."""
+    path = run.path / "experiment.yml"
     try:
-        rule = plan["rule"]
-        return Experiment(
-            name=plan["experiment"],
-            question=plan["question"],
-            target=plan["target"],
-            factors=tuple(
-                Factor(name, tuple(Level(lv["label"], lv["value"]) for lv in levels))
-                for name, levels in plan["factors"].items()
-            ),
-            settings=plan["settings"],
-            exclude=tuple(tuple((name, label) for name, label in exclusion) for exclusion in plan["exclude"]),
-            repetitions=Repetitions(plan["repetitions"]["min"], plan["repetitions"]["max"]),
-            seed=plan["seed"],
-            instruments=tuple(plan["instruments"]),
-            rule=VerdictRule(
-                rule["factor"],
-                rule["reference"],
-                tuple(SmallestEffect(response, share) for response, share in rule["smallest_effects"].items()),
-            ),
-            noise=NoisePolicy(**plan["noise"]) if "noise" in plan else NoisePolicy(None, None, 0),
-            source=(run.path / "experiment.yml").read_text(),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as err:
-        raise StoreError(f"not what a plan holds: {err!r}", where=str(run.path / "plan.json")) from err
+        return rundir.read(path, _MOST_SOURCE_BYTES).decode()
+    except UnicodeDecodeError as err:
+        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
+
+
+def planned(run: RunDirectory) -> Experiment:
+    """Return the experiment of a run without its source, from `plan.json` alone. Raise `StoreError` for damage."""
+    plan = plan_document.PLAN.read(run.path / "plan.json")
+    return Experiment(
+        name=plan.experiment,
+        question=plan.question,
+        target=plan.target,
+        factors=tuple(
+            Factor(name, tuple(Level(lv.label, lv.value) for lv in levels)) for name, levels in plan.factors.items()
+        ),
+        settings=plan.settings,
+        exclude=plan.exclude,
+        repetitions=Repetitions(plan.repetitions.min, plan.repetitions.max),
+        seed=plan.seed,
+        instruments=plan.instruments,
+        rule=VerdictRule(
+            plan.rule.factor,
+            plan.rule.reference,
+            tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
+        ),
+        noise=NoisePolicy(plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns),
+        source="",
+    )
 
 
 def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:
     """Return what a trial was meant to be: `trial.json`. `environment` names what it ran with beside its settings."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "number": trial.number,
-        "block": trial.block,
-        "key": trial.key,
-        "host": host,
-        "cell": trial.cell.id,
-        "levels": {name: level.label for name, level in trial.cell.levels},
-        "settings": dict(trial.cell.settings),
-        **({"environment": environment} if environment else {}),
-    }
-
-
-def write_outcome(directory: Path, outcome: Outcome) -> None:
-    """Write `outcome.json`: with it, and not before, the trial is done."""
-    files.write_sealed(
-        directory / "outcome.json",
+    return versions.stamped(
+        "trial.json",
         {
-            "schema_version": SCHEMA_VERSION,
-            "key": outcome.key,
-            "status": outcome.status,
-            "reason": outcome.reason,
-            "kind": outcome.kind,
+            "number": trial.number,
+            "block": trial.block,
+            "key": trial.key,
+            "host": host,
+            "cell": trial.cell.id,
+            "levels": {name: level.label for name, level in trial.cell.levels},
+            "settings": dict(trial.cell.settings),
+            **({"environment": environment} if environment else {}),
         },
     )
 
 
+def write_outcome(directory: Path, outcome: Outcome) -> None:
+    """Write `outcome.json`: with it, and not before, the trial is done."""
+    value = {"key": outcome.key, "status": outcome.status, "reason": outcome.reason, "kind": outcome.kind}
+    files.write_sealed(directory / "outcome.json", versions.stamped("outcome.json", value))
+
+
 def read_trial(directory: Path) -> StoredTrial:
     """Return the trial in `directory`. Raise `StoreError` naming the file that cannot be read."""
-    trial, outcome = read_json(directory / "trial.json"), read_json(directory / "outcome.json")
-    try:
-        return StoredTrial(
-            directory=directory,
-            number=trial["number"],
-            block=trial["block"],
-            key=trial["key"],
-            host=trial["host"],
-            levels=tuple(trial["levels"].items()),
-            settings=trial["settings"],
-            outcome=Outcome(
-                outcome["key"],
-                Status(outcome["status"]),
-                outcome["reason"],
-                FailureKind(outcome["kind"]) if outcome["kind"] else None,
-            ),
-            environment=str(trial.get("environment", "")),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise StoreError(f"not what a trial's files hold: {err!r}", where=str(directory)) from err
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one of our JSON files. Raise `StoreError` if it is missing, torn or newer than this program."""
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError as err:
-        raise StoreError("the file is missing", where=str(path)) from err
-    except (OSError, ValueError, RecursionError) as err:
-        raise StoreError(f"the file cannot be read: {err}", where=str(path)) from err
-    version = value.get("schema_version") if isinstance(value, dict) else None
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}"
-            if isinstance(value, dict)
-            else "this is no JSON object",
-            where=str(path),
-            fix="use the version of cgidlab that wrote it",
-        )
-    assert isinstance(value, dict)  # noqa: S101 -- tells mypy what the check above made sure of
-    seal = value.pop(files.SEAL, None)
-    if seal is not None and not _holds(value, seal):
-        raise StoreError("the file was changed: it does not have the checksum in it", where=str(path))
-    return value
-
-
-def _holds(value: dict[str, Any], seal: object) -> bool:
-    try:
-        return seal == files.seal_of(value)
-    except (ValueError, RecursionError):  # NaN, or nested deeper than we ever write
-        return False
+    trial = trial_documents.TRIAL.read(directory / "trial.json")
+    outcome = trial_documents.OUTCOME.read(directory / "outcome.json")
+    if outcome.key != trial.key:
+        raise StoreError("trial.json and outcome.json are of two trials", where=str(directory))
+    return StoredTrial(
+        directory=directory,
+        number=trial.number,
+        block=trial.block,
+        key=trial.key,
+        host=trial.host,
+        levels=tuple(trial.levels.items()),
+        settings=trial.settings,
+        outcome=Outcome(outcome.key, outcome.status, outcome.reason, outcome.kind),
+        environment=trial.environment,
+    )
 
 
 def point_latest_to(run: RunDirectory) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import figures, files
+from cgidlab.errors import StoreError
 from cgidlab.model import Scalar, TrialRecord
 from cgidlab.terminal import printable
 
@@ -38,7 +39,10 @@ def write_generators(directory: Path, rows: Sequence[tuple[TrialRecord, Mapping[
     """Write `generators.csv`, a row for each trial and generator; remove it where there is none."""
     path = directory / "generators.csv"
     if not rows:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as err:
+            raise StoreError(f"cannot remove it: {err.strerror}", where=str(path)) from err
         return
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -14,7 +14,7 @@ from cgidlab.analysis.findings import (
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
-from cgidlab.model import SCHEMA_VERSION
+from cgidlab.parsers import versions
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
@@ -40,7 +40,7 @@ def summary_json(
     `damaged` the files that are left out.
     """
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": versions.CURRENT["summary.json"],
         "experiment": experiment,
         "run_id": run_id,
         "trials": {status.value: number for status, number in analysis.trials.items()},

@@ -139,10 +139,14 @@ def test_a_host_that_lost_runner_and_helper_is_recovered_and_a_second_time_nothi
 
     runner.rig.cut("h1")
     runner.rig.close_connections()
-    away = runner.recover(str(runner.directory))
+    mine = ("--target", str(runner.rig.inventory))
+    unnamed = runner.recover(str(runner.directory))
+    away = runner.recover(str(runner.directory), *mine)
     runner.rig.mend("h1")
-    back = runner.recover(str(runner.directory))
-    again = runner.recover("h1", "--target", str(runner.rig.inventory))
+    back = runner.recover(str(runner.directory), *mine)
+    again = runner.recover("h1", *mine)
+
+    assert (unnamed.returncode, "--target" in unnamed.stderr) == (2, True), unnamed.stdout + unnamed.stderr
 
     assert (away.returncode, "unreachable" in away.stdout) == (3, True), away.stdout + away.stderr
     assert back.returncode == 0, back.stdout + back.stderr

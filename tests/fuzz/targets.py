@@ -150,7 +150,7 @@ def _outcome(data: bytes) -> object:
         "host": "h",
         "cell": "c",
         "levels": {"clients": "5"},
-        "settings": {"clients": 5},
+        "settings": {"clients": 5, "warmup_s": 1.0, "window_s": 2.0},
     }
     (directory / "trial.json").write_text(json.dumps(trial))
     (directory / "outcome.json").write_bytes(data)

@@ -18,9 +18,15 @@ from cgidlab.runs import changes, history
 PLAN: dict[str, Any] = {
     "schema_version": 1,
     "experiment": "upgrade",
+    "question": "Did the upgrade change anything?",
     "target": "local",
+    "seed": 1,
+    "repetitions": {"min": 6, "max": 6},
+    "instruments": [],
     "settings": {"window_s": 5.0},
-    "factors": {"httpd": [{"label": "distro", "value": "distro"}]},
+    "exclude": [],
+    "cells": [],
+    "factors": {"httpd": [{"label": "distro", "value": "distro"}, {"label": "old", "value": "old"}]},
     "rule": {"factor": "httpd", "reference": "old", "smallest_effects": {"throughput_rps": 0.05}},
 }
 HTTPD = {

@@ -261,7 +261,7 @@ def test_a_torn_agreement_is_an_error_that_names_the_file(tmp_path: Path) -> Non
     directory = Loaded().write(tmp_path)
     (directory / "load/clocks.json").write_text('{"schema_version": 1, "hosts": {}}')
 
-    with pytest.raises(StoreError, match="agreed on") as caught:
+    with pytest.raises(StoreError, match="start_ns is missing") as caught:
         measure.measure(directory)
 
     assert caught.value.where.endswith("clocks.json")

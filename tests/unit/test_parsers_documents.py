@@ -89,7 +89,7 @@ WRONG: list[tuple[str, str, Edit]] = [
     ("result.json", "kind", lambda d: d.update(kind="bad luck")),
     ("result.json", "phases\\[0\\].name", lambda d: d["phases"][0].pop("name")),
     ("result.json", "phases", lambda d: d.update(phases={})),
-    ("result.json", "load.argv", lambda d: d["load"].update(argv=[1])),
+    ("result.json", "load.argv\\[0\\]", lambda d: d["load"].update(argv=[1])),
     ("result.json", "load.timed_out", lambda d: d["load"].update(timed_out=0)),
     ("result.json", "instruments.host.state", lambda d: d["instruments"]["host"].update(state="on")),
     ("readback.json", "checks\\[1\\].want", lambda d: d["checks"][1].update(want=4096)),

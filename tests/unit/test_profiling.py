@@ -8,6 +8,17 @@ from cgidlab.runs.profiling import write_trace
 REPO = Path(__file__).resolve().parent.parent.parent
 
 
+TRIAL = {
+    "schema_version": 1,
+    "number": 1,
+    "block": 1,
+    "key": "k",
+    "host": "web1",
+    "levels": {},
+    "settings": {"warmup_s": 1.0, "window_s": 2.0},
+}
+
+
 def result(begin_ns: int) -> dict[str, object]:
     """Return a result like the recorded one, with one phase of 2 s."""
     value: dict[str, object] = json.loads((REPO / "tests/data/trial/result.json").read_text())
@@ -19,7 +30,7 @@ def result(begin_ns: int) -> dict[str, object]:
 def test_runner_and_hosts_share_one_clock_in_the_trace(tmp_path: Path) -> None:
     trial = tmp_path / "trials" / "001-a-b1"
     trial.mkdir(parents=True)
-    (trial / "trial.json").write_text(json.dumps({"schema_version": 1, "host": "web1"}))
+    (trial / "trial.json").write_text(json.dumps(TRIAL))
     (trial / "result.json").write_text(json.dumps(result(begin_ns=6_000_000_000)))
     torn = tmp_path / "trials" / "002-a-b1"
     torn.mkdir()

@@ -60,8 +60,8 @@ def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) ->
     [
         ("", "cannot be read"),
         ("{", "cannot be read"),
-        ('{"schema_version": 2}', "reads 1"),
-        ("[]", "no JSON object"),
+        ('{"schema_version": 3}', "reads up to 2"),
+        ("[]", "is not an object"),
         ('{"schema_version": 1, "document_sha256": "0"}', "was changed"),
         (None, "missing"),
     ],

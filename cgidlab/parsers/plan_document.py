@@ -1,0 +1,111 @@
+"""`plan.json` as a type: what a run was to be, and that its parts fit each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from cgidlab.model import Figures
+from cgidlab.parsers.document import Count, Kind, Positive, Share, Single, Size
+
+_MOST_BLOCKS, _MOST_LEVELS = 1000, 10_000
+_FIGURES = frozenset(f.name for f in fields(Figures))
+_MOST_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """How many blocks to run."""
+
+    min: Positive
+    max: Positive
+
+    def __post_init__(self) -> None:
+        """Refuse more blocks than can be planned."""
+        if not self.min <= self.max <= _MOST_BLOCKS:
+            raise ValueError(f"is {self.min} to {self.max}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLevel:
+    """One level of a factor."""
+
+    label: str
+    value: Single
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the verdict rests on."""
+
+    factor: str
+    reference: str
+    smallest_effects: Mapping[str, Share]
+
+    def __post_init__(self) -> None:
+        """Refuse responses that are no figures."""
+        unknown = sorted(self.smallest_effects.keys() - _FIGURES)
+        if unknown:
+            raise ValueError(f"has a smallest effect of {unknown[0]!r:.60}, which is no figure")
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """When a trial counts as disturbed."""
+
+    max_outsider_cpu: Size | None
+    max_steal_share: Size | None
+    reruns: Count
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One cell of the design."""
+
+    id: str
+    levels: Mapping[str, str]
+    settings: Mapping[str, Single]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """One trial of the plan."""
+
+    number: Positive
+    block: Positive
+    cell: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDocument:
+    """`plan.json`."""
+
+    kind: Literal["experiment", "observation"]
+    experiment: str
+    question: str
+    target: str
+    seed: Count
+    repetitions: Range
+    instruments: tuple[str, ...]
+    settings: Mapping[str, Single]
+    exclude: tuple[tuple[tuple[str, str], ...], ...]
+    factors: Mapping[str, tuple[PlannedLevel, ...]]
+    rule: Rule
+    noise: Noise
+    cells: tuple[PlannedCell, ...]
+    trials: tuple[PlannedTrial, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit each other."""
+        labels = {name: [level.label for level in levels] for name, levels in self.factors.items()}
+        for name, some in labels.items():
+            if not some or len(set(some)) < len(some) or len(some) > _MOST_LEVELS:
+                raise ValueError(f"has a factor {name!r:.60} without levels, or with one twice")
+        if self.rule.reference not in labels.get(self.rule.factor, ()):
+            raise ValueError("has a rule whose factor or reference is none of its own")
+        for cell in self.cells:
+            if cell.levels.keys() != labels.keys() or any(lv not in labels[n] for n, lv in cell.levels.items()):
+                raise ValueError(f"has a cell {cell.id!r:.60} that is none of its factors' levels")
+
+
+PLAN = Kind("plan.json", PlanDocument, _MOST_BYTES)

@@ -1,0 +1,290 @@
+"""The documents of a run as types: what they must hold for anybody to read them (docs/results.md)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cgidlab.parsers.document import Count, Fact, HostName, Kind, Number, Positive, Size
+from cgidlab.parsers.plan_document import PLAN
+
+_SMALL, _LARGE = 1 << 20, 32 << 20
+
+
+# --- state.json
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was run when a block had ended."""
+
+    blocks: Count
+    spent_s: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Where a budget cut the run."""
+
+    budget_s: Size
+    blocks: Count
+
+
+@dataclass(frozen=True, slots=True)
+class LostServer:
+    """A server that was lost."""
+
+    host: str
+    block: Count
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateDocument:
+    """`state.json`."""
+
+    state: Literal["running", "interrupted", "finished"]
+    pid: Positive | None = None
+    started_ticks: Count | None = None
+    boot_id: str | None = None
+    changed_at: str | None = None
+    asked_budget_s: Size | None = None
+    expected_trials: Count | None = None
+    estimated_s: Size | None = None
+    spent: Spent | None = None
+    stopped: str | None = None
+    budget: Budget | None = None
+    lost: tuple[LostServer, ...] = ()
+
+
+# --- provenance.json
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """The working copy; empty where there was none."""
+
+    commit: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the control machine runs."""
+
+    python: str = ""
+    kernel: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedHttpd:
+    """One httpd of a host."""
+
+    version: str | None = None
+    source: str | None = None
+    source_sha256: str | None = None
+    build_key: str | None = None
+    compiler: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedFile:
+    """A script or a program of a host."""
+
+    path: str | None = None
+    sha256: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedHost:
+    """One host that was measured."""
+
+    facts: Mapping[str, Fact]
+    httpd: Mapping[str, UsedHttpd]
+    scripts: Mapping[str, UsedFile] = field(default_factory=dict)
+    tools: Mapping[str, UsedFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the results of a host depend on."""
+
+    id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedHttpd:
+    """What was measured of an httpd."""
+
+    connects_per_request: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedHost:
+    """Which witnesses are proven on a host."""
+
+    run: str | None
+    witnesses: Mapping[str, Mapping[str, str]]
+    httpd: Mapping[str, CalibratedHttpd] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """By which calibration witnesses count."""
+
+    hosts: Mapping[str, CalibratedHost] = field(default_factory=dict)
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What a load generator can do; a reason where that is not known."""
+
+    throughput_rps: Size | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """One time that the run went on."""
+
+    at: str
+    done: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenanceDocument:
+    """`provenance.json`. What is not there was not recorded."""
+
+    cgidlab: str | None = None
+    git: Git = Git()
+    roles_sha256: str | None = None
+    playbooks_sha256: str | None = None
+    measuring_sha256: str | None = None
+    control: Control = field(default_factory=Control)
+    experiment_sha256: str | None = None
+    hosts: Mapping[str, UsedHost] = field(default_factory=dict)
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    load_headroom: Mapping[str, Mapping[str, Headroom]] = field(default_factory=dict)
+    resumed: tuple[Resumed, ...] = ()
+
+
+# --- what is derived, and what is kept beside
+
+
+@dataclass(frozen=True, slots=True)
+class HostDifference:
+    """One thing of a host that is not as it was."""
+
+    what: str
+    text: str
+    sense: Literal["run", "unknown", "others"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostDifferences:
+    """What is not as it was on a host, and why that is not known."""
+
+    differences: tuple[HostDifference, ...]
+    unknown: str
+
+
+@dataclass(frozen=True, slots=True)
+class DifferencesDocument:
+    """`differences.json`."""
+
+    hosts: Mapping[HostName, HostDifferences]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryVerdict:
+    """The verdict of a summary."""
+
+    overflow: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryEffect:
+    """One comparison of a summary."""
+
+    response: str
+    factor: str
+    level: str
+    reference: str
+    pooled: bool
+    scale: str
+    estimate: Number | None
+    interval: tuple[Number, Number] | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryCell:
+    """One cell of a summary."""
+
+    levels: Mapping[str, str]
+    medians: Mapping[str, Number | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryDocument:
+    """`summary.json`, as far as it is read again."""
+
+    trials: Mapping[str, Count]
+    verdict: SummaryVerdict
+    effects: tuple[SummaryEffect, ...]
+    cells: tuple[SummaryCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationDocument:
+    """`observation.json` of a run."""
+
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedBuild:
+    """One httpd of a calibration."""
+
+    build_key: str
+    connects_per_request: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationEntry:
+    """One host of a calibration."""
+
+    machine_id_sha256: str | None
+    kernel: str | None
+    helper: str
+    witnesses: Mapping[str, Mapping[str, str]]
+    builds: tuple[CalibratedBuild, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationDocument:
+    """`calibration.json`."""
+
+    hosts: tuple[CalibrationEntry, ...]
+
+
+SUMMARY = Kind("summary.json", SummaryDocument, _LARGE)
+CALIBRATION = Kind("calibration.json", CalibrationDocument)
+OF_A_RUN: Mapping[str, Kind[Any]] = {
+    kind.name: kind
+    for kind in (
+        PLAN,
+        SUMMARY,
+        CALIBRATION,
+        Kind("state.json", StateDocument, _SMALL),
+        Kind("provenance.json", ProvenanceDocument),
+        Kind("differences.json", DifferencesDocument),
+        Kind("observation.json", ObservationDocument),
+    )
+}
+"""What lies in a run's directory and is read as it is, by its name."""

@@ -1,0 +1,72 @@
+"""The version of each kind of document, and how an older one is brought up to date: both are here and nowhere else.
+
+A kind is the name of its file. To change a format: raise its number in `CURRENT`, add the step from the version
+before to `_STEPS`, and keep a document of that version in tests/data.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cgidlab.errors import StoreError
+
+Raw = dict[str, Any]
+
+CURRENT: Mapping[str, int] = {
+    # of a trial, as the helper on its host writes it
+    "result.json": 1,
+    "readback.json": 1,
+    "host.json": 1,
+    "snapshot": 1,
+    "observed host": 1,
+    # of provisioning
+    "host report": 1,
+    "generator report": 1,
+    # of a trial, as this program writes it
+    "trial.json": 1,
+    "outcome.json": 1,
+    "figures.json": 1,
+    "clocks.json": 1,
+    "observed.json": 1,
+    # of a run
+    "plan.json": 2,
+    "state.json": 1,
+    "provenance.json": 1,
+    "journal.json": 1,
+    "differences.json": 1,
+    "summary.json": 1,
+    "observation.json": 1,
+    "calibration.json": 1,
+    "trace.json": 1,
+}
+
+
+def stamped(kind: str, value: Mapping[str, Any]) -> Raw:
+    """Return a document of a kind as it is written: with its version first."""
+    return {"schema_version": CURRENT[kind], **value}
+
+
+def up_to_date(kind: str, value: Raw, where: str) -> Raw:
+    """Return a document in the form of today's version. Raise `StoreError` for a version nobody here knows."""
+    version, newest = value.get("schema_version"), CURRENT[kind]
+    if type(version) is not int or version < 1:
+        said = "is missing" if "schema_version" not in value else f"is {version!r:.40}"
+        raise StoreError(f"schema_version {said}; this program reads 1 to {newest}", where=where)
+    if version > newest:
+        raise StoreError(
+            f"schema_version is {version!r:.40}; this program reads up to {newest}",
+            where=where,
+            fix="use the version of cgidlab that wrote it, or a newer one",
+        )
+    for step in range(version, newest):
+        value = {**_STEPS[kind, step](value), "schema_version": step + 1}
+    return value
+
+
+def _plan_says_its_kind(plan: Raw) -> Raw:
+    """Version 2 always says what kind of run it is, and when a trial counts as disturbed."""
+    undisturbed = {"max_outsider_cpu": None, "max_steal_share": None, "reruns": 0}
+    return {"kind": "experiment", "noise": undisturbed, **plan}
+
+
+_STEPS: Mapping[tuple[str, int], Callable[[Raw], Raw]] = {("plan.json", 1): _plan_says_its_kind}
+"""From the kind and the version of a document to what makes the next version of it."""

@@ -1,0 +1,128 @@
+"""A run directory is data: no inventory and no path of it is used on its own word."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cgidlab.engine import journal, recovering, resuming
+from cgidlab.engine.loading import Request
+from cgidlab.errors import SpecError, StoreError
+from cgidlab.progress import Display
+from cgidlab.runs import store
+from tests.unit.run_directories import ROOT, planned
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """Return an inventory that is a program and leaves a trace when it is started."""
+    path = tmp_path / "inventory"
+    path.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\necho '{{}}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def run_on(place: Path, target: str) -> store.RunDirectory:
+    """Return an interrupted run whose plan names a target."""
+    plan = planned(place)
+    run = store.create(place / "results", replace(plan, experiment=replace(plan.experiment, target=target)), "a")
+    run.set_state(store.INTERRUPTED)
+    return run
+
+
+def test_the_target_that_a_directory_names_is_not_started(tmp_path: Path, program: Path) -> None:
+    run = run_on(tmp_path, str(program))
+
+    with pytest.raises(SpecError, match="nobody else does") as refused:
+        resuming.load(run, ROOT, None)
+
+    assert refused.value.fix.endswith(f"--target {program}")
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_target_beside_the_experiment_files_own_is_not_started(tmp_path: Path, program: Path) -> None:
+    run = run_on(tmp_path, str(program))
+
+    with pytest.raises(SpecError, match="was planned for the target"):
+        resuming.load(run, ROOT, Request(tmp_path / "small.yml", ROOT))
+    with pytest.raises(SpecError, match="was planned for the target"):
+        resuming.load(run, ROOT, None, "local")
+
+    assert not (tmp_path / "started").exists()
+
+
+def test_the_projects_own_target_needs_no_word(tmp_path: Path) -> None:
+    run = run_on(tmp_path, "local")
+
+    assert resuming.load(run, ROOT, None).loaded.site.servers == ("local",)
+    assert resuming.load(run, ROOT, None, "local").loaded.site.servers == ("local",)
+
+
+@pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom"])
+def test_a_run_with_a_link_in_it_does_not_go_on(tmp_path: Path, name: str) -> None:
+    run = run_on(tmp_path, "local")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "tmp").mkdir(parents=True)
+    place = run.path / name
+    if place.is_dir():
+        place.rmdir()
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(elsewhere)
+
+    with pytest.raises(StoreError, match="this is a link") as refused:
+        resuming.load(run, ROOT, None)
+
+    assert refused.value.where == str(place)
+    assert (elsewhere / "tmp").is_dir()
+
+
+def hold(run: store.RunDirectory, inventory: str, work_dir: str = "/w", block: str = "/w/a-block-001") -> None:
+    """Have the journal of a run name an inventory and a block."""
+    entry = {"host": "h1", "inventory": inventory, "work_dir": work_dir, "block": block, "sysctls": [], "opened_at": ""}
+    run.write(journal.FILE, {"held": [entry]})
+
+
+def recover(place: Path, what: str | None = None) -> tuple[recovering.Recovered, ...]:
+    with Display() as display:
+        return recovering.recover(ROOT, place / "results", what, None, display)
+
+
+def test_recover_starts_no_inventory_that_a_journal_alone_names(tmp_path: Path, program: Path) -> None:
+    run = run_on(tmp_path, "local")
+    hold(run, str(program))
+
+    (found,) = recover(tmp_path)
+
+    assert found.host == "h1"
+    assert "named by its journal alone" in found.problems[0]
+    assert f"--target {program}" in found.problems[0]
+    assert not (tmp_path / "started").exists()
+    with pytest.raises(SpecError, match="named by its journal alone"):
+        recover(tmp_path, str(run.path))
+    with pytest.raises(SpecError, match="named by its journal alone"):
+        recover(tmp_path, "h1")
+    assert journal.held(run) != ()
+
+
+@pytest.mark.parametrize(
+    ("work_dir", "block"), [("/w", "/etc"), ("/w", "/w/../etc"), ("w", "w/x"), ("/w", "/w/a/b"), ("", "/etc")]
+)
+def test_a_block_that_lies_in_no_work_directory_is_refused(tmp_path: Path, work_dir: str, block: str) -> None:
+    run = run_on(tmp_path, "local")
+    hold(run, str(ROOT / "inventories" / "local.yml"), work_dir, block)
+
+    with pytest.raises(StoreError, match="its block"):
+        recover(tmp_path, str(run.path))
+
+
+def test_results_behind_a_link_are_results(tmp_path: Path) -> None:
+    real = tmp_path / "disk"
+    real.mkdir()
+    (tmp_path / "results").symlink_to(real)
+
+    run = run_on(tmp_path, "local")
+
+    assert store.experiment_of(run).target == "local"
+    assert store.open_run(tmp_path / "results" / "small" / "latest").state()["state"] == store.INTERRUPTED
+    shutil.rmtree(real)

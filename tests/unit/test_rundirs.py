@@ -1,0 +1,325 @@
+"""Run directories that broke a reader once: each is reported, or refused by name, and nothing raises or waits."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from cgidlab import cli, files
+from tests.fuzz import rundirs
+
+RUN_A, RUN_B = "20261128T000000Z-aaaa", "20261129T000000Z-bbbb"
+DEL = object()
+NAN, INF = float("nan"), float("inf")
+T1, T2, T3, T4 = (
+    f"trials/{name}"
+    for name in (
+        "001-listen_backlog-5-b1",
+        "002-listen_backlog-1024-b1",
+        "003-listen_backlog-1024-b2",
+        "004-listen_backlog-5-b2",
+    )
+)
+Change = tuple[str, str, Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return the kept run, with a whole one beside it."""
+    for name in (RUN_A, RUN_B):
+        shutil.copytree(rundirs.KEPT, tmp_path / "smoke" / name)
+    return tmp_path / "smoke" / RUN_B
+
+
+def change(run: Path, document: str, keys: str, value: object) -> None:
+    """Change one value of a document, and make its checksums again, as whoever changes it on purpose would."""
+    path = run / document
+    whole = json.loads(path.read_bytes())
+    place = whole
+    *way, last = keys.split("/")
+    for key in way:
+        place = place[int(key) if isinstance(place, list) else key]
+    if value is DEL:
+        place.pop(last)
+    else:
+        place[int(last) if isinstance(place, list) else last] = value
+    whole.pop(files.SEAL, None)
+    with contextlib.suppress(ValueError):
+        whole[files.SEAL] = files.seal_of(whole)
+    path.write_text(json.dumps(whole))
+    rundirs.remake_sums(run)
+
+
+def statuses(run: Path, *names: str) -> dict[str, object]:
+    """Run reading verbs and return what each came to; nothing may raise."""
+    with rundirs.limited():
+        return {name: call() for name, call in rundirs.verbs(run) if name in names}
+
+
+# Place in 0.1.0, what was changed, and the verbs that ended in a traceback.
+ROWS: list[tuple[str, list[Change], str]] = [
+    ("environments.py:87", [("provenance.json", "environments/local/fields", "/etc/passwd")], "resume"),
+    ("ratios.py:98", [(f"{T4}/trial.json", "levels/listen_backlog", [[]])], "compare"),
+    ("comparing.py:63", [("plan.json", "rule/smallest_effects", False)], "compare from it"),
+    ("pairs.py:87", [(f"{T2}/trial.json", "host", {}), (f"{T3}/figures.json", "figures", -0.0)], "compare"),
+    ("pairs.py:28", [(f"{T4}/figures.json", "figures/errors", "5")], "html"),
+    (
+        "resuming.py:210",
+        [(f"{T4}/figures.json", "figures/requests", "5"), (f"{T3}/trial.json", "number", None)],
+        "resume",
+    ),
+    ("store.py:115", [(f"{T3}/trial.json", "number", None)], "html"),
+    ("ratios.py:109", [(f"{T3}/trial.json", "block", ""), (f"{T4}/readback.json", "checks/0/found", "x")], "compare"),
+    ("targets.py:31", [("plan.json", "target", {"a": 1})], "resume"),
+    ("environments.py:102", [("plan.json", "cells", 5e-324)], "resume"),
+    ("pairs.py:30", [("journal.json", "held", False), (f"{T1}/figures.json", "figures/requests", "\ud800")], "compare"),
+    ("judge.py:112", [("provenance.json", "calibration/hosts/local/witnesses/cgid_daemon", [[]])], "html"),
+    ("snapshots.py:136", [("differences.json", "hosts/local/unknown", -INF)], "json"),
+    ("proven.py:88", [("provenance.json", "calibration/hosts/local/httpd/distro", "../../../etc/passwd")], "md"),
+    ("concluding.py:150", [(f"{T1}/trial.json", "settings/window_s", "=cmd|' /C calc'!A0")], "md"),
+    ("concluding.py:151", [(f"{T2}/trial.json", "settings/warmup_s", [[]])], "json"),
+    ("headroom.py:92", [(f"{T2}/trial.json", "settings", None)], "md"),
+    (
+        "judge.py:112 again",
+        [("provenance.json", "calibration/hosts/local/witnesses/listen_queue/positive", [[]])],
+        "md",
+    ),
+    ("concluding.py:151 again", [(f"{T4}/trial.json", "settings/warmup_s", "\ud800")], "json"),
+    ("markdown.py:17", [(f"{T2}/figures.json", "generators", "x"), ("plan.json", "rule/reference", NAN)], "md"),
+    (
+        "analyse.py:67",
+        [("summary.json", "verdict/cells/0/agree", "x"), (f"{T2}/trial.json", "block", {"": {}})],
+        "json",
+    ),
+    ("pairs.py:80", [(f"{T4}/trial.json", "levels", {"": {}})], "md"),
+    ("headroom.py:96", [(f"{T3}/figures.json", "figures/throughput_rps", "=cmd|' /C calc'!A0")], "json"),
+    ("judge.py:51", [(f"{T1}/trial.json", "levels/listen_backlog", DEL)], "md"),
+    ("power.py:35", [(f"{T1}/figures.json", "figures/connect_wait_per_request_ms", 1e308)], "json"),
+    ("pairs.py:55", [("plan.json", "factors/listen_backlog/1/label", [[]])], "md"),
+    ("files.py:101", [(f"{T1}/trial.json", "host", False), (f"{T4}/figures.json", "started_s", -INF)], "html"),
+    ("page.py:160", [(f"{T2}/trial.json", "levels/listen_backlog", True), (f"{T3}/trial.json", "number", DEL)], "html"),
+]
+
+
+@pytest.mark.parametrize(("changes", "verb"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_values_that_nobody_writes_are_left_out_by_name(
+    run: Path, changes: list[Change], verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for document, keys, value in changes:
+        change(run, document, keys, value)
+
+    came_to = statuses(run, verb)[verb]
+
+    said = capsys.readouterr()
+    assert came_to in (0, 1, 2) or isinstance(came_to, str)
+    if verb in {"html", "md", "json"} and not all("figures.json" in document for document, _, _ in changes):
+        assert came_to == 1
+        assert "left out: " in said.err or said.err.startswith("error: ")
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def directory(path: Path) -> None:
+    path.mkdir()
+
+
+def to_zero(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def a_socket(path: Path) -> None:
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+
+
+def large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+
+
+def deep(path: Path) -> None:
+    path.write_bytes(b'{"a":' * 100_000)
+
+
+KINDS: list[Callable[[Path], None]] = [fifo, directory, to_zero, to_itself, a_socket, large, deep]
+DOCUMENTS = [
+    "state.json",
+    "provenance.json",
+    "plan.json",
+    f"{T1}/outcome.json",
+    f"{T1}/result.json",
+    f"{T1}/SHA256SUMS",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_is_no_plain_document_costs_what_it_held_and_is_named(
+    run: Path, name: str, kind: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).unlink()
+    kind(run / name)
+
+    assert statuses(run, "json") == {"json": 1}
+
+    said = capsys.readouterr()
+    assert Path(name).name in said.err or Path(name).parent.name in said.err
+    assert len(json.loads(said.out)["trials"]) == (3 if name.startswith(T1) else 4)
+
+
+@pytest.mark.parametrize("kind", [fifo, to_zero, directory, a_socket], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("name", ["logs/error_log", "logs/access_log", "load/rows.log", "instruments/listen_queue.csv"])
+def test_a_raw_file_that_is_none_is_damage_of_its_trial(
+    run: Path, name: str, kind: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / T2 / name).unlink()
+    kind(run / T2 / name)
+
+    assert statuses(run, "md", "status") == {"md": 1, "status": 0}
+
+    assert f"{T2}/{name}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["summary.json", "trials.csv", "trials.parquet", "generators.csv", "report.html"])
+def test_a_directory_in_the_place_of_what_is_derived_is_an_error_that_names_it(
+    run: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).unlink(missing_ok=True)
+    (run / name).mkdir()
+
+    assert statuses(run, "html", "md", "output")["md"] == 0
+
+    assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("listed", ["/dev/zero", "../../../../../../../dev/zero", "x/../../a", "nothing", "x\0y"])
+def test_a_list_of_checksums_leads_nowhere(run: Path, listed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with (run / T1 / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  {listed}\n")
+
+    assert statuses(run, "md") == {"md": 1}
+    assert T1 in capsys.readouterr().err
+
+
+STATES: list[tuple[str, object]] = [
+    ("pid", "x"),
+    ("pid", DEL),
+    ("budget", "x"),
+    ("expected_trials", "x"),
+    ("lost", "x"),
+    ("state", DEL),
+    ("started_ticks", NAN),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), STATES, ids=[f"{k}-{n}" for n, (k, _) in enumerate(STATES)])
+def test_a_state_that_is_none_is_named_and_the_rest_is_reported(
+    run: Path, key: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = json.loads((run / "state.json").read_bytes())
+    whole[key] = value
+    (run / "state.json").write_text(json.dumps({k: v for k, v in whole.items() if k != files.SEAL and v is not DEL}))
+
+    assert statuses(run, "json") == {"json": 0 if (key, value) == ("pid", DEL) else 1}
+    assert len(json.loads(capsys.readouterr().out)["trials"]) == 4
+
+    statuses(run, "status", "status of all", "history text", "compare")
+
+
+def test_trials_that_are_a_link_are_not_followed_and_nothing_is_written_there(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (run / "trials").rename(elsewhere)
+    (elsewhere / "001-listen_backlog-5-b1" / "figures.json").unlink()
+    (run / "trials").symlink_to(elsewhere)
+
+    assert statuses(run, "html", "md") == {"html": 1, "md": 1}
+
+    assert not (elsewhere / "001-listen_backlog-5-b1" / "figures.json").exists()
+    assert str(run / "trials") in capsys.readouterr().err
+
+
+def test_a_trial_that_is_a_link_or_a_file_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "trials" / "005-x-b3").symlink_to(run / T1)
+    (run / "trials" / "006-x-b3").write_text("x")
+
+    assert statuses(run, "md") == {"md": 1}
+
+    said = capsys.readouterr().err
+    assert "005-x-b3" in said
+    assert "006-x-b3" in said
+
+
+def test_columns_that_unpack_to_gigabytes_are_not_unpacked(run: Path) -> None:
+    bomb = pl.DataFrame({n: pl.zeros(10_000_000, dtype=pl.Int64, eager=True) for n in ("start_us", "status")})
+    bomb.write_parquet(run / T1 / "load" / "requests.parquet")
+    (run / T1 / "figures.json").unlink()
+
+    assert statuses(run, "json") == {"json": 0}
+
+
+def test_names_that_are_no_text_are_spelt_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / T1).rename(run / "trials" / os.fsdecode(b"001-\xff\xfe"))
+
+    assert statuses(run, "html", "md", "json") == {"html": 1, "md": 1, "json": 1}
+    assert r"\udcff" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["plan.json", "experiment.yml"])
+@pytest.mark.parametrize(
+    "kind", [*KINDS, Path.touch, lambda _path: None], ids=[*(k.__name__ for k in KINDS), "empty", "gone"]
+)
+def test_without_a_plan_the_rest_is_reported_from_the_trials(
+    run: Path, name: str, kind: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).unlink()
+    kind(run / name)
+
+    assert cli.main(["report", str(run)]) == 1
+
+    said = capsys.readouterr()
+    summary = json.loads((run / "summary.json").read_text())
+    assert name in said.err
+    assert summary["trials"]["complete"] == 4
+    assert name in [d["file"] for d in summary["damaged"]]
+    assert len(summary["cells"]) == 2
+    if name == "plan.json":
+        assert "cannot be had: plan.json is damaged" in said.out
+
+
+def test_an_outcome_that_is_gone_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / T3 / "outcome.json").unlink()
+
+    assert statuses(run, "md") == {"md": 1}
+    assert f"{T3}/outcome.json" in capsys.readouterr().err
+
+
+def test_md_and_json_write_nothing_and_output_writes_elsewhere(run: Path, tmp_path: Path) -> None:
+    (run / T1 / "figures.json").unlink()
+    (run / "summary.json").unlink()
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+
+    assert statuses(run, "md", "json", "output") == {"md": 0, "json": 0, "output": 0}
+
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+    derived = {p.name for p in (tmp_path / "derived").iterdir()}
+    assert derived == {"summary.json", "trials.csv", "trials.parquet", "report.html"}
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))
+def test_no_directory_made_at_random_raises_or_hangs(tmp_path: Path, seed: int) -> None:
+    assert rundirs.tried(tmp_path, f"unit-{seed}") == []
