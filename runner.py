@@ -21,7 +21,7 @@ NEEDS = {
     "compare": READING,
     "status": READING,
     "history": READING,
-    "parse-log": ("numpy",),
+    "parse-log": READING,
     "schema": ("pydantic", "yaml"),
     "--version": (),
     "--help": (),

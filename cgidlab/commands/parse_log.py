@@ -48,8 +48,8 @@ def register(verbs: options.Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what the logs say; return 1 if one of them holds no line of a known kind."""
     from cgidlab import unpack  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.log_meaning import explain, unreadable  # noqa: PLC0415 -- same
     from cgidlab.parsers.error_log import Window, parse_error_log  # noqa: PLC0415 -- same
-    from cgidlab.verdict.error_log import explain, unreadable  # noqa: PLC0415 -- same
 
     if not args.file and sys.stdin.isatty():
         raise SpecError(

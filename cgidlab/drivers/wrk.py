@@ -15,8 +15,8 @@ from cgidlab.model import LoopKind
 from cgidlab.numeric_lines import Ints, check_rows, parse, pieces
 
 _MAX_STATUS = 999
-_DONE = re.compile(rb"^ *(\d+) requests in ", re.MULTILINE)
-_ERRORS = re.compile(rb"^ *Socket errors: connect (\d+), read (\d+), write (\d+), timeout \d+$", re.MULTILINE)
+_DONE = re.compile(rb"^ *(\d{1,18}) requests in ", re.MULTILINE)
+_ERRORS = re.compile(rb"^ *Socket errors: connect (\d{1,18}), read (\d{1,18}), write (\d{1,18}), timeout \d+$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
-from cgidlab import unpack
+from cgidlab import log_meaning, unpack
 from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.drivers import ab, h2load, wrk
@@ -25,7 +25,6 @@ from cgidlab.parsers import access_log, documents, host_report, host_snapshot, i
 from cgidlab.parsers.error_log import parse_error_log
 from cgidlab.runs import harvest, store
 from cgidlab.unpack import Stream
-from cgidlab.verdict import error_log as error_log_words
 from tests.unit import log_forms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,8 +171,8 @@ def _error_log(data: bytes) -> object:
         assert found.lines == data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     assert sum(found.kinds.values()) == found.lines
     assert all(n >= 0 for n in found.messages.values())
-    said = [*error_log_words.explain(found, UTC, windowed=True), *error_log_words.unreadable(found)]
-    assert len(said) <= error_log_words.MOST_LINES + 1
+    said = [*log_meaning.explain(found, UTC, windowed=True), *log_meaning.unreadable(found)]
+    assert len(said) <= log_meaning.MOST_LINES + 1
     assert "\n" not in "".join(said)
     return found
 

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import re
 import subprocess
@@ -97,6 +98,55 @@ def test_a_line_of_gigabytes_is_one_line_that_cannot_be_read(tmp_path: Path, rea
     path = with_a_hole(tmp_path / "log", line, _LINE_MB * _MB)
 
     assert read_in_a_child(reader, path) == [2, 3, 1]
+
+
+def test_a_file_of_zeros_and_a_hole_before_a_line_are_read_in_little_memory(tmp_path: Path) -> None:
+    zeros = tmp_path / "zeros"
+    with zeros.open("wb") as file:
+        file.truncate(_LINE_MB * _MB)
+    hole = tmp_path / "hole"  # as copytruncate leaves it, of a log that is not opened for appending
+    with hole.open("wb") as file:
+        file.seek(_LINE_MB * _MB)
+        file.write(_RETRY)
+
+    assert read_in_a_child(_ERROR_LOG, zeros) == [0, 1, 1]
+    assert read_in_a_child(_ERROR_LOG, hole) == [1, 1, 0]
+
+
+def test_a_log_that_names_something_new_in_each_line_is_read_in_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as file:
+        for n in range(40_000):
+            day = f"{1971 + n % 200}-{n % 12 + 1:02d}-{n % 28 + 1:02d} {n % 24:02d}:{n % 60:02d}:00"
+            file.write(f"[{day}] [cgid:debug] [pid {n}] ({n})Words {n}: [client {n}] AH{n:05d}: connect #{n} to cgi\n")
+            file.write(
+                f"May {n % 28 + 1:2d} 10:00:00 h{n} httpd[{n}]: ({n})E{n}: AH01256: connect #{n} to cgi daemon failed\n"
+            )
+            file.write(f"[{day}] connect() to unix:/run/{n}.sock failed (11: Resource temporarily unavailable)\n")
+            file.write(json.dumps({"log": "[cgid:error] AH01257: y", f"t{n}": [{"b": "AH01258: z"}], "ts": n}) + "\n")
+
+    good, lines, bad = read_in_a_child(_ERROR_LOG, path)
+
+    assert (lines, bad) == (160_000, 0)
+    assert good >= 40_000
+
+
+def test_an_xz_file_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "error_log.xz"
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 512 * _MB}]
+    packer = lzma.LZMACompressor(filters=filters)
+    path.write_bytes(packer.compress(_RETRY) + packer.flush())
+    reader = (
+        "from cgidlab import unpack\nfrom cgidlab.errors import LabError\n"
+        "def read(path):\n"
+        "    try:\n"
+        "        with unpack.open_stream(path) as stream:\n"
+        "            stream.readinto(memoryview(bytearray(1000)))\n"
+        "    except LabError as err:\n"
+        "        return [int('Memory usage limit' in err.what), 1, 0]"
+    )
+
+    assert read_in_a_child(reader, path) == [1, 1, 0]
 
 
 def test_a_packed_line_of_1_gb_is_one_line_that_cannot_be_read(tmp_path: Path) -> None:

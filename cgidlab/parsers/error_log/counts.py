@@ -44,6 +44,7 @@ class ErrorLog:
     """
 
     lines: int
+    cut_lines: int  # longer than the buffer: only their beginnings were read
     unreadable_lines: int  # of no known kind
     messages: Mapping[str, int]
     messages_inside: Mapping[str, int]

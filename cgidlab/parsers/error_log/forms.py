@@ -28,7 +28,7 @@ LAYOUTS = (
 # begins behind "[time] "; possessive quantifiers because a line is matched in one way or not at all
 MODERN = re.compile(
     rb"\[cgid:\w++\] (?P<thread>\[pid [^\]\n]*+\] )?(?:\[request (?P<request>[^\]\n]*+)\] )?"
-    rb"(?:[\w.]++\(\d++\): )?(?:-: )?(?:\((?P<errno>\d++)\)(?P<words>[^\[:\n]*+): )?"
+    rb"(?:[\w.]++\(\d++\): )?(?:-: )?(?:\((?P<error>\d++\)[^\[:\n]*+): )?"
     rb"(?:\[(?:client|remote) (?P<client>[^\]\n]*+)\] )?(?:(?P<number>AH\d{5}): )?"
     rb"(?:connect #(?P<attempt>\d{1,9}+) to cgi daemon failed|(?P<timed_out>Script timed out))?"
 )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ _KEEP_KEYS = 1000  # of what a log may name at will: numbers, sockets, attempts
 _SECOND_NS = 1_000_000_000
 _NO_SECOND = NO_TIME // _SECOND_NS
 _EXAMPLE = 300
+_NAME_AND_ERROR, _NAME_ERROR_ATTEMPT, _REQUEST = itemgetter(0, 1), itemgetter(0, 1, 2), itemgetter(3)
 
 Message = tuple[str, Errno | None, bytes | None, object]  # a `Said` without what is no message: there may be millions
 Times = NDArray[np.int64]
@@ -42,7 +44,7 @@ class Tally:
 
     def add(self, messages: Sequence[Message], time_ns: int, times: int = 1) -> None:
         """Count some messages, written from `time_ns` on. An empty name is none of the messages."""
-        for (name, error, attempt), n in Counter([m[:3] for m in messages]).items():
+        for (name, error, attempt), n in Counter(map(_NAME_ERROR_ATTEMPT, messages)).items():
             n *= times  # noqa: PLW2901 -- the same count, of lines that came several times
             if name:
                 self.messages[name] += n
@@ -54,7 +56,7 @@ class Tally:
                     self._by_attempt[int(attempt)] += n
         if abs(time_ns - self._turned_ns) > _KEEP_NS or len(self._recent) >= _KEEP_REQUESTS:
             self._older, self._recent, self._turned_ns = self._recent, set(), time_ns
-        seen = {m[3] for m in messages} - self._recent - {None}
+        seen = set(map(_REQUEST, messages)) - self._recent - {None}
         self._requests += len(seen - self._older)
         self._recent |= seen
 
@@ -71,7 +73,7 @@ class Ledger:
         self._before, self._inside, self._after, self._untimed = Tally(), Tally(), Tally(), Tally()
         self._queue_full: Counter[str] = Counter()
         self._first_ns, self._last_ns = -NO_TIME - 1, NO_TIME
-        self.lines = 0
+        self.lines = self.cut_lines = 0
         self.kinds: Counter[str] = Counter()
         self.example = b""
         self.other = b""  # a line of another program
@@ -105,6 +107,7 @@ class Ledger:
         inside.update(self._inside.messages)
         return ErrorLog(
             self.lines,
+            self.cut_lines,
             self.kinds[STRANGE] + self.kinds[OTHERS],
             dict(sorted(total.items())),
             dict(sorted(inside.items())),
@@ -133,24 +136,23 @@ class Ledger:
     def count(self, messages: Sequence[Message], times_ns: Times, times: int = 1) -> None:
         """Count messages where their times put them. An empty name is none of the messages."""
         timed = times_ns != NO_TIME
-        before = timed & (times_ns < (self._begin_ns if self._begin_ns is not None else NO_TIME))
-        after = timed & ~before
-        after &= times_ns >= self._end_ns if self._end_ns is not None else False
-        windowed = self._begin_ns is not None or self._end_ns is not None
-        for tally, those in (
-            (self._before, before),
-            (self._inside, timed & ~before & ~after if windowed else ~before & ~after),
-            (self._after, after),
-            (self._untimed, ~timed if windowed else timed & False),
-        ):
-            at = np.flatnonzero(those)
-            if len(at):
-                some = messages if len(at) == len(messages) else [messages[i] for i in at.tolist()]
-                tally.add(some, int(times_ns[at[0]]), times)
+        if self._begin_ns is None and self._end_ns is None:
+            self._inside.add(messages, int(times_ns[0]), times)
+        else:
+            before = timed & (times_ns < (NO_TIME if self._begin_ns is None else self._begin_ns))
+            after = timed & ~before & (times_ns >= (-NO_TIME - 1 if self._end_ns is None else self._end_ns))
+            for tally, those in (
+                (self._before, before),
+                (self._inside, timed & ~before & ~after),
+                (self._after, after),
+                (self._untimed, ~timed),
+            ):
+                at = np.flatnonzero(those)
+                if len(at):
+                    some = messages if len(at) == len(messages) else [messages[i] for i in at.tolist()]
+                    tally.add(some, int(times_ns[at[0]]), times)
         seconds = (times_ns // _SECOND_NS).tolist()
-        for (name, error, second), n in Counter(
-            [(m[0], m[1], second) for m, second in zip(messages, seconds, strict=True)]
-        ).items():
+        for ((name, error), second), n in Counter(zip(map(_NAME_AND_ERROR, messages), seconds, strict=True)).items():
             kind = _RETRY_KINDS.get(error.name if error else "", "retry_other") if name == RETRY else event_of(name)
             if kind:
                 self.timeline.add(kind, None if second == _NO_SECOND else second, n * times)

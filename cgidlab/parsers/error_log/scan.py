@@ -41,7 +41,7 @@ class Scan:
         self._looker = Looker(self._ledger, self._calendar)
         self._layout = forms.LAYOUTS[0]
         self._unasked: list[int] = []  # tags of modules of which nothing is asked, the latest first
-        self._errors: dict[tuple[bytes, bytes], Errno] = {}
+        self._errors: dict[bytes, Errno] = {}  # by what stands behind the bracket
 
     def result(self) -> ErrorLog:
         """Return what was counted so far."""
@@ -78,11 +78,12 @@ class Scan:
             else:
                 last = begin
             if last == 0 and end == _CHUNK:
-                if buffer.count(0, 0, _CHUNK) == _CHUNK:  # a hole, as copytruncate leaves it
+                if not text[:_CHUNK].any():  # a hole, as copytruncate leaves it
                     kept = 1
                     continue
                 buffer[_HEAD] = forms.NEWLINE  # a line longer than the buffer: its head says all
                 self._chunk(buffer, text, words, 0, _HEAD + 1)
+                self._ledger.cut_lines += 1
                 kept, skipping = 0, True
                 continue
             kept = end - last
@@ -152,10 +153,8 @@ class Scan:
             if match is None:
                 silent.append(i)
                 continue
-            thread, request, errno, words, client, number, attempt, timed_out = match.groups()
-            error = None
-            if errno:
-                error = errors.get((errno, words)) or self._error(errno, words)
+            thread, request, written, client, number, attempt, timed_out = match.groups()
+            error = (errors.get(written) or self._error(written)) if written else None
             if number == b"AH01256" or (attempt and not number):
                 who = request if request and request != b"-" else (thread, client)
                 messages.append((RETRY, error, attempt, who))
@@ -170,10 +169,11 @@ class Scan:
             self._ledger.count(messages, self._times_ns(lines, layout))
         return silent
 
-    def _error(self, errno: bytes, words: bytes) -> Errno:
+    def _error(self, written: bytes) -> Errno:
         if len(self._errors) >= _KEEP_ERRORS:
             self._errors.clear()
-        self._errors[errno, words] = error = Errno(errno, words)
+        number, _, words = written.partition(b")")
+        self._errors[written] = error = Errno(number, words)
         return error
 
     def _times_ns(self, lines: list[bytes], layout: Layout) -> Times:

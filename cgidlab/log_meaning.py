@@ -12,7 +12,6 @@ from cgidlab.terminal import printable
 MOST_LINES = 10
 _EXAMPLE = 100
 _SHOWN_MINUTES = 3
-_CAUSE_LINES = 2  # and one for all further ones
 _DEFAULT_ATTEMPTS = 15
 _OBSERVE = "python runner.py observe --duration 60"
 _LATE_S = 40  # a worker retries for 32 s
@@ -103,14 +102,12 @@ def explain(log: ErrorLog, zone: tzinfo, *, windowed: bool) -> list[str]:
     """Return what a log says and means, at most `MOST_LINES` lines. Times are shown in `zone`."""
     if not log.lines:
         return ["The log is empty: nothing was written, or it is not the log that httpd writes."]
-    lines = [_read(log, windowed=windowed), _retries(log, windowed=windowed), *_answers(log)]
-    lines += _around(log, zone)
-    lines += _causes(log)
-    lines += _neighbours(log)
-    lines += _timeouts(log)
+    first = [_read(log, windowed=windowed), _retries(log, windowed=windowed), *_answers(log), *_around(log, zone)]
+    last = [*_neighbours(log), *_timeouts(log)]
     if not log.messages[RETRY]:
-        lines.append(_NO_EVIDENCE)
-    return [*lines[: MOST_LINES - 1], f"Next: {_next(log)}"]
+        last.append(_NO_EVIDENCE)
+    last.append(f"Next: {_next(log)}")
+    return [*first, *_causes(log, MOST_LINES - len(first) - len(last)), *last]
 
 
 def unreadable(log: ErrorLog) -> list[str]:
@@ -129,6 +126,8 @@ def _read(log: ErrorLog, *, windowed: bool) -> str:
     text = f"{log.lines} lines{files}: {', '.join(kinds)}."
     if log.kinds.get(STRANGE) and log.example and log.recognised:
         text += f" Not understood: {_shown(log.example)}"
+    if log.cut_lines:
+        text += f" Of {log.cut_lines} very long lines only the beginning was read."
     if log.untimed and windowed:
         text += f" {log.untimed} messages bear no time: a window cannot be cut for them, they are in no part of it."
     elif any(e.time_s is None for e in log.timeline.events()):
@@ -236,18 +235,24 @@ def _meaning(log: ErrorLog, name: str) -> tuple[str, str]:
     return _REFUSED_ELSEWHERE if elsewhere else _MEANING[name]
 
 
-def _causes(log: ErrorLog) -> list[str]:
-    said = [f"{name}: {_meaning(log, name)[0]}" for name in _errors(log)]
+def _causes(log: ErrorLog, most_lines: int) -> list[str]:
+    """Return what the errors mean, the most frequent first, each in a line as far as there is room."""
+    said = []
     if log.system not in ("", "Linux"):
-        said.insert(0, f"The numbers of the errors look like {log.system}.")
+        said.append(f"The numbers of the errors look like {log.system}.")
     given_up = log.errors_named("AH01257", "ECONNREFUSED")
     if given_up and not log.messages[RETRY]:
-        hidden = _DEFAULT_ATTEMPTS - 1
         said.append(
-            f"Each of the {given_up} refused AH01257 proves {hidden} retries before it (DEFAULT_CONNECT_ATTEMPTS - 1): "
-            "LogLevel hid their lines."
+            f"Each AH01257 that was refused ({given_up}) proves {_DEFAULT_ATTEMPTS - 1} retries before it "
+            "(DEFAULT_CONNECT_ATTEMPTS - 1): LogLevel hid their lines."
         )
-    return [*said[:_CAUSE_LINES], *([" ".join(said[_CAUSE_LINES:])] if said[_CAUSE_LINES:] else [])]
+    names = _errors(log)
+    room = most_lines - len(said)
+    shown = names if len(names) <= room else names[: max(room - 1, 0)]
+    said += [f"{name}: {_meaning(log, name)[0]}" for name in shown]
+    if len(shown) < len(names):
+        said.append(f"{', '.join(names[len(shown) :])}: docs/logs.md has the cause and the remedy of each.")
+    return said
 
 
 def _neighbours(log: ErrorLog) -> list[str]:
