@@ -61,7 +61,7 @@ integration: test-tools ## tests with real Ansible on this machine
 e2e: test-tools ## tests of whole runs against a really built httpd, and of the report in a browser (root)
 	pytest tests/e2e $(APART) $(SLOWEST) $(ARGS)
 
-servers: test-tools ## watch a distribution's own Apache on a host of its own through a real overflow (root, minutes)
+servers: test-tools ## watch a distribution's own Apache, and its nginx before php-fpm, uWSGI and gunicorn, through all that can happen (root, minutes)
 	pytest tests/servers $(ARGS)
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)

@@ -59,6 +59,8 @@ def _weighed(cell: CellOverflow, record: TrialRecord, seen: Seen) -> CellOverflo
         return replace(cell, overflow=Overflow.OBSERVED, observed=1, agree=agree, against=())
     f = record.figures
     quick = sights[overflow.CONNECT_TIMES] is Sight.NO or f.connects == 0
+    if cell.overflow is Overflow.NOT_OBSERVED:
+        return cell
     if not seen.httpd and quick and f.connects_turned_away == 0 and not f.workers_in_connect_max:
         said = (overflow.CONNECT_TIMES,) if f.connects else ()
         return replace(cell, overflow=Overflow.NOT_OBSERVED, observed=0, agree=said, against=())

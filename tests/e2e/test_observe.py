@@ -127,7 +127,7 @@ def test_the_error_log_adds_retries_at_a_level_that_would_show_them(observed: Ob
     assert (short["retries"], short["log_level"]) == (0, "debug")
     assert "no worker retried" in short["verdict"]["text"].lower()
     assert long["retries"] is None  # its log was not named
-    assert "LogLevel debug" in long["verdict"]["text"]
+    assert "would retry is not known: no request came" in long["verdict"]["text"]
 
 
 def test_it_costs_what_it_may_and_says_so(observed: Observed) -> None:

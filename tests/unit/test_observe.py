@@ -205,6 +205,8 @@ def test_a_full_queue_of_another_program_that_kept_nobody_out_is_no_overflow() -
 
     assert found.overflow is Overflow.NOT_OBSERVED
     assert "kept nobody out: none of 300 connects was turned away or had to wait" in found.lines[0]
+    room = replace(brim, queue_full_share=0.0, queue_depth_max=1)
+    assert "queue and connect times agree" in judged(room, **FPM).lines[0]
     assert judged(brim).overflow is Overflow.INCONCLUSIVE  # an httpd's workers wait: then one of two witnesses is wrong
 
 

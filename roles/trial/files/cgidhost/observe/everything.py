@@ -210,7 +210,7 @@ class Everything:
         for inode, row in wanted.items():
             row.named = True
             if inode in held:
-                holders = Holders(held[inode])
+                holders = Holders(inode, held[inode])
                 row.program, row.pid = holders.program(), holders.oldest
 
     def begin(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Iterator, Optional
+from typing import Iterable, Iterator, Optional
 
 from ..process import read_text
 from ..sockdiag import UnixListener
@@ -180,15 +180,17 @@ def _named(
 def _of_anybody(listener: UnixListener, network: str, reach: int, table: dict[int, Process]) -> Target:
     """Return a target for a socket that is no httpd's: its holder is the oldest process that has it."""
     target = Target(listener.path.replace("\0", "@"), listener.path, listener, network, reach)
-    for pid in sorted(table):
-        inodes = proctable.socket_inodes(pid)
-        if inodes is not None and listener.inode in inodes:
-            target.holders.append(pid)
+    target.holders = holding(listener.inode, table)
     if target.holders:
-        target.daemon = Holders(target.holders).oldest
+        target.daemon = Holders(listener.inode, target.holders).oldest
     else:
         target.notes.append("who holds the socket cannot be seen: run as root (--become)")
     return target
+
+
+def holding(inode: int, pids: Iterable[int]) -> list[int]:
+    """Return which of these processes hold a socket, as far as that may be seen."""
+    return [pid for pid in sorted(pids) if inode in (proctable.socket_inodes(pid) or ())]
 
 
 def holder(master: Process, inode: int) -> Optional[int]:

@@ -25,9 +25,10 @@ class Used(NamedTuple):
 class Holders:
     """The processes that hold one listening socket."""
 
-    def __init__(self, pids: Iterable[int]) -> None:
-        """Take those that hold it now; what holds it to start a service is none of them."""
+    def __init__(self, inode: int, pids: Iterable[int]) -> None:
+        """Take those that hold the socket now; what holds it to start a service is none of them."""
         every = list(pids)
+        self._inode = inode
         self._pids = [pid for pid in every if pid != _INIT] or every
 
     @property
@@ -68,9 +69,13 @@ class Holders:
         return Used(cpu_ns, runq_ns)
 
     def _family(self) -> list[Process]:
-        """Return those that live, and what the first of them forked since."""
-        table = proctable.read_all()
-        return [p for p in table.values() if p.pid in self._pids or (p.parent in self._pids and p.parent != _INIT)]
+        """Return those that live, and those that they forked since to accept as well."""
+        return [p for p in proctable.read_all().values() if p.pid in self._pids or self._came_since(p)]
+
+    def _came_since(self, process: Process) -> bool:
+        if process.parent not in self._pids or process.parent == _INIT:
+            return False
+        return self._inode in (proctable.socket_inodes(process.pid) or ())
 
 
 def _waited_ns(pid: int) -> int:

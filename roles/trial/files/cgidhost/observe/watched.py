@@ -45,7 +45,9 @@ class Watched:
         self._last_ns = 0
         self._begin: Optional[tuple[int, Used]] = None  # where who accepts may be seen
         self._acceptors: Optional[dict[str, Any]] = None
-        self._holders: Optional[Holders] = Holders(target.holders) if target.holders else None
+        self._holders: Optional[Holders] = None
+        if target.holders and target.listener is not None:
+            self._holders = Holders(target.listener.inode, target.holders)
         self.why_slow_tracing = ""
         self._now_ns = now_ns
 
@@ -154,6 +156,9 @@ class Watched:
         self.target.listener = listener
         if self.target.master is not None:
             self.target.daemon = find.holder(self.target.master, listener.inode)
+        elif self._holders is not None:
+            self._holders = Holders(listener.inode, find.holding(listener.inode, proctable.read_all()))
+            self.begin()
 
     def _note(self, what: str) -> None:
         self.events.append({"at_ns": self._now_ns(), "what": what})
