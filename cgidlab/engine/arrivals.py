@@ -13,8 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cgidlab import rundir
+from cgidlab.errors import StoreError
+
 _LOOK_S = 0.2  # a look is one listing of a small directory: 20 us
 _NAME = "*.arrival.json"
+_MOST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Arrival:
 
 
 def read(path: Path) -> Arrival:
-    """Return what an arrival's file says. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
-    said = json.loads(path.read_text(encoding="utf-8"))
+    """Return what an arrival's file says. Raises `StoreError` or what `json` and types raise for what is none."""
+    said = json.loads(rundir.read(path, _MOST_BYTES))
     archive, load = said.get("archive"), said.get("load")
     return Arrival(
         int(said["number"]),
@@ -49,9 +53,9 @@ def left(incoming: Path) -> tuple[Arrival, ...]:
     for path in sorted(incoming.glob(_NAME)):
         try:
             found.append(read(path))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (StoreError, ValueError, KeyError, TypeError):
             continue
-    return tuple(a for a in found if a.archive is not None and a.archive.is_file())
+    return tuple(a for a in found if a.archive is not None and rundir.is_there(a.archive))
 
 
 class Watched(AbstractContextManager["Watched"]):

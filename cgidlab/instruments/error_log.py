@@ -2,7 +2,7 @@
 
 from datetime import timedelta, timezone
 
-from cgidlab.errors import StoreError
+from cgidlab import rundir
 from cgidlab.instruments import controls
 from cgidlab.instruments.base import Evidence, Instrument
 from cgidlab.instruments.controls import Expectation, Kind, quiet, some
@@ -61,14 +61,11 @@ class ErrorLog(Instrument):
         at level warn.
         """
         path = evidence.directory / "logs/error_log"
-        if not path.exists():
+        if not rundir.is_there(path):
             return Figures()
         clock, window = evidence.result.clock, evidence.window
         begin, end = (clock.to_realtime_ns(edge) for edge in (window.begin_ns, window.end_ns))
-        try:
-            log = parse_error_log(path, Window(begin, end), zone=_zone(evidence.settings))
-        except OSError as err:
-            raise StoreError(f"the file cannot be read: {err.strerror}", where=str(path)) from err
+        log = parse_error_log(path, Window(begin, end), zone=_zone(evidence.settings), open_stream=rundir.opened)
         outside = log.before.total + log.after.total
         if not log.inside.total and not outside and not retries_are_logged(evidence.settings):
             evidence.note(self.name, "LogLevel hides mod_cgid's retry lines")

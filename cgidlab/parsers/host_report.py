@@ -38,14 +38,15 @@ class Httpd:
     source_sha256: str
     build_key: str
     skipped: tuple[Skipped, ...]
-    variants: tuple[Variant, ...]
+    variants: tuple[Mapping[str, bool | int | float | str], ...]  # path, sha256, and each setting beside them
     unconfined: str = ""  # why its source was built with a network and a view of the host; empty: it was not
 
     def variant(self, wanted: Mapping[str, Any]) -> Variant:
         """Return the variant compiled with these; `KeyError` if provisioning did not build it."""
         for found in self.variants:
-            if found.settings == wanted:
-                return found
+            settings = {name: value for name, value in found.items() if name not in ("path", "sha256")}
+            if settings == wanted:
+                return Variant(settings, str(found["path"]), str(found["sha256"]))
         raise KeyError(str(wanted))
 
 

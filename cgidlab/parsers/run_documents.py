@@ -111,7 +111,7 @@ class Environment:
     """What the results of a host depend on."""
 
     id: str
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(default_factory=dict)  # of runs before the one table of fields
 
 
 @dataclass(frozen=True, slots=True)

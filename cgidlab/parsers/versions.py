@@ -35,6 +35,7 @@ CURRENT: Mapping[str, int] = {
     "differences.json": 1,
     "summary.json": 1,
     "observation.json": 1,
+    "listeners.json": 1,
     "calibration.json": 1,
     "trace.json": 1,
 }

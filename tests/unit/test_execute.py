@@ -10,11 +10,17 @@ from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.engine import execute
 from cgidlab.errors import LabError
 from cgidlab.model import Plan
-from cgidlab.parsers.host_report import HostReport, Httpd, Variant
+from cgidlab.parsers.host_report import HostReport, Httpd
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
-VARIANT = Variant({"listen_backlog": 5, "connect_attempts": 15, "patches": ""}, "/v/5.so", "five")
+VARIANT: dict[str, bool | int | float | str] = {
+    "listen_backlog": 5,
+    "connect_attempts": 15,
+    "patches": "",
+    "path": "/v/5.so",
+    "sha256": "five",
+}
 HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (VARIANT,))
 HOST = HostReport(
     host="web1",

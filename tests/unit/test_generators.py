@@ -10,11 +10,17 @@ from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.engine import execute, generators
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import Trial
-from cgidlab.parsers.host_report import GeneratorReport, HostReport, Httpd, Variant
+from cgidlab.parsers.host_report import GeneratorReport, HostReport, Httpd
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
-VARIANT = Variant({"listen_backlog": 100, "connect_attempts": 15, "patches": ""}, "/v", "sum")
+VARIANT: dict[str, bool | int | float | str] = {
+    "listen_backlog": 100,
+    "connect_attempts": 15,
+    "patches": "",
+    "path": "/v",
+    "sha256": "sum",
+}
 HTTPD = Httpd("/h/bin/httpd", "/h/modules", "2.4.68", "src", "s", "k", (), (VARIANT,))
 SERVER = HostReport(
     host="web1",

@@ -28,8 +28,16 @@ def run(tmp_path: Path) -> store.RunDirectory:
 
 
 def summary(path: Path) -> dict[str, Any]:
+    """Return what a run's trials are and measured: how effects are judged and said is another matter now."""
     value: dict[str, Any] = json.loads((path / "summary.json").read_text())
-    return value
+    kept = ("experiment", "run_id", "trials", "reasons", "failures", "damaged", "blocks", "timing")
+    columns = json.loads((KEPT / "summary.json").read_text())["cells"][0]["medians"]
+    cells = [
+        {**c, "medians": {n: c["medians"][n] for n in columns}, "spreads": {n: c["spreads"][n] for n in columns}}
+        for c in value["cells"]
+    ]
+    seen = {name: value["verdict"][name] for name in ("overflow", "retries")}
+    return {**{name: value[name] for name in kept}, "cells": cells, "verdict": seen}
 
 
 def test_it_says_what_it_said_then(run: store.RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,11 @@ from cgidlab.model import FailureKind, Outcome, Status, Trial
 from cgidlab.runs import provenance, store
 from tests.unit.run_directories import EXPERIMENT, ROOT, archive, file, keep, planned
 
-RECORDED = {**provenance.code(ROOT), "hosts": {"local": {"facts": {}}}, "environments": {"local": {"id": "env"}}}
+RECORDED = {
+    **provenance.code(ROOT),
+    "hosts": {"local": {"facts": {}, "httpd": {}}},
+    "environments": {"local": {"id": "env"}},
+}
 
 
 class Lab:
