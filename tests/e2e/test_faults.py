@@ -234,7 +234,7 @@ def test_ctrl_c_in_provisioning_ends_the_run_before_its_first_trial(run: Run) ->
 def test_a_stopped_run_keeps_what_is_complete_and_judges_it(run: Run, number: int) -> None:
     run.start("--set", "window_s=5")  # the first trial has to come home in the second one's
     assert run.under_load(2)
-    assert eventually(lambda: list((run.place / "results").glob("faults/*/trials/001*/outcome.json")))
+    assert eventually(lambda: list((run.place / "results").glob("faults/2*/ansible/*/incoming/001.arrival.json")))
 
     run.send(number)
 

@@ -111,8 +111,8 @@ def test_connect_was_timed_or_said_to_be_unavailable(smoke: Smoke) -> None:
 def test_the_verdict_says_that_the_queue_overflowed(smoke: Smoke) -> None:
     assert smoke.summary["verdict"]["overflow"] == "observed"
     said = " ".join(smoke.output.split())  # the terminal shows it wrapped
-    assert all(line in said for line in smoke.summary["verdict"]["lines"])
-    assert "listen_backlog=5" in said
+    assert all(" ".join(answer["text"].split()) in said for answer in smoke.summary["verdict"]["answers"])
+    assert "NO with 1024. YES with 5: " in said
 
 
 def test_the_calibration_that_was_there_proves_its_witnesses(smoke: Smoke) -> None:

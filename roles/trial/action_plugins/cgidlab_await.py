@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import sys
 import time
@@ -111,6 +112,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # Between two looks at a trial that should be over: server, archive and a busy host take their time.
 _LOOKS_S = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8)
+_ORPHANED_S = 1.0  # after which a worker notices that it is alone
 _READY_S = 60.0  # for a generator, once the server is
 _LATE_S = 30.0  # for the news that its load has ended
 _HOME_S = 300.0  # for its log
@@ -122,6 +124,7 @@ class ActionModule(HostAction):
     def __init__(self, *args: Any, **words: Any) -> None:  # noqa: ANN401 -- Ansible's, handed on
         super().__init__(*args, **words)
         self._ended: dict[int, dict[str, Any]] = {}
+        self._parent = os.getppid()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the result described in RETURN; `failed` or `unreachable` where a trial did not come home for that."""
@@ -177,7 +180,7 @@ class ActionModule(HostAction):
         number: int = args["number"]
         over = time.monotonic() + args["expected_s"]
         while number not in self._ended and (left_s := over - time.monotonic()) > 0:
-            time.sleep(min(left_s, LOOK_S))
+            self._sleep(min(left_s, LOOK_S))
             self.keep_alive(args)
         for pause_s in _LOOKS_S:
             if number in self._ended:
@@ -187,6 +190,14 @@ class ActionModule(HostAction):
             time.sleep(pause_s)
             self._look(args["dir"])
         return None
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait; raise `AnsibleActionFail` when ansible-playbook is gone, which does not end its workers."""
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(left_s, _ORPHANED_S))
+            if os.getppid() != self._parent:
+                raise AnsibleActionFail("ansible-playbook was killed")
 
     def _look(self, directory: str) -> None:
         """Read the helper's list of the trials that have ended; it may be ahead of those that came home."""
