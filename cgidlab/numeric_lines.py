@@ -19,7 +19,6 @@ ABSENT = -1  # stands for an empty field where one is allowed
 _MAX_DIGITS = 18  # more do not fit an int64 for certain
 _NEWLINE, _MINUS = 10, 45
 
-MAX_READ_BYTES = 256 << 20  # of a file that is read as a whole; instruments write a few MB an hour
 MAX_ROWS = 50_000_000  # 14 hours of 1,000 requests a second
 _PIECE_BYTES = 1 << 24
 _HEAD_BYTES = 1 << 10
@@ -31,11 +30,6 @@ class Table:
 
     columns: tuple[Ints, ...]
     bad_lines: int
-
-
-def read(path: Path, most_bytes: int = MAX_READ_BYTES) -> bytes:
-    """Return a file's bytes. Raise `StoreError` naming the file if it cannot be read, or is larger than it can be."""
-    return rundir.read(path, most_bytes)
 
 
 def pieces(path: Path) -> Iterator[bytes]:

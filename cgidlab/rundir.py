@@ -16,6 +16,7 @@ from cgidlab.errors import StoreError
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _DESCRIPTORS = "/proc/self/fd"
 _GONE = " (deleted)"  # what /proc adds to the name of a file that was replaced while it is open
+MAX_READ_BYTES = 256 << 20  # of a file that is read as a whole; instruments write a few MB an hour
 MAX_ENTRIES = 250_000  # of one directory: as many trials as may be planned, and some
 _KINDS = {
     stat.S_IFLNK: "a link",
@@ -41,7 +42,7 @@ def opened(path: Path) -> Iterator[FileIO]:
         os.close(handle)
 
 
-def read(path: Path, most_bytes: int) -> bytes:
+def read(path: Path, most_bytes: int = MAX_READ_BYTES) -> bytes:
     """Return a file's bytes. Raise `StoreError` as `opened` does, and for a file that is larger."""
     handle = _open(path, _READ)
     try:

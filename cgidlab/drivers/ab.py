@@ -9,7 +9,8 @@ import numpy as np
 from cgidlab.drivers.base import UNKNOWN, Driver, Requests
 from cgidlab.errors import StoreError
 from cgidlab.model import LoopKind
-from cgidlab.numeric_lines import Ints, parse, read
+from cgidlab.numeric_lines import Ints, parse
+from cgidlab.rundir import read
 
 _MAX_S, _MAX_MS = 10**11, 10**9  # more cannot be meant
 _HEADER = b"starttime\tseconds\tctime\tdtime\tttime\twait"

@@ -11,9 +11,10 @@ import numpy as np
 from cgidlab.instruments.controls import Expectation
 from cgidlab.instruments.gauges import Held, hold
 from cgidlab.model import Check, Figures, Settings, skipped
-from cgidlab.numeric_lines import ABSENT, Flags, Ints, read
+from cgidlab.numeric_lines import ABSENT, Flags, Ints
 from cgidlab.parsers.documents import Instrument as State
 from cgidlab.parsers.documents import Result, Span
+from cgidlab.rundir import read
 
 OFF = State("off", "", None)
 

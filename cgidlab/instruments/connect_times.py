@@ -11,8 +11,9 @@ from cgidlab.instruments.base import Evidence, Instrument, Need
 from cgidlab.instruments.controls import FREEZE_S, FULL, IDLE, MISSING, REFUSED, SEEN, Expectation, Kind, quiet
 from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.model import Figures, Settings
-from cgidlab.numeric_lines import Ints, parse, read
+from cgidlab.numeric_lines import Ints, parse
 from cgidlab.parsers.error_log import REFUSED as ECONNREFUSED
+from cgidlab.rundir import read
 
 FILE, ERRORS = "connect_times.csv", "connect_times.stderr"
 CONNECT_P99_US = 5_000.0

@@ -20,9 +20,10 @@ from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.model import Check, Figures, skipped
-from cgidlab.numeric_lines import Flags, Ints, read
+from cgidlab.numeric_lines import Flags, Ints
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
+from cgidlab.rundir import read
 
 __all__ = [
     "Check",

@@ -13,9 +13,9 @@ from cgidlab.instruments.host import loadgen_cpu_share, parse_host_counters
 from cgidlab.measure import physics
 from cgidlab.measure.requests import PARQUET
 from cgidlab.model import Check, FailureKind, Settings, Status, failed
-from cgidlab.numeric_lines import read
 from cgidlab.parsers.documents import Result, Span, read_result
 from cgidlab.parsers.load_clocks import HostClock, LoadClocks, parse_load_clocks
+from cgidlab.rundir import read
 
 CLOCKS = "load/clocks.json"
 _UNKNOWN = HostClock(0, 0, "it was not read")

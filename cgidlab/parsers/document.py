@@ -17,8 +17,8 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, Vali
 
 from cgidlab.errors import StoreError
 from cgidlab.files import SEAL, seal_of_plain
-from cgidlab.numeric_lines import read
 from cgidlab.parsers import versions
+from cgidlab.rundir import read
 
 T = TypeVar("T")
 Raw = dict[str, Any]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgidlab.model import FailureKind, Status
-from cgidlab.numeric_lines import read
 from cgidlab.parsers.document import Count, Kind, Number, Positive, Single, Whole
+from cgidlab.rundir import read
 
 _LONGEST_S = 1e7  # four months
 _TIMES_S = {

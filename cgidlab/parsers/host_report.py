@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.numeric_lines import read as read_file
 from cgidlab.parsers.document import HostName, Kind, T
+from cgidlab.rundir import read as read_file
 
 
 @dataclass(frozen=True, slots=True)

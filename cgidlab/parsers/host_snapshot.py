@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgidlab.numeric_lines import read
 from cgidlab.parsers.document import Count, Kind, Number
+from cgidlab.rundir import read
 
 
 @dataclass(frozen=True, slots=True)

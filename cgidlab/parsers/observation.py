@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.numeric_lines import read as read_file
 from cgidlab.parsers.document import Count, Kind, Number, Whole
 from cgidlab.parsers.listeners import Listener, listener
+from cgidlab.rundir import read as read_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,14 @@ def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Record
     provenance = run.read("provenance.json")
     now = Recorded(plan, provenance)
     new = differing.worth_telling(differing.between(before, now, Verb.IF_CHANGED)) if before else ()
-    hosts = provenance["hosts"].values()
-    versions = {label: str(h["version"]) for host in hosts for label, h in host["httpd"].items()}
+    hosts = provenance.get("hosts", {}).values()
+    versions = {label: str(h.get("version")) for host in hosts for label, h in host["httpd"].items()}
     known = HistoryRow(
         run_id=run.run_id,
         state=state,
         httpd=versions,
-        kernel=", ".join(dict.fromkeys(str(host["facts"]["kernel"]) for host in hosts)),
-        cgidlab=str(provenance["cgidlab"]),
+        kernel=", ".join(dict.fromkeys(str(host["facts"].get("kernel")) for host in hosts)),
+        cgidlab=str(provenance.get("cgidlab") or "not recorded"),
         changed=tuple(map(str, new)),
     )
     if not rundir.is_there(run.path / "summary.json"):
