@@ -125,7 +125,16 @@ def test_the_inventory_is_written_beside_vagrants_state_and_only_machines_that_e
 def vagrant(repo_root: Path, tmp_path: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Start the real Vagrant on the Vagrantfile, with its state and its boxes below `tmp_path`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("CGIDLAB_", "VAGRANT_"))}
-    places = {"VAGRANT_HOME": str(tmp_path / "home"), "VAGRANT_DOTFILE_PATH": str(tmp_path / "state")}
+    # A provider that is there: Vagrant lists no machine without one, and this one it asks for its version alone.
+    provider = tmp_path / "provider" / "VBoxManage"
+    provider.parent.mkdir(exist_ok=True)
+    provider.write_text("#!/bin/sh\necho 7.0.20r0\n")
+    provider.chmod(0o755)
+    places = {
+        "VAGRANT_HOME": str(tmp_path / "home"),
+        "VAGRANT_DOTFILE_PATH": str(tmp_path / "state"),
+        "PATH": f"{provider.parent}{os.pathsep}{os.environ['PATH']}",
+    }
     return subprocess.run(
         ["/usr/bin/env", "vagrant", *words],
         cwd=repo_root,
