@@ -36,11 +36,14 @@ def children_named(name: str) -> list[int]:
 
 
 def stop_player_when(condition: Callable[[], object]) -> threading.Thread:
-    """Stop ansible-playbook, and never let it go on, as soon as a condition holds."""
+    """Stop ansible-playbook and its workers, and never let them go on, as soon as a condition holds."""
 
     def watch() -> None:
         if eventually(lambda: condition() and children_named("ansible-playbook"), 60):
-            os.kill(children_named("ansible-playbook")[0], signal.SIGSTOP)
+            player = children_named("ansible-playbook")[0]
+            workers = [pid for pid, (_, parent) in processes("ansible-playbook").items() if parent == player]
+            for pid in (player, *workers):
+                os.kill(pid, signal.SIGSTOP)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -41,6 +41,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file that is whole or not there, whoever looks meanwhile."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
+    partial.chmod(0o640)  # as every file of a run
     partial.replace(path)
 
 
