@@ -11,7 +11,7 @@ _LIKENESS = 0.75
 _MANY = 12  # words in one line of an error
 _DIRECTIVE = re.compile(r"(?:[A-Z][a-z0-9]+){2,}")
 
-FILE_KEYS: Mapping[str, tuple[str, ...]] = {
+FILE_KEYS: dict[str, tuple[str, ...]] = {
     "schema_version": ("version", "schema"),
     "name": ("experiment", "id"),
     "question": ("title", "description", "ask", "why"),
