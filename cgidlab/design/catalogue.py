@@ -1,20 +1,22 @@
-"""What can be set: the options that roles declare. The only module that reads argument_specs.yml."""
+"""What can be set in a trial: the options that roles declare in argument_specs.yml, and the instruments."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import getdoc
 from pathlib import Path
 
 import yaml
 
 from cgidlab.design import hints
 from cgidlab.errors import LabError, SpecError
+from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import Option, Scalar, Settings
 
 # Roles whose options describe a trial. `host` is left out: its options say where things
 # live on a host, which is the inventory's business and not an experiment's.
-TRIAL_ROLES = ("build", "cgid", "scripts", "server", "kernel", "load", "trial", "instruments")
+TRIAL_ROLES = ("build", "cgid", "scripts", "server", "kernel", "load", "trial")
 _PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str,
     "path": str,
@@ -45,6 +47,20 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
+_INSTRUMENTS = "instruments"
+# Each instrument says itself what it is; no task on a host takes these.
+_SWITCHES = tuple(
+    Option(
+        role=_INSTRUMENTS,
+        name=one.name,
+        type="bool",
+        default=one.on_by_default,
+        choices=(),
+        description=f"{' '.join((getdoc(type(one)) or '').split())} Not read back: result.json says whether it ran.",
+    )
+    for one in INSTRUMENTS
+    if one.optional
+)
 _DIRECTIVE = re.compile(r"Read back as the directive (\w+)")
 _ALSO = re.compile(r"Also asked for as ([^.]+(?:\.\w[^.]*)*)\.")
 # Over HTTP the user alone may be a token; SSH needs one that everybody may know.
@@ -91,7 +107,9 @@ class Catalogue:
             raise SpecError(
                 f"`{name}` takes {option.type}, not {value!r}",
                 where=where,
-                fix=f"see {option.long_name} in roles/{option.role}/meta/argument_specs.yml",
+                fix="write true or false"
+                if option.type == "bool"
+                else f"see {option.long_name} in roles/{option.role}/meta/argument_specs.yml",
             )
         assert isinstance(value, (bool, int, float, str))  # noqa: S101 -- what _PYTHON_TYPES holds
         if option.type == "float":
@@ -107,8 +125,19 @@ class Catalogue:
 
 
 def load(roles_dir: Path) -> Catalogue:
-    """Read the options of every trial role below `roles_dir`. Raise `LabError` if the roles are broken."""
+    """Return the options of every trial role below `roles_dir`, then the instruments.
+
+    Raise `LabError` if the roles are broken.
+    """
     options: dict[str, Option] = {}
+    for option in (*_declared(roles_dir), *_SWITCHES):
+        other = options.setdefault(option.name, option)
+        if other is not option:
+            raise LabError(f"two options have the short name {option.name}: {other.long_name} and {option.long_name}")
+    return Catalogue(options)
+
+
+def _declared(roles_dir: Path) -> Iterator[Option]:
     for role in TRIAL_ROLES:
         path = roles_dir / role / "meta" / "argument_specs.yml"
         try:
@@ -119,10 +148,7 @@ def load(roles_dir: Path) -> Catalogue:
             name = long_name.removeprefix(f"{role}_")
             if spec["type"] not in _PYTHON_TYPES or name in _OF_PROVISIONING.get(role, ()):
                 continue  # it steers provisioning and is no setting of a trial
-            if name in options:
-                other = options[name].long_name
-                raise LabError(f"two roles have an option with the short name {name}: {other}, {long_name}")
-            options[name] = Option(
+            yield Option(
                 role=role,
                 name=name,
                 type=spec["type"],
@@ -132,7 +158,6 @@ def load(roles_dir: Path) -> Catalogue:
                 directive=found[1] if (found := _DIRECTIVE.search(text)) else "",
                 also=tuple(asked[1].split(", ")) if (asked := _ALSO.search(text)) else (),
             )
-    return Catalogue(options)
 
 
 def markdown(catalogue: Catalogue) -> str:
@@ -146,8 +171,8 @@ def markdown(catalogue: Catalogue) -> str:
 
 
 def instruments(catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the names of the instruments, in the order the role declares them."""
-    return catalogue.of_roles("instruments")
+    """Return the names of the instruments that can be turned on or off, in their order."""
+    return catalogue.of_roles(_INSTRUMENTS)
 
 
 def _one_text(description: str | list[str]) -> str:
