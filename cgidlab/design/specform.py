@@ -15,6 +15,7 @@ RESERVED_NAMES = ("calibration", "latest", "observe", "observe-all")
 LOAD_KEYS = ("loop", "driver", "clients", "rate")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
+MAX_PASSES = 100
 # A third of a core that somebody else uses moves throughput on a small machine by more than
 # the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
@@ -44,12 +45,18 @@ class LoadForm(_Form):
     rate: Raw | None = None
 
 
+class UntilForm(_Form):
+    """How well comparisons are to be known: a share of throughput, or one for each response that is named."""
+
+    half_width: float | str | dict[str, float | str]
+
+
 class RepetitionsForm(_Form):
-    """A range of blocks to run, until every comparison is decided."""
+    """A range of blocks to run, until every comparison is decided or known well enough."""
 
     min: int = Field(ge=1, le=MAX_BLOCKS)
     max: int = Field(ge=1, le=MAX_BLOCKS)
-    until: Literal["decided"] = "decided"
+    until: Literal["decided"] | UntilForm = "decided"
 
 
 class VerdictForm(_Form):
@@ -82,6 +89,8 @@ class FileForm(_Form):
     window_s: Raw | None = None
     exclude: list[dict[str, Raw | list[Raw]]] = Field(default_factory=list)
     repetitions: int | RepetitionsForm = 6
+    passes: int = Field(default=1, ge=1, le=MAX_PASSES)
+    watch_every: int | None = Field(default=None, ge=1, le=MAX_PASSES)
     seed: int = Field(default=1, ge=0, le=2**63 - 1)
     instruments: list[str] | None = None
     noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
@@ -161,6 +170,8 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
         )
         if str(path[0]) == "factors":
             owner = LevelForm
+        if path[:2] == ("repetitions", "until"):
+            owner = UntilForm
         return cat.unknown("unknown key", str(path[-1]), owner.model_fields, where)
     if first["type"] == "missing":
         return SpecError(f"the key `{path[-1]}` is missing", where=where, fix=f"add `{path[-1]}:`")
@@ -173,7 +184,10 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
     return SpecError(f"`{path[-1] if path else 'file'}`: {first['msg'].lower()}{shown}", where=where)
 
 
+_TYPE_NAMES = frozenset(
+    {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
+)  # as pydantic puts the members of a union into a path
+
+
 def _is_type_name(part: str) -> bool:
-    return part in {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm"} or part.startswith(
-        ("list[", "function-")
-    )
+    return part in _TYPE_NAMES or part.startswith(("list[", "dict[", "function-"))
