@@ -64,7 +64,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """What the passes of one block have in common."""
+    """What the calls of Ansible of one block have in common."""
 
     loaded: Loaded
     run: RunDirectory
@@ -82,8 +82,8 @@ class _Where:
 
 
 @dataclass(slots=True)
-class _Pass:
-    """The state of one pass over trials of a block."""
+class _Call:
+    """The state of one call of Ansible for trials of a block."""
 
     trials: dict[int, Trial]
     beside: dict[int, Trial] = field(default_factory=dict)
@@ -171,7 +171,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     trials = generators.placed(trials, loaded_by)
     riding = generators.placed(beside.trials, loaded_by) if beside else ()
     block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
-    state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
+    state = _Call({t.number: t for t in trials}, {t.number: t for t in riding})
     desk = _Desk(where, state, beside)
     room = Room(run)
     limits = where.loaded.site.limits
@@ -201,13 +201,13 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
 
 
 class _Desk:
-    """Where the arrivals of one pass are taken.
+    """Where the arrivals of one call are taken.
 
     On a machine that the trials share nothing is unpacked or measured before the block is over, since another trial is
     in its window meanwhile. Only one that failed is looked at at once.
     """
 
-    def __init__(self, where: _Where, state: _Pass, beside: Beside | None) -> None:
+    def __init__(self, where: _Where, state: _Call, beside: Beside | None) -> None:
         self.kept: list[TrialRecord] = []
         self._where, self._state, self._beside = where, state, beside
         self._shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
@@ -255,7 +255,7 @@ def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirecto
     return stopped.ok
 
 
-def _keep(where: _Where, state: _Pass, arrival: Arrival) -> TrialRecord | None:
+def _keep(where: _Where, state: _Call, arrival: Arrival) -> TrialRecord | None:
     """Keep one trial of the run, or the reason why it did not come home."""
     trial = state.trials[arrival.number]
     why = arrival.reason
@@ -280,7 +280,7 @@ def _kept(where: _Where, run: RunDirectory, trial: Trial, arrival: Arrival, nois
     return keeping.keep(run, trial, where.host.host, where.environment, noise, arrival.archive, arrival.load)
 
 
-def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
+def _never_came(where: _Where, state: _Call, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
     missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
     news = [n for n in state.news if n]
     reason = " ".join((played.why or (news[0] if news else "the block ended without it")).split())

@@ -14,7 +14,7 @@ from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
-from cgidlab.runs import headroom, planless, proven, records, reporting, snapshots, store, tables, watching
+from cgidlab.runs import blockwise, headroom, planless, proven, records, reporting, snapshots, store, tables, watching
 
 _WIDTH = 110
 _NARROW = 60
@@ -43,6 +43,7 @@ class _Judged:
     timing: Mapping[str, float | None]
     damaged: tuple[store.Damage, ...]
     generators: tuple[tuple[TrialRecord, Mapping[str, Any]], ...]
+    whole_blocks: tuple[TrialRecord, ...] = ()  # a cell's windows of a block as one
 
     def summary(self) -> dict[str, Any]:
         kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
@@ -59,7 +60,13 @@ class _Judged:
 
     def report(self) -> report.ReportInput:
         return reporting.report_input(
-            self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing, self.damaged
+            self.run,
+            self.experiment,
+            (*self.rows, *self.whole_blocks),
+            self.analysis,
+            self.verdict,
+            self.timing,
+            self.damaged,
         )
 
 
@@ -112,9 +119,11 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
         )
     # What rests on a witness that is not proven is no response either.
     counted, unproven = proven.counted(rows, provenance.get("calibration"))
-    analysis = analyse.analyse(counted, experiment, series)
+    whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
+    damaged = (*damaged, *(run.damage(err) for err in torn))
+    analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
-    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators)
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks)
 
 
 def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
