@@ -317,7 +317,7 @@ def _generator_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catal
 
 
 def _beside_the_server(trial: Trial) -> dict[str, Any]:
-    """Return what is else to be done on a generator: it watches itself in every pass, which costs the server nothing."""
+    """Return what else a generator does: it watches itself in every pass, which costs the server nothing."""
     return {} if trial.watched else {"instruments": [Host.name]}
 
 

@@ -57,7 +57,7 @@ class Host(Instrument):
         """Return the CPU of the host by kind, its forks and switches, what ran short, and the driver's CPU."""
         window = evidence.window
         data, edges = evidence.data(self.name, FILE), evidence.edges(self.name, EDGES)
-        read = None if edges is None else parse_host_edges(edges, where=evidence.where(EDGES))
+        counted = None if edges is None else parse_host_edges(edges, where=evidence.where(EDGES))
         found = Figures()
         if data is not None:
             h = parse_host_counters(data, where=evidence.where(FILE))
@@ -65,11 +65,12 @@ class Host(Instrument):
             found = _cpu(rises, loadgen_cpu_share(h, window), window)
             if found.host_cpu_share is None:
                 evidence.note(self.name, "its samples cover less than 90 % of the window")
-        elif read is not None:
-            used_ns = read.rise("loadgen_cpu_ns")
-            rises = {name: read.rise(name) for name in (*CPU_KINDS, "forks", "ctxt")}
-            found = _cpu(rises, None if used_ns is None else used_ns / 1e9 / window.length_s, window)
-        return found if read is None else _between(found, read, window)
+        elif counted is not None:
+            used_ns = counted.rise("loadgen_cpu_ns")
+            gone = used_ns is None or used_ns < 0  # it had ended, and a clock that is not there reads 0
+            rises = {name: counted.rise(name) for name in (*CPU_KINDS, "forks", "ctxt")}
+            found = _cpu(rises, None if gone or used_ns is None else used_ns / 1e9 / window.length_s, window)
+        return found if counted is None else _between(found, counted, window)
 
 
 def _cpu(rises: Mapping[str, float | None], load_share: float | None, window: Span) -> Figures:

@@ -220,6 +220,8 @@ class SummaryEffect:
     estimate: Number | None
     interval: tuple[Number, Number] | None
     answer: str
+    smallest: Size | None = None
+    block_sd: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)

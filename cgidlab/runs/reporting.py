@@ -134,8 +134,8 @@ def watching_words(analysis: Analysis) -> str:
     else:
         unit = "pass" if wanted.passes > 1 else "block"
         said.append(
-            f"One {unit} in {wanted.watch_every} is watched by all instruments and says what happened inside the server; "
-            "responses are from the others"
+            f"One {unit} in {wanted.watch_every} is watched by all instruments and says what happened inside the "
+            "server; responses are from the others"
         )
     if wanted.passes > 1:
         said.append("A percentile is one of all requests of a cell in a block's windows together")
