@@ -16,7 +16,7 @@ from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Tri
 
 # What a trial costs beside warm-up and window, for the estimate of `plan` and the first
 # minutes of the progress display; a run prints what it really was.
-ESTIMATED_OVERHEAD_S = 0.6
+ESTIMATED_OVERHEAD_S = 0.3
 ESTIMATED_BLOCK_S = 3.0
 _SLUG_LENGTH = 40
 

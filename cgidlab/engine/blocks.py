@@ -1,5 +1,6 @@
 """One block on one host, from its order to its records: the only module that keeps what comes home."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from cgidlab.engine import ansible, execute, generators, journal, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.loading import Loaded
+from cgidlab.engine.own_cpu import OwnCpu
 from cgidlab.engine.room import Room
 from cgidlab.engine.scheduling import HostLost
 from cgidlab.errors import LabError, RunError
@@ -185,8 +187,11 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     where.display.step(f"block {trials[0].block}")
     trials = (*trials, *riding)
     journal.opened(run, str(where.loaded.site.inventory.resolve()), block, trials)
-    played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, desk.arrived, over)
-    desk.take_waiting()
+    with OwnCpu() as cpu:
+        played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, desk.arrived, over)
+        desk.take_waiting()
+    if desk.shared:
+        _note_cpu(run, cpu, desk.kept)
     if played.ok or _clean_up(where.loaded, block, run, where.display):
         journal.released(run, block)
     if state.fault:
@@ -210,13 +215,13 @@ class _Desk:
     def __init__(self, where: _Where, state: _Call, beside: Beside | None) -> None:
         self.kept: list[TrialRecord] = []
         self._where, self._state, self._beside = where, state, beside
-        self._shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
+        self.shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
         self._waiting: list[Arrival] = []
 
     def arrived(self, arrival: Arrival) -> None:
         """Take an arrival, now or when the block is over."""
         self._state.heard_s = time.monotonic()
-        if self._shared and arrival.complete:
+        if self.shared and arrival.complete:
             self._waiting.append(arrival)
             self._where.display.arrived()
         else:
@@ -243,6 +248,20 @@ class _Desk:
             self.kept.append(record)
             where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
             where.stop_rule.saw(record.outcome)
+
+
+def _note_cpu(run: RunDirectory, cpu: OwnCpu, kept: Sequence[TrialRecord]) -> None:
+    """Add to the run's state what this program and Ansible used of the machine that the trials share."""
+    spans = [(r.started_s, r.started_s + float(r.settings["window_s"])) for r in kept if r.started_s is not None]
+    before = run.state().get(store.CONTROL_CPU) or {"trials": 0, "cpu_s": 0.0, "windows_s": 0.0, "in_windows_s": 0.0}
+    now = {
+        "trials": len(kept),
+        "cpu_s": cpu.whole_s,
+        "windows_s": sum(end - begin for begin, end in spans),
+        "in_windows_s": cpu.used_s(spans),
+    }
+    total = {name: round(before[name] + value, 4) for name, value in now.items()}
+    run.set_state(store.RUNNING, **{store.CONTROL_CPU: {**total, "cores": len(os.sched_getaffinity(0))}})
 
 
 def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:

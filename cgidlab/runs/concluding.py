@@ -56,7 +56,8 @@ class _Judged:
             failures={kind.value: kinds[kind] for kind in FailureKind},
             damaged=[asdict(d) for d in self.damaged],
         )
-        return {**found, "hosts": snapshots.summary(self.run)}
+        cpu = {store.CONTROL_CPU: _control_cpu(self.run)}
+        return {**found, **cpu, "hosts": snapshots.summary(self.run)}
 
     def report(self) -> report.ReportInput:
         return reporting.report_input(
@@ -165,6 +166,17 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
     planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
     blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
     return (*lost, f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned")
+
+
+def _control_cpu(run: store.RunDirectory) -> dict[str, float] | None:
+    """Return what runner and Ansible used a trial, and within windows, of the machine that the trials shared."""
+    said = run.state().get(store.CONTROL_CPU)
+    if not said or not said["trials"] or not said["windows_s"]:
+        return None
+    return {
+        "s_per_trial": said["cpu_s"] / said["trials"],
+        "share_in_windows": said["in_windows_s"] / said["windows_s"] / said["cores"],
+    }
 
 
 def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:

@@ -47,7 +47,7 @@ def report_input(
         drift=drift_words(analysis.drift),
         windows=windows(analysis.series, _smallest(experiment)),
         stopping=stopping(analysis),
-        watching="" if watching.is_observation(run) else watching_words(analysis),
+        watching="" if watching.is_observation(run) else f"{watching_words(analysis)}{_control(run)}",
         timing=timing,
         provenance=_provenance(run),
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
@@ -150,6 +150,18 @@ def watching_words(analysis: Analysis) -> str:
             f"({span}; {o.passes} watched passes against those next to them)"
         )
     return ". ".join(said) + "."
+
+
+def _control(run: store.RunDirectory) -> str:
+    """Return what this program took of the trials' machine; nothing where it ran on another one."""
+    said = run.state().get(store.CONTROL_CPU)
+    if not said or not said["trials"] or not said["windows_s"]:
+        return ""
+    share = 100 * said["in_windows_s"] / said["windows_s"] / said["cores"]
+    return (
+        f" The runner and Ansible, on the same machine, used {said['cpu_s'] / said['trials']:.2f} s of CPU a trial, "
+        f"and {share:.2f} % of all cores within the windows."
+    )
 
 
 def _span(counts: Sequence[int]) -> str:

@@ -30,6 +30,8 @@ RUNNING = "running"
 FINISHED = "finished"
 LOST = "lost"
 """Key of state.json: servers that were lost, the block that each ran then, and why."""
+CONTROL_CPU = "control_cpu"
+"""Key of state.json: what runner and Ansible used where the trials ran on their machine."""
 
 
 @dataclass(frozen=True, slots=True)
