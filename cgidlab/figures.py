@@ -5,6 +5,11 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+OF_A_BLOCK = frozenset(
+    {"latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "worst_second_p99_ms"}
+)
+"""Responses whose mean over short windows is another figure than that of the windows together."""
+
 LOAD = "load"  # source of what the client and the server's log say of the requests
 HEADROOM = "headroom"  # of what a run measures once beside its trials
 

@@ -122,7 +122,7 @@ def _check_budget(plan: Plan, budget_s: float | None) -> None:
     if budget_s is not None and not blocks_within(plan, budget_s):
         need_s = estimated_s(plan, 1)
         raise SpecError(
-            f"no block fits into {duration(budget_s)}: its {len(plan.cells)} trials need about {duration(need_s)}",
+            f"no block fits into {duration(budget_s)}: its {plan.block_trials} trials need about {duration(need_s)}",
             where="--budget",
             fix=f"use --budget {math.ceil(need_s)}s or more, a shorter window_s, or fewer levels",
         )

@@ -17,7 +17,7 @@ _TIMES_S = {
     "log_utc_offset_s": (-86_399, 86_399),
 }
 
-InstrumentState = Literal["ran", "unavailable", "off"]
+InstrumentState = Literal["ran", "unavailable", "off", "edges"]  # edges: of it only what is read there for nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,9 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
         one = "not_decided" if len(compared) > 1 else "not_decided_one"
         said.append(_say(one, some=str(len(open_)), all=str(len(compared)), width=words.per_cent(wide)))
     if response.startswith("latency_") and (real or equal):
-        said.append(_say("loop", loop=" and ".join(known.loop.kinds)))
+        pace = known.analysis.pace
+        template = "loop_together" if pace is not None and pace.passes > 1 else "loop"
+        said.append(_say(template, loop=" and ".join(known.loop.kinds)))
     return said
 
 

@@ -11,6 +11,8 @@ from cgidlab.analysis.findings import (
     Effect,
     HostsApart,
     NoiseFloor,
+    ObserverEffect,
+    Pace,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
@@ -49,6 +51,8 @@ def summary_json(
         "damaged": [dict(d) for d in damaged],
         "blocks": analysis.blocks,
         "block_s": analysis.block_s,
+        "passes": _pace(analysis.pace),
+        "observer": [_observer(o) for o in analysis.observer],
         "lost_cells": [_levels(c) for c in analysis.lost],
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],
@@ -221,6 +225,26 @@ def _drift(drift: Drift | None) -> Json | None:
         "hours": drift.hours,
         "trials": drift.trials,
         "flagged": drift.flagged,
+    }
+
+
+def _pace(pace: Pace | None) -> Json | None:
+    if pace is None:
+        return None
+    return {
+        "of_a_block": pace.passes,
+        "answering": pace.answering_passes,
+        "answering_blocks_share": pace.answering_blocks,
+    }
+
+
+def _observer(effect: ObserverEffect) -> Json:
+    return {
+        "response": effect.response,
+        "watched_passes": effect.passes,
+        "ratio": effect.ratio,
+        "interval": _interval(effect.interval),
+        "matters": effect.matters,
     }
 
 

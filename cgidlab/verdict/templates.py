@@ -33,6 +33,7 @@ EN = {
     "not_decided": "Not decided in {some} of {all}: known to +-{width}.",
     "not_decided_one": "Not decided: known to +-{width}.",
     "loop": "Said of a {loop} loop.",
+    "loop_together": "Said of a block's windows together, in a {loop} loop.",
     "errors_none": "None.",
     "errors_some": "{share} of the requests at {where}{kind}.",
     "errors_unknown": "Not known: no trial is valid.",

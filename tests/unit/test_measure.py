@@ -338,6 +338,29 @@ def test_the_hosts_time_is_split_by_kind(tmp_path: Path) -> None:
     assert state(measured, "loadgen") == "passed"
 
 
+def test_of_an_unwatched_trial_the_hosts_time_is_that_between_the_windows_edges(tmp_path: Path) -> None:
+    begin = {**dict.fromkeys(("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"), 100),
+             "forks": 5, "ctxt": 7, "loadgen_cpu_ns": 1_000_000_000, "outsider_ticks": 10}  # fmt: skip
+    end = {**begin, "user": 400, "system": 200, "idle": 600, "steal": 200, "forks": 65, "outsider_ticks": 30,
+           "loadgen_cpu_ns": 1_000_000_000 + SECOND}  # fmt: skip
+    document = {"schema_version": 1, "clk_tck": 100, "cpus": 2, "begin": begin, "end": end}
+    path = Trial(ran=(), instruments={"host.json": json.dumps(document)}).write(tmp_path)
+    result = json.loads((path / "result.json").read_text())
+    result["instruments"]["host"] = {"state": "edges", "reason": ""}
+    (path / "result.json").write_text(json.dumps(result))
+
+    measured = measure.measure(path)
+
+    f = measured.figures
+    length_s = (result["window"]["end_ns"] - result["window"]["begin_ns"]) / 1e9
+    assert (f.host_cpu_share, f.host_steal_share) == (pytest.approx(0.4), pytest.approx(0.1))
+    assert f.forks_per_s == pytest.approx(60 / length_s)
+    assert f.loadgen_cpu_share == pytest.approx(1 / length_s)
+    assert f.outsider_cpu_share == pytest.approx(0.2 / length_s)
+    assert f.queue_depth_max is None
+    assert f.throughput_rps is not None
+
+
 def test_a_saturated_load_generator_makes_the_trial_invalid(tmp_path: Path) -> None:
     measured = measure.measure(Trial(instruments={"host.csv": host(0.97)}).write(tmp_path))
 

@@ -67,6 +67,7 @@ class TrialOrder:
     url_path: str
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
+    watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
     def name(self) -> str:
@@ -206,6 +207,7 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         url_path=str(data.get("url_path") or _url_path(settings)),
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
+        watched=bool(data.get("watched", True)),
     )
 
 

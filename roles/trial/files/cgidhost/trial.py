@@ -91,7 +91,7 @@ class Trial:
         host_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._isolated else None
         scene = Scene(self._places.instruments, self._tools, self._kept, self._server, host_proc)
         tell = lambda name, state: self._teller.tell(instruments={name: state})  # noqa: E731 -- named for what it does
-        return Running(scene, self._order.instruments, tell)
+        return Running(scene, self._order.instruments, tell, watched=self._order.watched)
 
     def _account(self) -> Optional[process.Account]:
         return None if self._server_user is None else process.Account.of(self._server_user)

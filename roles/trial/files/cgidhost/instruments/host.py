@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Callable, Mapping, Optional
 
 from .. import SCHEMA_VERSION
-from ..process import cpu_clock, read_text
+from ..process import cpu_clock, cpu_time_ns, read_text
 from .base import Gauge, Scene, read_again, reads
 
 _CPU_FIELDS = 8  # user nice system idle iowait irq softirq steal
@@ -29,6 +29,7 @@ class Host(Gauge):
     columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns"
     period_ns = 100_000_000
     on_generators = True
+    free_at_edges = True
 
     @classmethod
     def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
@@ -38,7 +39,8 @@ class Host(Gauge):
     @classmethod
     def at_edge(cls, scene: Scene) -> Optional[dict[str, Any]]:
         """Return what `edge` does, with what other processes used where they can be told from the trial's."""
-        return edge(None if scene.host_proc is None else Outsiders(scene.host_proc))
+        found = edge(None if scene.host_proc is None else Outsiders(scene.host_proc))
+        return {**found, "loadgen_cpu_ns": None if scene.load_pid is None else cpu_time_ns(scene.load_pid)}
 
     @classmethod
     def edges_document(cls, begin: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +108,16 @@ def _ephemeral_ports() -> dict[str, Optional[int]]:
         "ephemeral_ports": None if low is None or high is None else high - low + 1,
         "tcp_sockets": None if open_ is None or closed is None else open_ + closed,
     }
+
+
+def _cpu() -> dict[str, Optional[int]]:
+    """Return the CPU of the host by kind, in ticks, its context switches and forks; by the names of the CSV."""
+    names = Host.columns.split(",")[: _CPU_FIELDS + 2]
+    try:
+        with open("/proc/stat", "rb") as file:
+            return dict(zip(names, map(int, stat_fields(file.read()).split(","))))
+    except (OSError, ValueError):
+        return dict.fromkeys(names)
 
 
 def _throttled_us() -> Optional[int]:
@@ -186,6 +198,7 @@ def edge(outsiders: Optional[Outsiders]) -> dict[str, Any]:
         **_ephemeral_ports(),
         "throttled_us": _throttled_us(),
         "loadavg1": os.getloadavg()[0],
+        **_cpu(),
         "outsider_ticks": None if outsiders is None else outsiders.ticks(),
     }
 
