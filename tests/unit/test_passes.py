@@ -33,7 +33,7 @@ EMPTY = {**FULL, "queue_limit": 1024, "queue_depth_max": 3, "queue_full_share": 
 def run(*, watching: float = 0.9, blocks: int = 6, passes: int = 4, noise: float = 0.01) -> list[TrialRecord]:
     """Return a run of which one pass a block is watched, and runs so much slower there."""
     rng = np.random.default_rng(3)
-    found = []
+    found: list[TrialRecord] = []
     for nth in range(blocks * passes):
         block, number = nth // passes + 1, nth % passes + 1
         watched = number == block % passes + 1
