@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from cgidlab.analysis.conditions import block_s, drift, series_check
+from cgidlab.analysis.conditions import block_s, drift, pace, series_check
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import (
     Analysis,
@@ -75,6 +75,7 @@ def analyse(
         block_s=block_s(records),
         passes=max((r.pass_number for r in records), default=1),
         lost=_lost(records, experiment),
+        pace=pace(records),
     )
 
 

@@ -157,6 +157,20 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """Between which speeds a host did fixed work over the run, block by block, by the sentinel's probe."""
+
+    low: float  # share, of the slowest block: -0.10 is 10 % slower than the median
+    high: float  # of the fastest
+    blocks: int
+
+    @property
+    def range(self) -> float:
+        """Return by what share the fastest block was faster than the slowest."""
+        return (1 + self.high) / (1 + self.low) - 1
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesCheck:
     """What the per-second series within windows say."""
 
@@ -250,6 +264,7 @@ class Analysis:
     block_s: float | None = None  # from one block's begin to the next one's; None: one block, or times are not known
     passes: int = 1  # in a block
     lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
+    pace: Pace | None = None  # None: one block, or no probe
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

@@ -9,6 +9,7 @@ from cgidlab.instruments.connect_times import ConnectTimes
 from cgidlab.instruments.error_log import ErrorLog
 from cgidlab.instruments.host import Host
 from cgidlab.instruments.listen_queue import ListenQueue
+from cgidlab.instruments.sentinel import Sentinel
 from cgidlab.instruments.strace import Strace
 from cgidlab.instruments.worker_states import WorkerStates
 
@@ -19,6 +20,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     ErrorLog(),
     CgidDaemon(),
     Host(),
+    Sentinel(),
     Strace(),
 )
 

@@ -16,6 +16,7 @@ CURRENT: Mapping[str, int] = {
     "result.json": 1,
     "readback.json": 1,
     "host.json": 1,
+    "sentinel.json": 1,
     "snapshot": 1,
     "observed host": 1,
     # of provisioning

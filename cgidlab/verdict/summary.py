@@ -1,6 +1,7 @@
 """The derived parts of summary.json, as docs/results.md describes them: the only module that knows their shape."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from cgidlab.analysis.findings import (
@@ -57,6 +58,7 @@ def summary_json(
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
+        "pace": None if analysis.pace is None else {"range": analysis.pace.range, **asdict(analysis.pace)},
         "series": _series(analysis.series),
         "timing": dict(timing),
     }

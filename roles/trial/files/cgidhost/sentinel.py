@@ -12,6 +12,7 @@ import gzip
 import os
 import time
 from contextlib import suppress
+from statistics import median
 from typing import Any, Mapping, Optional
 
 from . import SCHEMA_VERSION, group, speed
@@ -31,6 +32,7 @@ class Sentinel:
         self._cpus = os.sched_getaffinity(0)
         self._stat = os.open("/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
         self._before: Optional[dict[str, Any]] = None
+        self._paces: list[Mapping[str, float]] = []  # of the gaps so far
         self._common = {
             "clk_tck": os.sysconf("SC_CLK_TCK"),
             "cpus": len(self._cpus),
@@ -54,6 +56,7 @@ class Sentinel:
         begin = self._counters(time.process_time_ns())
         time.sleep(_GAP_S)
         self._before = {"begin": begin, "end": self._counters(time.process_time_ns()), "rounds_ns": rounds}
+        self._paces.append(speed.middle_ns(rounds))
 
     def document(self, edges: Mapping[str, Any]) -> dict[str, Any]:
         """Return what sentinel.json holds of a trial that has ended, and look at the host for the next one."""
@@ -61,7 +64,9 @@ class Sentinel:
             raise ValueError("no gap was before this trial")
         before = self._before
         self.gap()
-        return {"schema_version": SCHEMA_VERSION, **self._common, "before": before, **edges, "after": self._before}
+        usual = {name: median(pace[name] for pace in self._paces if name in pace) for name in self._paces[-1]}
+        whole = {"before": before, **edges, "after": self._before, "usual_ns": usual}
+        return {"schema_version": SCHEMA_VERSION, **self._common, **whole}
 
     @property
     def has_begun(self) -> bool:

@@ -11,6 +11,7 @@ import json
 import os
 import time
 from contextlib import suppress
+from statistics import mean, median
 from typing import Callable, Mapping
 
 from . import libc
@@ -56,6 +57,11 @@ def probe() -> dict[str, list[list[int]]]:
             for name, took in json.loads(data).items():
                 found[name].append(took)
     return found
+
+
+def middle_ns(rounds_ns: Mapping[str, list[list[int]]]) -> dict[str, float]:
+    """Return how long a round of each kind took: the middle round of a core, the mean of all cores."""
+    return {name: mean(median(took) for took in cores) for name, cores in rounds_ns.items() if cores}
 
 
 def _started(core: int) -> tuple[int, int]:
