@@ -30,6 +30,7 @@ CURRENT: Mapping[str, int] = {
     "observed.json": 1,
     # of a run
     "plan.json": 2,
+    "asked.json": 1,
     "state.json": 1,
     "provenance.json": 1,
     "journal.json": 1,
