@@ -166,9 +166,15 @@ class Repetitions:
 class NoisePolicy:
     """When a trial is too disturbed to be believed, and how often it is run again. None: not checked."""
 
-    max_outsider_cpu: float | None  # cores that processes outside of the trial used
+    max_outsider_cpu: float | None  # cores that others used in the window, or wanted around it
     max_steal_share: float | None
     reruns: int
+    max_slowdown_share: float | None = None  # by which the host's fixed work was slower than usual
+
+    @property
+    def ignores(self) -> bool:
+        """Say whether nothing is looked at."""
+        return self.max_outsider_cpu is None and self.max_steal_share is None and self.max_slowdown_share is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,8 @@ def _noise(document: Document, form: FileForm) -> NoisePolicy:
     if isinstance(form.noise, str):
         return NoisePolicy(None, None, 0)
     steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns)
+    slowdown = _share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
+    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
 
 
 def _share(value: float | str, where: str) -> float:

@@ -21,6 +21,7 @@ MAX_PASSES = 100
 # the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
+DEFAULT_MAX_SLOWDOWN = 0.3  # twice what the probe itself varies by on a quiet machine
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -73,6 +74,7 @@ class NoiseForm(_Form):
 
     max_outsider_cpu: float = Field(default=DEFAULT_MAX_OUTSIDER_CPU, gt=0)
     max_steal: float | str = DEFAULT_MAX_STEAL
+    max_slowdown: float | str = DEFAULT_MAX_SLOWDOWN
     reruns: int = Field(default=1, ge=0, le=10)
 
 

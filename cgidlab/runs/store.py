@@ -254,6 +254,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "max_outsider_cpu": e.noise.max_outsider_cpu,
             "max_steal_share": e.noise.max_steal_share,
             "reruns": e.noise.reruns,
+            "max_slowdown_share": e.noise.max_slowdown_share,
         },
         "cells": [
             {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
@@ -313,7 +314,9 @@ def planned(run: RunDirectory) -> Experiment:
             plan.rule.reference,
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
         ),
-        noise=NoisePolicy(plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns),
+        noise=NoisePolicy(
+            plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
+        ),
         source="",
     )
 

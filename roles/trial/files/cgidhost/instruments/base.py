@@ -27,7 +27,6 @@ class Scene:
     tools: Mapping[str, Optional[str]]  # path of each program that was provided, None where it cannot be had
     kept: Mapping[str, object]  # by instrument, what its `keep` returned
     server: Optional[Server]  # None on a generator, where an instrument sees the host alone
-    host_proc: Optional[int]  # the host's own /proc, as a descriptor; None where the trial has no other one
     load_pid: Optional[int] = None  # the driver's, once it runs on this host
 
     @property
