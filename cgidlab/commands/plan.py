@@ -78,7 +78,8 @@ def _sum(plan: Plan) -> str:
         f", one {'pass' if reps.passes > 1 else 'block'} in {reps.watch_every} watched" if reps.watch_every > 1 else ""
     )
     if reps.fixed:
-        return f"{design}{reps.min} blocks = {each * reps.min} trials{watched}, about {duration(estimated_s(plan))}"
+        blocks = f"{reps.min} block{'' if reps.min == 1 else 's'}"
+        return f"{design}{blocks} = {each * reps.min} trials{watched}, about {duration(estimated_s(plan))}"
     return (
         f"{design}{reps.min} to {reps.max} blocks = {each * reps.min} to {len(plan.trials)} trials{watched}, "
         f"about {duration(estimated_s(plan))} to {duration(estimated_s(plan, reps.max))}"

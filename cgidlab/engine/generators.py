@@ -9,6 +9,7 @@ from typing import Any
 
 from cgidlab.drivers import DRIVERS
 from cgidlab.errors import ProvisionError, SpecError
+from cgidlab.instruments.host import Host
 from cgidlab.model import LoopKind, Settings, Trial
 from cgidlab.parsers import host_report
 from cgidlab.parsers.host_report import GeneratorReport, HostReport
@@ -157,12 +158,16 @@ def settings_of(trial: Trial, share: Share) -> Settings:
 
 
 def trial_json(trial: Trial, port: int) -> Mapping[str, Any]:
-    """Return what else a generator's helper reads of a trial: that it has no server to start."""
+    """Return what else a generator's helper reads of a trial: that it has no server to start.
+
+    It watches itself in unwatched passes as well, which costs the server nothing.
+    """
     nothing = dict.fromkeys(("httpd_conf", "httpd_binary", "httpd_version", "module", "module_sha256"), "")
     return {
         "number": trial.number,
         "key": trial.key,
         "cell": trial.cell.id,
         **nothing,
+        **({} if trial.watched else {"instruments": [Host.name]}),
         "port": port,
     }

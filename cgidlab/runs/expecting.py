@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cgidlab import rundir
 from cgidlab.analysis.answers import Bounds
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.power import chance_decided
@@ -62,10 +63,11 @@ def expected(plan: Plan, results: Path) -> Expected | None:
 
 def _last(plan: Plan, results: Path) -> tuple[RunDirectory, Sequence[Mapping[str, Any]], float] | None:
     wanted = store.plan_json(plan)
-    for path in sorted((results / plan.experiment.name).glob("*/summary.json"), reverse=True):
-        if path.parent.is_symlink():
-            continue
-        run = RunDirectory(path.parent.resolve())
+    runs = (results / plan.experiment.name).resolve()
+    for name in reversed(rundir.names(runs)):
+        run = RunDirectory(runs / name)
+        if not rundir.is_directory(run.path):
+            continue  # latest
         try:
             before, summary = run.read("plan.json"), run.read("summary.json")
             if run.read("state.json")["state"] != store.FINISHED or any(before[k] != wanted[k] for k in _SAME):

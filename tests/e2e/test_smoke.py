@@ -24,6 +24,7 @@ class Smoke:
     output: str
     run: Path
     rows: list[dict[str, str]]
+    watched: list[dict[str, str]]  # of these, those of the pass in which all instruments were on
     summary: dict[str, Any]
     before: dict[str, str]
     after: dict[str, str]
@@ -56,11 +57,13 @@ def smoke(repo_root: Path, calibrated: Path) -> Smoke:
     )
     run = results / "smoke" / "latest"
     assert run.exists(), ran.stderr
+    rows = list(csv.DictReader((run / "trials.csv").open()))
     return Smoke(
         status=ran.returncode,
         output=ran.stdout + ran.stderr,
         run=run,
-        rows=list(csv.DictReader((run / "trials.csv").open())),
+        rows=rows,
+        watched=[row for row in rows if row["watched"] == "yes"],
         summary=json.loads((run / "summary.json").read_text()),
         before=before,
         after=_host_state(),
@@ -74,13 +77,27 @@ def test_all_trials_are_complete(smoke: Smoke) -> None:
     assert smoke.summary["trials"] == {"complete": 4, "invalid": 0, "failed": 0}
 
 
-def test_the_limit_in_force_is_the_level(smoke: Smoke) -> None:
+def test_one_of_two_passes_is_watched_and_in_the_other_only_free_counters_are_read(smoke: Smoke) -> None:
+    assert len(smoke.watched) == 2
+    assert len({row["pass"] for row in smoke.watched}) == 1
     for row in smoke.rows:
+        assert float(row["throughput_rps"]) > 0
+        assert 0 < float(row["host_cpu_share"]) <= 1
+        assert 0 < float(row["loadgen_cpu_share"]) <= 1
+        if row not in smoke.watched:
+            assert row["queue_depth_max"] == row["workers_in_connect_max"] == row["connects"] == ""
+            assert sorted(p.name for p in (smoke.run / row["directory"] / "instruments").iterdir()) == ["host.json"]
+    assert [o["response"] for o in smoke.summary["observer"]] == ["throughput_rps", "latency_p99_ms"]
+    assert smoke.summary["control_cpu"]["share_in_windows"] < 1, "measured, however busy this machine is"
+
+
+def test_the_limit_in_force_is_the_level(smoke: Smoke) -> None:
+    for row in smoke.watched:
         assert row["queue_limit"] == row["listen_backlog"]
 
 
 def test_the_short_queue_was_full_and_the_long_one_was_not(smoke: Smoke) -> None:
-    for row in smoke.rows:
+    for row in smoke.watched:
         if row["listen_backlog"] == "5":
             assert int(row["queue_depth_max"]) == 6  # the kernel queues one more than the limit
             assert float(row["queue_full_share"]) > 0
@@ -99,7 +116,9 @@ def test_connect_was_timed_or_said_to_be_unavailable(smoke: Smoke) -> None:
     for directory in sorted((smoke.run / "trials").iterdir()):
         state = json.loads((directory / "result.json").read_text())["instruments"]["connect_times"]
         row = next(r for r in smoke.rows if r["directory"] == f"trials/{directory.name}")
-        if state["state"] == "ran":
+        if row not in smoke.watched:
+            assert state["state"] == "off"
+        elif state["state"] == "ran":
             assert row["connects_refused"] == "0"
             # Each request connects twice: for itself, and to ask for the script's process.
             assert 1.8 < int(row["connects"]) / int(row["requests"]) < 2.2

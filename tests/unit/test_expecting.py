@@ -1,0 +1,145 @@
+"""What `plan` expects of a run by the spread of the last one, and what a run shows of its precision as it narrows."""
+
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cgidlab import cli
+from cgidlab.analysis.power import chance_decided
+from cgidlab.design import plan
+from cgidlab.engine.pacing import Pacing
+from cgidlab.model import Figures, Outcome, Plan, Repetitions, Status, TrialRecord
+from cgidlab.progress import Display
+from cgidlab.runs import expecting, store
+from tests.unit.run_directories import CATALOGUE, planned
+
+TEXT = """\
+schema_version: 1
+name: small
+question: When is it known?
+factors: {listen_backlog: [5, 100, 1024]}
+settings: {workers: 50, threads_per_child: 25}
+window_s: 1.0
+passes: 4
+repetitions: {min: 6, max: 12, until: decided}
+noise: ignore
+verdict: {factor: listen_backlog, reference: 100}
+"""
+
+
+def effect(sd: float, ratio: float, response: str = "throughput_rps", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "response": response, "factor": "listen_backlog", "level": "5", "reference": "100", "pooled": False,
+        "scale": "ratio", "estimate": ratio, "interval": [0.9, 1.1], "answer": "inconclusive",
+        "smallest": 0.05 if response == "throughput_rps" else 0.2, "block_sd": sd, **more,
+    }  # fmt: skip
+
+
+def finished(results: Path, design: Plan, *effects: dict[str, Any], run_id: str = "20260101T000000Z-aaaa") -> None:
+    run = store.create(results, design, run_id)
+    verdict = {"overflow": "observed", "lines": []}
+    run.write("summary.json", {"trials": {}, "verdict": verdict, "effects": effects, "cells": [], "block_s": 30.0})
+    run.set_state(store.FINISHED)
+
+
+@pytest.mark.parametrize(
+    ("sd", "ratio", "want"),
+    [
+        pytest.param(0.02, 1.0, (1, 6), id="a small spread is decided at the first look"),
+        pytest.param(0.08, 1.0, (1, 10), id="a larger one at a later look"),
+        pytest.param(0.5, 1.0, (0, 6), id="a wide one at none"),
+        pytest.param(0.02, 1.05, (1, 6), id="a real change near what matters is an answer"),
+    ],
+)
+def test_the_spread_of_the_last_run_says_when_it_will_be_decided(
+    tmp_path: Path, sd: float, ratio: float, want: tuple[int, int]
+) -> None:
+    design = planned(tmp_path, TEXT)
+    finished(tmp_path / "results", design, effect(sd, ratio))
+
+    found = expecting.expected(design, tmp_path / "results")
+
+    assert found is not None
+    assert (found.decided, found.blocks) == want
+    assert found.seconds == found.blocks * 30.0
+
+
+def test_a_percentile_has_a_unit_a_block_and_throughput_one_a_pass_that_answers(tmp_path: Path) -> None:
+    design = planned(tmp_path, TEXT)
+    finished(tmp_path / "results", design, effect(0.25, 1.0, "latency_p99_ms"), effect(0.05, 1.0))
+
+    found = expecting.expected(design, tmp_path / "results")
+
+    assert found is not None
+    assert found.decided == 1, "a quarter of spread in 12 blocks does not decide 20 %"
+
+
+def test_nothing_is_said_without_a_finished_run_of_the_same_cells(tmp_path: Path) -> None:
+    design, results = planned(tmp_path, TEXT), tmp_path / "results"
+    finished(results, planned(tmp_path, TEXT.replace("window_s: 1.0", "window_s: 2.0")), effect(0.02, 1.0))
+    running = store.create(results, design, "20260102T000000Z-bbbb")
+    running.set_state(store.RUNNING)
+
+    assert expecting.expected(design, results) is None
+    assert expecting.expected(design, tmp_path / "nowhere") is None
+
+
+def test_plan_says_it_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished(tmp_path / "results", planned(tmp_path, TEXT), effect(0.02, 1.0))
+
+    status = cli.main(["plan", str(tmp_path / "small.yml"), "--results", str(tmp_path / "results")])
+
+    said = "1 of 1 comparisons probably decided after 3 min (block 6), by the spread of 20260101T000000Z-aaaa"
+    assert status == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("truth", [0.0, 0.03, 0.05, 0.1, -0.2])
+@pytest.mark.parametrize("error", [0.005, 0.02, 0.05])
+def test_the_chance_of_a_decision_is_that_of_many_estimates(truth: float, error: float) -> None:
+    equal, together = 1.7, 3.0
+    estimates = truth + error * np.random.default_rng(1).standard_normal(200_000)
+    low, high = math.log1p(-0.05), math.log1p(0.05)
+    inside = (estimates - equal * error > low) & (estimates + equal * error < high)
+    beyond = np.abs(estimates) > together * error
+
+    want = float(np.mean(inside | beyond))
+
+    assert chance_decided(truth, error, 0.05, (equal, together)) == pytest.approx(want, abs=0.005)
+
+
+def test_the_progress_shows_how_well_it_is_known_and_stops_when_that_is_enough(tmp_path: Path) -> None:
+    experiment = replace(
+        planned(tmp_path, TEXT).experiment,
+        repetitions=Repetitions(6, 12, passes=4, watch_every=4, half_widths=(("throughput_rps", 0.02),)),
+    )
+    design = plan.make(experiment, CATALOGUE)
+    run = store.create(tmp_path / "results", design, "a")
+    stream = io.StringIO()
+    pacing = Pacing(design, run, Display(stream), None)
+    rng = np.random.default_rng(4)
+    records: list[TrialRecord] = []
+    ended = 0
+    for number, block in enumerate(design.blocks, start=1):
+        records += [
+            TrialRecord(
+                t.number, t.block, t.key, "trials/none", "local", tuple((n, lv.label) for n, lv in t.cell.levels),
+                t.cell.settings, Outcome(t.key, Status.COMPLETE, "", None),
+                Figures(throughput_rps=1000 * math.exp(0.03 * rng.standard_normal())), 0.1, None,
+                pass_number=t.pass_number, watched=t.watched,
+            )
+            for t in block
+        ]  # fmt: skip
+        if pacing.stops_after(number, records):
+            ended = number
+            break
+
+    said = stream.getvalue()
+    assert "after block 2: throughput known to \N{PLUS-MINUS SIGN}" in said
+    assert f"stopping after block {ended}: every one of 2 comparisons is known well enough after {ended} blocks" in said
+    assert 6 < ended <= 12
