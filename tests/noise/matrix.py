@@ -1,6 +1,8 @@
 """Is a neighbour seen wherever one runs, and alike beside every cell? Prints a table; `make noise`.
 
-python -m tests.noise.matrix [--write FILE] [--patience SECONDS]. Root; ten minutes on a quiet machine, since each row waits for one.
+python -m tests.noise.matrix [--write FILE] [--patience SECONDS]
+
+Root; ten minutes on a quiet machine, which each row waits for.
 
 Neighbours of three loads, that last or live for a moment, are inside the PID namespace of the trials or outside of it,
 where /proc does not show them; the trials are beside them busy, idle, or with a dead daemon. Real trials, real
