@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from cgidlab.arrays import Ints
 from cgidlab.instruments.base import Evidence, Instrument, Need
 from cgidlab.instruments.gauges import rise
 from cgidlab.model import Figures
-from cgidlab.numeric_lines import ABSENT, Ints, parse_csv
+from cgidlab.numeric_lines import ABSENT, parse_csv
 from cgidlab.parsers.documents import HostEdges, Span, parse_host_edges
 
 FILE, EDGES = "host.csv", "host.json"
@@ -46,7 +47,10 @@ def loadgen_cpu_share(samples: HostCounters, window: Span) -> float | None:
 
 
 class Host(Instrument):
-    """The whole host a trial ran on: no witness of the mechanism, but of what else there was."""
+    """CPU, pressure, context switches, swap and TCP listen counters of the host, and the driver's CPU.
+
+    No witness of the mechanism, but of what else there was.
+    """
 
     name = "host"
     cost_row = "cgid_daemon and host"
