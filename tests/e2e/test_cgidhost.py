@@ -541,7 +541,17 @@ def test_where_bpf_is_not_allowed_connect_times_says_so_and_nothing_takes_its_pl
 def test_the_probe_says_of_every_question_yes_or_why_not(rig: Rig) -> None:
     answer = rig.say("probe")
 
-    for name in ("namespaces_root", "namespaces_user", "bpf", "unix_diag", "wchan", "schedstat", "psi", "pidfd"):
+    for name in (
+        "namespaces_root",
+        "namespaces_user",
+        "bpf",
+        "unix_diag",
+        "wchan",
+        "schedstat",
+        "psi",
+        "pidfd",
+        "control_group",
+    ):
         assert answer[name]["ok"] is True or answer[name]["reason"], name
     assert answer["namespaces_root"]["sysctls"]["somaxconn"]["ok"] is True
     assert answer["unix_diag"]["ok"] is True
