@@ -276,7 +276,7 @@ def test_the_window_is_as_long_as_ordered_and_the_phases_follow_each_other(block
         begins = [phase["begin_ns"] for phase in result["phases"]]
         assert begins == sorted(begins)
         names = [phase["name"] for phase in result["phases"]]
-        assert names == ["namespaces", "start", "readback", "instruments", "warmup", "window", "stop", "collect"]
+        assert names == ["namespaces", "start", "readback", "instruments", "warmup", "window", "stop", "gap", "collect"]
 
 
 def test_every_row_of_a_closed_loop_ended_in_the_window(block: dict[int, Outcome]) -> None:
