@@ -21,7 +21,7 @@ MAX_PASSES = 100
 # the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
-DEFAULT_MAX_SLOWDOWN = 0.3  # twice what the probe itself varies by on a quiet machine
+DEFAULT_MAX_SLOWDOWN = 0.3  # four times what the probe varied by beside other work
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from cgidlab import rundir
 from cgidlab.figures import merged
-from cgidlab.instruments.base import Evidence, Instrument
+from cgidlab.instruments.base import Evidence, Instrument, Need
 from cgidlab.instruments.gauges import rise
 from cgidlab.instruments.host import CPU_KINDS, EDGES, parse_host_counters
 from cgidlab.instruments.host import FILE as HOST_FILE
@@ -25,6 +25,13 @@ class Sentinel(Instrument):
     name = "sentinel"
     optional = False
     observes = False
+    needs = (
+        Need(
+            "control group",
+            "control_group",
+            "what others use of the host in a window is not known: let this user make a group in /sys/fs/cgroup",
+        ),
+    )
 
     def figures(self, evidence: Evidence) -> Figures:
         """Return what others used in the window and wanted around it, what the host lost, and its pace."""

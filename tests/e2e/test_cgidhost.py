@@ -276,7 +276,7 @@ def test_the_window_is_as_long_as_ordered_and_the_phases_follow_each_other(block
         begins = [phase["begin_ns"] for phase in result["phases"]]
         assert begins == sorted(begins)
         names = [phase["name"] for phase in result["phases"]]
-        assert names == ["namespaces", "start", "readback", "instruments", "warmup", "window", "stop", "collect"]
+        assert names == ["namespaces", "start", "readback", "instruments", "warmup", "window", "stop", "gap", "collect"]
 
 
 def test_every_row_of_a_closed_loop_ended_in_the_window(block: dict[int, Outcome]) -> None:
@@ -541,7 +541,17 @@ def test_where_bpf_is_not_allowed_connect_times_says_so_and_nothing_takes_its_pl
 def test_the_probe_says_of_every_question_yes_or_why_not(rig: Rig) -> None:
     answer = rig.say("probe")
 
-    for name in ("namespaces_root", "namespaces_user", "bpf", "unix_diag", "wchan", "schedstat", "psi", "pidfd"):
+    for name in (
+        "namespaces_root",
+        "namespaces_user",
+        "bpf",
+        "unix_diag",
+        "wchan",
+        "schedstat",
+        "psi",
+        "pidfd",
+        "control_group",
+    ):
         assert answer[name]["ok"] is True or answer[name]["reason"], name
     assert answer["namespaces_root"]["sysctls"]["somaxconn"]["ok"] is True
     assert answer["unix_diag"]["ok"] is True

@@ -1,6 +1,8 @@
 """Is a neighbour seen wherever one runs, and alike beside every cell? Prints a table; `make noise`.
 
-python -m tests.noise.matrix [--write FILE]. Root; ten minutes on a quiet machine, since each row waits for one.
+python -m tests.noise.matrix [--write FILE] [--patience SECONDS]
+
+Root; ten minutes on a quiet machine, which each row waits for.
 
 Neighbours of three loads, that last or live for a moment, are inside the PID namespace of the trials or outside of it,
 where /proc does not show them; the trials are beside them busy, idle, or with a dead daemon. Real trials, real
@@ -39,7 +41,8 @@ CELLS: Mapping[str, Mapping[str, Any]] = {
         "fault": {"action": "freeze_cgid", "at_s": 0.1, "for_s": 0.8},
     },
 }
-QUIET, PATIENCE_S = 0.15, 120.0
+QUIET = 0.15
+PATIENCE_S = 120.0
 # The trials' own processes are all that these see; the second has no control group to write to.
 _APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "infinity"]
 _READ_ONLY = """
@@ -100,9 +103,9 @@ def busy_cores(for_s: float = 0.5) -> float:
     return int(cores) - (idle() - before) / 100 / for_s
 
 
-def wait_until_quiet() -> bool:
+def wait_until_quiet(patience_s: float) -> bool:
     """Return whether the machine became quiet in time."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while busy_cores() > QUIET:
         if time.monotonic() > deadline:
             return False
@@ -123,11 +126,11 @@ def run(rig: Rig, name: str, cells: Sequence[str]) -> dict[str, Seen]:
     return found
 
 
-def rows(rig: Rig) -> Iterator[tuple[str, str, float, dict[str, Seen], bool]]:
+def rows(rig: Rig, patience_s: float) -> Iterator[tuple[str, str, float, dict[str, Seen], bool]]:
     """Yield where the neighbour is, what kind, its cores, what was seen, and whether the machine was else quiet."""
     kinds = [("none", 0.0, False), *((k, c, k == "short-lived") for k, c in product(("lasting", "short-lived"), LOADS))]
     for place, (kind, cores, short_lived) in product(("inside", "outside", "outside, no group"), kinds):
-        quiet = wait_until_quiet()
+        quiet = wait_until_quiet(patience_s)
         name = f"{place}-{kind}-{cores:g}".replace(" ", "-").replace(",", "")
         if place == "inside":
             with neighbours(cores, short_lived=short_lived):
@@ -155,6 +158,7 @@ def main() -> int:
     """Run all rows; return 1 where one is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE", help="write what was seen as JSON")
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help="seconds to wait before each row for quiet")
     args = parser.parse_args()
     seen_rows, failed = [], 0
     with tempfile.TemporaryDirectory(dir="/var/tmp") as work:
@@ -162,7 +166,7 @@ def main() -> int:
         rig = Rig(host, Path(work))
         print("| where | neighbour | cores | " + " | ".join(f"{cell}: used, wanted" for cell in CELLS) + " | |")
         print("| --- | --- | --- |" + " --- |" * (len(CELLS) + 1))
-        for place, kind, cores, found, quiet in rows(rig):
+        for place, kind, cores, found, quiet in rows(rig, args.patience):
             fault = wrong(place, cores, found, quiet=quiet)
             failed += bool(fault)
             figures = " | ".join(

@@ -1,13 +1,15 @@
 """What the benchmarks calculate and print; what they measure is nobody's test."""
 
 import json
+import math
 import random
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import decides, figures, instruments, scale
+from benchmarks import decides, figures, instruments, noise, scale
 from benchmarks.figures import Row, Series
 from cgidlab.design import catalogue, spec, strict_yaml
 from cgidlab.model import Experiment
@@ -113,3 +115,21 @@ def test_scale_says_which_results_are_missing(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(scale, "RESULTS", tmp_path)
 
     assert "measuring.json" in scale.section()
+
+
+def test_a_covariate_explains_what_it_was_not_fitted_on() -> None:
+    """A figure that moves with throughput within blocks explains it, one that moves by itself explains nothing."""
+    rng = np.random.default_rng(5)
+    pace = rng.normal(0, 0.1, 120)
+    rows = [
+        {
+            "block": str(i // 4),
+            "listen_backlog": str(i % 2),
+            "clients": str(i // 2 % 2),
+            "throughput_rps": str(1000 * math.exp(value + (i % 2) + i // 4)),
+        }
+        for i, value in enumerate(pace + rng.normal(0, 0.02, 120))
+    ]
+
+    assert noise.explained(rows, pace) > 0.9
+    assert noise.explained(rows, rng.normal(0, 1, 120)) < noise.USEFUL

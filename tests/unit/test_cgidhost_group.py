@@ -128,6 +128,16 @@ def test_the_own_group_is_found_below_what_is_mounted(
     assert group._below(path, root, point) == want  # noqa: SLF001 -- no container of each kind is at hand
 
 
+@pytest.mark.parametrize("name", ["cpu.weight", "cpu.shares"])
+def test_a_group_that_would_divide_the_cpus_is_not_used(tmp_path: Path, name: str) -> None:
+    """All of a block, hundreds of workers, would weigh as much as one process of a neighbour."""
+    group._refuse_to_share(str(tmp_path))  # noqa: SLF001 -- no such hierarchy is at hand
+    (tmp_path / name).write_text("100")
+
+    with pytest.raises(OSError, match="changes how CPUs are shared"):
+        group._refuse_to_share(str(tmp_path))  # noqa: SLF001 -- same
+
+
 STAT = b"cpu  10 0 10 100 0 0 0 0 9 9\ncpu0 4 0 4 50 0 0 0 0 9 9\ncpu1 6 0 6 50 0 0 0 0 9 9\nintr 1 2\n"
 
 

@@ -34,7 +34,10 @@ FINE: dict[str, Any] = {
             "root": True,
             "namespaces_root": {"ok": True, "reason": "", "sysctls": {"somaxconn": {"ok": True}}},
             "namespaces_user": {"ok": False, "reason": "forbidden"},
-            **{name: {"ok": True} for name in ("pidfd", "unix_diag", "wchan", "bpf", "schedstat", "psi")},
+            **{
+                name: {"ok": True}
+                for name in ("pidfd", "unix_diag", "wchan", "bpf", "schedstat", "psi", "control_group")
+            },
         },
     },
 }

@@ -2,10 +2,13 @@
 
 import re
 import string
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from cgidlab.analysis.analyse import analyse
+from cgidlab.model import FailureKind, Outcome, Status, TrialRecord
 from cgidlab.verdict import judge, short, templates
 from tests.unit import verdict_data
 
@@ -31,6 +34,56 @@ def test_the_recorded_sweep_is_answered_in_seven_lines() -> None:
     assert "1024" in found["Do"]
     assert "ratio" not in found["Do"], "the figures are in the lines above"
     assert found["Trust"].startswith("72 trials. Host speed wandered by 23 %")
+
+
+def told(records: Sequence[TrialRecord]) -> dict[str, str]:
+    """Return the lines of the recorded sweep with other trials."""
+    experiment, _, notes = verdict_data.load("overflow_with_cost")
+    return {line.name: line.text for line in judge(analyse(records, experiment), records, notes).answers}
+
+
+def test_a_run_that_was_mostly_disturbed_says_so_before_everything_else() -> None:
+    _, records, _ = verdict_data.load("overflow_with_cost")
+    noisy = Outcome("x", Status.INVALID, "noisy: a neighbour", FailureKind.NOISE)
+
+    def disturbed(share: float) -> list[TrialRecord]:
+        return [replace(r, outcome=noisy) if r.number <= share * len(records) else r for r in records]
+
+    first = next(iter(told(disturbed(0.6)).values()))
+    assert re.match(r"MOSTLY DISTURBED, 43 of 72 trials: not to be relied on\. ", first)
+    assert not any("MOSTLY" in text for text in told(disturbed(0.4)).values())
+    experiment, _, _ = verdict_data.load("overflow_with_cost")
+    most = disturbed(0.6)
+    assert judge(analyse(most, experiment), most).lines[0].startswith("MOSTLY DISTURBED")
+
+
+def test_noise_that_nobody_could_see_is_not_known() -> None:
+    _, records, _ = verdict_data.load("overflow_with_cost")
+
+    def without(number: int) -> list[TrialRecord]:
+        return [
+            replace(r, figures=replace(r.figures, outsider_cpu_share=None if r.number <= number else 0.01))
+            for r in records
+        ]
+
+    assert "What else ran on the host is not known." in told(without(len(records)))["Trust"]
+    assert "What else ran on the host is not known of 3 trials." in told(without(3))["Trust"]
+    assert "not known" not in told(without(0))["Trust"]
+
+
+def test_the_hosts_pace_is_said_where_it_was_measured() -> None:
+    _, records, _ = verdict_data.load("overflow_with_cost")
+
+    def paced(r: TrialRecord) -> TrialRecord:
+        rate = 1000.0 * (1.18 if r.block == 1 else 1.0)
+        return replace(
+            r,
+            figures=replace(
+                r.figures, pace_arithmetic_per_s=rate, pace_memory_per_s=rate, pace_system_calls_per_s=rate
+            ),
+        )
+
+    assert "Host speed wandered by 18 %, which pairing takes out." in told([paced(r) for r in records])["Trust"]
 
 
 def test_what_the_question_is_about_comes_first() -> None:

@@ -98,10 +98,12 @@ class BlockRun:
         edges = record.result.pop("sentinel", None)
         if self._sentinel is None or self._stopped or edges is None or "end" not in edges:
             return
+        begin_ns = time.monotonic_ns()
         try:
             write_json(os.path.join(places.instruments, "sentinel.json"), self._sentinel.document(edges))
         except OSError as error:
             _log(f"the sentinel of trial {record.result['key']}: {error}")
+        record.phase("gap", begin_ns, time.monotonic_ns())
 
     def _keep(self, order: TrialOrder, places: Places) -> None:
         """Have there what the trial's instruments keep from trial to trial, and gone what others kept."""

@@ -15,12 +15,14 @@ import secrets
 import stat
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Iterator, NamedTuple, Optional
 
 from .process import read_text, write_text
 
 _NAME = re.compile(r"cgidlab-[0-9a-f]{16}-[0-9a-f]{16}")
 _PROCS = "cgroup.procs"
+_WEIGHTS = ("cpu.weight", "cpu.shares")  # of version 2 and 1: there where the group divides CPUs, too
 _GONE_S = 2.0  # for the last processes of a group to have left it
 _NS_OF_US = 1000
 
@@ -49,6 +51,7 @@ class Group:
         try:
             os.mkdir(name, 0o755, dir_fd=self._place)
             try:
+                _refuse_to_share(f"{parent}/{name}")
                 self._usage = os.open(f"{parent}/{name}/{kind.usage}", os.O_RDONLY | os.O_CLOEXEC)
                 self.used_ns()
                 write_text(f"{parent}/{name}/{_PROCS}", "0")
@@ -82,6 +85,12 @@ class Group:
         write_text(f"{self._parent}/{_PROCS}", "0")
         _remove(self._place, self._name)
         os.close(self._place)
+
+
+def _refuse_to_share(path: str) -> None:
+    """Raise OSError for a group that has a share of the CPUs of its own: all of a block would weigh as one process."""
+    if any(os.path.exists(f"{path}/{name}") for name in _WEIGHTS):
+        raise OSError(errno.ENOTSUP, "a group there changes how CPUs are shared", path)
 
 
 def make(blocks_dir: str) -> tuple[Optional[Group], str]:
@@ -125,26 +134,34 @@ def directories(blocks_dir: str) -> list[str]:
 
 def throttled_us() -> Optional[int]:
     """Return how long the caller's control group and those above it were not allowed to run; None: not told."""
-    known: list[int] = []
+    known = [value // scale for path, word, scale in _bounded() for value in _values(path, word)]
+    return sum(known) if known else None
+
+
+@lru_cache(maxsize=1)
+def _bounded() -> tuple[tuple[str, str, int], ...]:
+    """Return the files that say so, what the line is called and how many of its units a microsecond has.
+
+    Looked for once: a process that is in its group asks at a window's edge.
+    """
     for kind, point, own in _hierarchies(("", "cpu")):
         word, scale = ("throttled_usec", 1) if kind.fs == "cgroup2" else ("throttled_time", _NS_OF_US)
+        found = []
         at = own or ""
         while at.startswith(point):
-            known += [value // scale for value in _values(f"{at}/cpu.stat", word)]
+            found += [(f"{at}/cpu.stat", word, scale)] if _values(f"{at}/cpu.stat", word) else []
             at = os.path.dirname(at)
-        if known:
-            return sum(known)
-    return None
+        if found:
+            return tuple(found)
+    return ()
 
 
-def _values(path: str, word: str) -> Iterator[int]:
+def _values(path: str, word: str) -> list[int]:
     try:
         lines = read_text(path).splitlines()
     except OSError:
-        return
-    for name, _, value in (line.partition(" ") for line in lines):
-        if name == word and value.isdigit():
-            yield int(value)
+        return []
+    return [int(value) for name, _, value in (line.partition(" ") for line in lines) if name == word]
 
 
 def _remove(place: int, name: str) -> None:

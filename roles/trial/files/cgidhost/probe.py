@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import Any, Callable, Optional
 
-from . import SCHEMA_VERSION, kernel, libc, namespaces
+from . import SCHEMA_VERSION, group, kernel, libc, namespaces
 from .commands import say
 from .ending import TrialEnd
 from .instruments import INSTRUMENTS
@@ -101,6 +101,7 @@ def examine() -> dict[str, Any]:
         "namespaces_user": as_user(),
         **_instruments(),
         "pidfd": _in_child(_pidfd),
+        "control_group": _in_child(_control_group),
         "cgroup_version": _cgroup_version(),
         "pointer_bits": 8 * ctypes.sizeof(ctypes.c_void_p),
     }
@@ -114,6 +115,14 @@ def _instruments() -> dict[str, Any]:
 
 def _asked(ask: Callable[[], str]) -> dict[str, Any]:
     return _answer(ask())
+
+
+def _control_group() -> dict[str, Any]:
+    """Make a block's control group and remove it."""
+    own, why = group.make(f"/probe of {os.getpid()}")
+    if own is not None:
+        own.leave()
+    return _answer(why)
 
 
 def _pidfd() -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Sentinel:
         self._own = own
         self._cpus = os.sched_getaffinity(0)
         self._stat = os.open("/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
+        group.throttled_us()  # which then knows where to look, in every process that is forked from this one
         self._before: Optional[dict[str, Any]] = None
         self._paces: list[Mapping[str, float]] = []  # of the gaps so far
         self._common = {
