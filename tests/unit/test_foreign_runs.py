@@ -3,12 +3,14 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cgidlab.engine import journal, recovering, resuming
 from cgidlab.engine.loading import Request
 from cgidlab.errors import SpecError, StoreError
+from cgidlab.model import Factor, Level
 from cgidlab.progress import Display
 from cgidlab.runs import store
 from tests.unit.run_directories import ROOT, planned
@@ -57,6 +59,32 @@ def test_the_projects_own_target_needs_no_word(tmp_path: Path) -> None:
 
     assert resuming.load(run, ROOT, None).loaded.site.servers == ("local",)
     assert resuming.load(run, ROOT, None, "local").loaded.site.servers == ("local",)
+
+
+MANY = tuple(Level(str(n), n) for n in range(1, 1025))
+PLANS: list[tuple[dict[str, object], str]] = [
+    ({"settings": {"httpd": "git:--upload-pack=touch x"}}, "`httpd` does not take"),
+    ({"settings": {"patches": "../../../home"}}, "`patches` does not take"),
+    ({"settings": {"log_level": "warn\nLoadModule x y"}}, "control character"),
+    ({"settings": {"no_option": 1}}, "no role has an option"),
+    ({"settings": {"threads_per_child": "=cmd"}}, "takes int"),
+    ({"factors": (Factor("listen_backlog", (Level("5", 0), Level("1024", 1024))),)}, "outside 1 to"),
+    ({"factors": (Factor("listen_backlog", MANY), Factor("somaxconn", MANY), Factor("clients", MANY))}, "are planned"),
+    ({"exclude": ((("clients", "5"),),)}, "`clients` has no level"),
+    ({"instruments": ("x; reboot",)}, "no instrument is called"),
+]
+
+
+@pytest.mark.parametrize(("changed", "want"), PLANS, ids=[want for _, want in PLANS])
+def test_a_plan_that_no_file_can_describe_does_not_go_on(tmp_path: Path, changed: dict[str, Any], want: str) -> None:
+    """What is checked in an experiment file is checked in a directory's plan: its checksum is no signature."""
+    plan = planned(tmp_path)
+    run = store.create(tmp_path / "results", replace(plan, experiment=replace(plan.experiment, **changed)), "a")
+
+    with pytest.raises(SpecError, match=want) as refused:
+        resuming.load(run, ROOT, None, "local")
+
+    assert refused.value.where == str(run.path / "plan.json")
 
 
 @pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom"])

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from cgidlab import cli, files
-from tests.fuzz import rundirs
+from tests.fuzz import rundir_changes, rundirs
 
 RUN_A, RUN_B = "20261128T000000Z-aaaa", "20261129T000000Z-bbbb"
 DEL = object()
@@ -34,7 +34,7 @@ Change = tuple[str, str, Any]
 def run(tmp_path: Path) -> Path:
     """Return the kept run, with a whole one beside it."""
     for name in (RUN_A, RUN_B):
-        shutil.copytree(rundirs.KEPT, tmp_path / "smoke" / name)
+        shutil.copytree(rundir_changes.KEPT, tmp_path / "smoke" / name)
     return tmp_path / "smoke" / RUN_B
 
 
@@ -54,7 +54,7 @@ def change(run: Path, document: str, keys: str, value: object) -> None:
     with contextlib.suppress(ValueError):
         whole[files.SEAL] = files.seal_of(whole)
     path.write_text(json.dumps(whole))
-    rundirs.remake_sums(run)
+    rundir_changes.remake_sums(run)
 
 
 def statuses(run: Path, *names: str) -> dict[str, object]:
