@@ -52,10 +52,10 @@ def verbs(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"history {form}", partial(cli.main, words)
     yield "compare", lambda: cli.main(["compare", str(other), str(run)])
     yield "compare from it", lambda: cli.main(["compare", str(run), str(other)])
-    yield "resume", lambda: _resumed(run)
+    yield "resume", lambda: resumed(run)
 
 
-def _resumed(run: Path) -> object:
+def resumed(run: Path) -> object:
     """Take the part of `--resume` that reads."""
     try:
         opened = resuming.find(run.parents[1], str(run))
