@@ -60,7 +60,7 @@ BOUNDED: dict[str, Callable[[Any], bool]] = {
     "ansible.builtin.apt": lambda what: what["lock_timeout"] <= 300,
     "ansible.builtin.dnf": lambda what: what["lock_timeout"] <= 300,
 }
-UNBOUNDED: dict[str, Callable[[Any], bool]] = {
+UNBOUNDED = {
     "ansible.builtin.shell",
     "ansible.builtin.raw",
     "ansible.builtin.script",
