@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import locale
 import os
 import queue
 import re
@@ -204,6 +205,7 @@ def _environment(root: Path) -> dict[str, str]:
         # ansible-runner turns it off where the environment does not say, whatever ansible.cfg says.
         "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        **({} if locale.getencoding().upper() == "UTF-8" else {"LC_ALL": "C.UTF-8"}),  # it does not start in another
     }
 
 

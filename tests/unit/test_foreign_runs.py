@@ -1,5 +1,6 @@
 """A run directory is data: no inventory and no path of it is used on its own word."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from cgidlab.engine import journal, recovering, resuming
 from cgidlab.engine.loading import Request
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import Factor, Level
+from cgidlab.parsers import inventory
 from cgidlab.progress import Display
 from cgidlab.runs import store
 from tests.unit.run_directories import ROOT, planned
@@ -59,6 +61,62 @@ def test_the_projects_own_target_needs_no_word(tmp_path: Path) -> None:
 
     assert resuming.load(run, ROOT, None).loaded.site.servers == ("local",)
     assert resuming.load(run, ROOT, None, "local").loaded.site.servers == ("local",)
+
+
+GOOD = "servers: {hosts: {web1: {ansible_host: 192.0.2.1, ansible_port: 22, ansible_user: lab}}}\n"
+
+
+def with_more(more: str) -> str:
+    """Return a good inventory with more variables."""
+    return GOOD.replace("lab}", f"lab{more}}}")
+
+
+PROGRAMS: list[tuple[str, str, str]] = [
+    ("a program it starts", "h.yml", with_more(", ansible_ssh_common_args: -oProxyCommand=x")),
+    ("written otherwise", "h.yml", with_more(', "ansible\\x5fssh_executable": /tmp/x')),
+    ("an interpreter of its own", "h.yml", with_more(", ansible_python_interpreter: ./x")),
+    ("a template", "h.yml", with_more(", ansible_become: '{{ lookup(1) }}'")),
+    ("a template, escaped", "h.yml", with_more(', x: "\\x7b\\x7b lookup(1) }}"')),
+    ("a vault", "h.yml", with_more(", x: !vault y")),
+    ("a plugin", "h.yml", "{plugin: constructed}\n"),
+    ("an option for an address", "h.yml", GOOD.replace("192.0.2.1", '"-oProxyCommand=x"')),
+    ("an option for a name", "h.yml", "servers: {hosts: {-oProxyCommand=x: }}\n"),
+    ("an option of a role", "h.yml", with_more(", build_compiler: ./x")),
+    ("variables of a child", "h.yml", "a: {children: {b: {vars: {ansible_shell_executable: ./x}}}}\n"),
+    ("another form", "h.ini", "web1 ansible_host=192.0.2.1\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [p[1:] for p in PROGRAMS], ids=[p[0] for p in PROGRAMS])
+def test_an_inventory_of_an_experiment_file_is_data(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "good.yml").write_text(with_more(", ansible_become: true, ansible_connection: ssh"))
+
+    inventory.check(tmp_path / "good.yml", named_by_user=False)
+    with pytest.raises(SpecError) as refused:
+        inventory.check(tmp_path / name, named_by_user=False)
+
+    assert "--target" in refused.value.fix
+
+
+@pytest.mark.parametrize("beside", ["group_vars", "host_vars"])
+def test_what_ansible_reads_with_an_inventory_is_seen(tmp_path: Path, beside: str) -> None:
+    (tmp_path / "good.yml").write_text(GOOD)
+    (tmp_path / beside).mkdir()
+
+    with pytest.raises(SpecError, match=beside):
+        inventory.check(tmp_path / "good.yml", named_by_user=False)
+
+
+@pytest.mark.needs_root
+def test_a_run_with_another_users_file_in_it_does_not_go_on(tmp_path: Path) -> None:
+    run = run_on(tmp_path, "local")
+    os.chown(run.path / "plan.json", 65534, 65534)
+
+    with pytest.raises(StoreError, match="belongs to another user") as refused:
+        resuming.load(run, ROOT, None)
+
+    assert refused.value.where == str(run.path / "plan.json")
 
 
 MANY = tuple(Level(str(n), n) for n in range(1, 1025))

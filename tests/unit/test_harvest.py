@@ -69,6 +69,15 @@ def test_a_hostile_archive_leaves_nothing(tmp_path: Path, change: Callable[[tarf
     assert not (tmp_path / "outside").exists()
 
 
+@pytest.mark.parametrize("name", ["outcome.json", "figures.json", "trial.json", "load/requests.parquet"])
+def test_what_this_machine_writes_is_not_taken_from_a_host(tmp_path: Path, name: str) -> None:
+    (tmp_path / "trials").mkdir()
+    packed = archive(tmp_path / "a.tar.gz", {**FILES, name: b"{}"})
+
+    with pytest.raises(harvest.BadArchive, match="which is no file of a trial"):
+        harvest.unpack(packed, tmp_path / "trials" / "001-x", {"schema_version": 1})
+
+
 @pytest.mark.parametrize(
     "kind", [os.mkfifo, Path.mkdir, lambda p: p.symlink_to("/dev/zero")], ids=["FIFO", "directory", "link"]
 )

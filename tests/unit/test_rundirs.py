@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from cgidlab import cli, files
 from tests.fuzz import rundir_changes, rundirs
 
+ROOT = Path(__file__).parents[2]
 RUN_A, RUN_B = "20261128T000000Z-aaaa", "20261129T000000Z-bbbb"
 DEL = object()
 NAN, INF = float("nan"), float("inf")
@@ -318,6 +321,24 @@ def test_md_and_json_write_nothing_and_output_writes_elsewhere(run: Path, tmp_pa
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
     derived = {p.name for p in (tmp_path / "derived").iterdir()}
     assert derived == {"summary.json", "trials.csv", "trials.parquet", "report.html"}
+
+
+def test_a_directory_that_may_only_be_read_is_reported(run: Path, tmp_path: Path) -> None:
+    """An archive, or another's home: root, who may write everywhere, is kept from it as everybody else is."""
+    for path in (run, *(p for p in run.rglob("*") if p.is_dir())):
+        path.chmod(0o555)
+    reports = [f"$report {words}" for words in ("--format md", "--format json", f"--output {tmp_path}/derived", "")]
+    script = f'report="{sys.executable} {ROOT}/runner.py report {run}"; {" && ".join(reports)}'
+    caged = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+    ran = subprocess.run([*caged, "sh", "-c", script], capture_output=True, text=True, check=False, timeout=120)
+
+    for path in (run, *(p for p in run.rglob("*") if p.is_dir())):
+        path.chmod(0o755)
+    assert ran.returncode == 1
+    assert ran.stderr.count("error: ") == 1, ran.stderr
+    assert "error: the run's directory cannot be written" in ran.stderr
+    assert {p.name for p in (tmp_path / "derived").iterdir()} >= {"summary.json", "report.html"}
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))
