@@ -1,5 +1,7 @@
 """The kinds of failure and what is done about each: the only module that knows the rules. Pure."""
 
+import errno
+import os
 import re
 from dataclasses import dataclass
 
@@ -82,3 +84,8 @@ def way(outcome: Outcome) -> str:
 def likeness(reason: str) -> str:
     """Return what reasons that differ in their figures alone have in common."""
     return re.sub(r"[0-9]+([.][0-9]+)?", "#", reason)
+
+
+def is_out_of_room(outcome: Outcome) -> bool:
+    """Say whether a trial failed since its host's disk is full: no other trial will do better there."""
+    return outcome.kind is FailureKind.INFRA and os.strerror(errno.ENOSPC) in outcome.reason

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, the same for all verbs: the only module that says what signals do on the control machine."""
+"""Ctrl-C, SIGTERM and SIGHUP, the same for all verbs: alone says what signals do on the control machine."""
 
 import contextlib
 import signal
@@ -7,13 +7,18 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_STOP = (signal.SIGINT, signal.SIGTERM)
+_ASKED = (signal.SIGINT, signal.SIGTERM)
+
+
+def _stopping() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a verb; not what nohup has asked to be ignored."""
+    return _ASKED if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*_ASKED, signal.SIGHUP)
 
 
 @contextlib.contextmanager
 def end_the_verb() -> Iterator[None]:
-    """Have both raise `KeyboardInterrupt`, so that what a verb holds is given back; afterwards as it was."""
-    before = {number: signal.getsignal(number) for number in _STOP}
+    """Have each raise `KeyboardInterrupt`, so that what a verb holds is given back; afterwards as it was."""
+    before = {number: signal.getsignal(number) for number in _stopping()}
     _at_once()
     try:
         yield
@@ -31,14 +36,15 @@ def asked_first(promise: str) -> Callable[[], bool]:
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         _at_once()
-        print(f"stopping: {promise}; once more to leave at once", file=sys.stderr, flush=True)
         asked.set()
+        with contextlib.suppress(OSError):  # the terminal has gone
+            print(f"stopping: {promise}; once more to leave at once", file=sys.stderr, flush=True)
 
-    for number in _STOP:
+    for number in _stopping():
         signal.signal(number, ask)
     return asked.is_set
 
 
 def _at_once() -> None:
-    for number in _STOP:
+    for number in _stopping():
         signal.signal(number, signal.default_int_handler)

@@ -3,6 +3,7 @@
 Everything is checked before anything runs: a wrong word costs a second, not a night.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -97,8 +98,27 @@ def build(
         noise=_noise(document, form),
         source=document.text,
     )
-    _check_size(document, experiment)
+    _check_size(experiment, document.where(("factors",)))
     return experiment
+
+
+def check(experiment: Experiment, catalogue: Catalogue, where: str) -> None:
+    """Raise `SpecError` for what no file could have described: an experiment may come out of a stranger's directory."""
+    for name, value in experiment.settings.items():
+        catalogue.check(name, value, where)
+    for factor in experiment.factors:
+        _check_factor(factor.name, catalogue, where)
+        for level in factor.levels:
+            catalogue.check(factor.name, level.value, where)
+            _check_label(level.label, where)
+    labels = {factor.name: [level.label for level in factor.levels] for factor in experiment.factors}
+    for name, label in itertools.chain.from_iterable(experiment.exclude):
+        if label not in labels.get(name, ()):
+            raise hints.unknown(f"`{name}` has no level", label, labels.get(name, ()), where)
+    known = cat.instruments(catalogue)
+    for name in set(experiment.instruments) - set(known):
+        raise hints.unknown("no instrument is called", name, known, where)
+    _check_size(experiment, where)
 
 
 def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Factor]) -> tuple[str, ...]:
@@ -113,15 +133,7 @@ def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Fac
 
 def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm]) -> Factor:
     where = document.where(("factors", name))
-    reserved = {*IDENTITY_COLUMNS, *figures.COLUMNS}
-    if name in reserved:
-        raise SpecError(
-            f"`{name}` cannot be a factor: it is the name of a column of the results",
-            where=where,
-            fix="use the name of a role's option",
-        )
-    if name not in catalogue.options:
-        raise catalogue.no_option(name, where)
+    _check_factor(name, catalogue, where)
     if not raw:
         raise SpecError(f"the factor `{name}` has no levels", where=where, fix="write at least one: [100]")
     levels: list[Level] = []
@@ -129,12 +141,7 @@ def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[R
         at = document.where(("factors", name, index))
         value = catalogue.check(name, item.value if isinstance(item, LevelForm) else item, at)
         level = Level(item.label if isinstance(item, LevelForm) else label_of(value), value)
-        if any(not is_shown(c) for c in level.label):
-            raise SpecError(
-                f"the label {level.label!r} holds what is not shown as itself",
-                where=at,
-                fix='give it a label on one line: {label: "...", value: ...}',
-            )
+        _check_label(level.label, at)
         if level.label in {lv.label for lv in levels}:
             raise SpecError(
                 f"the factor `{name}` has the level `{level.label}` twice",
@@ -143,6 +150,26 @@ def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[R
             )
         levels.append(level)
     return Factor(name, tuple(levels))
+
+
+def _check_factor(name: str, catalogue: Catalogue, where: str) -> None:
+    if name in {*IDENTITY_COLUMNS, *figures.COLUMNS}:
+        raise SpecError(
+            f"`{name}` cannot be a factor: it is the name of a column of the results",
+            where=where,
+            fix="use the name of a role's option",
+        )
+    if name not in catalogue.options:
+        raise catalogue.no_option(name, where)
+
+
+def _check_label(label: str, where: str) -> None:
+    if any(not is_shown(c) for c in label):
+        raise SpecError(
+            f"the label {label!r} holds what is not shown as itself",
+            where=where,
+            fix='give it a label on one line: {label: "...", value: ...}',
+        )
 
 
 def label_of(value: Scalar) -> str:
@@ -300,7 +327,7 @@ def _share(value: float | str, where: str) -> float:
     return share
 
 
-def _check_size(document: Document, experiment: Experiment) -> None:
+def _check_size(experiment: Experiment, where: str) -> None:
     cells = math.prod(len(f.levels) for f in experiment.factors)
     passes = experiment.repetitions.passes
     trials = cells * experiment.repetitions.max * passes
@@ -308,6 +335,6 @@ def _check_size(document: Document, experiment: Experiment) -> None:
         raise SpecError(
             f"{cells} cells x {experiment.repetitions.max} blocks{f' x {passes} passes' if passes > 1 else ''} = "
             f"{trials} trials; at most {MAX_TRIALS} are planned",
-            where=document.where(("factors",)),
+            where=where,
             fix="take fewer levels or blocks",
         )

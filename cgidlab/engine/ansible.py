@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cgidlab import files, processes
+from cgidlab.engine import ansible_environment
 from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
@@ -166,7 +167,7 @@ def groups(inventory: Path, root: Path) -> dict[str, tuple[str, ...]]:
     Raises `LabError` with Ansible's own words for what it cannot read.
     """
     # 0.6 s; strictly, since Ansible takes a file that it cannot read for an empty one.
-    environment = {**os.environ, **_environment(root), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
+    environment = {**os.environ, **ansible_environment.of(root), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
     ran = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-inventory"), "--list", "-i", str(inventory.resolve())],
         check=False,
@@ -197,16 +198,6 @@ def _first_error(text: str) -> str:
     return " ".join(told)[:500] or " ".join(lines)[-500:] or "it says nothing"
 
 
-def _environment(root: Path) -> dict[str, str]:
-    return {
-        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1",
-        # ansible-runner turns it off where the environment does not say, whatever ansible.cfg says.
-        "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-    }
-
-
 def _runner(
     playbook: Path,
     inventory: Path,
@@ -219,7 +210,7 @@ def _runner(
 
     root = playbook.resolve().parent.parent
     environment = {
-        **_environment(root),
+        **ansible_environment.of(root),
         # What a killed ansible-playbook leaves stays in its own directory.
         "ANSIBLE_LOCAL_TEMP": str(directory.resolve() / TMP),
         **own,

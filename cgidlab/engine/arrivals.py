@@ -4,10 +4,9 @@ The role's action (cgidlab_await) leaves `NNN.arrival.json` beside each archive,
 A file and not an event of Ansible: an event a trial means a worker of Ansible's a trial, the dearest thing of all.
 """
 
-import json
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +14,10 @@ from typing import Self
 
 from cgidlab import rundir
 from cgidlab.errors import StoreError
+from cgidlab.parsers import document
 
 _LOOK_S = 0.2  # a look is one listing of a small directory: 20 us
-_NAME = "*.arrival.json"
+_ENDING = ".arrival.json"
 _MOST_BYTES = 1 << 16
 
 
@@ -34,27 +34,30 @@ class Arrival:
 
 
 def read(path: Path) -> Arrival:
-    """Return what an arrival's file says. Raises `StoreError` or what `json` and types raise for what is none."""
-    said = json.loads(rundir.read(path, _MOST_BYTES))
-    archive, load = said.get("archive"), said.get("load")
+    """Return what an arrival's file says. Raise `StoreError` for one that says nothing an arrival can say."""
+    said = document.plain(rundir.read(path, _MOST_BYTES), where=str(path))
+    number, host, complete = said.get("number"), said.get("host"), said.get("ended") == "complete"
+    archive, load, reason = (said.get(name) or "" for name in ("archive", "load", "reason"))
+    texts = all(isinstance(text, str) for text in (host, archive, load, reason))
+    if type(number) is not int or not texts:
+        raise StoreError("this is no arrival of a trial", where=str(path))
     return Arrival(
-        int(said["number"]),
-        str(said["host"]),
+        number,
+        str(host),
         path.parent / Path(archive).name if archive else None,
-        str(said.get("reason", "")),
+        reason,
         path.parent / Path(load).name if load else None,
-        said.get("ended") == "complete",
+        complete,
     )
 
 
 def left(incoming: Path) -> tuple[Arrival, ...]:
     """Return what came home and was not taken, of a run that was killed; what cannot be read is left out."""
     found = []
-    for path in sorted(incoming.glob(_NAME)):
-        try:
-            found.append(read(path))
-        except (StoreError, ValueError, KeyError, TypeError):
-            continue
+    for name in rundir.names(incoming) if rundir.is_directory(incoming) else ():
+        with suppress(StoreError):
+            if name.endswith(_ENDING):
+                found.append(read(incoming / name))
     return tuple(a for a in found if a.archive is not None and rundir.is_there(a.archive))
 
 
@@ -90,7 +93,7 @@ class Watched(AbstractContextManager["Watched"]):
 
     def _report(self) -> None:
         try:
-            for path in sorted(self._incoming.glob(_NAME)):
+            for path in sorted(self._incoming.glob(f"*{_ENDING}")):
                 if path.name not in self._seen and self._fault is None:
                     self._seen.add(path.name)
                     self._on_arrival(read(path))

@@ -17,7 +17,7 @@ from cgidlab.engine.own_cpu import OwnCpu
 from cgidlab.engine.room import Room
 from cgidlab.engine.scheduling import HostLost
 from cgidlab.errors import LabError, RunError
-from cgidlab.failures import RULES
+from cgidlab.failures import RULES, is_out_of_room
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
@@ -111,7 +111,8 @@ def one_block(
     a way that may pass are run again at the end of the block, as often as `failures` says; the failed
     ones are kept beside them. Raises `RunError` when nothing at all came home twice, and when
     `stop_rule` has seen enough; what was kept by then is in the run directory. Raises `HostLost` when the host
-    cannot be reached any more and there are others; then nothing is said of the trials that did not come home.
+    cannot be reached any more and there are others; then nothing is said of the trials that did not come home. So it is
+    where its disk is full: other hosts can have the block whole.
     """
     given = given or Given()
     before = given.before
@@ -138,6 +139,10 @@ def one_block(
             where=str(run_directory.path / "ansible"),
             fix=f"mend that, then go on: --resume {run_directory.run_id}",
         )
+    complete = {r.key for r in kept if r.outcome.status is Status.COMPLETE}
+    full = [r for r in kept if r not in before and r.key not in complete and is_out_of_room(r.outcome)]
+    if full and given.others and not cancelled():  # a part of a block compares nothing: whole again elsewhere
+        raise HostLost(f"{host.host} has no room left: {full[0].outcome.reason}")
     return kept
 
 

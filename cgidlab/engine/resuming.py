@@ -13,6 +13,7 @@ from cgidlab.compare import Difference, Recorded, differing
 from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
+from cgidlab.design import spec
 from cgidlab.engine import arrivals, targets
 from cgidlab.engine.execute import Site
 from cgidlab.engine.loading import Loaded, Request, load_plan
@@ -96,6 +97,7 @@ def load(run: RunDirectory, root: Path, request: Request | None, target: str | N
     experiment = store.experiment_of(run)
     if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:
         raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
+    spec.check(experiment, catalogue, str(run.path / "plan.json"))
     site = _site(run, experiment.target, root, request, target)
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
@@ -272,7 +274,7 @@ def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experime
 
 def _with_keys(plan: Plan, stored: Mapping[str, Any]) -> Plan:
     """Return the plan with its trials under the keys that plan.json has, also where settings were changed since."""
-    keys = {(t["number"], t["cell"]): t["key"] for t in stored["trials"]}
+    keys = {(t["number"], t["cell"]): t["key"] for t in stored.get("trials", ())}
     return replace(plan, trials=tuple(replace(t, key=keys.get((t.number, t.cell.id), t.key)) for t in plan.trials))
 
 

@@ -83,9 +83,9 @@ def found(target: str, root: Path) -> Site:
 
 
 def _check_names(inventory: Path, hosts: list[str]) -> None:
-    """Refuse names that cannot be the name of a file: a run keeps one about each host."""
+    """Refuse names that SSH takes for an option, or that cannot be a file's: a run keeps one about each host."""
     for host in hosts:
-        if "/" in host or host in {".", ".."} or not host.isprintable():
+        if "/" in host or host in {".", ".."} or host.startswith("-") or not host.isprintable():
             raise SpecError(
                 f"the host name {host!r} cannot be used",
                 where=str(inventory),

@@ -7,7 +7,9 @@ experiment files are data.
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,38 +18,97 @@ from cgidlab.errors import SpecError
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_EXPANDED_NODES = 200_000  # counting what an alias stands for every time it is written
-_PROGRAM = re.compile(r"\{\{|\{%|\{#|!vault|^\s*plugin\s*:", re.MULTILINE)
+_PROGRAM = re.compile(r"\{\{|\{%|\{#")
+_YAML = {".yml", ".yaml", ".json"}
+_BESIDE = ("group_vars", "host_vars")  # which Ansible reads with it
+_FIX = "name it with --target if you trust it"
+_ADDRESS = r"\w[\w.:%-]*"  # nothing that SSH takes for an option
+# What an inventory may set that nobody has named, and to what: other variables start programs, here or there.
+_HARMLESS = {
+    "ansible_host": _ADDRESS,
+    "ansible_port": r"\d{1,5}",
+    "ansible_user": r"\w[\w.@-]*",
+    "ansible_connection": "ssh|local|smart",
+    "ansible_become": r"(?i:true|false|yes|no)",
+    "ansible_python_interpreter": r"/usr/(local/)?bin/python3[\d.]*|auto(_legacy)?(_silent)?",
+    "host_work_dir": r"/[\w./-]+",
+    "host_cache_dir": r"/[\w./-]+",
+}
 
 
 def check(path: Path, *, named_by_user: bool) -> None:
-    """Raise `SpecError` for an inventory that is too large, too deep or, unless the user named it, a program."""
-    if path.is_dir():
-        if not named_by_user:
-            raise SpecError("the target is a directory", where=str(path), fix="name it with --target")
+    """Raise `SpecError` for an inventory that is too large, too deep or, unless the user named it, more than data."""
+    if not named_by_user:
+        _refuse_what_is_no_file(path)
+    if path.is_dir() or (named_by_user and os.access(path, os.X_OK)):
         return
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as err:
         raise SpecError(f"cannot read the inventory: {err.strerror}", where=str(path)) from err
-    if os.access(path, os.X_OK):
-        if not named_by_user:
-            raise SpecError("the target is a program", where=str(path), fix="name it with --target if you trust it")
-        return
     if len(raw) > MAX_BYTES:
         raise SpecError(f"the inventory has more than {MAX_BYTES} bytes", where=str(path))
     try:
         text = raw.decode()
     except UnicodeDecodeError as err:
         raise SpecError("the inventory is not UTF-8", where=f"{path}, byte {err.start}") from err
-    if not named_by_user and _PROGRAM.search(text):
-        raise SpecError(
-            "the target holds what Ansible would evaluate (a template, a plugin or a vault)",
-            where=str(path),
-            fix="name it with --target if you trust it",
-        )
-    if path.suffix in {".yml", ".yaml", ".json"}:
+    if path.suffix in _YAML:
         _refuse_what_expands(text, str(path))
+    if not named_by_user:
+        _refuse_what_is_no_data(text, path)
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    if not path.is_file():
+        raise SpecError(f"the target is {'a directory' if path.is_dir() else 'no file'}", where=str(path), fix=_FIX)
+    if os.access(path, os.X_OK):
+        raise SpecError("the target is a program", where=str(path), fix=_FIX)
+
+
+def _refuse_what_is_no_data(text: str, path: Path) -> None:
+    """Refuse what Ansible would evaluate or start, however it is written: the values count, not the text."""
+    where = str(path)
+    beside = next((name for name in _BESIDE if os.path.lexists(path.parent / name)), None)
+    if beside:
+        raise SpecError(f"beside the target lies `{beside}`, which Ansible evaluates", where=where, fix=_FIX)
+    if path.suffix not in _YAML:  # other forms have their own ways to write a character
+        raise SpecError("the target is no YAML", where=where, fix=_FIX)
+    try:
+        whole = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as err:  # a tag that is Ansible's own, such as a vault
+        raise SpecError("the target holds more than plain values", where=where, fix=_FIX) from err
+    for key, value in _pairs({"all": whole}):
+        if key == "plugin" or any(_PROGRAM.search(str(part)) for part in (key, value)):
+            raise SpecError(
+                "the target holds what Ansible would evaluate (a template, a plugin)", where=where, fix=_FIX
+            )
+    for name, value in _variables(whole if isinstance(whole, dict) else {}):
+        if not re.fullmatch(_HARMLESS.get(name, ""), str(value), re.ASCII):
+            raise SpecError(f"the target sets `{name:.60}`, which may start programs", where=where, fix=_FIX)
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401 -- YAML of any shape
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield str(key), "" if isinstance(inner, dict | list) else inner
+        yield from _pairs(inner)
+
+
+def _variables(groups: dict[Any, Any]) -> Iterator[tuple[str, object]]:
+    """Return every variable of every group and host; what is no group by its shape counts as one."""
+    for group in groups.values():
+        for part, held in group.items() if isinstance(group, dict) else ():
+            if part == "children" and isinstance(held, dict):
+                yield from _variables(held)
+            elif part == "vars" and isinstance(held, dict):
+                yield from ((str(name), value) for name, value in held.items())
+            elif part == "hosts":
+                for host, own in held.items() if isinstance(held, dict) else ((held, None),):
+                    yield "ansible_host", host
+                    yield from ((str(name), value) for name, value in own.items()) if isinstance(own, dict) else ()
+            elif held is not None:
+                yield str(part), held
 
 
 def _refuse_what_expands(text: str, name: str) -> None:

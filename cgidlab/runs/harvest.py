@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -54,39 +55,57 @@ def unpack(archive: Path, directory: Path, trial: Mapping[str, Any], load: Path 
             files.remove_tree(replaced)
         files.move(partial, directory)
     except OSError as err:
-        raise StoreError(f"cannot keep a trial: {err.strerror or err}", where=str(directory)) from err
+        raise _not_kept(directory, err) from err
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _add_load(load: Path, directory: Path) -> None:
     files.make_directory(directory)
-    files.write_bytes(directory / "clocks.json", (load / "clocks.json").read_bytes())
-    for archive in sorted(load.glob("*.tar.gz")):
-        own = directory / archive.name.removesuffix(".tar.gz")
+    try:
+        clocks = rundir.read(load / "clocks.json")
+        archives = [name for name in rundir.names(load) if name.endswith(".tar.gz")]
+    except StoreError as err:
+        raise BadArchive(err.what, where=err.where) from err
+    files.write_bytes(directory / "clocks.json", clocks)
+    for name in archives:
+        own = directory / name.removesuffix(".tar.gz")
         files.make_directory(own)
-        _extract(archive, own)
+        _extract(load / name, own)
         _check_sums(own)
 
 
 def _extract(archive: Path, directory: Path) -> None:
     """Copy regular files alone, by names we made sure of; tarfile's own filters are missing before Python 3.11.4."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(rundir.opened(archive))
+        except StoreError as err:
+            raise BadArchive(err.what, where=err.where) from err
+        try:
+            _extract_from(file, archive, directory)
+        except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, zlib.error) as err:
+            raise BadArchive(f"the archive is damaged: {err}", where=str(archive)) from err
+        except OSError as err:
+            raise _not_kept(directory, err) from err
+
+
+def _extract_from(file: io.FileIO, archive: Path, directory: Path) -> None:
     total = 0
-    try:
-        with gzip.open(archive, "rb") as packed, tarfile.open(fileobj=_Bounded(packed), mode="r:") as tar:
-            for count, member in enumerate(tar):
-                parts = PurePosixPath(member.name).parts
-                hostile = not parts or parts[0] == "/" or ".." in parts or not member.name.isprintable()
-                if hostile or not member.isfile() or str(PurePosixPath(*parts)) in _OURS or count > MAX_FILES:
-                    raise BadArchive(
-                        f"the archive holds {member.name!r}, which is no file of a trial", where=str(archive)
-                    )
-                total += member.size
-                if total > MAX_UNPACKED_BYTES:
-                    raise BadArchive(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
-                _copy(tar, member, directory.joinpath(*parts))
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, zlib.error) as err:
-        raise BadArchive(f"the archive is damaged: {err}", where=str(archive)) from err
+    with gzip.GzipFile(fileobj=file) as packed, tarfile.open(fileobj=_Bounded(packed), mode="r:") as tar:
+        for count, member in enumerate(tar):
+            parts = PurePosixPath(member.name).parts
+            hostile = not parts or parts[0] == "/" or ".." in parts or not member.name.isprintable()
+            if hostile or not member.isfile() or str(PurePosixPath(*parts)) in _OURS or count > MAX_FILES:
+                raise BadArchive(f"the archive holds {member.name!r}, which is no file of a trial", where=str(archive))
+            total += member.size
+            if total > MAX_UNPACKED_BYTES:
+                raise BadArchive(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
+            _copy(tar, member, directory.joinpath(*parts))
+
+
+def _not_kept(directory: Path, err: OSError) -> StoreError:
+    return StoreError(f"cannot keep a trial: {err.strerror or err}", where=str(directory))
 
 
 class _Bounded(io.RawIOBase):

@@ -4,6 +4,7 @@ The outcome is written last, and without it the trial was not done.
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from cgidlab.model import NoisePolicy, Trial, TrialRecord
@@ -28,7 +29,8 @@ def keep(
     try:
         harvest.unpack(archive, directory, store.trial_json(trial, host, environment), load)
     except harvest.BadArchive:
-        archive.unlink()  # nobody reads it, and it may be large
+        with suppress(OSError):  # it may not even be a file
+            archive.unlink()  # nobody reads it, and it may be large
         raise
     levels = [name for name, _ in trial.cell.levels]
     store.write_outcome(directory, records.judge(directory, trial.key, noise, levels))

@@ -98,6 +98,8 @@ def _range(found: Sequence[Effect]) -> str:
     if any(e.scale != "ratio" for e in found):
         return "a ratio to 0 is not defined"
     values = [e.estimate for e in found if e.estimate is not None]
+    if not values:
+        return "no ratio is known"
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return f"ratio {low}" if low == high else f"ratios from {low} to {high}"
 

@@ -103,6 +103,17 @@ def test_what_differs_between_distributions_has_the_same_names_for_each(role: Pa
             assert value.keys() == redhat[name].keys(), name
 
 
+def test_packages_are_installed_in_one_place() -> None:
+    """What the tests and benchmarks need of a machine is installed by playbooks of their own, which no run plays."""
+    installing = {
+        str(path.relative_to(ROLES[0].parents[1]))
+        for path in (ROLES[0].parents[1]).glob("roles/*/*/*.yml")
+        if re.search(r"builtin\.(apt|dnf|package|yum|pip)\b", path.read_text(encoding="utf-8"))
+    }
+
+    assert installing == {"roles/host/tasks/packages.yml"}
+
+
 def test_no_role_installs_a_package_that_starts_a_web_server() -> None:
     servers = {"apache2", "apache2-bin", "httpd", "httpd-core", "nginx"}
     named = {

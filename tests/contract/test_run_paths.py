@@ -53,10 +53,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "report/script.py": {"read_text": "the program's own files, and its cache"},
     "runs/provenance.py": {"rglob": "the program's own files", "read_bytes": "same"},
     "runs/harvest.py": {
-        "open": "an archive, and the program inside tarfile",
-        "glob": "the directory of a block's archives, which this program made just now",
+        "open": "tarfile's own, on a file that `rundir.opened` has opened",
         "rglob": "a trial that is being unpacked, in a directory made just now",
-        "read_bytes": "clocks.json, which this program made just now",
     },
     "runs/history.py": {"glob": "names of runs, which are above what is in them"},
     "runs/changes.py": {"glob": "same"},

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -162,12 +163,23 @@ def test_provisioning_again_changes_nothing(spread: Run, repo_root: Path, tmp_pa
 
 
 def test_a_full_disk_loses_the_server_and_not_the_run(rig: ssh_hosts.Rig, repo_root: Path, tmp_path: Path) -> None:
+    """In the middle of a block, of which some trials are complete: it is nobody's unless another has it whole."""
     run = Run(rig, repo_root, tmp_path, "h1", "h2")
+    over = threading.Event()
+
+    def keep_full() -> None:
+        while not over.wait(0.1):  # what a trial leaves is removed, and makes room again
+            rig.fill_disk("h1")
+
     try:
-        # Before anything is on the host that could be removed and so make room again.
-        run.until(lambda: any(run.directory.glob("ansible/block-*")))
-        rig.fill_disk("h1")
-        assert run.end() == 0, run.output
+        run.until(lambda: run.trials_of("h1") > 0)
+        filling = threading.Thread(target=keep_full)
+        filling.start()
+        try:
+            assert run.end() == 0, run.output
+        finally:
+            over.set()
+            filling.join()
     finally:
         rig.free_disk("h1")
 

@@ -118,6 +118,8 @@ class Run:
         self.place = let_pass(place)
         self.process: subprocess.Popen[bytes] | None = None
         self.mounted: list[Path] = []
+        self.results, self.target = place / "results", place / "inventory.yml"
+        self.named: Path | None = None  # where `latest` may be another's
         for name in ("work", "results", "tmp"):
             (place / name).mkdir()
         (place / "faults.yml").write_text(EXPERIMENT)
@@ -138,17 +140,18 @@ class Run:
     @property
     def directory(self) -> Path:
         """Return the run directory."""
-        return (self.place / "results" / "faults" / "latest").resolve()
+        return self.named or (self.results / "faults" / "latest").resolve()
 
-    def start(self, *words: str) -> None:
-        """Start the runner."""
+    def start(self, *words: str, around: str = "", directory: Path = ROOT) -> None:
+        """Start the runner from a directory, within a shell's words around it in a mount namespace if there are any."""
+        shell = ("unshare", "--mount", "sh", "-c", around, "sh") if around else ()
         with (self.place / "output").open("ab") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "runner.py", str(self.place / "faults.yml"), "--uncalibrated"),
-                    *("--target", str(self.place / "inventory.yml"), "--results", str(self.place / "results"), *words),
+                    *(*shell, sys.executable, str(ROOT / "runner.py"), str(self.place / "faults.yml")),
+                    *("--uncalibrated", "--target", str(self.target), "--results", str(self.results), *words),
                 ],
-                cwd=ROOT,
+                cwd=directory,
                 env={**os.environ, "TMPDIR": str(self.place / "tmp")},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -189,7 +192,7 @@ class Run:
 
     def has_come_to(self, phase: str) -> bool:
         """Say whether the run is in a phase, or past its begin."""
-        directory = self.place / "results" / "faults" / "latest"
+        directory = self.results / "faults" / "latest"
         looks: dict[str, Callable[[], object]] = {
             "provision": lambda: any(directory.glob("ansible/provision*/artifacts")),
             "hand over": lambda: any(directory.glob("ansible/block-001*/vars.json")),
@@ -203,7 +206,8 @@ class Run:
         return bool(looks[phase]())
 
 
-def _wait(run: Run, phase: str) -> bool:
+def wait(run: Run, phase: str) -> bool:
+    """Wait for a phase; say whether the run came to it."""
     deadline = time.monotonic() + _WAIT_S
     while True:
         with suppress(OSError):  # a file that went between two looks at it
@@ -225,19 +229,20 @@ def inject(run: Run, case: Case) -> bool:
         return True
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        victims = _victims(run, case.fault)
-        if victims:
+        hit = victims(run, case.fault)
+        if hit:
             number = signal.SIGSTOP if case.fault == "hang helper" else signal.SIGKILL
             if case.fault == "kill all at once":
-                for pid in victims:  # none of them may notice the others' end
-                    _send(pid, signal.SIGSTOP)
-            sent = [_send(pid, number) for pid in victims]
+                for pid in hit:  # none of them may notice the others' end
+                    send(pid, signal.SIGSTOP)
+            sent = [send(pid, number) for pid in hit]
             return any(sent)
         time.sleep(0.005)
     return False
 
 
-def _send(pid: int, number: signal.Signals) -> bool:
+def send(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; say whether there was anybody to send it to."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -245,7 +250,8 @@ def _send(pid: int, number: signal.Signals) -> bool:
     return True
 
 
-def _victims(run: Run, fault: str) -> list[int]:
+def victims(run: Run, fault: str) -> list[int]:
+    """Return the processes that a fault hits."""
     assert run.process is not None
     own = run.processes()
     if fault == "kill all at once":
@@ -283,7 +289,7 @@ def _fill(run: Run, directory: Path) -> None:
     """Have every further write below a directory fail: a file system without room is mounted over what there is."""
     own = run.processes()
     for pid in own:  # what is written between the copy and the mount would be lost by us and not by the fault
-        _send(pid, signal.SIGSTOP)
+        send(pid, signal.SIGSTOP)
     try:
         full = run.place / "full"
         full.mkdir()
@@ -298,7 +304,7 @@ def _fill(run: Run, directory: Path) -> None:
         run.mounted.append(directory)
     finally:
         for pid in own:
-            _send(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
 
 
 def _make_room(run: Run) -> None:
@@ -328,7 +334,7 @@ def one(case: Case, place: Path, want: dict[str, Any]) -> Result:
         for directory in run.mounted:
             subprocess.run(["umount", "--lazy", directory], check=False)
         for pid in run.processes() if result.trouble else ():
-            _send(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
     result.took_s = time.monotonic() - began
     return result
 
@@ -336,20 +342,20 @@ def one(case: Case, place: Path, want: dict[str, Any]) -> Result:
 def _one(run: Run, result: Result, want: dict[str, Any]) -> None:
     case = result.case
     run.start()
-    if not _wait(run, case.phase):
+    if not wait(run, case.phase):
         result.trouble.append("the run never came to this phase")
         return
     result.injected = inject(run, case)
     if case.fault == "hang helper":
         block = _block(run)
         time.sleep(_HANG_S)
-        _send(block, signal.SIGCONT)
+        send(block, signal.SIGCONT)
     run.end()
     _make_room(run)
     before = run.kept()
     result.trouble += unreadable(run)
     for _ in range(3):  # a run that was finished with a failed trial is finished; one that was broken goes on
-        if not _is_pending(run) and (case.fault in _IN_TRIAL or len(run.kept()) >= want["complete"]):
+        if not is_pending(run) and (case.fault in _IN_TRIAL or len(run.kept()) >= want["complete"]):
             break
         run.start("--resume", str(run.directory))
         run.end()
@@ -361,7 +367,8 @@ def _one(run: Run, result: Result, want: dict[str, Any]) -> None:
         result.trouble.append("a traceback")
 
 
-def _is_pending(run: Run) -> bool:
+def is_pending(run: Run) -> bool:
+    """Say whether a run is to go on."""
     state = json.loads((run.directory / "state.json").read_text())["state"]
     return bool(state != "finished" or not (run.directory / "summary.json").exists())
 

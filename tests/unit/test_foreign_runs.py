@@ -1,14 +1,18 @@
 """A run directory is data: no inventory and no path of it is used on its own word."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cgidlab.engine import journal, recovering, resuming
 from cgidlab.engine.loading import Request
 from cgidlab.errors import SpecError, StoreError
+from cgidlab.model import Factor, Level
+from cgidlab.parsers import inventory
 from cgidlab.progress import Display
 from cgidlab.runs import store
 from tests.unit.run_directories import ROOT, planned
@@ -57,6 +61,89 @@ def test_the_projects_own_target_needs_no_word(tmp_path: Path) -> None:
 
     assert resuming.load(run, ROOT, None).loaded.site.servers == ("local",)
     assert resuming.load(run, ROOT, None, "local").loaded.site.servers == ("local",)
+
+
+GOOD = "servers: {hosts: {web1: {ansible_host: 192.0.2.1, ansible_port: 22, ansible_user: lab}}}\n"
+
+
+def with_more(more: str) -> str:
+    """Return a good inventory with more variables."""
+    return GOOD.replace("lab}", f"lab{more}}}")
+
+
+PROGRAMS: list[tuple[str, str, str]] = [
+    ("a program it starts", "h.yml", with_more(", ansible_ssh_common_args: -oProxyCommand=x")),
+    ("written otherwise", "h.yml", with_more(', "ansible\\x5fssh_executable": /tmp/x')),
+    ("an interpreter of its own", "h.yml", with_more(", ansible_python_interpreter: ./x")),
+    ("a template", "h.yml", with_more(", ansible_become: '{{ lookup(1) }}'")),
+    ("a template, escaped", "h.yml", with_more(', x: "\\x7b\\x7b lookup(1) }}"')),
+    ("a vault", "h.yml", with_more(", x: !vault y")),
+    ("a plugin", "h.yml", "{plugin: constructed}\n"),
+    ("an option for an address", "h.yml", GOOD.replace("192.0.2.1", '"-oProxyCommand=x"')),
+    ("an option for a name", "h.yml", "servers: {hosts: {-oProxyCommand=x: }}\n"),
+    ("an option of a role", "h.yml", with_more(", build_compiler: ./x")),
+    ("variables of a child", "h.yml", "a: {children: {b: {vars: {ansible_shell_executable: ./x}}}}\n"),
+    ("another form", "h.ini", "web1 ansible_host=192.0.2.1\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [p[1:] for p in PROGRAMS], ids=[p[0] for p in PROGRAMS])
+def test_an_inventory_of_an_experiment_file_is_data(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "good.yml").write_text(with_more(", ansible_become: true, ansible_connection: ssh"))
+
+    inventory.check(tmp_path / "good.yml", named_by_user=False)
+    with pytest.raises(SpecError) as refused:
+        inventory.check(tmp_path / name, named_by_user=False)
+
+    assert "--target" in refused.value.fix
+
+
+@pytest.mark.parametrize("beside", ["group_vars", "host_vars"])
+def test_what_ansible_reads_with_an_inventory_is_seen(tmp_path: Path, beside: str) -> None:
+    (tmp_path / "good.yml").write_text(GOOD)
+    (tmp_path / beside).mkdir()
+
+    with pytest.raises(SpecError, match=beside):
+        inventory.check(tmp_path / "good.yml", named_by_user=False)
+
+
+@pytest.mark.needs_root
+def test_a_run_with_another_users_file_in_it_does_not_go_on(tmp_path: Path) -> None:
+    run = run_on(tmp_path, "local")
+    os.chown(run.path / "plan.json", 65534, 65534)
+
+    with pytest.raises(StoreError, match="belongs to another user") as refused:
+        resuming.load(run, ROOT, None)
+
+    assert refused.value.where == str(run.path / "plan.json")
+
+
+MANY = tuple(Level(str(n), n) for n in range(1, 1025))
+PLANS: list[tuple[dict[str, object], str]] = [
+    ({"settings": {"httpd": "git:--upload-pack=touch x"}}, "`httpd` does not take"),
+    ({"settings": {"patches": "../../../home"}}, "`patches` does not take"),
+    ({"settings": {"log_level": "warn\nLoadModule x y"}}, "control character"),
+    ({"settings": {"no_option": 1}}, "no role has an option"),
+    ({"settings": {"threads_per_child": "=cmd"}}, "takes int"),
+    ({"factors": (Factor("listen_backlog", (Level("5", 0), Level("1024", 1024))),)}, "outside 1 to"),
+    ({"factors": (Factor("listen_backlog", MANY), Factor("somaxconn", MANY), Factor("clients", MANY))}, "are planned"),
+    ({"exclude": ((("clients", "5"),),)}, "`clients` has no level"),
+    ({"instruments": ("x; reboot",)}, "no instrument is called"),
+]
+
+
+@pytest.mark.parametrize(("changed", "want"), PLANS, ids=[want for _, want in PLANS])
+def test_a_plan_that_no_file_can_describe_does_not_go_on(tmp_path: Path, changed: dict[str, Any], want: str) -> None:
+    """What is checked in an experiment file is checked in a directory's plan: its checksum is no signature."""
+    plan = planned(tmp_path)
+    told = replace(plan, experiment=replace(plan.experiment, **changed), cells=(), trials=())
+    run = store.create(tmp_path / "results", told, "a")
+
+    with pytest.raises(SpecError, match=want) as refused:
+        resuming.load(run, ROOT, None, "local")
+
+    assert refused.value.where == str(run.path / "plan.json")
 
 
 @pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom"])

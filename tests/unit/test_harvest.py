@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,29 @@ def test_a_hostile_archive_leaves_nothing(tmp_path: Path, change: Callable[[tarf
 
     assert list(trials.iterdir()) == []
     assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("name", ["outcome.json", "figures.json", "trial.json", "load/requests.parquet"])
+def test_what_this_machine_writes_is_not_taken_from_a_host(tmp_path: Path, name: str) -> None:
+    (tmp_path / "trials").mkdir()
+    packed = archive(tmp_path / "a.tar.gz", {**FILES, name: b"{}"})
+
+    with pytest.raises(harvest.BadArchive, match="which is no file of a trial"):
+        harvest.unpack(packed, tmp_path / "trials" / "001-x", {"schema_version": 1})
+
+
+@pytest.mark.parametrize(
+    "kind", [os.mkfifo, Path.mkdir, lambda p: p.symlink_to("/dev/zero")], ids=["FIFO", "directory", "link"]
+)
+def test_what_is_no_file_is_no_archive_and_nobody_waits_for_it(tmp_path: Path, kind: Callable[[Path], None]) -> None:
+    trials = tmp_path / "trials"
+    trials.mkdir()
+    kind(tmp_path / "a.tar.gz")
+
+    with pytest.raises(harvest.BadArchive, match="and no file"):
+        harvest.unpack(tmp_path / "a.tar.gz", trials / "001-x", {"schema_version": 1})
+
+    assert list(trials.iterdir()) == []
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from cgidlab import cli, files
-from tests.fuzz import rundirs
+from cgidlab import cli, files, rundir
+from cgidlab.runs import records, store
+from tests.fuzz import rundir_changes, rundirs
 
+ROOT = Path(__file__).parents[2]
 RUN_A, RUN_B = "20261128T000000Z-aaaa", "20261129T000000Z-bbbb"
 DEL = object()
 NAN, INF = float("nan"), float("inf")
@@ -30,11 +34,20 @@ T1, T2, T3, T4 = (
 Change = tuple[str, str, Any]
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the kept run with figures of today, which no test has to measure again."""
+    kept = tmp_path_factory.mktemp("kept") / "smoke" / RUN_A
+    shutil.copytree(rundir_changes.KEPT, kept)
+    records.load_all(store.open_run(kept))
+    return kept
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(measured: Path, tmp_path: Path) -> Path:
     """Return the kept run, with a whole one beside it."""
     for name in (RUN_A, RUN_B):
-        shutil.copytree(rundirs.KEPT, tmp_path / "smoke" / name)
+        shutil.copytree(measured, tmp_path / "smoke" / name)
     return tmp_path / "smoke" / RUN_B
 
 
@@ -54,7 +67,7 @@ def change(run: Path, document: str, keys: str, value: object) -> None:
     with contextlib.suppress(ValueError):
         whole[files.SEAL] = files.seal_of(whole)
     path.write_text(json.dumps(whole))
-    rundirs.remake_sums(run)
+    rundir_changes.remake_sums(run)
 
 
 def statuses(run: Path, *names: str) -> dict[str, object]:
@@ -69,18 +82,18 @@ ROWS: list[tuple[str, list[Change], str]] = [
     ("ratios.py:98", [(f"{T4}/trial.json", "levels/listen_backlog", [[]])], "compare"),
     ("comparing.py:63", [("plan.json", "rule/smallest_effects", False)], "compare from it"),
     ("pairs.py:87", [(f"{T2}/trial.json", "host", {}), (f"{T3}/figures.json", "figures", -0.0)], "compare"),
-    ("pairs.py:28", [(f"{T4}/figures.json", "figures/errors", "5")], "html"),
+    ("pairs.py:28", [(f"{T4}/figures.json", "figures/errors", "5")], "json"),
     (
         "resuming.py:210",
         [(f"{T4}/figures.json", "figures/requests", "5"), (f"{T3}/trial.json", "number", None)],
         "resume",
     ),
-    ("store.py:115", [(f"{T3}/trial.json", "number", None)], "html"),
+    ("store.py:115", [(f"{T3}/trial.json", "number", None)], "json"),
     ("ratios.py:109", [(f"{T3}/trial.json", "block", ""), (f"{T4}/readback.json", "checks/0/found", "x")], "compare"),
     ("targets.py:31", [("plan.json", "target", {"a": 1})], "resume"),
     ("environments.py:102", [("plan.json", "cells", 5e-324)], "resume"),
     ("pairs.py:30", [("journal.json", "held", False), (f"{T1}/figures.json", "figures/requests", "\ud800")], "compare"),
-    ("judge.py:112", [("provenance.json", "calibration/hosts/local/witnesses/cgid_daemon", [[]])], "html"),
+    ("judge.py:112", [("provenance.json", "calibration/hosts/local/witnesses/cgid_daemon", [[]])], "json"),
     ("snapshots.py:136", [("differences.json", "hosts/local/unknown", -INF)], "json"),
     ("proven.py:88", [("provenance.json", "calibration/hosts/local/httpd/distro", "../../../etc/passwd")], "md"),
     ("concluding.py:150", [(f"{T1}/trial.json", "settings/window_s", "=cmd|' /C calc'!A0")], "md"),
@@ -147,7 +160,7 @@ def a_socket(path: Path) -> None:
 
 def large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(rundir.MAX_READ_BYTES + 1)
 
 
 def deep(path: Path) -> None:
@@ -289,16 +302,24 @@ def test_without_a_plan_the_rest_is_reported_from_the_trials(
     (run / name).unlink()
     kind(run / name)
 
-    assert cli.main(["report", str(run)]) == 1
+    assert cli.main(["report", str(run), "--format", "json"]) == 1
 
     said = capsys.readouterr()
-    summary = json.loads((run / "summary.json").read_text())
+    summary = json.loads(said.out)["summary"]
     assert name in said.err
     assert summary["trials"]["complete"] == 4
     assert name in [d["file"] for d in summary["damaged"]]
     assert len(summary["cells"]) == 2
-    if name == "plan.json":
-        assert "cannot be had: plan.json is damaged" in said.out
+
+
+def test_without_a_plan_there_is_a_page_that_says_what_it_lacks(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "plan.json").unlink()
+
+    assert cli.main(["report", str(run)]) == 1
+
+    assert "cannot be had: plan.json is damaged" in capsys.readouterr().out
+    assert json.loads((run / "summary.json").read_text())["trials"]["complete"] == 4
+    assert (run / "report.html").stat().st_size
 
 
 def test_an_outcome_that_is_gone_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,6 +339,38 @@ def test_md_and_json_write_nothing_and_output_writes_elsewhere(run: Path, tmp_pa
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
     derived = {p.name for p in (tmp_path / "derived").iterdir()}
     assert derived == {"summary.json", "trials.csv", "trials.parquet", "report.html"}
+
+
+_REPORTING = """
+import sys
+from cgidlab import cli
+run, derived = sys.argv[1:]
+for words in (["--format", "md"], ["--format", "json"], ["--output", derived]):
+    assert cli.main(["report", run, *words]) == 0
+sys.exit(cli.main(["report", run]))
+"""
+
+
+def test_a_directory_that_may_only_be_read_is_reported(run: Path, tmp_path: Path) -> None:
+    """An archive, or another's home: root, who may write everywhere, is kept from it as everybody else is."""
+    for path in (run, *(p for p in run.rglob("*") if p.is_dir())):
+        path.chmod(0o555)
+    caged = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+    ran = subprocess.run(
+        [*caged, sys.executable, "-c", _REPORTING, run, tmp_path / "derived"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    for path in (run, *(p for p in run.rglob("*") if p.is_dir())):
+        path.chmod(0o755)
+    assert ran.returncode == 1
+    assert ran.stderr.count("error: ") == 1, ran.stderr
+    assert "error: the run's directory cannot be written" in ran.stderr
+    assert {p.name for p in (tmp_path / "derived").iterdir()} >= {"summary.json", "report.html"}
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM do the same to every verb: asked first where there is something to end, at once otherwise."""
+"""Ctrl-C, SIGTERM and SIGHUP do the same to every verb: ask first where there is something to end, or end at once."""
 
 import os
 import select
@@ -96,8 +96,15 @@ def test_every_verb_is_held_somewhere() -> None:
     assert all(parser.parse_args([name, *words]).verb == name for name, (words, _) in HELD.items())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-@pytest.mark.parametrize("name", HELD)
+# Each verb gets two of the three: one handler serves them all.
+SENT = [
+    (name, number)
+    for at, name in enumerate(HELD)
+    for number in (signal.SIGINT, (signal.SIGTERM, signal.SIGHUP)[at % 2])
+]
+
+
+@pytest.mark.parametrize(("name", "number"), SENT, ids=[f"{name}-{number.name}" for name, number in SENT])
 def test_the_first_asks_and_the_second_ends(name: str, number: signal.Signals, place: Path) -> None:
     verb = Verb(name, place)
     try:

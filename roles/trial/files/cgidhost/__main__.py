@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Optional
 
-from cgidhost import commands
+from cgidhost import commands, patience
 from cgidhost.ending import BlockError
 
 
@@ -54,6 +54,7 @@ def _look(args: argparse.Namespace) -> None:
 def main(argv: Optional[list[str]] = None) -> int:
     """Run one verb; return 0, or 2 with the reason in the JSON line."""
     args = _parser().parse_args(argv)
+    patience.begin(args.verb)
     try:
         if args.verb == "start":
             commands.start(args.block, args.number)

@@ -1,0 +1,261 @@
+"""Each sentence of SECURITY.md is held by a test, or says why none can hold it: a promise that nobody tries is none."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# The beginning of a sentence, and the tests that hold it: file and function.
+HELD: dict[str, tuple[str, ...]] = {
+    "The packages of `requirements*.lock`": (
+        "contract/test_layout:both_locks_name_the_same_versions_and_a_hash_for_each",
+        "integration/test_set_up:the_users_pip_settings_change_neither_what_is_installed_nor_where",
+    ),
+    "`make audit`, and with it": (
+        "unit/test_audit:what_is_known_fails_and_names_package_and_cure",
+        "unit/test_audit:a_registry_without_data_is_a_reason_to_skip",
+    ),
+    "The distribution's signed package archive": (
+        "integration/test_provision:a_release_that_cannot_be_verified_is_an_error_and_nothing_of_it_is_kept",
+        "unit/test_build_modules:only_a_valid_signature_names_its_signer",
+    ),
+    "One that an experiment file names is data": ("unit/test_foreign_runs:an_inventory_of_an_experiment_file_is_data",),
+    "SSH host keys are checked": ("e2e/test_ssh_hosts:a_changed_host_key_ends_the_run_before_it_begins",),
+    "They are read as YAML without tags": (
+        "unit/test_strict_yaml:what_is_no_plain_mapping_is_refused",
+        "unit/test_strict_yaml:a_value_that_yaml_would_guess_is_refused_with_its_line",
+        "unit/test_spec:a_wrong_file_is_refused_at_its_line",
+        "e2e/test_faults:hostile_text_is_inert_everywhere",
+    ),
+    "`extra_directives` is httpd configuration": ("e2e/test_faults:hostile_text_is_inert_everywhere",),
+    "`plan` and the first line of a run": ("unit/test_cli:plan_names_the_source_of_a_stranger_that_would_be_built",),
+    "`configure`, `make`, patches": (
+        "integration/test_confined:configure_make_and_the_built_httpd_itself_run_without_rights",
+    ),
+    "They run as nobody where we are root": (
+        "integration/test_confined:a_build_is_a_user_without_rights_and_has_no_way_to_more",
+        "integration/test_confined:a_build_has_no_network",
+        "integration/test_confined:what_a_build_starts_ends_with_its_step",
+    ),
+    "They see the system's programs read-only": (
+        "integration/test_confined:a_build_sees_nothing_of_the_users",
+        "integration/test_confined:a_build_writes_to_its_own_directory_and_nowhere_else",
+        "integration/test_confined:others_who_are_nobody_do_not_get_at_a_build_that_goes_on",
+    ),
+    "What is left there must be plain files": (
+        "integration/test_confined:another_users_file_in_a_build_is_refused",
+        "integration/test_confined:what_a_build_leaves_is_roots_and_has_no_rights_of_its_own",
+    ),
+    "Anything else is refused with its name": (
+        "integration/test_confined:what_is_no_plain_file_of_a_build_is_refused",
+        "integration/test_confined:a_source_whose_module_is_a_link_to_a_file_of_roots_gets_none_of_it",
+    ),
+    "Where a host allows no namespaces": (
+        "integration/test_confined:without_namespaces_a_strangers_source_is_refused_by_name",
+        "unit/test_build_modules:where_nothing_can_be_confined_only_a_verified_source_is_built",
+    ),
+    "`distro`, `upstream:` and tarballs": (
+        "integration/test_confined:without_namespaces_a_verified_source_is_built_without_rights_and_that_is_told",
+    ),
+    "And the trial starts what was built": (
+        "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
+        "e2e/test_cgidhost:trials_run_without_root_where_the_kernel_lets_a_user_make_namespaces",
+    ),
+    "**Shared places.** Before anything is run": (
+        "integration/test_confined:another_users_file_in_the_cache_ends_the_run_with_its_name",
+        "unit/test_trust:what_is_not_ours_alone_is_named",
+        "unit/test_trust:a_directory_above_in_which_others_can_replace_the_cache_is_named",
+    ),
+    "Directories of trials are made where only root writes": (
+        "unit/test_cgidhost_own:root_makes_directories_of_sockets_where_only_root_writes",
+        "unit/test_cgidhost_own:root_makes_no_directory_where_others_may_write",
+    ),
+    "`/run`), under names that cannot be guessed": (
+        "unit/test_cgidhost_own:the_name_of_the_next_trials_directory_cannot_be_told_from_the_last_ones",
+        "unit/test_cgidhost_own:a_directory_that_is_there_already_is_not_taken",
+    ),
+    "So is a cache or work directory": (
+        "unit/test_cgidhost_own:a_work_directory_that_others_may_write_to_is_not_touched",
+        "unit/test_cgidhost_own:a_work_directory_that_is_a_link_is_not_touched",
+    ),
+    "Without root sockets lie in `/tmp`": (
+        "e2e/test_cgidhost:trials_run_without_root_where_the_kernel_lets_a_user_make_namespaces",
+    ),
+    "**Journals of a host**": (
+        "unit/test_cgidhost_own:a_journal_that_names_another_directory_does_not_remove_it",
+        "unit/test_cgidhost_own:a_journal_that_is_a_link_is_not_read",
+    ),
+    "What is removed lies in the work directory": (
+        "unit/test_cgidhost_own:a_link_that_a_journal_names_is_not_followed",
+        "unit/test_cgidhost_own:a_directory_that_somebody_else_made_under_a_trials_name_stays",
+        "unit/test_cgidhost_own:a_process_of_another_block_is_not_ended",
+        "unit/test_cgidhost_own:what_links_lead_to_is_not_removed_with_a_directory",
+    ),
+    "Anything else stays, is named": (
+        "unit/test_cgidhost_own:what_no_trial_notes_is_named_and_not_done",
+        "e2e/test_recover:a_host_that_lost_runner_and_helper_is_recovered_and_a_second_time_nothing_happens",
+    ),
+    "**What hosts answer**": (
+        "integration/test_answers:an_answer_of_3_gb_ends_after_some_megabytes_of_it",
+        "integration/test_answers:an_answer_that_never_comes_ends_in_time_with_all_who_would_give_it",
+        "integration/test_answers:a_file_that_arrives_without_end_is_ended",
+    ),
+    "Each field is checked, and an error says which host": (
+        "integration/test_answers:an_answer_that_is_none_is_refused_with_the_name_of_its_host",
+    ),
+    "What Ansible's own modules return": (
+        "e2e/test_hung:a_module_that_never_returns_ends_with_its_playbook",
+        "unit/test_cgidhost_patience:ansibles_own_modules_that_can_hang_on_a_host_have_an_end_there",
+    ),
+    "**What hosts send home**": (
+        "unit/test_harvest:a_hostile_archive_leaves_nothing",
+        "unit/test_harvest:an_archive_that_unpacks_too_large_is_refused",
+        "unit/test_hostile_logs:a_line_of_gigabytes_is_one_line_that_cannot_be_read",
+        "unit/test_hostile_logs:what_a_host_says_moves_no_cursor_and_runs_nowhere",
+        "unit/test_report_page:hostile_text_stays_text_wherever_it_comes_from",
+    ),
+    "What only the control machine writes": ("unit/test_harvest:what_this_machine_writes_is_not_taken_from_a_host",),
+    "**Run directories** may come from anybody": (
+        "unit/test_foreign_runs:the_target_that_a_directory_names_is_not_started",
+        "unit/test_foreign_runs:recover_starts_no_inventory_that_a_journal_alone_names",
+        "unit/test_foreign_runs:a_block_that_lies_in_no_work_directory_is_refused",
+    ),
+    "Checksums in it are no signature": ("unit/test_foreign_runs:a_plan_that_no_file_can_describe_does_not_go_on",),
+    "Documents are checked whole": (
+        "unit/test_rundirs:values_that_nobody_writes_are_left_out_by_name",
+        "unit/test_rundirs:what_is_no_plain_document_costs_what_it_held_and_is_named",
+    ),
+    "Only regular files are opened": (
+        "contract/test_run_paths:no_other_module_opens_what_may_lie_below_a_run",
+        "unit/test_rundirs:a_raw_file_that_is_none_is_damage_of_its_trial",
+        "unit/test_harvest:what_is_no_file_is_no_archive_and_nobody_waits_for_it",
+    ),
+    "The columns of `load/requests.parquet`": ("unit/test_rundirs:columns_that_unpack_to_gigabytes_are_not_unpacked",),
+    "What is damaged costs what it held": (
+        "unit/test_rundirs:without_a_plan_the_rest_is_reported_from_the_trials",
+        "unit/test_rundirs:an_outcome_that_is_gone_is_said",
+    ),
+    "`report --format md` and `json` write nothing": (
+        "unit/test_rundirs:md_and_json_write_nothing_and_output_writes_elsewhere",
+        "unit/test_rundirs:a_directory_that_may_only_be_read_is_reported",
+    ),
+    "`--output DIR` writes there": (
+        "unit/test_rundirs:md_and_json_write_nothing_and_output_writes_elsewhere",
+        "unit/test_rundirs:a_directory_that_may_only_be_read_is_reported",
+    ),
+    "`report` alone writes into the directory": (
+        "unit/test_rundirs:trials_that_are_a_link_are_not_followed_and_nothing_is_written_there",
+    ),
+    "`--resume` takes the hosts": (
+        "unit/test_foreign_runs:a_target_beside_the_experiment_files_own_is_not_started",
+        "unit/test_foreign_runs:the_projects_own_target_needs_no_word",
+    ),
+    "What its plan says is checked as an experiment file is": (
+        "unit/test_foreign_runs:a_plan_that_no_file_can_describe_does_not_go_on",
+    ),
+    "It refuses a directory with a link in it": (
+        "unit/test_foreign_runs:a_run_with_a_link_in_it_does_not_go_on",
+        "unit/test_foreign_runs:a_run_with_another_users_file_in_it_does_not_go_on",
+    ),
+    "`recover` uses an inventory that a journal names": (
+        "unit/test_foreign_runs:recover_starts_no_inventory_that_a_journal_alone_names",
+    ),
+    "**The server under test and its load** are reachable": (
+        "unit/test_generators:a_server_listens_on_its_address_for_its_generators_alone_and_on_loopback_without_them",
+        "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
+    ),
+    "The read-back checks that of every trial": ("e2e/test_cgidhost:every_option_that_says_how_it_is_read_back_was",),
+    "It may make files in two directories": (
+        "unit/test_cgidhost_own:what_a_server_says_last_is_not_read_through_a_link_or_from_a_pipe",
+        "unit/test_cgidhost_own:a_programs_output_is_not_written_through_a_link",
+    ),
+    "System packages are installed by": ("contract/test_roles:packages_are_installed_in_one_place",),
+    "The web server of the distribution is not installed": (
+        "contract/test_roles:no_role_installs_a_package_that_starts_a_web_server",
+    ),
+    "Kernel settings of a trial live in its namespaces": (
+        "e2e/test_cgidhost:the_kernels_settings_are_the_trials_own",
+        "e2e/test_cgidhost:a_block_leaves_the_host_as_it_was",
+    ),
+    "No password is stored": (
+        "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
+    ),
+    "It is written to no file, not even": (
+        "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
+    ),
+    "Passwords of an inventory, a vault": (
+        "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
+    ),
+    "A source such as `git:https": ("unit/test_secrets:a_source_with_credentials_is_refused_without_saying_them",),
+    "Snapshots of hosts hold no command lines": (
+        "unit/test_cgidhost_recover:a_snapshot_says_what_is_of_a_block_and_holds_nobodys_words",
+    ),
+    "`tests/e2e/test_security.py` plants": ("e2e/test_security:the_search_finds_a_secret_where_there_is_one",),
+    "Files of a run are for its owner": (
+        "unit/test_files:nobody_else_can_read_a_runs_files",
+        "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
+    ),
+}
+# What is said to people and promises nothing of the program, or is what remains, or opens a list.
+SAID = (
+    "cgidlab starts a web server",
+    "It belongs on machines",
+    "The control machine, its user",
+    "Inventories that you name",
+    "Ansible starts one that is a program",
+    "The hosts of the inventory, to the extent",
+    "**Experiment files** are data",
+    "One exception is meant",
+    "Read an experiment file from a stranger",
+    '`httpd: "git:..."` and `path:` name code',
+    "**Sources of httpd** and what they build",
+    "What remains: git fetches as us",
+    "A build can use CPU",
+    "It sees what every user of the host",
+    "A hole in the kernel",
+    "The one that `sudo` asks for",  # it is handed to Ansible's own program, on a terminal
+    "Ansible and what it starts on the control machine get",
+    "An experiment file is kept with its run",
+    "Builds, what they leave and the cache are tried by",
+    "Results hold the names",
+    "Look at `provenance.json`",
+    "Use the private vulnerability report",
+    "The newest release is the one",
+)
+
+
+def sentences() -> tuple[str, ...]:
+    """Return the sentences of SECURITY.md, without headings."""
+    text = re.sub(r"^#.*$", "\n\n", (ROOT / "SECURITY.md").read_text(), flags=re.MULTILINE)
+    found = []
+    for part in re.split(r"\n\s*\n|\n\s*- ", text):
+        words = " ".join(part.split()).removeprefix("- ")
+        found += [s for s in re.split(r"(?<=[.:])\s+(?=[A-Z`*])", words) if s]
+    return tuple(found)
+
+
+@cache
+def _tests(path: Path) -> frozenset[str]:
+    return frozenset(n.name for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef))
+
+
+@pytest.mark.parametrize("sentence", sentences(), ids=lambda s: s[:40])
+def test_a_sentence_is_held_by_a_test_or_promises_nothing(sentence: str) -> None:
+    held = [begin for begin in (*HELD, *SAID) if sentence.startswith(begin)]
+
+    assert len(held) == 1, f"name the test that holds it, in this file: {sentence}"
+
+
+@pytest.mark.parametrize("begin", [*HELD, *SAID])
+def test_nothing_is_held_that_is_not_said(begin: str) -> None:
+    assert any(sentence.startswith(begin) for sentence in sentences())
+
+
+@pytest.mark.parametrize("name", sorted({name for names in HELD.values() for name in names}))
+def test_what_holds_a_sentence_is_there(name: str) -> None:
+    module, _, function = name.partition(":")
+
+    assert f"test_{function}" in _tests(ROOT / "tests" / f"{module}.py")

@@ -1,0 +1,410 @@
+"""What a stranger may have done to a run directory: documents, bytes, columns, archives, names and kinds of files."""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+
+from cgidlab import files, rundir
+from cgidlab.runs import records, store
+from tests.fuzz.mutate import mutate
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / "tests" / "data" / "run-0.1.0"
+RUN, BESIDE = "20261129T000000Z-bbbb", "20261128T000000Z-aaaa"
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    -1,
+    0,
+    -0.0,
+    5e-324,
+    1e308,
+    1.5,
+    2**63,
+    10**30,
+    float("nan"),
+    float("-inf"),
+    "",
+    "x",
+    "5",
+    "\ud800",
+    "\0",
+    "\n# h\n",
+    "../../../etc/passwd",
+    "/etc/passwd",
+    "{{7*7}}",
+    "\"'><img src=x onerror=alert(1)>",
+    "=cmd|' /C calc'!A0",
+    "2026-13-45T99:99:99",
+    "a" * 5000,
+    [],
+    [[]],
+    [None],
+    {},
+    {"": {}},
+    {"a": 1},
+)
+TEXTS: tuple[bytes, ...] = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b'{"schema_version": 1, "schema_version": 1}',
+    b'{"schema_version": 1' + b"0" * 400 + b"}",
+    b"PAR1 torn",
+    b"0\n" * 3,
+    b"1\t200\t-5\n" * 50,
+    b"9" * 40 + b"\n",
+)
+_CELLS: tuple[bytes, ...] = (
+    b"",
+    b"-1",
+    b"x",
+    b"nan",
+    b"inf",
+    b"1e999",
+    b"9" * 19,
+    b"9" * 400,
+    b"\0",
+    b"\xff",
+    b'"',
+    b"1;2",
+    b"0x10",
+    b" 5 ",
+    b"1_000",
+    b"\xd9\xa3",  # a digit, of another script
+)
+_NAMES: tuple[bytes, ...] = (
+    b"\xff\xfe",
+    b"\xed\xa0\x80.json",
+    b"\x1b[2J",
+    b"x" * 255,
+    b"a\nb",
+    b"-rf",
+    b"{{7*7}}",
+    b"001-listen_backlog-5-b1",
+)
+_GONE = object()
+
+
+def made(place: Path, random: Random) -> Path:
+    """Make a changed copy of the kept run below `place`, with a whole one beside it, and return its path.
+
+    Files that nobody changed are those of the whole one: whoever writes to one in its place shows in `held`.
+    """
+    good, run = place / "smoke" / BESIDE, place / "smoke" / RUN
+    if not good.exists():
+        shutil.copytree(KEPT, good)
+        records.load_all(store.open_run(good))  # with figures of today, which are not measured by each reader again
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(good, run, copy_function=os.link)
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        with contextlib.suppress(OSError):  # what another change left may be no place for it
+            random.choices(list(_CHANGES), list(_CHANGES.values()))[0](run, random)
+    return run
+
+
+def held(place: Path) -> dict[str, bytes]:
+    """Return what the whole run beside the changed one holds: nobody writes there."""
+    good = place / "smoke" / BESIDE
+    return {str(p.relative_to(good)): p.read_bytes() for p in good.rglob("*") if p.is_file()}
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file anew; one that has the same name elsewhere keeps what it held."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
+def _documents(run: Path) -> list[Path]:
+    return sorted(p for p in run.rglob("*.json") if p.is_file() and not p.is_symlink())
+
+
+def _files(run: Path) -> list[Path]:
+    return sorted(p for p in run.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+def _value(run: Path, random: Random) -> None:
+    """Change values of a document, and make its checksums again."""
+    path = random.choice(_documents(run) or [run / "plan.json"])
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return
+    if not isinstance(document, dict):
+        return
+    place: Any = document
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = random.choice(keys)
+        inner = place[key]
+        if isinstance(inner, dict | list) and inner and random.random() < 0.85:
+            place = inner
+            continue
+        break
+    new = random.choice((*VALUES, _GONE))
+    if new is _GONE:
+        del place[key]
+    else:
+        place[key] = new
+    document.pop(files.SEAL, None)
+    with contextlib.suppress(ValueError):  # NaN has no checksum: no checksum is looked at then
+        document[files.SEAL] = files.seal_of(document)
+    put(path, json.dumps(document).encode())
+    remake_sums(run)
+
+
+def remake_sums(run: Path) -> None:
+    """Make the lists of checksums again, of what they name and what is there."""
+    for sums in (p for p in run.glob("trials/*/SHA256SUMS") if p.is_file() and not p.is_symlink()):
+        lines = []
+        for line in sums.read_text(errors="replace").splitlines():
+            _, _, name = line.partition("  ")
+            with contextlib.suppress(OSError, ValueError):
+                if (sums.parent / name).is_file():
+                    with (sums.parent / name).open("rb") as file:
+                        lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+        put(sums, "".join(lines).encode())
+
+
+def _bytes(run: Path, random: Random) -> None:
+    """Change bytes of any file, with or without its checksum."""
+    path = random.choice(_files(run))
+    data = bytearray(path.read_bytes())
+    if random.random() < 0.4:
+        data = bytearray(random.choice(TEXTS))
+    elif data:
+        at = random.randrange(len(data))
+        data[at : at + random.randrange(40)] = random.choice(
+            (b"", b"\xff", b"-", b"99999999999999999999", b"\n", b"\0")
+        )
+    put(path, bytes(data))
+    if random.random() < 0.7:
+        remake_sums(run)
+
+
+def _columns(run: Path, random: Random) -> None:
+    """Change columns: of what instruments and drivers wrote, or of a table for other tools, which nobody asked for."""
+    if random.random() < 0.2:
+        path = random.choice([run / "trials.parquet", *(d / "load" / "requests.parquet" for d in _trials(run))])
+        if path.parent.is_dir() and not path.is_dir():
+            put(path, _parquet(random))
+        return
+    chosen = sorted([*run.glob("trials/*/instruments/*.csv"), *run.glob("trials/*/load/rows.log")])
+    if not chosen:
+        return
+    path = random.choice(chosen)
+    if not path.is_file() or path.is_symlink():
+        return
+    put(path, _changed_table(path.read_bytes(), random))
+    figures = path.parents[1] / "figures.json"
+    if not figures.is_dir():  # so that it is measured again
+        figures.unlink(missing_ok=True)
+    remake_sums(run)
+
+
+def _changed_table(data: bytes, random: Random) -> bytes:
+    """Change a column of a table in all rows or in one; take it away, give it twice, or many times."""
+    comma = b"\t" if b"\t" in data[:200] else b","
+    rows = [line.split(comma) for line in data.splitlines()]
+    if not rows or not rows[0]:
+        return random.choice(TEXTS)
+    column, new = random.randrange(len(rows[0])), random.choice(_CELLS)
+    kind = random.randrange(6)
+    only = random.randrange(len(rows)) if random.random() < 0.5 else None
+    for number, row in enumerate(rows):
+        if column >= len(row) or (only is not None and number != only):
+            continue
+        if kind == 0:
+            del row[column]
+        elif kind == 1:
+            row.insert(column, row[column])
+        elif kind == 2 and number == only:
+            row[column : column + 1] = [row[column]] * 5000
+        else:
+            row[column] = new
+    if kind == 3:
+        random.shuffle(rows)
+    return b"\n".join(comma.join(row) for row in rows) + b"\n"
+
+
+def _parquet(random: Random) -> bytes:
+    columns: dict[str, pl.Series] = {}
+    for name in random.sample(("start_us", "latency_us", "status", "trial", "throughput_rps"), random.randrange(1, 5)):
+        columns[name] = random.choice(
+            (
+                pl.Series([None, 1, -1]),
+                pl.Series(["x", None, "\0"]),
+                pl.Series([float("nan"), float("inf"), None]),
+                pl.Series([[1], [], None]),
+                pl.Series([{"a": 1}, None, {"a": 2}]),
+                pl.zeros(3, dtype=pl.UInt64, eager=True),
+            )
+        )
+    data = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(data)
+    made_of = data.getvalue()
+    return mutate([made_of], random) if random.random() < 0.5 else made_of
+
+
+def _trials(run: Path) -> list[Path]:
+    directory = run / "trials"
+    if not directory.is_dir() or directory.is_symlink():
+        return []
+    return sorted(p for p in directory.iterdir() if p.is_dir() and not p.is_symlink())
+
+
+def _arrival(run: Path, random: Random) -> None:
+    """Have a trial come home again, in an archive of a host that means no good."""
+    trials = [t for t in _trials(run) if (t / "trial.json").is_file()]
+    if not trials:
+        return
+    trial = random.choice(trials)
+    number = trial.name[:3].lstrip("0") or "1"
+    packed = _packed(trial, random)
+    shutil.rmtree(trial)
+    incoming = run / "ansible" / "block-001" / "incoming"
+    incoming.mkdir(parents=True, exist_ok=True)
+    archive = incoming / f"{number}.tar.gz"
+    if random.random() < 0.1 and not archive.exists():
+        random.choice(_KINDS)(archive)
+    elif archive.is_file() or not os.path.lexists(archive):
+        put(archive, packed)
+    said: dict[str, Any] = {"number": int(number) if number.isdigit() else 1, "host": "local"}
+    said |= {"archive": str(archive), "ended": "complete", "reason": ""}
+    if random.random() < 0.3:
+        said[random.choice(list(said))] = random.choice(VALUES)
+    put(incoming / f"{number}.arrival.json", json.dumps(said).encode())
+
+
+def _packed(trial: Path, random: Random) -> bytes:
+    """Return a trial's files as a host packs them, with a list of checksums that fits, and one thing wrong."""
+    ours = {"trial.json", "outcome.json", "figures.json", "load/requests.parquet", "SHA256SUMS"}
+    held = {str(p.relative_to(trial)): p for p in _files(trial)}
+    data = {name: p.read_bytes() for name, p in held.items() if name not in ours}
+    kind = random.randrange(5)
+    if kind == 0 and data:
+        name = random.choice(sorted(data))
+        data[name] = mutate([data[name] or b"x"], random)
+    elif kind == 1 and (tables := sorted(n for n in data if n.endswith((".csv", "rows.log")))):
+        name = random.choice(tables)
+        data[name] = _changed_table(data[name], random)
+    elif kind == 2 and data:
+        name = random.choice(sorted(data))
+        data[os.fsdecode(random.choice((*_NAMES, b"../x", b"/x", b"trial.json", b"a/b/c")))] = data.pop(name)
+    sums = "".join(f"{hashlib.sha256(text).hexdigest()}  {name}\n" for name, text in data.items())
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", errors="surrogateescape") as tar:
+        for name, text in {"SHA256SUMS": os.fsencode(sums), **data}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            if kind == 3 and random.random() < 0.1:
+                member.type = random.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE))
+                member.linkname = random.choice(("/etc/passwd", "result.json", "..", ""))
+            tar.addfile(member, io.BytesIO(text) if member.isfile() else None)
+    raw = stream.getvalue()
+    if kind == 4:
+        raw = bytes(_flipped(bytearray(raw), random))
+    whole = gzip.compress(raw, compresslevel=1, mtime=0)
+    return whole[: random.randrange(len(whole))] if random.random() < 0.1 else whole
+
+
+def _flipped(raw: bytearray, random: Random) -> bytearray:
+    """Change some bytes of tar's headers: they are where the file's own bytes are not."""
+    for _ in range(random.randrange(1, 5)):
+        at = 512 * random.randrange(max(1, len(raw) // 512)) + random.randrange(512)
+        if at < len(raw):
+            raw[at] = random.choice((0, 0x39, 0x80, 0xFF, raw[at] ^ 1))
+    return raw
+
+
+def _kind(run: Path, random: Random) -> None:
+    """Put something that is no file, or another one, in a file's or a directory's place."""
+    paths = [*_files(run), *(run / n for n in ("report.html", "trials.csv", "trials.parquet", "generators.csv"))]
+    path = random.choice(paths)
+    if random.random() < 0.2:
+        path = random.choice([run / "trials", *_trials(run), path.parent])
+        if path == run:
+            return
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random.choice(_KINDS)(path)
+
+
+def _as_socket(path: Path) -> None:
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as bound:  # a socket's path is short
+        bound.bind(path.name[:100])
+
+
+def _as_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(rundir.MAX_READ_BYTES + 1)
+
+
+_KINDS: tuple[Callable[[Path], object], ...] = (
+    os.mkfifo,
+    Path.mkdir,
+    _as_socket,
+    lambda _path: None,  # it is gone
+    lambda path: path.symlink_to("/dev/zero"),
+    lambda path: path.symlink_to("/dev/stdin"),
+    lambda path: path.symlink_to("/etc/passwd"),
+    lambda path: path.symlink_to(path.name),
+    lambda path: path.symlink_to("/etc"),
+    lambda path: path.symlink_to(KEPT / "plan.json"),
+    lambda path: path.symlink_to(KEPT / "trials"),
+    _as_large,
+)
+
+
+def _name(run: Path, random: Random) -> None:
+    """Give something another name."""
+    path = random.choice([*_files(run), *_trials(run), *_trials(run)])
+    with contextlib.suppress(OSError):
+        path.rename(path.with_name(os.fsdecode(random.choice(_NAMES))))
+
+
+def _twice(run: Path, random: Random) -> None:
+    """Keep a trial under two names."""
+    source = random.choice(_trials(run) or [run / "hosts"])
+    with contextlib.suppress(OSError):
+        shutil.copytree(source, source.with_name(f"9{source.name}"), symlinks=True)
+
+
+def _listed(run: Path, random: Random) -> None:
+    """Have a list of checksums name something else."""
+    sums = random.choice(sorted(run.glob("trials/*/SHA256SUMS")) or [run / "trials"])
+    name = random.choice(("/dev/zero", "../../../../dev/zero", "x\0y", "", ".", "result.json", "a" * 300))
+    if sums.is_file():
+        put(sums, sums.read_bytes() + f"{'0' * 64}  {name}\n".encode())
+
+
+_CHANGES: dict[Callable[[Path, Random], None], int] = {
+    _value: 50,
+    _bytes: 12,
+    _columns: 12,
+    _arrival: 10,
+    _kind: 12,
+    _name: 5,
+    _twice: 3,
+    _listed: 4,
+}
