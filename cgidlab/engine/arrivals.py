@@ -1,4 +1,4 @@
-"""Trials that come home while a block runs: the only module that knows the files which say so.
+"""Trials that come home while a block runs, told by the files that an action plugin leaves.
 
 The role's action (cgidlab_await) leaves `NNN.arrival.json` beside each archive, under its name once it is whole.
 A file and not an event of Ansible: an event a trial means a worker of Ansible's a trial, the dearest thing of all.

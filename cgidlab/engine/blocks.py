@@ -1,4 +1,4 @@
-"""One block on one host, from its order to its records: the only module that keeps what comes home."""
+"""One block on one host, from its order to its records."""
 
 import threading
 import time

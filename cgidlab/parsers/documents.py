@@ -122,24 +122,6 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadbackCheck:
-    """One setting: what the trial names and what the host says."""
-
-    name: str
-    want: str
-    found: str
-    ok: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Readback:
-    """`readback.json`."""
-
-    ok: bool
-    checks: tuple[ReadbackCheck, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class HostEdges:
     """`host.json`: counters and gauges of the host at the window's edges; None where not to be had."""
 
@@ -186,7 +168,6 @@ def _nothing_is_absent(result: dict[str, Any]) -> dict[str, Any]:
 
 
 RESULT = Kind("result.json", Result, tidied=_nothing_is_absent)
-READBACK = Kind("readback.json", Readback)
 HOST_EDGES = Kind("host.json", HostEdges)
 TRIAL = Kind("trial.json", TrialFile)
 
@@ -199,11 +180,6 @@ def parse_result(data: bytes, *, where: str) -> Result:
 def read_result(path: Path) -> Result:
     """Return `result.json` at `path`. Raise `StoreError` if it cannot be read; see `parse_result`."""
     return parse_result(read(path), where=str(path))
-
-
-def parse_readback(data: bytes, *, where: str) -> Readback:
-    """Return `readback.json`. Raise `StoreError` naming the field that is missing or wrong."""
-    return READBACK.parse(data, where=where)
 
 
 def parse_host_edges(data: bytes, *, where: str) -> HostEdges:

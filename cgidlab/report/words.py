@@ -1,4 +1,4 @@
-"""How figures are written for people: the only module that rounds, names and puts units."""
+"""How figures are written in a report: rounded, named, with their units."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The table of trials, `trials.csv` and `trials.parquet`: the only module that knows their columns' order and types."""
+"""The table of trials as `trials.csv` and `trials.parquet`: its columns beside the figures, and how a cell is said."""
 
 import csv
 import io

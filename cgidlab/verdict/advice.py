@@ -1,4 +1,4 @@
-"""What to do, with the figure it rests on: the only module that advises."""
+"""What an experiment's verdict advises, with the figure it rests on."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

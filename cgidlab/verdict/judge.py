@@ -1,4 +1,4 @@
-"""The five questions and the five sentences that answer them: the only module that knows the whole verdict."""
+"""The five questions of a verdict and the five sentences that answer them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What limits throughput if the backlog does not: the only module that knows when something is saturated.
+"""What limits throughput if the backlog does not: when something counts as saturated.
 
 A candidate is named with its figure or not at all. What is at its own limit (a
 thread, the CPUs, the disk, the load) comes before what fills up behind it

@@ -1,4 +1,4 @@
-"""The derived parts of summary.json, as docs/results.md describes them: the only module that knows their shape."""
+"""The derived parts of summary.json, as docs/results.md describes them: how they are made."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

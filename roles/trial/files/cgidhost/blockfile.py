@@ -1,4 +1,4 @@
-"""Reads block.json and checks it: the only module that knows the block file's keys."""
+"""Reads block.json and checks it: which keys it has and what they may say."""
 
 from __future__ import annotations
 
@@ -104,11 +104,6 @@ class Block:
     tools: Mapping[str, Optional[str]]
     trials: tuple[TrialOrder, ...]
     generates: bool = False  # this host makes the load of trials whose server is elsewhere
-
-    @property
-    def time_bound_s(self) -> float:
-        """Return a time in which all trials have ended or something is wrong."""
-        return sum(60.0 + t.seconds("warmup_s") + t.seconds("window_s") for t in self.trials)
 
 
 def read(path: str) -> Block:
