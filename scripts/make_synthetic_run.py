@@ -265,7 +265,7 @@ def report_input(run: SyntheticRun) -> report.ReportInput:
         windows="No throughput by the second is known.",
         stopping=f"{experiment.repetitions.min} blocks were planned, with one look at the end.",
         limits=(
-            report.Candidate("cgid daemon", saturated=True, cells=6, cells_known=9, text="SYNTHETIC: 0.97 of a core"),
+            report.LimitRow("cgid daemon", saturated=True, cells=6, cells_known=9, text="SYNTHETIC: 0.97 of a core"),
         ),
         timing={"wall_s": 1234.5, "measured_s": 432.0, "overhead_s_per_trial": 0.45},
         provenance=PROVENANCE,

@@ -58,7 +58,7 @@ def left(incoming: Path) -> tuple[Arrival, ...]:
     return tuple(a for a in found if a.archive is not None and rundir.is_there(a.archive))
 
 
-class Watched(AbstractContextManager["Watched"]):
+class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
     """A directory whose arrivals are reported one after the other, in a thread; all of them are when it is left."""
 
     def __init__(self, incoming: Path, on_arrival: Callable[[Arrival], None]) -> None:

@@ -170,7 +170,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     loaded_by = generators.of_server(run.path / "hosts", host)
     trials = generators.placed(trials, loaded_by)
     riding = generators.placed(beside.trials, loaded_by) if beside else ()
-    block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
+    block = execute.BlockNeeds(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
     state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
     desk = _Desk(where, state, beside)
     room = Room(run)
@@ -245,7 +245,7 @@ class _Desk:
             where.stop_rule.saw(record.outcome)
 
 
-def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:
+def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirectory, display: Display) -> bool:
     stopped = execute.stop_block(loaded.site, block)
     if not stopped.ok:
         display.say(

@@ -22,7 +22,7 @@ from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.model import Check, Figures, skipped
 from cgidlab.parsers.access_log import AccessLog
-from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
+from cgidlab.parsers.documents import DriverRun, Result, Span, TrialFile, parse_trial, read_result
 from cgidlab.rundir import read
 
 __all__ = [
@@ -259,7 +259,7 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
     )
 
 
-def _driver(directory: Path, load: Load | None) -> Driver | None:
+def _driver(directory: Path, load: DriverRun | None) -> Driver | None:
     return None if load is None else drivers.named(load.driver, str(directory / "result.json"))
 
 

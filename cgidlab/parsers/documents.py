@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgidlab.model import FailureKind, Status
-from cgidlab.parsers.document import Count, Kind, Number, Positive, Single, Whole
+from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Single, Whole
 from cgidlab.rundir import read
 
 _LONGEST_S = 1e7  # four months
@@ -73,7 +73,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class DriverRun:
     """The load generator of a trial."""
 
     driver: str
@@ -91,7 +91,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class InstrumentReport:
     """Whether an instrument observed the trial, and what it cost."""
 
     state: InstrumentState
@@ -109,10 +109,10 @@ class Result:
     kind: FailureKind | None
     clock: Clock
     phases: tuple[Phase, ...]
-    instruments: Mapping[str, Instrument]
+    instruments: Mapping[str, InstrumentReport]
     window: Span | None = None
     server: Server | None = None
-    load: Load | None = None
+    load: DriverRun | None = None
     start: Start | None = None  # of a generator
 
     @property
@@ -167,9 +167,9 @@ def _nothing_is_absent(result: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
-RESULT = Kind("result.json", Result, tidied=_nothing_is_absent)
-HOST_EDGES = Kind("host.json", HostEdges)
-TRIAL = Kind("trial.json", TrialFile)
+RESULT = DocumentKind("result.json", Result, tidied=_nothing_is_absent)
+HOST_EDGES = DocumentKind("host.json", HostEdges)
+TRIAL = DocumentKind("trial.json", TrialFile)
 
 
 def parse_result(data: bytes, *, where: str) -> Result:

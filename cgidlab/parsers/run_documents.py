@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cgidlab.parsers.document import Count, Fact, HostName, Kind, Number, Positive, Size
+from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Number, Positive, Size
 from cgidlab.parsers.plan_document import PLAN
 
 _SMALL, _LARGE = 1 << 20, 32 << 20
@@ -273,18 +273,18 @@ class CalibrationDocument:
     hosts: tuple[CalibrationEntry, ...]
 
 
-SUMMARY = Kind("summary.json", SummaryDocument, _LARGE)
-CALIBRATION = Kind("calibration.json", CalibrationDocument)
-OF_A_RUN: Mapping[str, Kind[Any]] = {
+SUMMARY = DocumentKind("summary.json", SummaryDocument, _LARGE)
+CALIBRATION = DocumentKind("calibration.json", CalibrationDocument)
+OF_A_RUN: Mapping[str, DocumentKind[Any]] = {
     kind.name: kind
     for kind in (
         PLAN,
         SUMMARY,
         CALIBRATION,
-        Kind("state.json", StateDocument, _SMALL),
-        Kind("provenance.json", ProvenanceDocument),
-        Kind("differences.json", DifferencesDocument),
-        Kind("observation.json", ObservationDocument),
+        DocumentKind("state.json", StateDocument, _SMALL),
+        DocumentKind("provenance.json", ProvenanceDocument),
+        DocumentKind("differences.json", DifferencesDocument),
+        DocumentKind("observation.json", ObservationDocument),
     )
 }
 """What lies in a run's directory and is read as it is, by its name."""

@@ -22,7 +22,7 @@ ACTIONS = tuple(sorted({name for system in SYSTEMS.values() for name in system.f
 
 
 @dataclass(frozen=True)
-class Control:
+class Orderer:
     """The process that ordered the block, on whichever machine."""
 
     pid: int
@@ -99,7 +99,7 @@ class Block:
     work_dir: str
     host_dir: Optional[str]  # of all blocks of this host, which run one at a time. None: nobody else's business
     server_user: str
-    control: Optional[Control]
+    control: Optional[Orderer]
     lease_s: float
     tools: Mapping[str, Optional[str]]
     trials: tuple[TrialOrder, ...]
@@ -142,7 +142,7 @@ def parse(data: Mapping[str, Any]) -> Block:
         server_user=str(data["server_user"]),
         control=None
         if control is None
-        else Control(int(control["pid"]), int(control["start_ticks"]), str(control["boot_id"])),
+        else Orderer(int(control["pid"]), int(control["start_ticks"]), str(control["boot_id"])),
         lease_s=float(data["lease_s"]),
         tools={name: None if path is None else _path(path) for name, path in data["tools"].items()},
         trials=trials,
