@@ -42,7 +42,7 @@ RULES: dict[FailureKind, FailureRule] = {
         because="it may be the very effect that is looked for: a second try would hide it",
     ),
     FailureKind.CLIENT: FailureRule(
-        "the load generator failed or was itself the limit",
+        "the driver failed or was itself the limit",
         1,
         on_resume=False,
         because="a generator that failed may do better; one that is the limit is so again",

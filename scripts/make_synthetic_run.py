@@ -114,9 +114,7 @@ def _synthetic(trial: Trial, seed: int, window_s: float, speed: float) -> Synthe
         return SyntheticTrial(trial, failed, None, window_s)
     outcome = Outcome(trial.key, Status.COMPLETE, "", None)
     if trial.number % 37 == 5:  # noqa: PLR2004 -- as above
-        outcome = Outcome(
-            trial.key, Status.INVALID, "the load generator used 97 % of a core: synthetic", FailureKind.CLIENT
-        )
+        outcome = Outcome(trial.key, Status.INVALID, "the driver used 97 % of a core: synthetic", FailureKind.CLIENT)
     rng = np.random.default_rng([seed, trial.number])
     backlog, clients = int(trial.cell.settings["listen_backlog"]), int(trial.cell.settings["clients"])
     waiting = max(0, clients - BUSY_CLIENTS)
@@ -179,7 +177,7 @@ def _figures(seen: Observed, window_s: float) -> Figures:
         latency_max_ms=float(ms.max()),
         cgid_cpu_share=0.97,
         host_cpu_share=0.88,
-        loadgen_cpu_share=0.07,
+        driver_cpu_share=0.07,
     )
     if not seen.instruments:
         return known

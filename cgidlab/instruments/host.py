@@ -11,7 +11,7 @@ from cgidlab.parsers.documents import HostEdges, Span, parse_host_edges
 
 FILE, EDGES = "host.csv", "host.json"
 CPU_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_COLUMNS = ("monotonic_ns", *CPU_KINDS, "ctxt", "forks", "loadgen_cpu_ns")
+_COLUMNS = ("monotonic_ns", *CPU_KINDS, "ctxt", "forks", "driver_cpu_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,21 @@ class HostCounters:
     steal: Ints
     ctxt: Ints
     forks: Ints
-    loadgen_cpu_ns: Ints
+    driver_cpu_ns: Ints
 
 
 def parse_host_counters(data: bytes, *, where: str) -> HostCounters:
     """Return the samples. Raise `StoreError` if the header lacks a column."""
-    table = parse_csv(data, _COLUMNS, where=where, optional=("loadgen_cpu_ns",))
+    header, newline, rows = data.partition(b"\n")
+    header = header.replace(b"loadgen_cpu_ns", b"driver_cpu_ns")  # as older helpers call it
+    table = parse_csv(header + newline + rows, _COLUMNS, where=where, optional=("driver_cpu_ns",))
     return HostCounters(table.bad_lines, *table.columns)
 
 
-def loadgen_cpu_share(samples: HostCounters, window: Span) -> float | None:
+def driver_cpu_share(samples: HostCounters, window: Span) -> float | None:
     """Return how much of a core the driver used in a window, None where its samples do not cover it."""
-    there = samples.loadgen_cpu_ns != ABSENT
-    used_ns = rise(samples.monotonic_ns[there], samples.loadgen_cpu_ns[there], window)
+    there = samples.driver_cpu_ns != ABSENT
+    used_ns = rise(samples.monotonic_ns[there], samples.driver_cpu_ns[there], window)
     return None if used_ns is None else used_ns / (window.end_ns - window.begin_ns)
 
 
@@ -66,7 +68,7 @@ class Host(Instrument):
         times = h.monotonic_ns
         ticks = {kind: rise(times, getattr(h, kind), window) for kind in CPU_KINDS}
         known = {kind: value for kind, value in ticks.items() if value is not None}
-        found = Figures(loadgen_cpu_share=loadgen_cpu_share(h, window))
+        found = Figures(driver_cpu_share=driver_cpu_share(h, window))
         if len(known) == len(CPU_KINDS) and (total := sum(known.values())) > 0:
             busy = total - known["idle"] - known["iowait"] - known["steal"]
             forks, switches = rise(times, h.forks, window), rise(times, h.ctxt, window)

@@ -88,7 +88,7 @@ def measure(directory: Path) -> Measured:
     figures = merged((client, *(i.figures(evidence) for i in INSTRUMENTS)))
     load = sources.load
     if load is not None:
-        figures = replace(figures, loadgen_cpu_share=load.cpu_share)
+        figures = replace(figures, driver_cpu_share=load.cpu_share)
     # A fault ends connections on purpose: the number of clients is then not what the law asks for.
     steady = trial.settings.get("fault", "none") == "none"
     asked = trial.settings.get("clients") if trial.settings.get("loop") == "closed" else None
@@ -101,7 +101,7 @@ def measure(directory: Path) -> Measured:
         physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
         physics.check_little(sources.requests, clients if steady else None, sources.span_us),
         *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
-        merging.check_loadgen(load) if load else physics.check_loadgen(figures.loadgen_cpu_share),
+        merging.check_driver(load) if load else physics.check_driver(figures.driver_cpu_share),
         *evidence.checks,
     )
     return Measured(

@@ -74,7 +74,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class DriverRun:
-    """The load generator of a trial."""
+    """The driver of a trial."""
 
     driver: str
     argv: tuple[str, ...]

@@ -140,7 +140,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """What a load generator can do; a reason where that is not known."""
+    """What a driver can do; a reason where that is not known."""
 
     throughput_rps: Size | None = None
     reason: str | None = None

@@ -24,7 +24,7 @@ class Verdict:
     limits: tuple[Limit, ...]  # best evidence first; those not saturated after those that are
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
-    errors: tuple[CellErrors, ...] = ()  # by cell; empty where no load generator counted requests
+    errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
     answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
 
     @property
@@ -110,15 +110,15 @@ def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[s
     """Return the lines of a run without a valid trial."""
     why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
     count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
-    loader = next((f for f in found if f.name == "load generator" and f.saturated), None)
+    driver = next((f for f in found if f.name == "driver" and f.saturated), None)
     return (
         words.sentence(f"whether the queue overflowed is not known: {count} ({why})"),
         "Whether workers retried is not known.",
         "What it costs is not known.",
-        words.sentence(f"{loader.text}, so it set the pace and not the server")
-        if loader
+        words.sentence(f"{driver.text}, so it set the pace and not the server")
+        if driver
         else "What limits throughput is not known.",
-        words.sentence(advice.for_nothing(loader)),
+        words.sentence(advice.for_nothing(driver)),
     )
 
 

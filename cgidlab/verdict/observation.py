@@ -16,7 +16,7 @@ from cgidlab.verdict.retrying import RetriesSeen
 
 __all__ = ["Came", "Seen", "SocketVerdict", "judge_all", "judge_socket"]
 
-_NOT_THERE = ("load generator",)  # candidates that only a trial has
+_NOT_THERE = ("driver",)  # candidates that only a trial has
 
 
 def judge_socket(record: TrialRecord, seen: Seen) -> SocketVerdict:

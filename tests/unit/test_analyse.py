@@ -235,12 +235,12 @@ def test_reasons_that_differ_in_a_figure_alone_are_counted_together() -> None:
             Figures(),
             {"listen_backlog": "1"},
             status=Status.INVALID,
-            reason=f"the load generator used 0.9{b} of a core",
+            reason=f"the driver used 0.9{b} of a core",
         )
         for b in range(1, 4)
     ]
 
-    assert analyse(records, experiment(records)).reasons == (("the load generator used 0.91 of a core", 3),)
+    assert analyse(records, experiment(records)).reasons == (("the driver used 0.91 of a core", 3),)
 
 
 SEQUENTIAL = Repetitions(6, 30)

@@ -126,7 +126,7 @@ def times(every_ms: int, begin_s: float = -1.0, end_s: float = 11.0) -> list[int
 QUEUE = "monotonic_ns,cgid_depth,cgid_limit,tcp_depth,tcp_limit"
 WORKERS = "monotonic_ns,threads,connect,read,idle,running,other"
 DAEMON = "monotonic_ns,pid,cpu_ns,runq_ns,switches"
-HOST = "monotonic_ns,user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns"
+HOST = "monotonic_ns,user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,driver_cpu_ns"
 
 
 def state(measured: measure.Measured, name: str) -> str:
@@ -307,12 +307,12 @@ def test_cpu_of_the_daemon_is_a_share_of_one_core_and_a_restart_is_seen(tmp_path
     assert f.cgid_runq_share == pytest.approx(0.1, rel=0.02)
 
 
-def host(loadgen_share: float) -> str:
+def host(driver_share: float) -> str:
     """Return a host of two CPUs: 1.2 of 2 busy, 0.2 stolen, 0.1 waiting for a disk, 30 forks a second."""
     rows = []
     for t in times(100):
         tenth = (t - BEGIN_NS) // 100_000_000 + 10
-        spent: object = int((t - BEGIN_NS) * loadgen_share) if t >= BEGIN_NS - SECOND // 2 else ""
+        spent: object = int((t - BEGIN_NS) * driver_share) if t >= BEGIN_NS - SECOND // 2 else ""
         rows.append((t, 4 * tenth, tenth, 5 * tenth, 5 * tenth, tenth, tenth, tenth, 2 * tenth, 0, 3 * tenth, spent))
     return csv(HOST, rows)
 
@@ -333,15 +333,15 @@ def test_the_hosts_time_is_split_by_kind(tmp_path: Path) -> None:
     assert f.host_steal_share == pytest.approx(0.1)
     assert f.host_iowait_share == pytest.approx(0.05)
     assert f.forks_per_s == pytest.approx(30)
-    assert f.loadgen_cpu_share == pytest.approx(0.5)
+    assert f.driver_cpu_share == pytest.approx(0.5)
     assert f.tcp_overflows == 7
-    assert state(measured, "loadgen") == "passed"
+    assert state(measured, "driver") == "passed"
 
 
 def test_a_saturated_load_generator_makes_the_trial_invalid(tmp_path: Path) -> None:
     measured = measure.measure(Trial(instruments={"host.csv": host(0.97)}).write(tmp_path))
 
-    check = next(c for c in measured.checks if c.name == "loadgen")
+    check = next(c for c in measured.checks if c.name == "driver")
     assert (check.failed, check.kind) == (True, FailureKind.CLIENT)
     assert "0.97" in check.reason
 
@@ -401,7 +401,7 @@ def test_instruments_that_did_not_run_leave_every_figure_of_theirs_empty(tmp_pat
 
     empty = {f.name for f in fields(Figures) if getattr(figures, f.name) is None}
     assert {n for n in asdict(figures) if n.startswith(("queue", "tcp", "workers", "connect", "cgid", "host"))} <= empty
-    assert {"loadgen_cpu_share", "forks_per_s"} <= empty
+    assert {"driver_cpu_share", "forks_per_s"} <= empty
     assert not {"requests", "throughput_rps", "retries_in_window", "gave_up_503"} & empty
 
 

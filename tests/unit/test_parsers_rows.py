@@ -1,4 +1,4 @@
-"""What load generators and instruments wrote line by line: real files, and whatever else a file may hold."""
+"""What drivers and instruments wrote line by line: real files, and whatever else a file may hold."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -164,7 +164,7 @@ def test_the_load_generators_clock_is_absent_while_it_does_not_run() -> None:
 
     lines = read("host.csv").splitlines()[1:]
     assert counters.bad_lines == 0
-    assert (counters.loadgen_cpu_ns == numeric_lines.ABSENT).tolist() == [line.endswith(b",") for line in lines]
+    assert (counters.driver_cpu_ns == numeric_lines.ABSENT).tolist() == [line.endswith(b",") for line in lines]
     assert (counters.user[1:] >= counters.user[:-1]).all()
 
 

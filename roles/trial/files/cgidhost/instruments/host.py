@@ -26,7 +26,7 @@ class Host(Gauge):
     """The host's /proc/stat, and the CPU clock of the driver once it runs."""
 
     name = "host"
-    columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns"
+    columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,driver_cpu_ns"
     period_ns = 100_000_000
     on_generators = True
 
