@@ -30,6 +30,12 @@ class Option:
     choices: tuple[Scalar, ...]
     description: str
     directive: str = ""  # of httpd.conf, of which it is the value
+    also: tuple[str, ...] = ()  # what else people call it
+
+    @property
+    def summary(self) -> str:
+        """Return the first sentence of what it is, without its full stop."""
+        return self.description.partition(". ")[0].removesuffix(".")
 
     @property
     def long_name(self) -> str:

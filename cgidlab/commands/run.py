@@ -99,10 +99,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:
     """Return the run to go on with, None for a new one. Raise `SpecError` where the user has to say which."""
-    from cgidlab.engine import resuming  # noqa: PLC0415 -- same
+    from cgidlab.engine import resuming  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- same
 
     if args.resume:
-        return resuming.find(args.results, args.resume)
+        return store.find(args.results, args.resume)
     if request is None:
         raise SpecError("an experiment file is missing", where="run", fix="run experiments/NAME.yml, or --resume RUN")
     if args.resume is not None:
@@ -118,7 +119,7 @@ def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory |
             fix="add --resume to go on with it, or --new to begin again",
         )
     if _wants_to_resume(f"The last run of this experiment was interrupted: {said}"):
-        return resuming.find(args.results, str(found.directory))
+        return store.find(args.results, str(found.directory))
     return None
 
 

@@ -1,15 +1,15 @@
 """What can be set in a trial: the options that roles declare in argument_specs.yml, and the instruments."""
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import getdoc
 from pathlib import Path
 
 import yaml
 
+from cgidlab.design import hints
 from cgidlab.errors import LabError, SpecError
 from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import Option, Scalar, Settings
@@ -62,6 +62,7 @@ _SWITCHES = tuple(
     if one.optional
 )
 _DIRECTIVE = re.compile(r"Read back as the directive (\w+)")
+_ALSO = re.compile(r"Also asked for as ([^.]+(?:\.\w[^.]*)*)\.")
 # Over HTTP the user alone may be a token; SSH needs one that everybody may know.
 _CREDENTIALS = re.compile(r"(?<!ssh)://[^/\s]*@|://[^/\s@]*:[^/\s]*@", re.IGNORECASE)
 _HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
@@ -81,6 +82,18 @@ class Catalogue:
         """Return settings keyed as Ansible knows them."""
         return {self.options[name].long_name: value for name, value in settings.items()}
 
+    def named(self, name: str) -> str:
+        """Return the option that a word is meant for, by its name or by what else it is asked for as; "" for none."""
+        return hints.meant(name, self._also())
+
+    def no_option(self, name: str, where: str) -> SpecError:
+        """Return the error for a name that is no option's, with what was meant if that can be told."""
+        elsewhere = hints.key_of_the_file(name) or hints.directive(name)
+        return hints.unknown("no role has an option", name, self.options, where, also=self._also(), elsewhere=elsewhere)
+
+    def _also(self) -> dict[str, tuple[str, ...]]:
+        return {o.name: (*o.also, o.long_name, *([o.directive] if o.directive else [])) for o in self.options.values()}
+
     def of_roles(self, *roles: str) -> tuple[str, ...]:
         """Return the short names of the options of some roles."""
         return tuple(name for name, option in self.options.items() if option.role in roles)
@@ -89,7 +102,7 @@ class Catalogue:
         """Return `value` as the option's type, or raise `SpecError` saying what it takes."""
         option = self.options.get(name)
         if option is None:
-            raise unknown("no role has an option", name, self.options, where)
+            raise self.no_option(name, where)
         if not isinstance(value, _PYTHON_TYPES[option.type]) or (isinstance(value, bool) and option.type != "bool"):
             raise SpecError(
                 f"`{name}` takes {option.type}, not {value!r}",
@@ -102,22 +115,13 @@ class Catalogue:
         if option.type == "float":
             value = float(value)
         if option.choices and value not in option.choices:
-            raise unknown(f"`{name}` does not take", str(value), map(str, option.choices), where)
+            raise hints.unknown(f"`{name}` does not take", str(value), [str(c) for c in option.choices], where)
         low, high = _BOUNDS.get(name, (float("-inf"), float("inf")))
         if isinstance(value, (int, float)) and not low <= value <= high:
             raise SpecError(f"`{name}` is {value}, outside {low} to {high}", where=where, fix="choose a value inside")
         if isinstance(value, str):
             _check_text(name, value, where)
         return value
-
-
-def unknown(what: str, name: str, known: Iterable[str], where: str) -> SpecError:
-    """Return the error for a word that is not one of `known`, naming the nearest that is."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return SpecError(
-        f"{what} `{name}`", where=where, fix=f"use `{near[0]}`" if near else f"use one of: {', '.join(known)}"
-    )
 
 
 def load(roles_dir: Path) -> Catalogue:
@@ -152,6 +156,7 @@ def _declared(roles_dir: Path) -> Iterator[Option]:
                 choices=tuple(spec.get("choices", ())),
                 description=(text := _one_text(spec.get("description", ""))),
                 directive=found[1] if (found := _DIRECTIVE.search(text)) else "",
+                also=tuple(asked[1].split(", ")) if (asked := _ALSO.search(text)) else (),
             )
 
 
@@ -161,8 +166,7 @@ def markdown(catalogue: Catalogue) -> str:
     for option in catalogue.options.values():
         takes = ", ".join(f"`{c}`" for c in option.choices) or option.type
         default = "required" if option.default is None else f"`{json.dumps(option.default)}`"
-        first = option.description.partition(". ")[0].removesuffix(".")
-        rows.append(f"| `{option.name}` | {takes} | {default} | {first} |")
+        rows.append(f"| `{option.name}` | {takes} | {default} | {option.summary} |")
     return "\n".join(rows)
 
 
