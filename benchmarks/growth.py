@@ -151,7 +151,7 @@ def _kept_by_default(path: Path, work: Path) -> tuple[float, float]:
         design = sites.planned(path.read_text())
     host = sites.provisioned(design, work)
     known = catalogue.load(sites.LOCAL.roles)
-    block = execute.BlockRun(work / "default", host, f"{host.work_dir}/bench-default")
+    block = execute.BlockNeeds(work / "default", host, f"{host.work_dir}/bench-default")
     # The same block, with nothing thrown away.
     with patch.object(ansible, "play", _keeping_all):
         execute.run_block(sites.LOCAL, block, design.blocks[0], known, lambda _arrival: None, lambda: False)

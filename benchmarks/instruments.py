@@ -189,7 +189,7 @@ def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, 
     kept.mkdir()
     for first in range(1, count + 1, BLOCKS_A_CALL):
         trials = {t.number: t for t in design.trials if first <= t.block < first + BLOCKS_A_CALL}
-        run = execute.BlockRun(work / f"b{first}", host, f"{host.work_dir}/bench-{first}")
+        run = execute.BlockNeeds(work / f"b{first}", host, f"{host.work_dir}/bench-{first}")
 
         def arrived(arrival: Arrival, trials: Mapping[int, Trial] = trials) -> None:
             if arrival.archive is None:

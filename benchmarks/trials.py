@@ -115,7 +115,7 @@ def make_plan(trials: int, rounds: int) -> Plan:
 def run_block(site: execute.Site, host: HostReport, design: Plan, number: int, work: Path) -> Block:
     """Run one block of the plan on a host and return what it took."""
     block = design.blocks[number]
-    run = execute.BlockRun(work / f"b{number}", host, f"{host.work_dir}/bench-{number}")
+    run = execute.BlockNeeds(work / f"b{number}", host, f"{host.work_dir}/bench-{number}")
     arrivals: list[Arrival] = []
     began = time.monotonic()
     played = execute.run_block(site, run, block, catalogue.load(site.roles), arrivals.append, lambda: False)

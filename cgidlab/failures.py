@@ -13,7 +13,7 @@ SAME_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FailureRule:
     """What happens to a trial that failed in one way."""
 
     meaning: str
@@ -30,44 +30,44 @@ class Rule:
         return f"{in_block}{', and when the run is resumed' if self.on_resume else ''}"
 
 
-RULES: dict[FailureKind, Rule] = {
-    FailureKind.INFRA: Rule(
+RULES: dict[FailureKind, FailureRule] = {
+    FailureKind.INFRA: FailureRule(
         "the host, the connection or a program that is needed was not there",
         1,
         on_resume=True,
         because="it says nothing of the server, and often passes; what stays has to be mended by hand",
     ),
-    FailureKind.SUT: Rule(
+    FailureKind.SUT: FailureRule(
         "httpd did not start, died, or a CGI answered wrongly",
         0,
         on_resume=False,
         because="it may be the very effect that is looked for: a second try would hide it",
     ),
-    FailureKind.CLIENT: Rule(
-        "the load generator failed or was itself the limit",
+    FailureKind.CLIENT: FailureRule(
+        "the driver failed or was itself the limit",
         1,
         on_resume=False,
         because="a generator that failed may do better; one that is the limit is so again",
     ),
-    FailureKind.TREATMENT: Rule(
+    FailureKind.TREATMENT: FailureRule(
         "the server did not run what the trial names",
         0,
         on_resume=False,
         because="the same settings lead to the same read-back",
     ),
-    FailureKind.NOISE: Rule(
+    FailureKind.NOISE: FailureRule(
         "something else on the host disturbed the trial",
         None,
         on_resume=False,
         because="it passes; the experiment says how often it is worth the time",
     ),
-    FailureKind.TIMEOUT: Rule(
+    FailureKind.TIMEOUT: FailureRule(
         "a phase took longer than it may",
         1,
         on_resume=False,
         because="a host that was slow once may not be so again; one that hangs always would cost hours",
     ),
-    FailureKind.INTERRUPTED: Rule(
+    FailureKind.INTERRUPTED: FailureRule(
         "the run was stopped during the trial",
         0,
         on_resume=True,

@@ -246,10 +246,10 @@ class Figures:
         "ports that new connections could still get at the window's worse edge, at least",
         better=Better.HIGHER,
     )
-    loadgen_cpu_share: float | None = _figure(
-        "host", "cores", "CPU of the driver, which has one thread; of several, the busiest", heading="Load CPU"
+    driver_cpu_share: float | None = _figure(
+        "host", "cores", "CPU of the driver, which has one thread; of several, the busiest", heading="Driver CPU"
     )
-    loadgen_headroom_share: float | None = _figure(
+    driver_headroom_share: float | None = _figure(
         HEADROOM, "share", "answers a second, by what this driver reached against a static file"
     )
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there. The only module that writes into a run directory."""
+"""Files that are whole or not there: how a document of ours is written."""
 
 import hashlib
 import json

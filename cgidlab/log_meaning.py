@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 
-from cgidlab.parsers.error_log import RETRY, TIMED_OUT, ErrorLog, Retries
+from cgidlab.parsers.error_log import RETRY, TIMED_OUT, LogCounts, Retries
 from cgidlab.parsers.error_log.messages import ANSWERED_503
 from cgidlab.parsers.error_log.wrappings import STRANGE
 from cgidlab.terminal import printable
@@ -98,7 +98,7 @@ _NO_EVIDENCE = (
 )
 
 
-def explain(log: ErrorLog, zone: tzinfo, *, windowed: bool) -> list[str]:
+def explain(log: LogCounts, zone: tzinfo, *, windowed: bool) -> list[str]:
     """Return what a log says and means, at most `MOST_LINES` lines. Times are shown in `zone`."""
     if not log.lines:
         return ["The log is empty: nothing was written, or it is not the log that httpd writes."]
@@ -110,7 +110,7 @@ def explain(log: ErrorLog, zone: tzinfo, *, windowed: bool) -> list[str]:
     return [*first, *_causes(log, MOST_LINES - len(first) - len(last)), *last]
 
 
-def unreadable(log: ErrorLog) -> list[str]:
+def unreadable(log: LogCounts) -> list[str]:
     """Return one sentence for each file in which no line is of a known kind."""
     return [
         f"{file.name}: this is no error log that I can read: {file.lines} lines, none of a known kind"
@@ -120,7 +120,7 @@ def unreadable(log: ErrorLog) -> list[str]:
     ]
 
 
-def _read(log: ErrorLog, *, windowed: bool) -> str:
+def _read(log: LogCounts, *, windowed: bool) -> str:
     files = f" in {len(log.files)} files" if len(log.files) > 1 else ""
     kinds = [f"{n} {kind}" for kind, n in log.kinds.items()]
     text = f"{log.lines} lines{files}: {', '.join(kinds)}."
@@ -139,7 +139,7 @@ def _shown(line: bytes) -> str:
     return printable(line.decode(errors="replace").strip())[:_EXAMPLE]
 
 
-def _retries(log: ErrorLog, *, windowed: bool) -> str:
+def _retries(log: LogCounts, *, windowed: bool) -> str:
     spans = (
         [("before ", log.before), ("inside ", log.inside), ("after ", log.after)] if windowed else [("", log.inside)]
     )
@@ -157,7 +157,7 @@ def _span(span: Retries) -> str:
     return f"{span.total} of {span.requests} requests, by attempt {attempts or 'not said'}"
 
 
-def _answers(log: ErrorLog) -> list[str]:
+def _answers(log: LogCounts) -> list[str]:
     said = []
     for name, n in log.messages.items():
         if n and name != RETRY:
@@ -176,7 +176,7 @@ def _counted(names: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n}" for name, n in Counter(names).most_common())
 
 
-def _around(log: ErrorLog, zone: tzinfo) -> list[str]:
+def _around(log: LogCounts, zone: tzinfo) -> list[str]:
     """Return when it happened, and around what."""
     minutes: dict[int, Counter[str]] = {}
     for event in log.timeline.events():
@@ -203,7 +203,7 @@ def _minute(at: int, zone: tzinfo) -> str:
     return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M")
 
 
-def _near(log: ErrorLog) -> list[str]:
+def _near(log: LogCounts) -> list[str]:
     """Return whether the retries belong to restarts."""
     total = log.timeline.total(_RETRIES)
     if not total:
@@ -221,7 +221,7 @@ def _near(log: ErrorLog) -> list[str]:
     return [f"{near} of {total} {what} lie within {_LATE_S} s of a restart or a death of the daemon: {rest}."]
 
 
-def _errors(log: ErrorLog) -> list[str]:
+def _errors(log: LogCounts) -> list[str]:
     """Return the names of the errors that mod_cgid's workers met, the most frequent first."""
     met: Counter[str] = Counter()
     for name in (RETRY, *ANSWERED_503):
@@ -230,12 +230,12 @@ def _errors(log: ErrorLog) -> list[str]:
     return [name for name, _ in met.most_common() if name in _MEANING]
 
 
-def _meaning(log: ErrorLog, name: str) -> tuple[str, str]:
+def _meaning(log: LogCounts, name: str) -> tuple[str, str]:
     elsewhere = name == "ECONNREFUSED" and log.system not in ("", "Linux")
     return _REFUSED_ELSEWHERE if elsewhere else _MEANING[name]
 
 
-def _causes(log: ErrorLog, most_lines: int) -> list[str]:
+def _causes(log: LogCounts, most_lines: int) -> list[str]:
     """Return what the errors mean, the most frequent first, each in a line as far as there is room."""
     said = []
     if log.system not in ("", "Linux"):
@@ -255,7 +255,7 @@ def _causes(log: ErrorLog, most_lines: int) -> list[str]:
     return said
 
 
-def _neighbours(log: ErrorLog) -> list[str]:
+def _neighbours(log: LogCounts) -> list[str]:
     total = sum(log.queue_full.values())
     if not total:
         return []
@@ -263,7 +263,7 @@ def _neighbours(log: ErrorLog) -> list[str]:
     return [f"Another listener's queue was full, not mod_cgid's: {total} times ({where})."]
 
 
-def _timeouts(log: ErrorLog) -> list[str]:
+def _timeouts(log: LogCounts) -> list[str]:
     late = max(log.timeline.total(["script_timeout"]), log.timeline.total(["output_timeout"]))
     said = []
     if late:
@@ -275,7 +275,7 @@ def _timeouts(log: ErrorLog) -> list[str]:
     return [" ".join(said)] if said else []
 
 
-def _next(log: ErrorLog) -> str:
+def _next(log: LogCounts) -> str:
     for name in _errors(log)[:1]:
         return _meaning(log, name)[1]
     if log.queue_full:

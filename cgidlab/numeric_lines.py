@@ -1,4 +1,4 @@
-"""Lines of whole numbers: the only module that turns such text into arrays and counts the lines that are not."""
+"""Lines of whole numbers, made into arrays, and the lines that are not, counted."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Opening a log that may be packed: the only module that unpacks gzip, bzip2, xz and Zstandard.
+"""Opening a log that may be packed: gzip, bzip2, xz and Zstandard, told by their first bytes.
 
 What a file is shows in its first bytes, not in its name.
 """

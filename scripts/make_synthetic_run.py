@@ -114,9 +114,7 @@ def _synthetic(trial: Trial, seed: int, window_s: float, speed: float) -> Synthe
         return SyntheticTrial(trial, failed, None, window_s)
     outcome = Outcome(trial.key, Status.COMPLETE, "", None)
     if trial.number % 37 == 5:  # noqa: PLR2004 -- as above
-        outcome = Outcome(
-            trial.key, Status.INVALID, "the load generator used 97 % of a core: synthetic", FailureKind.CLIENT
-        )
+        outcome = Outcome(trial.key, Status.INVALID, "the driver used 97 % of a core: synthetic", FailureKind.CLIENT)
     rng = np.random.default_rng([seed, trial.number])
     backlog, clients = int(trial.cell.settings["listen_backlog"]), int(trial.cell.settings["clients"])
     waiting = max(0, clients - BUSY_CLIENTS)
@@ -179,7 +177,7 @@ def _figures(seen: Observed, window_s: float) -> Figures:
         latency_max_ms=float(ms.max()),
         cgid_cpu_share=0.97,
         host_cpu_share=0.88,
-        loadgen_cpu_share=0.07,
+        driver_cpu_share=0.07,
     )
     if not seen.instruments:
         return known
@@ -265,7 +263,7 @@ def report_input(run: SyntheticRun) -> report.ReportInput:
         windows="No throughput by the second is known.",
         stopping=f"{experiment.repetitions.min} blocks were planned, with one look at the end.",
         limits=(
-            report.Candidate("cgid daemon", saturated=True, cells=6, cells_known=9, text="SYNTHETIC: 0.97 of a core"),
+            report.LimitRow("cgid daemon", saturated=True, cells=6, cells_known=9, text="SYNTHETIC: 0.97 of a core"),
         ),
         timing={"wall_s": 1234.5, "measured_s": 432.0, "overhead_s_per_trial": 0.45},
         provenance=PROVENANCE,

@@ -19,7 +19,7 @@ from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, bootstrap_in
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import Pairs, Unit, by_unit, cells_of, combinations_of, levels_of, paired, within_blocks
 from cgidlab.analysis.power import blocks_to_decide, mde
-from cgidlab.analysis.sharing import Noise, Sample, Sharing, noises
+from cgidlab.analysis.sharing import Sample, Scatter, Sharing, noises
 from cgidlab.analysis.trimmed import Middle, middle
 from cgidlab.model import Factor, Repetitions, TrialRecord, VerdictRule
 
@@ -136,8 +136,8 @@ def _able(values: Mapping[Unit, float]) -> bool:
     return len(values) > 0 and all(v > 0 for v in values.values())
 
 
-def _own(found: Middle | None) -> Noise | None:
-    return Noise(found.spread, found.df, Sharing.OWN) if found is not None and found.n >= MIN_BLOCKS else None
+def _own(found: Middle | None) -> Scatter | None:
+    return Scatter(found.spread, found.df, Sharing.OWN) if found is not None and found.n >= MIN_BLOCKS else None
 
 
 def _comparison(level: str, place: Combination, pairs: Pairs) -> _Comparison:
@@ -145,7 +145,7 @@ def _comparison(level: str, place: Combination, pairs: Pairs) -> _Comparison:
     return _Comparison(level, place, pairs, scale, d, middle(d) if len(d) > 1 else None)
 
 
-def _effect(asked: Question, found: _Comparison, noise: Noise | None) -> Effect:
+def _effect(asked: Question, found: _Comparison, noise: Scatter | None) -> Effect:
     d, n, ratio = found.d, len(found.d), found.scale == "ratio"
     center = found.middle
     value = center.value if center is not None else float(np.mean(d)) if d else None
@@ -178,7 +178,7 @@ def _effect(asked: Question, found: _Comparison, noise: Noise | None) -> Effect:
     )
 
 
-def _common(asked: Question, level: str, known: Sequence[tuple[_Comparison, Noise | None]]) -> Effect:
+def _common(asked: Question, level: str, known: Sequence[tuple[_Comparison, Scatter | None]]) -> Effect:
     """Return the effect over all places: the mean of theirs, with the error that follows from their errors."""
     values = [c.middle.value for c, _ in known if c.middle is not None]
     scale = "ratio" if all(c.scale == "ratio" for c, _ in known) else "difference"
@@ -197,7 +197,7 @@ def _common(asked: Question, level: str, known: Sequence[tuple[_Comparison, Nois
     df = parts[0][1].df if shared or not total else total**2 / sum(v * v / n.df for v, n in parts)
     error = math.sqrt(total) / len(parts)
     kept = min(c.middle.kept for c, _ in known if c.middle is not None)
-    noise = Noise(error * math.sqrt(kept), df, parts[0][1].sharing)
+    noise = Scatter(error * math.sqrt(kept), df, parts[0][1].sharing)
     p = _interaction_p(values, [v for v, _ in parts], df)
     effect = _judged(asked, level, None, scale, blocks, value, noise, error)
     return replace(
@@ -226,7 +226,7 @@ def _judged(  # one comparison has that many sides
     scale: str,
     blocks: int,
     value: float | None,
-    noise: Noise | None,
+    noise: Scatter | None,
     error: float | None,
 ) -> Effect:
     ratio = scale == "ratio"

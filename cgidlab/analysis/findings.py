@@ -91,12 +91,6 @@ class Effect:
             return None
         return math.sqrt(self.interval.high / self.interval.low) - 1
 
-    @property
-    def checks_agree(self) -> bool:
-        """Say whether the estimate lies in the intervals of the checks."""
-        checks = [c for c in (self.sign_interval, self.bootstrap_interval) if c is not None]
-        return self.estimate is None or all(c.holds(self.estimate) for c in checks)
-
 
 def unanswered(found: Sequence[Effect]) -> tuple[Effect, ...]:
     """Return the comparisons that are open: not decided by themselves, nor by a common effect that holds for them.
@@ -207,11 +201,6 @@ class CellSummary:
         """Return the median of a figure; None when no trial has it."""
         spread = self.figures.get(figure)
         return None if spread is None else spread.median
-
-    def largest(self, figure: str) -> float | None:
-        """Return the largest value of a figure; None when no trial has it."""
-        spread = self.figures.get(figure)
-        return None if spread is None else spread.range.high
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Sharing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class Scatter:
     """The spread of one comparison: as `Middle.spread`, with the degrees of freedom it rests on."""
 
     spread: float
@@ -53,7 +53,7 @@ class Sample:
         return self.middle is not None and self.middle.n >= MIN_BLOCKS
 
 
-def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple[Noise | None, ...]:
+def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple[Scatter | None, ...]:
     """Return the spread of each comparison; None where it has fewer than MIN_BLOCKS units.
 
     One for all of them where neither pairs of cells nor places (combinations of the other factors, of which a heavier
@@ -66,7 +66,7 @@ def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple
     """
     able = [s for s in samples if s.able]
     own = [
-        Noise(s.middle.spread, s.middle.df, Sharing.OWN) if s.able and s.middle is not None else None for s in samples
+        Scatter(s.middle.spread, s.middle.df, Sharing.OWN) if s.able and s.middle is not None else None for s in samples
     ]
     pool = _pool(places)
     if len(able) < 2 or pool is None:  # noqa: PLR2004 -- one has nothing to share with
@@ -84,7 +84,7 @@ def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple
         if noise is None or (at_place is None and prior is None):
             found.append(noise)
         elif at_place is not None:
-            found.append(Noise(at_place.spread, at_place.df, Sharing.PLACE))
+            found.append(Scatter(at_place.spread, at_place.df, Sharing.PLACE))
         elif prior is not None:
             found.append(_moderated(noise, *prior, pool))
     return tuple(found)
@@ -100,7 +100,7 @@ def _centred(group: Sequence[Sequence[float]]) -> list[float]:
     return [x - float(np.median(d)) for d in group for x in d]
 
 
-def _pool(places: Sequence[Sequence[Logs]]) -> Noise | None:
+def _pool(places: Sequence[Sequence[Logs]]) -> Scatter | None:
     weighed, total = 0.0, 0.0
     for cells in places:
         middles = [middle(d) for d in _pairs(cells)]
@@ -111,7 +111,7 @@ def _pool(places: Sequence[Sequence[Logs]]) -> Noise | None:
         df = (levels - 1) * float(each.mean())
         weighed += df * float(np.average([m.spread**2 for m in middles], weights=each))
         total += df
-    return Noise(math.sqrt(weighed / total), total, Sharing.SHARED) if total else None
+    return Scatter(math.sqrt(weighed / total), total, Sharing.SHARED) if total else None
 
 
 def _equal(samples: Sequence[Sequence[float]]) -> bool:
@@ -139,10 +139,10 @@ def _prior(middles: Sequence[Middle]) -> tuple[float, float] | None:
     return math.sqrt(variance), 2 * half0
 
 
-def _moderated(own: Noise, spread0: float, df0: float, pool: Noise) -> Noise:
+def _moderated(own: Scatter, spread0: float, df0: float, pool: Scatter) -> Scatter:
     """Return a comparison's own spread drawn towards that of all, by their degrees of freedom."""
     if math.isinf(df0):
-        return Noise(spread0, pool.df, Sharing.MODERATED)
+        return Scatter(spread0, pool.df, Sharing.MODERATED)
     df = own.df + df0
     variance = (own.df * own.spread**2 + df0 * spread0**2) / df
-    return Noise(math.sqrt(variance), min(df, pool.df), Sharing.MODERATED)
+    return Scatter(math.sqrt(variance), min(df, pool.df), Sharing.MODERATED)

@@ -1,4 +1,4 @@
-"""Whether a run goes on: the only module that decides it. Whole blocks, planned looks."""
+"""Whether the blocks so far decide a run. Whole blocks, planned looks."""
 
 from collections.abc import Sequence
 from dataclasses import replace

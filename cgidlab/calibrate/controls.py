@@ -42,7 +42,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class ControlTrial:
     """One trial of a calibration, and which instruments could not run in it, with their reasons."""
 
     record: TrialRecord

@@ -8,13 +8,13 @@ import numpy as np
 
 from cgidlab.analysis.intervals import t_interval
 from cgidlab.calibrate.checks import EXPECTATIONS
-from cgidlab.calibrate.controls import BARE, COSTLY, OBSERVED, Observation, Row, State
+from cgidlab.calibrate.controls import BARE, COSTLY, OBSERVED, ControlTrial, Row, State
 from cgidlab.instruments import WITNESSES
 from cgidlab.instruments.controls import IDLE, MISSING, Expectation, Kind
 from cgidlab.model import Figures, Scalar, Status
 
 
-def judge(observations: Sequence[Observation]) -> tuple[Row, ...]:
+def judge(observations: Sequence[ControlTrial]) -> tuple[Row, ...]:
     """Return the rows of one host's trials: every control of every httpd, then the observer effect where it was run."""
     httpds = list(dict.fromkeys(o.httpd for o in sorted(observations, key=lambda o: o.record.number)))
     if len(httpds) < 2:  # noqa: PLR2004 -- several
@@ -23,12 +23,12 @@ def judge(observations: Sequence[Observation]) -> tuple[Row, ...]:
     return (*rows, *_costs(observations))
 
 
-def _controls(observations: Sequence[Observation]) -> tuple[Row, ...]:
+def _controls(observations: Sequence[ControlTrial]) -> tuple[Row, ...]:
     latest = {o.control: o for o in sorted(observations, key=lambda o: (o.usable, o.record.number))}
     return tuple(_judged(witness, wanted, latest.get(wanted.control)) for witness, wanted in EXPECTATIONS)
 
 
-def _judged(witness: str, wanted: Expectation, seen: Observation | None) -> Row:
+def _judged(witness: str, wanted: Expectation, seen: ControlTrial | None) -> Row:
     def row(found: str, state: State, reason: str) -> Row:
         return Row(wanted.control, wanted.kind, witness, wanted.expected, found, state, reason)
 
@@ -53,7 +53,7 @@ def _number(value: Scalar | None) -> str:
     return f"{value:.3g}" if isinstance(value, float) and value < 1000 else f"{value:.0f}"  # noqa: PLR2004 -- three digits are enough
 
 
-def _costs(observations: Sequence[Observation]) -> list[Row]:
+def _costs(observations: Sequence[ControlTrial]) -> list[Row]:
     """Return the ratio of throughput with an instrument to that without, block by block, and its 95 % interval."""
     done = {
         (o.control, o.record.block): o.record.figures.throughput_rps
@@ -113,7 +113,7 @@ _PASSED_FD = re.compile(r"using passed fd \d+ as stderr")
 
 
 def httpd_facts(
-    observations: Sequence[Observation], error_log: Sequence[str], light_log: Sequence[str] = ()
+    observations: Sequence[ControlTrial], error_log: Sequence[str], light_log: Sequence[str] = ()
 ) -> dict[str, object]:
     """Return what was measured of one httpd: connects a request, retries on ENOENT, form of its messages, fd passing.
 

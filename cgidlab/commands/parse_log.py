@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cgidlab.commands import options
-    from cgidlab.parsers.error_log import ErrorLog
+    from cgidlab.parsers.error_log import LogCounts
 
 _DESCRIPTION = """Counts mod_cgid's messages by AH number and error, its connect retries by errno, attempt and request,
 before, inside and after a window, and says what they mean. Reads error_log of httpd 2.2 and 2.4 in any
@@ -88,7 +88,7 @@ def _of_directory(directory: Path) -> list[Path]:
     return logs
 
 
-def _document(log: ErrorLog, zone: tzinfo) -> dict[str, Any]:
+def _document(log: LogCounts, zone: tzinfo) -> dict[str, Any]:
     spans = {"before": log.before, "inside": log.inside, "after": log.after}
     return {
         "schema_version": 1,
@@ -112,7 +112,7 @@ def _document(log: ErrorLog, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _by_errno(log: ErrorLog) -> dict[str, dict[str, int]]:
+def _by_errno(log: LogCounts) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for name, counts in sorted(log.by_errno.items()):
         of = found.setdefault(name, {})

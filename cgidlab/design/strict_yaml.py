@@ -1,4 +1,4 @@
-"""YAML that does not guess. The only module that reads YAML written by users.
+"""YAML that does not guess: how an experiment file is read.
 
 YAML 1.1 turns `on` into a boolean, `1.10` into 1.1 and `0027` into 23. A file
 that says one thing and means another has no place in an experiment, so a plain

@@ -1,16 +1,18 @@
 """What every driver is: the base class, and the rows and totals that all of them are read into."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from cgidlab.arrays import Flags, Ints
+from cgidlab.arrays import Flags, Ints, np
 from cgidlab.model import LoopKind
+from cgidlab.numeric_lines import check_rows, pieces
 
 UNKNOWN = 0  # status of a request whose log does not say
 FAILED = 400  # the first status that is no success
+MAX_STATUS = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,20 @@ class Requests:
     def failed(self) -> Flags:
         """Return which got an answer that is no success."""
         return self.status >= FAILED
+
+
+def read_pieces(path: Path, parse: Callable[[bytes], Requests]) -> Requests:
+    """Return the rows of a log of any size, parsed in pieces. Raise `StoreError` if it cannot be read."""
+    parts = [parse(b"")]
+    count = 0
+    for piece in pieces(path):
+        parts.append(parse(piece))
+        count += len(parts[-1].status)
+        check_rows(count, path)
+    start, status, latency = (
+        np.concatenate([getattr(p, name) for p in parts]) for name in ("start_us", "status", "latency_us")
+    )
+    return Requests(start, status, latency, parts[0].exact, parts[0].timed)
 
 
 @dataclass(frozen=True, slots=True)

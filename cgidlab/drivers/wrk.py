@@ -5,36 +5,24 @@ taken: they are over its warm-up too, and it fills in what a stall kept it from 
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from cgidlab.arrays import Ints, np
-from cgidlab.drivers.base import Driver, Requests, Totals
+from cgidlab.arrays import np
+from cgidlab.drivers.base import MAX_STATUS, Driver, Requests, Totals, read_pieces
 from cgidlab.model import LoopKind
-from cgidlab.numeric_lines import check_rows, parse, pieces
+from cgidlab.numeric_lines import parse
 
-_MAX_STATUS = 999
 _DONE = re.compile(rb"^ *(\d{1,18}) requests in ", re.MULTILINE)
 _ERRORS = re.compile(
     rb"^ *Socket errors: connect (\d{1,18}), read (\d{1,18}), write (\d{1,18}), timeout \d+$", re.MULTILINE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """One entry an answered request, in the order of the answers."""
-
-    bad_lines: int
-    end_us: Ints  # since 1970
-    status: Ints
-
-
-def parse_rows(data: bytes) -> Rows:
-    """Return the rows. Lines that are not two numbers are counted."""
-    table = parse(data, separator=b"\t", fields=2)
-    end, status = table.columns
-    good = (end >= 0) & (status >= 0) & (status <= _MAX_STATUS)
-    return Rows(table.bad_lines + int((~good).sum()), end[good], status[good])
+def parse_rows(data: bytes) -> Requests:
+    """Return the rows, in the order of the answers. Lines that are not two numbers are left out."""
+    end, status = parse(data, separator=b"\t", fields=2).columns
+    good = (end >= 0) & (status >= 0) & (status <= MAX_STATUS)
+    return Requests(end[good], status[good], np.zeros_like(end[good]), Wrk.exact, Wrk.timed)
 
 
 def parse_totals(stdout: bytes) -> Totals | None:
@@ -57,14 +45,7 @@ class Wrk(Driver):
 
     def requests(self, path: Path) -> Requests:
         """Return the rows of the script's log."""
-        parts = [Rows(0, np.empty(0, np.int64), np.empty(0, np.int64))]
-        count = 0
-        for piece in pieces(path):
-            parts.append(parse_rows(piece))
-            count += len(parts[-1].status)
-            check_rows(count, path)
-        end, status = (np.concatenate([getattr(p, name) for p in parts]) for name in ("end_us", "status"))
-        return Requests(end, status, np.zeros_like(end), self.exact, self.timed)
+        return read_pieces(path, parse_rows)
 
     def totals(self, stdout: bytes) -> Totals | None:
         """Return what it printed, of all of its run: its log has all of it too."""

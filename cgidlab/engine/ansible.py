@@ -127,7 +127,7 @@ def play(
                 **(environment or {}),
             }
             end = _End(directory / "vars.json", time.monotonic() + timeout_s, callbacks.cancelled)
-            with _Listener(lambda event: _heard(event, callbacks, collected)) as listener:
+            with _EventHearer(lambda event: _heard(event, callbacks, collected)) as listener:
                 runner = _runner(playbook, inventory, directory, end, listener, own)
         except OSError as err:
             raise StoreError(
@@ -203,7 +203,7 @@ def _runner(
     inventory: Path,
     directory: Path,
     end: "_End",
-    listener: "_Listener",
+    listener: "_EventHearer",
     own: Mapping[str, str],
 ) -> Any:  # noqa: ANN401 -- ansible-runner has no types
     import ansible_runner  # type: ignore[import-untyped]  # noqa: PLC0415 -- 0.2 s, not for verbs that only read
@@ -281,7 +281,7 @@ class _End:
         return True
 
 
-class _Listener(contextlib.AbstractContextManager["_Listener"]):
+class _EventHearer(contextlib.AbstractContextManager["_EventHearer"]):
     """Hears events in a thread of its own, in their order; all of them are heard when it is left.
 
     ansible-runner reads what ansible-playbook says last within 5 s, handlers included, and raises when that

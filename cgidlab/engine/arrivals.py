@@ -1,4 +1,4 @@
-"""Trials that come home while a block runs: the only module that knows the files which say so.
+"""Trials that come home while a block runs, told by the files that an action plugin leaves.
 
 The role's action (cgidlab_await) leaves `NNN.arrival.json` beside each archive, under its name once it is whole.
 A file and not an event of Ansible: an event a trial means a worker of Ansible's a trial, the dearest thing of all.
@@ -61,7 +61,7 @@ def left(incoming: Path) -> tuple[Arrival, ...]:
     return tuple(a for a in found if a.archive is not None and rundir.is_there(a.archive))
 
 
-class Watched(AbstractContextManager["Watched"]):
+class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
     """A directory whose arrivals are reported one after the other, in a thread; all of them are when it is left."""
 
     def __init__(self, incoming: Path, on_arrival: Callable[[Arrival], None]) -> None:

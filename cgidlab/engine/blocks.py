@@ -1,4 +1,4 @@
-"""One block on one host, from its order to its records: the only module that keeps what comes home."""
+"""One block on one host, from its order to its records."""
 
 import os
 import threading
@@ -177,7 +177,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     loaded_by = generators.of_server(run.path / "hosts", host)
     trials = generators.placed(trials, loaded_by)
     riding = generators.placed(beside.trials, loaded_by) if beside else ()
-    block = execute.BlockRun(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
+    block = execute.BlockNeeds(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
     state = _Call({t.number: t for t in trials}, {t.number: t for t in riding})
     desk = _Desk(where, state, beside)
     room = Room(run)
@@ -269,7 +269,7 @@ def _note_cpu(run: RunDirectory, cpu: OwnCpu, kept: Sequence[TrialRecord]) -> No
     run.set_state(store.RUNNING, **{store.CONTROL_CPU: {**total, "cores": len(os.sched_getaffinity(0))}})
 
 
-def _clean_up(loaded: Loaded, block: execute.BlockRun, run_directory: RunDirectory, display: Display) -> bool:
+def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirectory, display: Display) -> bool:
     stopped = execute.stop_block(loaded.site, block)
     if not stopped.ok:
         display.say(

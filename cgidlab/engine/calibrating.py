@@ -178,14 +178,14 @@ def _host(
     controls = tuple(t for t in trials if t.block == trials[0].block)
     observers = tuple(trials[len(controls) :])
     done = one_block(loaded, run, host, controls, display, cancelled)
-    lost = {r.number for r in done if not calibrate.Observation(r, {}).usable}
+    lost = {r.number for r in done if not calibrate.ControlTrial(r, {}).usable}
     again = tuple(_moved(t, len(trials), blocks - 1) for t in controls if t.number in lost)
     if again and not cancelled():
         display.say(f"once more, since {len(again)} of {len(controls)} trials did not come to their end")
         done += one_block(loaded, run, host, again, display, cancelled)
     if observers and not cancelled():  # all blocks in one go: what is compared is inside each
         done += one_block(loaded, run, host, observers, display, cancelled)
-    observations = [calibrate.Observation(r, _unavailable(run.path / r.directory)) for r in done]
+    observations = [calibrate.ControlTrial(r, _unavailable(run.path / r.directory)) for r in done]
     rows = calibrate.judge(observations)
     builds = [_build(run, host, httpd, [o for o in observations if o.httpd == httpd]) for httpd in builds_of(plan)]
     return {
@@ -198,7 +198,7 @@ def _host(
 
 
 def _build(
-    run: RunDirectory, host: HostReport, httpd: str, observations: Sequence[calibrate.Observation]
+    run: RunDirectory, host: HostReport, httpd: str, observations: Sequence[calibrate.ControlTrial]
 ) -> dict[str, Any]:
     """Return what was measured of one httpd."""
     logs = [_log(run.path, observations, control) for control in (REFUSED, IDLE)]
@@ -225,7 +225,7 @@ def _unavailable(directory: Path) -> dict[str, str]:
     return {name: i.reason or "no reason given" for name, i in states.items() if i.state == "unavailable"}
 
 
-def _log(run: Path, observations: Sequence[calibrate.Observation], control: str) -> list[str]:
+def _log(run: Path, observations: Sequence[calibrate.ControlTrial], control: str) -> list[str]:
     """Return the error_log of the first trial of a control that has one."""
     for observation in observations:
         path = run / observation.record.directory / "logs" / "error_log"

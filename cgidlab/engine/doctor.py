@@ -20,7 +20,7 @@ MAX_ROUND_TRIP_S = 0.25
 """Over a connection that is open. More means that every command opens one of its own."""
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """How a row stands."""
 
     OK = "ok"
@@ -29,12 +29,12 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Finding:
     """One thing that was looked at on one host."""
 
     host: str
     check: str
-    state: State
+    state: Health
     found: str
     advice: str = ""  # what to do; empty when the state is ok
 
@@ -58,18 +58,18 @@ class Examined:
     failure: Failure | None
 
 
-def rows(host: Examined) -> tuple[Row, ...]:
+def rows(host: Examined) -> tuple[Finding, ...]:
     """Return the rows of one host. Where its examination ended, nothing is said of what would have come after."""
     return tuple(_rows(host))
 
 
-def _rows(host: Examined) -> Iterator[Row]:
+def _rows(host: Examined) -> Iterator[Finding]:
     name, reach, failure = host.host, host.results.get("host_reach"), host.failure
     if reach is None:
         said = failure.message if failure else "it was not asked"
-        yield Row(name, "reachable", State.FAIL, unreachable.in_short(said), unreachable.advice(said))
+        yield Finding(name, "reachable", Health.FAIL, unreachable.in_short(said), unreachable.advice(said))
         return
-    yield Row(name, "reachable", State.OK, f"first command after {reach['first_s']:.2f} s")
+    yield Finding(name, "reachable", Health.OK, f"first command after {reach['first_s']:.2f} s")
     yield _round_trip(name, float(reach["round_trip_s"]))
     yield _clock(name, float(reach["clock_offset_s"]), float(reach["clock_bound_s"]))
     survey = host.results.get("host_survey")
@@ -79,10 +79,10 @@ def _rows(host: Examined) -> Iterator[Row]:
     kernel = survey["facts"]["kernel"]
     system = f"{survey['facts']['distribution']} {survey['facts']['distribution_version']}".strip()
     known = survey["os_family"] in {"Debian", "RedHat"}
-    yield Row(
+    yield Finding(
         name,
         "distribution",
-        State.OK if known else State.FAIL,
+        Health.OK if known else Health.FAIL,
         system,
         ""
         if known
@@ -100,79 +100,82 @@ def _rows(host: Examined) -> Iterator[Row]:
     yield from _disk(name, look["free_bytes"], survey["dirs"])
     probe = look.get("probe")
     if probe is None:
-        yield Row(name, "kernel", State.FAIL, f"{kernel}; the trial helper does not run: {look.get('probe_error')}",
-                  "read its message; the helper needs Linux 5.3 and Python 3.9")  # fmt: skip
+        found = f"{kernel}; the trial helper does not run: {look.get('probe_error')}"
+        told = "read its message; the helper needs Linux 5.3 and Python 3.9"
+        yield Finding(name, "kernel", Health.FAIL, found, told)
         return
     yield from _kernel(name, kernel, probe, server=host.server)
 
 
-def _ended(name: str, failure: Failure | None) -> Row:
+def _ended(name: str, failure: Failure | None) -> Finding:
     message = failure.message if failure else "it said nothing more"
     short = unreachable.in_short(message)
     if failure and failure.unreachable:
-        return Row(name, "reachable", State.FAIL, short, unreachable.advice(message))
+        return Finding(name, "reachable", Health.FAIL, short, unreachable.advice(message))
     if "password" in message or "sudo" in message:
         told = "let ansible_user become root without a password (sudoers: NOPASSWD), or connect as root"
-        return Row(name, "become", State.FAIL, short, told)
+        return Finding(name, "become", Health.FAIL, short, told)
     if "interpreter" in message or "python" in message.lower():
         told = "install Python 3.9 or newer there, or name it as ansible_python_interpreter"
-        return Row(name, "python", State.FAIL, short, told)
+        return Finding(name, "python", Health.FAIL, short, told)
     what = f"{failure.task}: {short}" if failure else short
-    return Row(name, "examination", State.FAIL, what, "read the message; the same task would fail in a run")
+    return Finding(name, "examination", Health.FAIL, what, "read the message; the same task would fail in a run")
 
 
-def _round_trip(name: str, took_s: float) -> Row:
+def _round_trip(name: str, took_s: float) -> Finding:
     quick = took_s <= MAX_ROUND_TRIP_S
     told = "see that ansible.cfg's ControlMaster and pipelining are in force: another configuration may win over it"
-    return Row(name, "round trip", State.OK if quick else State.WARN, f"{1000 * took_s:.0f} ms", "" if quick else told)
+    return Finding(
+        name, "round trip", Health.OK if quick else Health.WARN, f"{1000 * took_s:.0f} ms", "" if quick else told
+    )
 
 
-def _clock(name: str, offset_s: float, bound_s: float) -> Row:
+def _clock(name: str, offset_s: float, bound_s: float) -> Finding:
     near = abs(offset_s) <= MAX_OFFSET_S + bound_s
     found = f"{1000 * offset_s:+.0f} ms, known to {1000 * bound_s:.0f} ms"
     told = "set it by the network's time: chronyc makestep, or timedatectl set-ntp true"
-    return Row(name, "clock offset", State.OK if near else State.FAIL, found, "" if near else told)
+    return Finding(name, "clock offset", Health.OK if near else Health.FAIL, found, "" if near else told)
 
 
-def _python(name: str, version: str, path: str) -> Row:
+def _python(name: str, version: str, path: str) -> Finding:
     enough = tuple(int(part) for part in version.split(".")[:2]) >= MIN_PYTHON
     wanted = ".".join(map(str, MIN_PYTHON))
     told = f"install Python {wanted} or newer there and name it as ansible_python_interpreter"
-    return Row(name, "python", State.OK if enough else State.FAIL, f"{version} ({path})", "" if enough else told)
+    return Finding(name, "python", Health.OK if enough else Health.FAIL, f"{version} ({path})", "" if enough else told)
 
 
-def _become(name: str, look: Mapping[str, Any]) -> Row:
+def _become(name: str, look: Mapping[str, Any]) -> Finding:
     if look["root"]:
-        return Row(name, "become", State.OK, "root")
+        return Finding(name, "become", Health.OK, "root")
     if look["sudo"]:
         told = "set ansible_become: true for it, and trials may use all instruments and any sysctl"
-        return Row(name, "become", State.WARN, f"{look['user']}, root by sudo without a password", told)
+        return Finding(name, "become", Health.WARN, f"{look['user']}, root by sudo without a password", told)
     told = "let the user become root without a password (sudoers: NOPASSWD), or trials go without some instruments"
-    return Row(name, "become", State.WARN, f"{look['user']}, who cannot become root", told)
+    return Finding(name, "become", Health.WARN, f"{look['user']}, who cannot become root", told)
 
 
-def _packages(name: str, missing: list[str], look: Mapping[str, Any]) -> Row:
+def _packages(name: str, missing: list[str], look: Mapping[str, Any]) -> Finding:
     if not missing:
-        return Row(name, "packages", State.OK, "all there")
+        return Finding(name, "packages", Health.OK, "all there")
     found = f"missing: {' '.join(missing)}"
     if look["root"] or look["sudo"]:
-        return Row(name, "packages", State.WARN, found, "nothing: provisioning installs them")
-    return Row(name, "packages", State.FAIL, found, f"run as root: {look['install_command']} {' '.join(missing)}")
+        return Finding(name, "packages", Health.WARN, found, "nothing: provisioning installs them")
+    return Finding(name, "packages", Health.FAIL, found, f"run as root: {look['install_command']} {' '.join(missing)}")
 
 
-def _disk(name: str, free: Mapping[str, int], directories: Mapping[str, str]) -> Iterator[Row]:
+def _disk(name: str, free: Mapping[str, int], directories: Mapping[str, str]) -> Iterator[Finding]:
     for what, wanted in MIN_FREE_BYTES.items():
         room = int(free[what])
         found = f"{room / (1 << 30):.1f} GiB for {directories[what]}"
         told = f"free {wanted >> 20} MiB there, or set host_{what}_dir to a directory with room"
         enough = room >= wanted
-        yield Row(name, f"disk ({what})", State.OK if enough else State.FAIL, found, "" if enough else told)
+        yield Finding(name, f"disk ({what})", Health.OK if enough else Health.FAIL, found, "" if enough else told)
 
 
-def _kernel(name: str, kernel: str, probe: Mapping[str, Any], *, server: bool) -> Iterator[Row]:
+def _kernel(name: str, kernel: str, probe: Mapping[str, Any], *, server: bool) -> Iterator[Finding]:
     new = _fine(probe["pidfd"])
     told = "boot a kernel of 5.3 or newer"
-    yield Row(name, "kernel", State.OK if new else State.FAIL, kernel, "" if new else told)
+    yield Finding(name, "kernel", Health.OK if new else Health.FAIL, kernel, "" if new else told)
     if not server:
         return
     yield _namespaces(name, probe)
@@ -180,20 +183,20 @@ def _kernel(name: str, kernel: str, probe: Mapping[str, Any], *, server: bool) -
         answer = probe[need.probe]
         fine = _fine(answer)
         found = "can be used" if fine else str(answer.get("reason", answer))
-        yield Row(name, need.check, State.OK if fine else State.WARN, found, "" if fine else need.lost)
+        yield Finding(name, need.check, Health.OK if fine else Health.WARN, found, "" if fine else need.lost)
 
 
-def _namespaces(name: str, probe: Mapping[str, Any]) -> Row:
+def _namespaces(name: str, probe: Mapping[str, Any]) -> Finding:
     kind = "root" if probe["root"] else "user"
     answer = probe[f"namespaces_{kind}"]
     if not _fine(answer):
         told = "allow namespaces (user.max_net_namespaces above 0; unprivileged ones for users), or run trials as root"
-        return Row(name, "namespaces", State.FAIL, str(answer.get("reason", answer)), told)
+        return Finding(name, "namespaces", Health.FAIL, str(answer.get("reason", answer)), told)
     fixed = [sysctl for sysctl, said in answer.get("sysctls", {}).items() if not _fine(said)]
     if fixed:
         told = "run trials as root: on this kernel a user's namespace hides what an experiment may want to set"
-        return Row(name, "namespaces", State.WARN, f"a {kind}'s, without {', '.join(fixed)}", told)
-    return Row(name, "namespaces", State.OK, f"a {kind}'s, with both sysctls")
+        return Finding(name, "namespaces", Health.WARN, f"a {kind}'s, without {', '.join(fixed)}", told)
+    return Finding(name, "namespaces", Health.OK, f"a {kind}'s, with both sysctls")
 
 
 def _fine(answer: Any) -> bool:  # noqa: ANN401 -- the probe's JSON

@@ -22,12 +22,12 @@ class Diagnosis:
 
     target: str
     groups: dict[str, tuple[str, ...]]  # of each host
-    rows: tuple[doctor.Row, ...]
+    rows: tuple[doctor.Finding, ...]
 
     @property
-    def failed(self) -> tuple[doctor.Row, ...]:
+    def failed(self) -> tuple[doctor.Finding, ...]:
         """Return the rows that keep a run from being any good."""
-        return tuple(row for row in self.rows if row.state is doctor.State.FAIL)
+        return tuple(row for row in self.rows if row.state is doctor.Health.FAIL)
 
     @property
     def exit_code(self) -> int:

@@ -57,7 +57,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockRun:
+class BlockNeeds:
     """What one block needs beside its trials."""
 
     directory: Path  # of the Ansible invocation, on the control machine
@@ -189,7 +189,7 @@ def pack_helper(package: Path) -> bytes:
 
 def run_block(
     site: Site,
-    block: BlockRun,
+    block: BlockNeeds,
     trials: tuple[Trial, ...],
     catalogue: Catalogue,
     on_arrival: Callable[[Arrival], None],
@@ -214,7 +214,7 @@ def run_block(
     for place, generator in enumerate(block.generators):
         content = _generator_json(block, trials, catalogue, place)
         files.write_json(_generator_file(block, generator), content)
-    with arrivals.Watched(incoming, on_arrival):
+    with arrivals.WatchedArrivals(incoming, on_arrival):
         return ansible.play(
             site.playbook("block"),
             site.inventory,
@@ -232,7 +232,7 @@ def _own_tmp(directory: Path) -> dict[str, str]:
     return {"TMPDIR": str(directory.resolve() / ansible.TMP)}
 
 
-def stop_block(site: Site, block: BlockRun) -> ansible.Played:
+def stop_block(site: Site, block: BlockNeeds) -> ansible.Played:
     """End a block that is no longer wanted and remove what it left on the host."""
     directory = block.directory / "teardown"
     return ansible.play(
@@ -245,7 +245,7 @@ def stop_block(site: Site, block: BlockRun) -> ansible.Played:
     )
 
 
-def _host_variables(block: BlockRun) -> dict[str, Any]:
+def _host_variables(block: BlockNeeds) -> dict[str, Any]:
     return {
         "cgidlab_server": block.host.host,
         "cgidlab_become": block.host.become,
@@ -265,15 +265,15 @@ def _host_variables(block: BlockRun) -> dict[str, Any]:
     }
 
 
-def _on_generator(block: BlockRun, generator: GeneratorReport) -> str:
+def _on_generator(block: BlockNeeds, generator: GeneratorReport) -> str:
     return f"{generator.work_dir}/{PurePosixPath(block.host_directory).name}"
 
 
-def _generator_file(block: BlockRun, generator: GeneratorReport) -> Path:
+def _generator_file(block: BlockNeeds, generator: GeneratorReport) -> Path:
     return block.directory / f"generator-{generator.host}.json"
 
 
-def _expected(trial: Trial, block: BlockRun, limits: Limits) -> dict[str, Any]:
+def _expected(trial: Trial, block: BlockNeeds, limits: Limits) -> dict[str, Any]:
     """Return a trial as the role waits for it."""
     settings = trial.cell.settings
     expected: dict[str, Any] = {
@@ -291,7 +291,7 @@ def _expected(trial: Trial, block: BlockRun, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _generator_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue, place: int) -> dict[str, Any]:
+def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue, place: int) -> dict[str, Any]:
     """Return the block of one of its generators, with the trials in which that has something to do."""
     own = block.generators[place]
     wanted = [
@@ -315,7 +315,7 @@ def _generator_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catal
     }
 
 
-def block_json(block: BlockRun, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
+def block_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
     """Return a block as the helper and the template of httpd.conf read it."""
     return {
         "schema_version": BLOCK_VERSION,
@@ -370,7 +370,7 @@ def ordered(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _network(trial: Trial, block: BlockRun) -> dict[str, Any]:
+def _network(trial: Trial, block: BlockNeeds) -> dict[str, Any]:
     """Return where the trial's server listens and who may ask it: nobody but its own host, unless others load it."""
     if not block.generators:
         return {"listen": LOOPBACK, "remote": None}

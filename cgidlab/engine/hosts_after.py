@@ -1,4 +1,4 @@
-"""Hosts after a run: the only module that has them looked at again and keeps what differs."""
+"""Hosts after a run: they are looked at again, and what differs is kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from cgidlab import rundir
-from cgidlab.engine.execute import BlockRun
+from cgidlab.engine.execute import BlockNeeds
 from cgidlab.model import Trial
-from cgidlab.parsers.document import HostName, Kind
+from cgidlab.parsers.document import DocumentKind, HostName
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.runs import hostdiff, snapshots
 from cgidlab.runs.store import RunDirectory, now
@@ -32,7 +32,7 @@ class Sysctl:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class BlockHolds:
     """What one block may hold of a host."""
 
     host: HostName
@@ -44,23 +44,23 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    held: tuple[Held, ...]
+class _JournalFile:
+    held: tuple[BlockHolds, ...]
 
 
-JOURNAL = Kind("journal.json", _File)
+JOURNAL = DocumentKind("journal.json", _JournalFile)
 
 
-def held(run: RunDirectory) -> tuple[Held, ...]:
+def held(run: RunDirectory) -> tuple[BlockHolds, ...]:
     """Return what a run may still hold. Raise `StoreError` if its journal cannot be read."""
     if not rundir.is_there(run.path / FILE):
         return ()
     return JOURNAL.read(run.path / FILE).held
 
 
-def opened(run: RunDirectory, inventory: str, block: BlockRun, trials: Iterable[Trial]) -> None:
+def opened(run: RunDirectory, inventory: str, block: BlockNeeds, trials: Iterable[Trial]) -> None:
     """Write down what a block may change, before it is handed over."""
-    entry = Held(
+    entry = BlockHolds(
         block.host.host,
         inventory,
         block.host.work_dir,
@@ -72,7 +72,7 @@ def opened(run: RunDirectory, inventory: str, block: BlockRun, trials: Iterable[
         _write(run, (*(h for h in held(run) if h.block != entry.block), entry))
 
 
-def released(run: RunDirectory, block: BlockRun) -> None:
+def released(run: RunDirectory, block: BlockNeeds) -> None:
     """Write down that nothing of a block is held any more, nor of those before it on its host.
 
     A block that starts undoes what dead ones left there.
@@ -88,7 +88,7 @@ def forgotten(run: RunDirectory, hosts: Iterable[str]) -> None:
         _write(run, tuple(h for h in held(run) if h.host not in gone))
 
 
-def _write(run: RunDirectory, entries: tuple[Held, ...]) -> None:
+def _write(run: RunDirectory, entries: tuple[BlockHolds, ...]) -> None:
     run.write(FILE, {"held": [asdict(entry) for entry in entries]})
 
 

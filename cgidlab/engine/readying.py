@@ -31,7 +31,7 @@ class How:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RunSession:
     """One go at a run: what its blocks need."""
 
     loaded: Loaded
@@ -51,7 +51,7 @@ class Ready:
     environments: Mapping[str, str]  # by host
 
 
-def new(session: Session) -> Ready:
+def new(session: RunSession) -> Ready:
     """Make the hosts of a new run ready."""
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
     _tell_unconfined(session, hosts)
@@ -59,7 +59,7 @@ def new(session: Session) -> Ready:
     return _written(session, hosts, calibration, {}, [])
 
 
-def again(session: Session, continued: Continued) -> Ready:
+def again(session: RunSession, continued: Continued) -> Ready:
     """Make the hosts of a run ready that goes on, and put away what is not done of it.
 
     Raises `SpecError`, with the run directory as it was, when something else than was accepted has changed.
@@ -89,7 +89,7 @@ def again(session: Session, continued: Continued) -> Ready:
     return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
 
 
-def _tell_unconfined(session: Session, hosts: Sequence[HostReport]) -> None:
+def _tell_unconfined(session: RunSession, hosts: Sequence[HostReport]) -> None:
     for host in hosts:
         for name, built in host.httpd.items():
             if built.unconfined:
@@ -103,7 +103,7 @@ def _take_over(found_in: Path, hosts: Path) -> None:
     shutil.rmtree(found_in, ignore_errors=True)
 
 
-def _calibration(session: Session, hosts: Sequence[HostReport], *, uncalibrated: bool) -> dict[str, Any]:
+def _calibration(session: RunSession, hosts: Sequence[HostReport], *, uncalibrated: bool) -> dict[str, Any]:
     if uncalibrated:
         return {"skipped": True}
     return calibrating.before_run(session.loaded, hosts, session.results, session.display, session.cancelled)
@@ -117,7 +117,7 @@ def _provenance(run: RunDirectory) -> dict[str, Any]:
 
 
 def _written(
-    session: Session,
+    session: RunSession,
     hosts: tuple[HostReport, ...],
     calibration: Mapping[str, Any],
     generators: Mapping[str, Any],

@@ -30,7 +30,7 @@ class _Wanted:
 
     inventory: Path
     hosts: tuple[str, ...]
-    runs: tuple[tuple[RunDirectory, tuple[journal.Held, ...]], ...]
+    runs: tuple[tuple[RunDirectory, tuple[journal.BlockHolds, ...]], ...]
     refused: str = ""  # why they are not recovered through it
 
 
@@ -106,7 +106,7 @@ def _foreign(path: str, root: Path) -> SpecError | None:
     )
 
 
-def _refuse_foreign_blocks(run: RunDirectory, held: tuple[journal.Held, ...]) -> None:
+def _refuse_foreign_blocks(run: RunDirectory, held: tuple[journal.BlockHolds, ...]) -> None:
     """Raise `StoreError` for a block that no run of this name makes: what is undone there is removed, as root."""
     for entry in held:
         block = PurePosixPath(entry.block)

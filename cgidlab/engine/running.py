@@ -10,7 +10,7 @@ from cgidlab.design.plan import blocks_within, estimated_s, told_sources
 from cgidlab.engine import hosts_after, readying, resuming
 from cgidlab.engine.loading import Request, load_plan, new_run_id
 from cgidlab.engine.locking import exclusive, of_run
-from cgidlab.engine.readying import How, Ready, Session
+from cgidlab.engine.readying import How, Ready, RunSession
 from cgidlab.engine.spreading import all_blocks
 from cgidlab.errors import RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
@@ -49,7 +49,7 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
             if request.old is not None:
                 changes.keep_asked(run_directory, load_plan(replace(request, old=None)).plan)
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
-            session = Session(loaded, run_directory, results, display, cancelled, how)
+            session = RunSession(loaded, run_directory, results, display, cancelled, how)
             with _last_word(session):
                 return _to_its_end(session, readying.new(session))
 
@@ -76,7 +76,7 @@ def resume(
         resuming.refuse(continued, continued.differences, how.accepted)
         how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
         loaded = continued.loaded
-        session = Session(loaded, run_directory, results, display, cancelled, how, continued.done)
+        session = RunSession(loaded, run_directory, results, display, cancelled, how, continued.done)
         with exclusive(loaded.site):
             display.say(
                 f"resuming run {run_directory.path}: {told_sources(loaded.plan)}; {_counted(continued)}",
@@ -92,7 +92,7 @@ def _counted(continued: resuming.Continued) -> str:
 
 
 @contextmanager
-def _last_word(session: Session) -> Iterator[None]:
+def _last_word(session: RunSession) -> Iterator[None]:
     """Have the run's state say that it was interrupted, whatever it was that did it."""
     try:
         yield
@@ -102,7 +102,7 @@ def _last_word(session: Session) -> Iterator[None]:
         raise
 
 
-def _to_its_end(session: Session, ready: Ready) -> Ended:
+def _to_its_end(session: RunSession, ready: Ready) -> Ended:
     stopped = None
     try:
         with hosts_after.compared(session.loaded, session.run, ready.hosts, session.display):

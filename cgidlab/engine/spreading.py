@@ -7,14 +7,14 @@ from cgidlab.engine import headroom_trial
 from cgidlab.engine.blocks import Beside, Given, Numbers, one_block
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.pacing import Pacing
-from cgidlab.engine.readying import Ready, Session
+from cgidlab.engine.readying import Ready, RunSession
 from cgidlab.engine.scheduling import Board, HostLost, Work, drive
 from cgidlab.errors import RunError
 from cgidlab.model import Trial, TrialRecord
 from cgidlab.runs import headroom, records, store
 
 
-def all_blocks(session: Session, ready: Ready) -> None:
+def all_blocks(session: RunSession, ready: Ready) -> None:
     """Run block after block until the plan, a look or the budget ends it, or somebody does.
 
     Raises `RunError` when no server is left that blocks can run on.
@@ -30,7 +30,7 @@ def all_blocks(session: Session, ready: Ready) -> None:
 class _Shift:
     """One session's servers at work. `finished` and `lost` are called one at a time, `run` for all servers at once."""
 
-    def __init__(self, session: Session, ready: Ready) -> None:
+    def __init__(self, session: RunSession, ready: Ready) -> None:
         loaded, run = session.loaded, session.run
         self._session, self._ready = session, ready
         self._hosts = {host.host: host for host in ready.hosts}

@@ -1,4 +1,4 @@
-"""Which hosts a target names: the only module that knows `local`, `vagrant` and the two groups of an inventory."""
+"""Which hosts a target names: `local`, `vagrant`, or an inventory with its two groups."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

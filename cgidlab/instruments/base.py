@@ -11,7 +11,7 @@ from cgidlab.instruments.controls import Expectation
 from cgidlab.instruments.gauges import Held, hold
 from cgidlab.model import Check, Figures, Settings, skipped
 from cgidlab.numeric_lines import ABSENT
-from cgidlab.parsers.documents import Instrument as State
+from cgidlab.parsers.documents import InstrumentReport as State
 from cgidlab.parsers.documents import Result, Span
 from cgidlab.rundir import read
 

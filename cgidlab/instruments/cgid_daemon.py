@@ -15,7 +15,7 @@ _COLUMNS = ("monotonic_ns", "pid", "cpu_ns", "runq_ns", "switches")
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class DaemonSamples:
     """One entry a sample. Counters are cumulative and begin again with a new pid; `ABSENT` (-1) for an empty field."""
 
     bad_lines: int
@@ -26,10 +26,10 @@ class Samples:
     switches: Ints
 
 
-def parse_cgid_daemon(data: bytes, *, where: str) -> Samples:
+def parse_cgid_daemon(data: bytes, *, where: str) -> DaemonSamples:
     """Return the samples. Raise `StoreError` if the header lacks a column."""
     table = parse_csv(data, _COLUMNS, where=where, optional=_COLUMNS[1:])
-    return Samples(table.bad_lines, *table.columns)
+    return DaemonSamples(table.bad_lines, *table.columns)
 
 
 class CgidDaemon(Instrument):

@@ -12,7 +12,7 @@ from cgidlab.parsers.documents import HostEdges, Span, parse_host_edges
 
 FILE, EDGES = "host.csv", "host.json"
 CPU_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_COLUMNS = ("monotonic_ns", *CPU_KINDS, "ctxt", "forks", "loadgen_cpu_ns")
+_COLUMNS = ("monotonic_ns", *CPU_KINDS, "ctxt", "forks", "driver_cpu_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,21 @@ class HostCounters:
     steal: Ints
     ctxt: Ints
     forks: Ints
-    loadgen_cpu_ns: Ints
+    driver_cpu_ns: Ints
 
 
 def parse_host_counters(data: bytes, *, where: str) -> HostCounters:
     """Return the samples. Raise `StoreError` if the header lacks a column."""
-    table = parse_csv(data, _COLUMNS, where=where, optional=("loadgen_cpu_ns",))
+    header, newline, rows = data.partition(b"\n")
+    header = header.replace(b"loadgen_cpu_ns", b"driver_cpu_ns")  # as older helpers call it
+    table = parse_csv(header + newline + rows, _COLUMNS, where=where, optional=("driver_cpu_ns",))
     return HostCounters(table.bad_lines, *table.columns)
 
 
-def loadgen_cpu_share(samples: HostCounters, window: Span) -> float | None:
+def driver_cpu_share(samples: HostCounters, window: Span) -> float | None:
     """Return how much of a core the driver used in a window, None where its samples do not cover it."""
-    there = samples.loadgen_cpu_ns != ABSENT
-    used_ns = rise(samples.monotonic_ns[there], samples.loadgen_cpu_ns[there], window)
+    there = samples.driver_cpu_ns != ABSENT
+    used_ns = rise(samples.monotonic_ns[there], samples.driver_cpu_ns[there], window)
     return None if used_ns is None else used_ns / (window.end_ns - window.begin_ns)
 
 
@@ -66,11 +68,11 @@ class Host(Instrument):
         if data is not None:
             h = parse_host_counters(data, where=evidence.where(FILE))
             rises = {name: rise(h.monotonic_ns, getattr(h, name), window) for name in (*CPU_KINDS, "forks", "ctxt")}
-            found = _cpu(rises, loadgen_cpu_share(h, window), window)
+            found = _cpu(rises, driver_cpu_share(h, window), window)
             if found.host_cpu_share is None:
                 evidence.note(self.name, "its samples cover less than 90 % of the window")
         elif counted is not None:
-            used_ns = counted.rise("loadgen_cpu_ns")
+            used_ns = counted.rise("driver_cpu_ns")
             gone = used_ns is None or used_ns < 0  # it had ended, and a clock that is not there reads 0
             rises = {name: counted.rise(name) for name in (*CPU_KINDS, "forks", "ctxt")}
             found = _cpu(rises, None if gone or used_ns is None else used_ns / 1e9 / window.length_s, window)
@@ -79,7 +81,7 @@ class Host(Instrument):
 
 def _cpu(rises: Mapping[str, float | None], load_share: float | None, window: Span) -> Figures:
     """Return the CPU of the host by what its counters rose, and the driver's share of a core."""
-    found = Figures(loadgen_cpu_share=load_share)
+    found = Figures(driver_cpu_share=load_share)
     known = {kind: value for kind in CPU_KINDS if (value := rises[kind]) is not None}
     if len(known) < len(CPU_KINDS) or (total := sum(known.values())) <= 0:
         return found

@@ -13,7 +13,7 @@ _COLUMNS = ("monotonic_ns", "cgid_depth", "cgid_limit", "tcp_depth", "tcp_limit"
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class QueueSamples:
     """One entry a sample. `ABSENT` (-1) where the socket was not there at that moment."""
 
     bad_lines: int
@@ -24,10 +24,10 @@ class Samples:
     tcp_limit: Ints
 
 
-def parse_listen_queue(data: bytes, *, where: str) -> Samples:
+def parse_listen_queue(data: bytes, *, where: str) -> QueueSamples:
     """Return the samples. Raise `StoreError` if the header lacks a column."""
     table = parse_csv(data, _COLUMNS, where=where, optional=_COLUMNS[1:])
-    return Samples(table.bad_lines, *table.columns)
+    return QueueSamples(table.bad_lines, *table.columns)
 
 
 def _was_full(f: Figures, s: Settings) -> bool:
@@ -94,7 +94,7 @@ class ListenQueue(Instrument):
             queue_limit=int(np.median(limits)) if len(limits) else None,
         )
 
-    def _samples(self, evidence: Evidence) -> Samples | None:
+    def _samples(self, evidence: Evidence) -> QueueSamples | None:
         data = evidence.data(self.name, FILE)
         return None if data is None else parse_listen_queue(data, where=evidence.where(FILE))
 

@@ -16,7 +16,7 @@ _BOARD = ("board_busy", "board_ready")
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class StateSamples:
     """One entry a sample: counts of threads by wait channel; of the scoreboard, `ABSENT` (-1) where it was not read."""
 
     bad_lines: int
@@ -31,10 +31,10 @@ class Samples:
     board_ready: Ints
 
 
-def parse_worker_states(data: bytes, *, where: str) -> Samples:
+def parse_worker_states(data: bytes, *, where: str) -> StateSamples:
     """Return the samples. Raise `StoreError` if the header lacks a column."""
     table = parse_csv(data, ("monotonic_ns", "threads", *STATES, *_BOARD), where=where, added=_BOARD)
-    return Samples(table.bad_lines, *table.columns)
+    return StateSamples(table.bad_lines, *table.columns)
 
 
 def _all_others_slept(f: Figures, s: Settings) -> bool:
@@ -101,6 +101,6 @@ class WorkerStates(Instrument):
             worker_states=None if held is None else {name: held.mean(getattr(w, name)) for name in STATES},
         )
 
-    def _samples(self, evidence: Evidence) -> Samples | None:
+    def _samples(self, evidence: Evidence) -> StateSamples | None:
         data = evidence.data(self.name, FILE)
         return None if data is None else parse_worker_states(data, where=evidence.where(FILE))

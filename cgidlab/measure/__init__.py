@@ -22,7 +22,7 @@ from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.model import Check, Figures, skipped
 from cgidlab.parsers.access_log import AccessLog
-from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
+from cgidlab.parsers.documents import DriverRun, Result, Span, TrialFile, parse_trial, read_result
 from cgidlab.rundir import read
 
 __all__ = [
@@ -89,7 +89,7 @@ def measure(directory: Path) -> Measured:
     figures = merged((client, *(i.figures(evidence) for i in INSTRUMENTS)))
     load = sources.load
     if load is not None:
-        figures = replace(figures, loadgen_cpu_share=load.cpu_share)
+        figures = replace(figures, driver_cpu_share=load.cpu_share)
     # A fault ends connections on purpose: the number of clients is then not what the law asks for.
     steady = trial.settings.get("fault", "none") == "none"
     asked = trial.settings.get("clients") if trial.settings.get("loop") == "closed" else None
@@ -102,7 +102,7 @@ def measure(directory: Path) -> Measured:
         physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
         physics.check_little(sources.requests, clients if steady else None, sources.span_us),
         *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
-        merging.check_loadgen(load) if load else physics.check_loadgen(figures.loadgen_cpu_share),
+        merging.check_driver(load) if load else physics.check_driver(figures.driver_cpu_share),
         *evidence.checks,
     )
     return Measured(
@@ -281,7 +281,7 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
     )
 
 
-def _driver(directory: Path, load: Load | None) -> Driver | None:
+def _driver(directory: Path, load: DriverRun | None) -> Driver | None:
     return None if load is None else drivers.named(load.driver, str(directory / "result.json"))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cgidlab import drivers, files
 from cgidlab.drivers.base import Driver, Requests, Totals
-from cgidlab.instruments.host import loadgen_cpu_share, parse_host_counters
+from cgidlab.instruments.host import driver_cpu_share, parse_host_counters
 from cgidlab.measure import physics
 from cgidlab.measure.requests import PARQUET
 from cgidlab.model import Check, FailureKind, Settings, Status, failed
@@ -136,7 +136,7 @@ def _cpu_share(path: Path, clock: HostClock, own: Result | None, server: Result)
         return None
     ahead_ns = server.clock.to_realtime_ns(0) + clock.offset_ns - own.clock.to_realtime_ns(0)
     window = Span(server.window.begin_ns + ahead_ns, server.window.end_ns + ahead_ns)
-    return loadgen_cpu_share(parse_host_counters(read(path), where=str(path)), window)
+    return driver_cpu_share(parse_host_counters(read(path), where=str(path)), window)
 
 
 def check_generators(load: Merged, server: Result, settings: Settings) -> Check:
@@ -176,11 +176,11 @@ def _beyond(part: Part, server: Result) -> tuple[float, float]:
     return begin_ns / 1e9, (own.window.end_ns - server.window.end_ns - ahead_ns) / 1e9
 
 
-def check_loadgen(load: Merged) -> Check:
-    """Check that the driver on every generator had CPU left, as `physics.check_loadgen` does."""
+def check_driver(load: Merged) -> Check:
+    """Check that the driver on every generator had CPU left, as `physics.check_driver` does."""
     known = [p for p in load.parts if p.cpu_share is not None]
     busiest = max(known, key=lambda p: p.cpu_share or 0.0, default=None)
-    return physics.check_loadgen(load.cpu_share, busiest.name if busiest else "")
+    return physics.check_driver(load.cpu_share, busiest.name if busiest else "")
 
 
 def table(load: Merged, settings: Settings) -> tuple[dict[str, Any], ...]:

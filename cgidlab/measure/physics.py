@@ -7,7 +7,7 @@ from cgidlab.drivers.base import Requests, Totals
 from cgidlab.model import Check, FailureKind, failed, skipped
 
 LITTLE_TOLERANCE = 0.05
-LOADGEN_LIMIT = 0.95  # cores of its one thread
+DRIVER_LIMIT = 0.95  # cores of its one thread
 _FEW = 5  # requests that a clock's last digit may put on the other side of an edge
 _REFUSALS_APART = 0.1  # of the refused connects: those that are between kernel and log at the window's edges
 _INTERIOR = 0.25  # share of the window that must be left to judge Little's law
@@ -123,11 +123,11 @@ def check_refusals(refused: int | None, logged: int | None, attempts: int) -> Ch
     return failed(name, said, FailureKind.INFRA)
 
 
-def check_loadgen(cpu_share: float | None, name: str = "") -> Check:
+def check_driver(cpu_share: float | None, name: str = "") -> Check:
     """Check that the driver (the busiest one's, on the generator `name`) had CPU left: else it measures itself."""
     if cpu_share is None:
-        return skipped("loadgen", "its CPU was not recorded")
-    if cpu_share > LOADGEN_LIMIT:
+        return skipped("driver", "its CPU was not recorded")
+    if cpu_share > DRIVER_LIMIT:
         said = f"the driver{name and f' on {name}'} was saturated: {cpu_share:.2f} of its one core"
-        return failed("loadgen", said, FailureKind.CLIENT)
-    return Check("loadgen", "passed")
+        return failed("driver", said, FailureKind.CLIENT)
+    return Check("driver", "passed")

@@ -15,7 +15,7 @@ from cgidlab.errors import StoreError
 from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
-from cgidlab.parsers.documents import Load, Span
+from cgidlab.parsers.documents import DriverRun, Span
 
 ROWS, PARQUET = "load/rows.log", "load/requests.parquet"
 
@@ -56,7 +56,7 @@ def write_rows(directory: Path, driver: Driver) -> Path:
     return directory / PARQUET
 
 
-def read_access_log(directory: Path, load: Load | None) -> AccessLog | None:
+def read_access_log(directory: Path, load: DriverRun | None) -> AccessLog | None:
     """Return what the server logged of the load's own path, None without the file.
 
     Requests of other paths, such as the server's status page, are left out.

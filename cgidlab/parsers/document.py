@@ -53,7 +53,7 @@ HostName = Annotated[str, StringConstraints(max_length=255), AfterValidator(_fil
 
 
 @dataclass(frozen=True)
-class Kind(Generic[T]):
+class DocumentKind(Generic[T]):
     """One kind of document: its name in `versions`, its type, and how large a file of it may be."""
 
     name: str

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgidlab.model import FailureKind, Status
-from cgidlab.parsers.document import Count, Kind, Number, Positive, Single, Size, Whole
+from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Single, Size, Whole
 from cgidlab.rundir import read
 
 _LONGEST_S = 1e7  # four months
@@ -73,8 +73,8 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """The load generator of a trial."""
+class DriverRun:
+    """The driver of a trial."""
 
     driver: str
     argv: tuple[str, ...]
@@ -91,7 +91,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class InstrumentReport:
     """Whether an instrument observed the trial, and what it cost."""
 
     state: InstrumentState
@@ -109,34 +109,16 @@ class Result:
     kind: FailureKind | None
     clock: Clock
     phases: tuple[Phase, ...]
-    instruments: Mapping[str, Instrument]
+    instruments: Mapping[str, InstrumentReport]
     window: Span | None = None
     server: Server | None = None
-    load: Load | None = None
+    load: DriverRun | None = None
     start: Start | None = None  # of a generator
 
     @property
     def start_lag_ns(self) -> int | None:
         """Return how long after the agreed start a generator's load began; None on a server."""
         return None if self.start is None else self.start.began_ns - self.start.agreed_ns
-
-
-@dataclass(frozen=True, slots=True)
-class ReadbackCheck:
-    """One setting: what the trial names and what the host says."""
-
-    name: str
-    want: str
-    found: str
-    ok: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Readback:
-    """`readback.json`."""
-
-    ok: bool
-    checks: tuple[ReadbackCheck, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +218,10 @@ def _nothing_is_absent(result: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
-RESULT = Kind("result.json", Result, tidied=_nothing_is_absent)
-READBACK = Kind("readback.json", Readback)
-HOST_EDGES = Kind("host.json", HostEdges)
-SENTINEL = Kind("sentinel.json", SentinelDocument)
-TRIAL = Kind("trial.json", TrialFile)
+RESULT = DocumentKind("result.json", Result, tidied=_nothing_is_absent)
+HOST_EDGES = DocumentKind("host.json", HostEdges)
+SENTINEL = DocumentKind("sentinel.json", SentinelDocument)
+TRIAL = DocumentKind("trial.json", TrialFile)
 
 
 def parse_result(data: bytes, *, where: str) -> Result:
@@ -251,11 +232,6 @@ def parse_result(data: bytes, *, where: str) -> Result:
 def read_result(path: Path) -> Result:
     """Return `result.json` at `path`. Raise `StoreError` if it cannot be read; see `parse_result`."""
     return parse_result(read(path), where=str(path))
-
-
-def parse_readback(data: bytes, *, where: str) -> Readback:
-    """Return `readback.json`. Raise `StoreError` naming the field that is missing or wrong."""
-    return READBACK.parse(data, where=where)
 
 
 def parse_host_edges(data: bytes, *, where: str) -> HostEdges:

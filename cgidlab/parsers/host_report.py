@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.parsers.document import HostName, Kind, T
+from cgidlab.parsers.document import DocumentKind, HostName, T
 from cgidlab.rundir import read as read_file
 
 
@@ -104,7 +104,7 @@ class _Generator:
 
 
 @dataclass(frozen=True, slots=True)
-class _Server:
+class _BuiltServer:
     host: HostName
     python: str
     become: bool
@@ -118,8 +118,8 @@ class _Server:
     address: str = ""
 
 
-SERVER = Kind("host report", _Server)
-GENERATOR = Kind("generator report", _Generator)
+SERVER = DocumentKind("host report", _BuiltServer)
+GENERATOR = DocumentKind("generator report", _Generator)
 
 
 def read(path: Path) -> HostReport:
@@ -158,7 +158,7 @@ def _paths(tools: Mapping[str, _Tool]) -> dict[str, str | None]:
     return {name: tool.path for name, tool in tools.items()}
 
 
-def _checked(kind: Kind[T], path: Path) -> tuple[T, dict[str, Any]]:
+def _checked(kind: DocumentKind[T], path: Path) -> tuple[T, dict[str, Any]]:
     try:
         return kind.parse_both(read_file(path), where=str(path))
     except StoreError as err:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgidlab.parsers.document import Count, Kind, Number
+from cgidlab.parsers.document import Count, DocumentKind, Number
 from cgidlab.rundir import read
 
 
@@ -21,7 +21,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListeningSocket:
     """A listening socket."""
 
     protocol: str
@@ -38,7 +38,7 @@ class Snapshot:
     work_dir: str
     sysctls: Mapping[str, str]
     processes: tuple[Process, ...]
-    listeners: tuple[Listener, ...]
+    listeners: tuple[ListeningSocket, ...]
     mounts: frozenset[tuple[str, str, str]]  # point, type, source
     services: Mapping[str, str]
     files: Mapping[str, str]  # path to the directory of the block it belongs to, or ""
@@ -65,20 +65,20 @@ class _BpfProgram:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _SnapshotFile:
     boot_id: str
     taken_s: Number
     work_dir: str
     sysctls: Mapping[str, str]
     processes: tuple[Process, ...]
-    listeners: tuple[Listener, ...]
+    listeners: tuple[ListeningSocket, ...]
     mounts: tuple[_Mount, ...]
     services: Mapping[str, str]
     files: tuple[_Left, ...]
     bpf_programs: tuple[_BpfProgram, ...]
 
 
-SNAPSHOT = Kind("snapshot", _File)
+SNAPSHOT = DocumentKind("snapshot", _SnapshotFile)
 
 
 def read_snapshot(path: Path) -> Snapshot:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cgidlab.parsers.document import HostName, Kind, Whole
+from cgidlab.parsers.document import DocumentKind, HostName, Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class LoadClocks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Host:
+class _HostClocks:
     role: Literal["server", "generator"]
     offset_ns: Whole | None
     uncertainty_ns: Whole | None = None
@@ -54,16 +54,16 @@ class _Host:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _ClocksFile:
     start_ns: Whole | None
-    hosts: Mapping[HostName, _Host]
+    hosts: Mapping[HostName, _HostClocks]
 
     def __post_init__(self) -> None:
         if [h.role for h in self.hosts.values()].count("server") != 1:
             raise ValueError("does not name one server")
 
 
-CLOCKS = Kind("clocks.json", _File)
+CLOCKS = DocumentKind("clocks.json", _ClocksFile)
 
 
 def parse_load_clocks(data: bytes, *, where: str) -> LoadClocks:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.parsers.document import Count, Kind, Number, Whole
+from cgidlab.parsers.document import Count, DocumentKind, Number, Whole
 from cgidlab.parsers.listeners import Listener, listener
 from cgidlab.rundir import read as read_file
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServerEvent:
     """Something that happened to a watched server."""
 
     what: str
@@ -27,7 +27,7 @@ class ObservedTarget:
     pid: Count | None
     httpd: bool
     stopped: bool
-    events: tuple[Event, ...]
+    events: tuple[ServerEvent, ...]
     notes: tuple[str, ...]
     about: Mapping[str, Any]
     network: Any
@@ -35,7 +35,7 @@ class ObservedTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told(ObservedTarget):
+class _ServerTold(ObservedTarget):
     label: str = ""
     archive: str = ""
 
@@ -47,11 +47,11 @@ class _Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _ObservationFile:
     ended: str
     begin_ns: Whole
     end_ns: Whole
-    targets: tuple[_Told, ...]
+    targets: tuple[_ServerTold, ...]
     notes: tuple[str, ...]
     listeners: tuple[str, ...]
     cost: Mapping[str, Number | None]
@@ -84,8 +84,8 @@ class Observation:
     raw: Mapping[str, Any]
 
 
-HOST = Kind("observed host", _File)
-TARGET = Kind("observed.json", ObservedTarget)
+HOST = DocumentKind("observed host", _ObservationFile)
+TARGET = DocumentKind("observed.json", ObservedTarget)
 
 
 def read(path: Path, host: str) -> Observation:

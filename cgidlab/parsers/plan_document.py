@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from cgidlab.model import Figures
-from cgidlab.parsers.document import Count, Kind, Positive, Share, Single, Size
+from cgidlab.parsers.document import Count, DocumentKind, Positive, Share, Single, Size
 
 _MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
 _FIGURES = frozenset(f.name for f in fields(Figures))
@@ -119,4 +119,4 @@ class PlanDocument:
                 raise ValueError(f"has a cell {cell.id!r:.60} that is none of its factors' levels")
 
 
-PLAN = Kind("plan.json", PlanDocument, _MOST_BYTES)
+PLAN = DocumentKind("plan.json", PlanDocument, _MOST_BYTES)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cgidlab.parsers.document import Count, Fact, HostName, Kind, Number, Positive, Size
+from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Number, Positive, Size
 from cgidlab.parsers.plan_document import PLAN, PlanDocument
 
 _SMALL, _LARGE = 1 << 20, 32 << 20
@@ -152,7 +152,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """What a load generator can do; a reason where that is not known."""
+    """What a driver can do; a reason where that is not known."""
 
     throughput_rps: Size | None = None
     reason: str | None = None
@@ -287,19 +287,19 @@ class CalibrationDocument:
     hosts: tuple[CalibrationEntry, ...]
 
 
-SUMMARY = Kind("summary.json", SummaryDocument, _LARGE)
-CALIBRATION = Kind("calibration.json", CalibrationDocument)
-OF_A_RUN: Mapping[str, Kind[Any]] = {
+SUMMARY = DocumentKind("summary.json", SummaryDocument, _LARGE)
+CALIBRATION = DocumentKind("calibration.json", CalibrationDocument)
+OF_A_RUN: Mapping[str, DocumentKind[Any]] = {
     kind.name: kind
     for kind in (
         PLAN,
         SUMMARY,
         CALIBRATION,
-        Kind("asked.json", PlanDocument, 32 << 20),
-        Kind("state.json", StateDocument, _SMALL),
-        Kind("provenance.json", ProvenanceDocument),
-        Kind("differences.json", DifferencesDocument),
-        Kind("observation.json", ObservationDocument),
+        DocumentKind("asked.json", PlanDocument, 32 << 20),
+        DocumentKind("state.json", StateDocument, _SMALL),
+        DocumentKind("provenance.json", ProvenanceDocument),
+        DocumentKind("differences.json", DifferencesDocument),
+        DocumentKind("observation.json", ObservationDocument),
     )
 }
 """What lies in a run's directory and is read as it is, by its name."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cgidlab.model import FailureKind, Figures, Status
-from cgidlab.parsers.document import Count, Fact, HostName, Kind, Moment, Positive, Size
+from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Moment, Positive, Size
 from cgidlab.parsers.documents import TrialFile
 
 _FIGURES = frozenset(f.name for f in fields(Figures))
@@ -74,6 +74,6 @@ class FiguresDocument:
         return self.figures.keys() == _FIGURES
 
 
-TRIAL = Kind("trial.json", TrialDocument, _MOST_BYTES)
-OUTCOME = Kind("outcome.json", OutcomeDocument, _MOST_BYTES)
-FIGURES = Kind("figures.json", FiguresDocument)
+TRIAL = DocumentKind("trial.json", TrialDocument, _MOST_BYTES)
+OUTCOME = DocumentKind("outcome.json", OutcomeDocument, _MOST_BYTES)
+FIGURES = DocumentKind("figures.json", FiguresDocument)

@@ -25,17 +25,17 @@ CURRENT: Mapping[str, int] = {
     # of a trial, as this program writes it
     "trial.json": 2,
     "outcome.json": 1,
-    "figures.json": 1,
+    "figures.json": 2,
     "clocks.json": 1,
     "observed.json": 1,
     # of a run
     "plan.json": 3,
     "asked.json": 1,
     "state.json": 1,
-    "provenance.json": 1,
+    "provenance.json": 2,
     "journal.json": 1,
     "differences.json": 1,
-    "summary.json": 1,
+    "summary.json": 2,
     "observation.json": 1,
     "listeners.json": 1,
     "calibration.json": 1,
@@ -87,9 +87,43 @@ def _trial_is_of_a_pass(trial: Raw) -> Raw:
     return {"pass_number": 1, "watched": True, **trial}
 
 
+# What version 1 called by the program's other name; a generator is a machine.
+_DRIVER = {
+    "loadgen_cpu_share": "driver_cpu_share",
+    "loadgen_headroom_share": "driver_headroom_share",
+    "load generator": "driver",
+    "loadgen": "driver",
+}
+
+
+def _summary_of_a_driver(summary: Raw) -> Raw:
+    """Version 2 names the driver's figures and limit by it, and says of drift how far the blocks were apart."""
+    drift = summary.get("drift")
+    older = isinstance(drift, dict) and "range" not in drift  # what that version first said of it: a slope
+    return {k: _with_words(v) for k, v in {**summary, **({"drift": None} if older else {})}.items()}
+
+
+def _provenance_of_a_driver(provenance: Raw) -> Raw:
+    """Version 2 names the driver's CPU in `load_headroom` by it."""
+    return {k: _with_words(v) if k == "load_headroom" else v for k, v in provenance.items()}
+
+
+def _with_words(value: Any) -> Any:  # noqa: ANN401 -- any part of a document
+    """Return a part of a document with its keys, and the name of a limit or a check, in the words of today."""
+    if isinstance(value, list):
+        return [_with_words(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    named = {k: _DRIVER.get(v, v) if k == "name" and isinstance(v, str) else _with_words(v) for k, v in value.items()}
+    return {_DRIVER.get(k, k): v for k, v in named.items()}
+
+
 _STEPS: Mapping[tuple[str, int], Callable[[Raw], Raw]] = {
     ("plan.json", 1): _plan_says_its_kind,
     ("plan.json", 2): _plan_has_passes,
     ("trial.json", 1): _trial_is_of_a_pass,
+    ("figures.json", 1): _with_words,
+    ("summary.json", 1): _summary_of_a_driver,
+    ("provenance.json", 1): _provenance_of_a_driver,
 }
 """From the kind and the version of a document to what makes the next version of it."""

@@ -1,4 +1,4 @@
-"""Vega-Lite specifications of the report's plots: the only module that knows Altair.
+"""Vega-Lite specifications of the report's plots.
 
 Each function returns a specification without its data. Plots read named data
 sets that the page hands over when it draws, so that numbers are in the file

@@ -19,7 +19,7 @@ QUANTILE_SHARES: tuple[float, ...] = _quantile_shares()
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class LimitRow:
     """One candidate for what limits throughput: its figure, and in how many of the cells that know it it is full."""
 
     name: str
@@ -61,7 +61,7 @@ class ReportInput:
     provenance: Mapping[str, object]
     detail: Callable[[TrialRecord], TrialDetail | None]
     latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
-    limits: tuple[Candidate, ...] = ()  # best evidence first
+    limits: tuple[LimitRow, ...] = ()  # best evidence first
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
     answers: tuple[tuple[str, str], ...] = ()  # the verdict in short: name and text; empty where a server was watched

@@ -1,4 +1,4 @@
-"""How figures are written for people: the only module that rounds, names and puts units."""
+"""How figures are written in a report: rounded, named, with their units."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ SHOWN: tuple[Column, ...] = tuple(
     for name in (
         *("throughput_rps", "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "errors"),
         *("queue_limit", "queue_depth_max", "queue_full_share", "workers_in_connect_max", "connect_p99_us"),
-        *("retries_in_window", "cgid_cpu_share", "host_cpu_share", "loadgen_cpu_share"),
+        *("retries_in_window", "cgid_cpu_share", "host_cpu_share", "driver_cpu_share"),
     )
 )
 """The columns of the tables of cells and of trials, in their order."""

@@ -1,4 +1,4 @@
-"""From the archive a host sends to a trial's directory. The only module that unpacks what a host wrote.
+"""From the archive a host sends to a trial's directory: what such an archive may hold.
 
 A host's archive is not trusted: nothing in it may land outside the trial's directory.
 """

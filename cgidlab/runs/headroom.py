@@ -38,7 +38,7 @@ def _entry(record: TrialRecord) -> dict[str, Any]:
     return {
         "throughput_rps": round(figures.throughput_rps, 1),
         "clients": record.settings["clients"],
-        "loadgen_cpu_share": figures.loadgen_cpu_share,
+        "driver_cpu_share": figures.driver_cpu_share,
         "host_cpu_share": figures.host_cpu_share,
     }
 
@@ -51,9 +51,9 @@ def said(host: str, driver: str, entry: Mapping[str, Any]) -> str:
 
 
 def applied(record: TrialRecord, provenance: Mapping[str, Any]) -> TrialRecord:
-    """Return a trial with `loadgen_headroom_share`: its answers a second by what its driver can do on its host."""
+    """Return a trial with `driver_headroom_share`: its answers a second by what its driver can do on its host."""
     entry = provenance.get(KEY, {}).get(record.host, {}).get(str(record.settings.get(FACTOR)), {})
     most, got = entry.get("throughput_rps"), record.figures.throughput_rps
     if not most or got is None:
         return record
-    return replace(record, figures=replace(record.figures, loadgen_headroom_share=got / most))
+    return replace(record, figures=replace(record.figures, driver_headroom_share=got / most))

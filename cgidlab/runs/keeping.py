@@ -1,4 +1,4 @@
-"""A trial that came home, from its archive to its record: the only module that writes a trial's outcome.
+"""A trial that came home, from its archive to its record.
 
 The outcome is written last, and without it the trial was not done.
 """

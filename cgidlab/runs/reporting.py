@@ -52,7 +52,7 @@ def report_input(
         provenance=_provenance(run),
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
         latency=lambda some: _latency(run.path, some),
-        limits=tuple(report.Candidate(f.name, f.saturated, f.cells, f.cells_known, f.text) for f in verdict.limits),
+        limits=tuple(report.LimitRow(f.name, f.saturated, f.cells, f.cells_known, f.text) for f in verdict.limits),
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),

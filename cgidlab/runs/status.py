@@ -92,7 +92,7 @@ def _or_unreadable(link: Path) -> RunStatus:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Outcomes:
     """What the outcomes of a run say."""
 
     counts: Counter[Status] = field(default_factory=Counter)
@@ -101,9 +101,9 @@ class _Seen:
     damaged: int = 0
 
 
-def _outcomes(run: store.RunDirectory) -> _Seen:
+def _outcomes(run: store.RunDirectory) -> _Outcomes:
     """Count the trials by status; an outcome that cannot be read is damaged, and no outcome."""
-    seen = _Seen()
+    seen = _Outcomes()
     for path in _outcome_files(run):
         try:
             outcome = trial_documents.OUTCOME.read(path)
@@ -134,7 +134,7 @@ def _checked(state: Mapping[str, Any]) -> tuple[str, str]:
     return store.INTERRUPTED, f"its process {pid} is gone and left no last word"
 
 
-def _left_s(state: Mapping[str, Any], expected: int, seen: _Seen) -> float | None:
+def _left_s(state: Mapping[str, Any], expected: int, seen: _Outcomes) -> float | None:
     """Return the time left by the pace between the first trial's end and the last's; by the estimate before."""
     ended_s, left = seen.ended_s, max(0, expected - len(seen.keys))
     if len(ended_s) > 1:

@@ -61,7 +61,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """One run. All paths below it are named here and nowhere else."""
+    """One run, and the paths below it that several stages use."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""The table of trials, `trials.csv` and `trials.parquet`: the only module that knows their columns' order and types."""
+"""The table of trials as `trials.csv` and `trials.parquet`: its columns beside the figures, and how a cell is said."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class _TableColumn:
     name: str
     kind: type[int] | type[float] | type[str]
     value: Callable[[TrialRecord], Scalar | None]
@@ -51,7 +51,7 @@ def write_generators(directory: Path, rows: Sequence[tuple[TrialRecord, Mapping[
     files.write_text(path, text.getvalue())
 
 
-def _columns(factors: Sequence[str]) -> tuple[_Column, ...]:
+def _columns(factors: Sequence[str]) -> tuple[_TableColumn, ...]:
     def level(factor: str) -> Callable[[TrialRecord], Scalar | None]:
         return lambda r: dict(r.levels).get(factor)
 
@@ -59,23 +59,23 @@ def _columns(factors: Sequence[str]) -> tuple[_Column, ...]:
         return lambda r: getattr(r.figures, name)
 
     return (
-        _Column("trial", int, lambda r: r.number),
-        _Column("block", int, lambda r: r.block),
-        _Column("pass", int, lambda r: r.pass_number),
-        _Column("watched", str, lambda r: "yes" if r.watched else "no"),
-        _Column("host", str, lambda r: r.host),
-        _Column("status", str, lambda r: r.outcome.status.value),
-        _Column("reason", str, lambda r: r.outcome.reason),
-        _Column("kind", str, lambda r: r.outcome.kind.value if r.outcome.kind else None),
-        *(_Column(name, str, level(name)) for name in factors),
-        *(_Column(c.name, c.kind, figure(c.name)) for c in figures.COLUMNS.values()),
-        _Column("overhead_s", float, lambda r: r.overhead_s),
-        _Column("started_s", float, lambda r: r.started_s),
-        _Column("directory", str, lambda r: r.directory),
+        _TableColumn("trial", int, lambda r: r.number),
+        _TableColumn("block", int, lambda r: r.block),
+        _TableColumn("pass", int, lambda r: r.pass_number),
+        _TableColumn("watched", str, lambda r: "yes" if r.watched else "no"),
+        _TableColumn("host", str, lambda r: r.host),
+        _TableColumn("status", str, lambda r: r.outcome.status.value),
+        _TableColumn("reason", str, lambda r: r.outcome.reason),
+        _TableColumn("kind", str, lambda r: r.outcome.kind.value if r.outcome.kind else None),
+        *(_TableColumn(name, str, level(name)) for name in factors),
+        *(_TableColumn(c.name, c.kind, figure(c.name)) for c in figures.COLUMNS.values()),
+        _TableColumn("overhead_s", float, lambda r: r.overhead_s),
+        _TableColumn("started_s", float, lambda r: r.started_s),
+        _TableColumn("directory", str, lambda r: r.directory),
     )
 
 
-def _csv(columns: Sequence[_Column], records: Sequence[TrialRecord]) -> str:
+def _csv(columns: Sequence[_TableColumn], records: Sequence[TrialRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([c.name for c in columns])
@@ -83,7 +83,7 @@ def _csv(columns: Sequence[_Column], records: Sequence[TrialRecord]) -> str:
     return text.getvalue()
 
 
-def _parquet(columns: Sequence[_Column], records: Sequence[TrialRecord]) -> bytes:
+def _parquet(columns: Sequence[_TableColumn], records: Sequence[TrialRecord]) -> bytes:
     import polars as pl  # noqa: PLC0415 -- dear to import, and most verbs write no table
 
     kinds = {int: pl.Int64, float: pl.Float64, str: pl.String}

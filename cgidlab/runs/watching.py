@@ -1,4 +1,4 @@
-"""From an observation's files to its verdict: the only module that knows what it keeps beside a trial's files."""
+"""From an observation's files to its verdict."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

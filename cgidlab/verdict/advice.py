@@ -1,4 +1,4 @@
-"""What to do, with the figure it rests on: the only module that advises."""
+"""What an experiment's verdict advises, with the figure it rests on."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ _QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 _FOR_LIMIT = {
     "cgid daemon": "only fewer or cheaper forks would raise throughput (FastCGI, mod_proxy, a second instance)",
-    "host CPU": "more cores would raise throughput, or a load generator on another host",
+    "host CPU": "more cores would raise throughput, or a driver on another host",
     "disk": "a faster disk or less logging would raise throughput",
-    "load generator": "put the load on another host before believing any throughput",
+    "driver": "put the load on another host before believing any throughput",
     "offered rate": "ask for more requests to find the limit",
     "script time": "a faster script would raise throughput",
     "MaxRequestWorkers": "raise MaxRequestWorkers",
@@ -26,7 +26,7 @@ _FOR_LIMIT = {
 }
 
 _FOR_STARVED = (
-    "it competes for the CPUs: more cores or a load generator on another host would raise throughput, "
+    "it competes for the CPUs: more cores or a driver on another host would raise throughput, "
     "and so would fewer or cheaper forks"
 )
 
@@ -68,20 +68,20 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     parts = [Action(failing)] if failing else _choices(grounds)
     saturated = [f for f in grounds.found if f.saturated]
     together = [f for f in saturated if not f.behind]
-    loader = next((f for f in together if f.name == "load generator"), None)
-    if loader is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
-        parts.insert(0, Action(f"{_FOR_LIMIT[loader.name]}: {loader.text}"))
+    driver = next((f for f in together if f.name == "driver"), None)
+    if driver is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
+        parts.insert(0, Action(f"{_FOR_LIMIT[driver.name]}: {driver.text}"))
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
         parts.append(Action(_repeat(grounds.analysis)))
     elif not parts:
         of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
         parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
-    if loader is None and len(together) > 1:  # to advise on one of them would be a guess
+    if driver is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
         parts.append(
             Action(f"put the load on another host to see which of them limits: {names} are saturated together")
         )
-    elif loader is None and saturated:
+    elif driver is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
         parts.append(Action(advice, saturated[0].text))
     return tuple(parts)
@@ -110,10 +110,10 @@ def _choices(grounds: Grounds) -> list[Action]:
     return parts
 
 
-def for_nothing(loader: Limit | None) -> str:
-    """Return what to do when no trial is valid; `loader` is the load generator when it was saturated."""
-    if loader is not None:
-        return "lower the load or put the load generator on another host, then run again"
+def for_nothing(driver: Limit | None) -> str:
+    """Return what to do when no trial is valid; `driver` is the driver when it was saturated."""
+    if driver is not None:
+        return "lower the load or put the driver on another host, then run again"
     return "remove the reason why the trials are not valid, then run again"
 
 

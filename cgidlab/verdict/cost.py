@@ -1,4 +1,4 @@
-"""What the factor costs, in words: the only module that sums up effects, response by response."""
+"""What the factor costs, in words: effects summed up, response by response."""
 
 import math
 from collections.abc import Mapping, Sequence

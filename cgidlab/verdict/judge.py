@@ -1,4 +1,4 @@
-"""The five questions and the five sentences that answer them: the only module that knows the whole verdict."""
+"""The five questions of a verdict and the five sentences that answer them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, sho
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow
-from cgidlab.verdict.retrying import Retries
+from cgidlab.verdict.retrying import RetriesSeen
 from cgidlab.verdict.validity import CellErrors
 
 
@@ -19,13 +19,13 @@ class Verdict:
 
     overflow: Overflow
     cells: tuple[CellOverflow, ...]
-    retries: Retries
+    retries: RetriesSeen
     cost: Mapping[str, Answer]  # by response of the rule
     limits: tuple[Limit, ...]  # best evidence first; those not saturated after those that are
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
-    errors: tuple[CellErrors, ...] = ()  # by cell; empty where no load generator counted requests
-    answers: tuple[short.Line, ...] = ()  # the same in seven lines; empty where a server was watched
+    errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
+    answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
 
     @property
     def text(self) -> str:
@@ -96,8 +96,8 @@ def _sum(records: Sequence[TrialRecord], figure: str) -> int | None:
     return sum(values) if values else None
 
 
-def _retries(valid: Sequence[TrialRecord]) -> Retries:
-    return Retries(
+def _retries(valid: Sequence[TrialRecord]) -> RetriesSeen:
+    return RetriesSeen(
         in_window=_sum(valid, "retries_in_window"),
         refused=_sum(valid, "retries_refused_in_window"),
         enoent=_sum(valid, "retries_enoent_in_window"),
@@ -112,15 +112,15 @@ def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[s
     """Return the lines of a run without a valid trial."""
     why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
     count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
-    loader = next((f for f in found if f.name == "load generator" and f.saturated), None)
+    driver = next((f for f in found if f.name == "driver" and f.saturated), None)
     return (
         words.sentence(f"whether the queue overflowed is not known: {count} ({why})"),
         "Whether workers retried is not known.",
         "What it costs is not known.",
-        words.sentence(f"{loader.text}, so it set the pace and not the server")
-        if loader
+        words.sentence(f"{driver.text}, so it set the pace and not the server")
+        if driver
         else "What limits throughput is not known.",
-        words.sentence(advice.for_nothing(loader)),
+        words.sentence(advice.for_nothing(driver)),
     )
 
 
@@ -214,7 +214,7 @@ def _moment(cell: CellOverflow) -> str:
     return f"{queue} was full for moments{length} in {trials} at {words.cell(cell.levels)}{asleep}"
 
 
-def _retries_line(retries: Retries) -> str:
+def _retries_line(retries: RetriesSeen) -> str:
     gave_up = f"; {words.count(retries.gave_up_503, 'request')} gave up with 503" if retries.gave_up_503 else ""
     if retries.in_window is None and retries.connects_refused is not None:
         told = retrying.by_kernel(retries.connects_refused, None)

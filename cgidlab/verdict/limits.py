@@ -1,4 +1,4 @@
-"""What limits throughput if the backlog does not: the only module that knows when something is saturated.
+"""What limits throughput if the backlog does not: when something counts as saturated.
 
 A candidate is named with its figure or not at all. What is at its own limit (a
 thread, the CPUs, the disk, the load) comes before what fills up behind it
@@ -16,8 +16,8 @@ from cgidlab.verdict.loops import RATE_SERVED
 DAEMON_CPU = 0.9  # of a core: the thread cannot do much more
 DAEMON_WANTS = 0.95  # on a core or waiting for one: it never sleeps
 HOST_CPU = 0.95
-LOADGEN_CPU = 0.9  # of a core: it has one thread
-LOADGEN_RATE = 0.9  # of the answers a second that it got for a static file
+DRIVER_CPU = 0.9  # of a core: it has one thread
+DRIVER_RATE = 0.9  # of the answers a second that it got for a static file
 DISK_WAIT = 0.2  # of the host's time idle with a disk request open
 SCRIPT_SHARE = 0.8  # of the median latency is the script's own time
 
@@ -86,7 +86,7 @@ def limits(records: Sequence[TrialRecord]) -> tuple[Limit, ...]:
 def unobserved(found: Sequence[Limit]) -> tuple[str, ...]:
     """Return the names of the candidates about which nothing is known, those that need the right setting left out."""
     names = {f.name for f in found}
-    always = ("cgid daemon", "host CPU", "disk", "load generator", "MaxRequestWorkers", "TCP accept queue")
+    always = ("cgid daemon", "host CPU", "disk", "driver", "MaxRequestWorkers", "TCP accept queue")
     return tuple(n for n in always if n not in names)
 
 
@@ -112,21 +112,21 @@ def _daemon_text(figures: tuple[float, ...]) -> str:
     return f"the cgid daemon's fork loop used {cpu:.2f} of a core"
 
 
-def _loader(trials: Sequence[TrialRecord]) -> _Sign | None:
+def _driver(trials: Sequence[TrialRecord]) -> _Sign | None:
     """Ask for its CPU, and for its headroom: a generator that is held back is saturated without using its core."""
-    cpu, rate = median_of(trials, "loadgen_cpu_share"), median_of(trials, "loadgen_headroom_share")
+    cpu, rate = median_of(trials, "driver_cpu_share"), median_of(trials, "driver_headroom_share")
     if cpu is None and rate is None:
         return None
-    strength = max((cpu or 0.0) / LOADGEN_CPU, (rate or 0.0) / LOADGEN_RATE)
+    strength = max((cpu or 0.0) / DRIVER_CPU, (rate or 0.0) / DRIVER_RATE)
     return _Sign(strength, (-1.0 if cpu is None else cpu, -1.0 if rate is None else rate))
 
 
-def _loader_text(figures: tuple[float, ...]) -> str:
+def _driver_text(figures: tuple[float, ...]) -> str:
     cpu, rate = figures
     parts = [f"used {cpu:.2f} of a core"] if cpu >= 0 else []
-    if rate >= LOADGEN_RATE or not parts:
+    if rate >= DRIVER_RATE or not parts:
         parts.append(f"got {100 * rate:.0f} % of the answers a second that it gets for a static file")
-    return f"the load generator {' and '.join(parts)}"
+    return f"the driver {' and '.join(parts)}"
 
 
 def _share(name: str, threshold: float) -> Callable[[Sequence[TrialRecord]], _Sign | None]:
@@ -188,7 +188,7 @@ _CANDIDATES = (
                text=lambda f: f"the host's CPUs were {100 * f[0]:.0f} % busy"),
     _Candidate("disk", behind=False, sign=_share("host_iowait_share", DISK_WAIT),
                text=lambda f: f"the CPUs were idle and waiting for a disk {100 * f[0]:.0f} % of the time"),
-    _Candidate("load generator", behind=False, sign=_loader, text=_loader_text),
+    _Candidate("driver", behind=False, sign=_driver, text=_driver_text),
     _Candidate("offered rate", behind=False, sign=_rate,
                text=lambda f: f"{f[0]:,.0f} of the {f[1]:,.0f} requests a second that were asked for were served"),
     _Candidate("script time", behind=False, sign=_script,

@@ -26,7 +26,7 @@ class Loop:
         return " in " + " and ".join(f"{'an' if kind == 'open' else 'a'} {kind} loop" for kind in self.kinds)
 
     def gives(self, response: str) -> bool:
-        """Say whether the load generator and not the server decided what the response is."""
+        """Say whether the driver and not the server decided what the response is."""
         return response == "throughput_rps" and self.kinds == ("open",) and self.served
 
     def always(self, effects: Sequence[Effect]) -> int | None:

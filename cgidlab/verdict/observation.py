@@ -12,11 +12,11 @@ from cgidlab.verdict import limits, observed_advice, observed_words, overflow, w
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.observed import Came, Seen, SocketVerdict
 from cgidlab.verdict.overflow import CellOverflow, Overflow, Sight
-from cgidlab.verdict.retrying import Retries
+from cgidlab.verdict.retrying import RetriesSeen
 
 __all__ = ["Came", "Seen", "SocketVerdict", "judge_all", "judge_socket"]
 
-_NOT_THERE = ("load generator",)  # candidates that only a trial has
+_NOT_THERE = ("driver",)  # candidates that only a trial has
 
 
 def judge_socket(record: TrialRecord, seen: Seen) -> SocketVerdict:
@@ -83,7 +83,7 @@ def judge_all(sockets: Sequence[tuple[str, SocketVerdict]], notes: Sequence[str]
     if not first:
         unknown = "Nothing was observed, so this is not known."
         none = (unknown, unknown, unknown, unknown, unknown)
-        return Verdict(answer, (), Retries(None, None, None, None, None, None, None), {}, (), tuple(notes), none)
+        return Verdict(answer, (), RetriesSeen(None, None, None, None, None, None, None), {}, (), tuple(notes), none)
     lines = first[0][1].lines if len(first) == 1 else _together(first)
     retries = first[0][1].retries
     return Verdict(answer, tuple(v.cell for _, v in sockets), retries, {}, first[0][1].limits, tuple(notes), lines)
@@ -98,9 +98,9 @@ def _together(sockets: Sequence[tuple[str, SocketVerdict]]) -> tuple[str, str, s
     return of(0), of(1), of(2), of(3), of(4)
 
 
-def _retries(record: TrialRecord) -> Retries:
+def _retries(record: TrialRecord) -> RetriesSeen:
     f = record.figures
-    return Retries(
+    return RetriesSeen(
         f.retries_in_window,
         f.retries_refused_in_window,
         f.retries_enoent_in_window,

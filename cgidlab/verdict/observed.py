@@ -8,7 +8,7 @@ from cgidlab.model import TrialRecord
 from cgidlab.verdict import programs
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow, Overflow
-from cgidlab.verdict.retrying import Retries
+from cgidlab.verdict.retrying import RetriesSeen
 
 
 class Came(StrEnum):
@@ -40,7 +40,7 @@ class Seen:
     somaxconn: int | None = None  # of the socket's network namespace
 
     @property
-    def program(self) -> programs.Program:
+    def program(self) -> programs.ServerProgram:
         """Return what listens."""
         return programs.CGID if self.httpd else programs.program(self.process, self.path)
 
@@ -52,7 +52,7 @@ class SocketVerdict:
     overflow: Overflow
     cell: CellOverflow
     limits: tuple[Limit, ...]
-    retries: Retries
+    retries: RetriesSeen
     came: Came
     lines: tuple[str, str, str, str, str]
 

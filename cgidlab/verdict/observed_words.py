@@ -7,7 +7,7 @@ from cgidlab.verdict import limits, retrying, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.observed import Came, Seen, queue_wait_ms, taken
 from cgidlab.verdict.overflow import CellOverflow, Overflow
-from cgidlab.verdict.retrying import Retries
+from cgidlab.verdict.retrying import RetriesSeen
 
 OVERFLOWED = (Overflow.OBSERVED, Overflow.MOMENT)
 _SHORT_S = 5.0
@@ -98,7 +98,7 @@ def _details(cell: CellOverflow, record: TrialRecord, seen: Seen) -> list[str]:
     return parts
 
 
-def retries_line(retries: Retries, record: TrialRecord, seen: Seen, came: Came) -> str:
+def retries_line(retries: RetriesSeen, record: TrialRecord, seen: Seen, came: Came) -> str:
     """Return whether workers tried again: by the kernel's count of refused connects, beside the log."""
     refused, otherwise = record.figures.connects_refused, record.figures.connects_failed_other
     if not seen.httpd:
@@ -110,7 +110,7 @@ def retries_line(retries: Retries, record: TrialRecord, seen: Seen, came: Came) 
     return f"{_retried(retries, otherwise, seen)}; {retrying.REMINDER}"
 
 
-def _retried(retries: Retries, otherwise: int | None, seen: Seen) -> str:
+def _retried(retries: RetriesSeen, otherwise: int | None, seen: Seen) -> str:
     level = f"LogLevel is {seen.log_level} for mod_cgid"
     if seen.log_level == "unknown":
         level = "at which LogLevel it runs is not known"

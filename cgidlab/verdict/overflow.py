@@ -1,4 +1,4 @@
-"""Whether the queue overflowed: the only module that knows what each witness proves.
+"""Whether the queue overflowed: what each witness proves of it.
 
 An overflow is a connect() that found the queue full: it had to sleep, or was
 turned away with EAGAIN where its caller does not wait. Linux lets listen(N) hold N + 1, so a

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ServerProgram:
     """A server that listens on a unix socket."""
 
     name: str  # as its users call it
@@ -19,8 +19,8 @@ class Program:
     path: str = ""  # pattern that the socket's path has to match too
 
 
-UNKNOWN = Program("the program", "", "the program's own listen backlog", "its number of processes")
-CGID = Program(
+UNKNOWN = ServerProgram("the program", "", "the program's own listen backlog", "its number of processes")
+CGID = ServerProgram(
     "mod_cgid",
     "",
     "DEFAULT_CGID_LISTENBACKLOG (by building mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG=N)",
@@ -28,12 +28,12 @@ CGID = Program(
     "restart httpd",
 )
 PROGRAMS = (
-    Program("php-fpm", r"php-fpm[\d.]*", "listen.backlog in the pool's file", "pm.max_children"),
-    Program("uWSGI", r"uwsgi(-core|_\w+)?", "listen (--listen N)", "processes (--processes N)"),
-    Program("gunicorn", r"gunicorn3?", "backlog (--backlog N)", "workers (--workers N)"),
-    Program("Puma", r"puma", "backlog of its bind (unix://PATH?backlog=N)", "workers and threads"),
-    Program("Unicorn", r"unicorn(_rails)?", ":backlog of its listen", "worker_processes"),
-    Program(
+    ServerProgram("php-fpm", r"php-fpm[\d.]*", "listen.backlog in the pool's file", "pm.max_children"),
+    ServerProgram("uWSGI", r"uwsgi(-core|_\w+)?", "listen (--listen N)", "processes (--processes N)"),
+    ServerProgram("gunicorn", r"gunicorn3?", "backlog (--backlog N)", "workers (--workers N)"),
+    ServerProgram("Puma", r"puma", "backlog of its bind (unix://PATH?backlog=N)", "workers and threads"),
+    ServerProgram("Unicorn", r"unicorn(_rails)?", ":backlog of its listen", "worker_processes"),
+    ServerProgram(
         "mod_wsgi", r"apache2|httpd|\(wsgi:.*", "listen-backlog of WSGIDaemonProcess", "its processes and threads",
         "restart httpd", path=r".*/?wsgi\.[\d.]+sock",
     ),
@@ -41,7 +41,7 @@ PROGRAMS = (
 """Anything else is `UNKNOWN`: the queue is the same kernel object, and only its setting's name is not known."""
 
 
-def program(process: str, path: str = "") -> Program:
+def program(process: str, path: str = "") -> ServerProgram:
     """Return the program whose process has this name and listens at this path."""
     found = (p for p in PROGRAMS if re.fullmatch(p.process, process) and (not p.path or re.fullmatch(p.path, path)))
     return next(found, UNKNOWN)

@@ -10,7 +10,7 @@ ATTEMPTS = 15  # DEFAULT_CONNECT_ATTEMPTS: after so many mod_cgid answers 503 an
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
+class RetriesSeen:
     """What workers wrote about connecting to the daemon, summed over complete trials. None: no log was read."""
 
     in_window: int | None
@@ -22,7 +22,7 @@ class Retries:
     restarts: int | None  # of the daemon
 
 
-def differ(retries: Retries) -> bool:
+def differ(retries: RetriesSeen) -> bool:
     """Say whether kernel and log cannot both be right; False where one of them did not speak."""
     if retries.connects_refused is None or retries.in_window is None:
         return False
@@ -30,7 +30,7 @@ def differ(retries: Retries) -> bool:
     return physics.refusals_differ(retries.connects_refused, logged, ATTEMPTS)
 
 
-def both(retries: Retries, log: str) -> str:
+def both(retries: RetriesSeen, log: str) -> str:
     """Return what is said where kernel and log contradict each other: both figures, and no claim."""
     logged = words.count((retries.in_window or 0) - (retries.enoent or 0), "retry line")
     return (
@@ -53,7 +53,7 @@ def by_kernel(refused: int, otherwise: int | None) -> str:
     )
 
 
-def kinds(retries: Retries) -> str:
+def kinds(retries: RetriesSeen) -> str:
     """Return the logged retries by their cause, ": 5 refused (...) and 2 without a socket file"; '' for none."""
     found = [
         f"{number:,} {what}"

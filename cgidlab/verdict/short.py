@@ -37,7 +37,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ShortAnswer:
     """One answer of the verdict."""
 
     topic: str  # a key of `templates.TOPICS`
@@ -70,21 +70,21 @@ class Known:
     doubts: Sequence[str]  # what weakens the answer, clauses
 
 
-def lines(known: Known) -> tuple[Line, ...]:
+def lines(known: Known) -> tuple[ShortAnswer, ...]:
     """Return seven lines for two responses: the question's own factor first, errors before all where there are any."""
     responses = [_response(known, s.response, s.share) for s in known.analysis.rule.smallest_effects]
-    queue = Line("overflow", tuple(_overflow(known)))
+    queue = ShortAnswer("overflow", tuple(_overflow(known)))
     first = [queue, *responses] if known.analysis.rule.factor in QUEUE_FACTORS or not responses else [*responses, queue]
-    errors = Line("errors", tuple(_errors(known)))
+    errors = ShortAnswer("errors", tuple(_errors(known)))
     found = [
         *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
-        Line("limit", tuple(_limit(known.limits))),
-        Line("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
-        Line("trust", tuple(_trust(known))),
+        ShortAnswer("limit", tuple(_limit(known.limits))),
+        ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
+        ShortAnswer("trust", tuple(_trust(known))),
     ]
     said = [line for line in found if line.sentences]
     if said and (warned := disturbed(known.records)):
-        said[0] = Line(said[0].topic, (warned, *said[0].sentences))
+        said[0] = ShortAnswer(said[0].topic, (warned, *said[0].sentences))
     return tuple(said)
 
 
@@ -157,13 +157,13 @@ def _facts(cell: CellOverflow) -> str:
 # Responses.
 
 
-def _response(known: Known, response: str, smallest: float) -> Line:
+def _response(known: Known, response: str, smallest: float) -> ShortAnswer:
     compared = [e for e in known.analysis.effects if e.response == response and not e.pooled]
     topic = response if response in templates.TOPICS else "response"
     said = _compared(known, response, smallest, compared)
     if topic == "response":
         said = [_say("named", name=figures.title(response)), *said]
-    return Line(topic, tuple(said))
+    return ShortAnswer(topic, tuple(said))
 
 
 def _compared(known: Known, response: str, smallest: float, compared: Sequence[Effect]) -> list[Sentence]:

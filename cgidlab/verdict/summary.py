@@ -1,4 +1,4 @@
-"""The derived parts of summary.json, as docs/results.md describes them: the only module that knows their shape."""
+"""The derived parts of summary.json, as docs/results.md describes them: how they are made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from cgidlab.parsers import versions
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
-from cgidlab.verdict.short import Line
+from cgidlab.verdict.short import ShortAnswer
 from cgidlab.verdict.validity import CellErrors
 
 Json = dict[str, Any]
@@ -113,7 +113,7 @@ def _verdict(verdict: Verdict) -> Json:
     }
 
 
-def _answer(line: Line) -> Json:
+def _answer(line: ShortAnswer) -> Json:
     sentences = [{"template": s.template, "values": dict(s.values)} for s in line.sentences]
     return {"topic": line.topic, "name": line.name, "text": line.text, "sentences": sentences}
 

@@ -32,7 +32,7 @@ class CellErrors:
 
 
 def by_cell(valid: Sequence[TrialRecord]) -> tuple[CellErrors, ...]:
-    """Return the requests of every cell whose load generator counted them, in the order of the records."""
+    """Return the requests of every cell whose driver counted them, in the order of the records."""
     cells: dict[Combination, list[TrialRecord]] = {}
     for record in valid:
         if record.figures.requests is not None and record.figures.errors is not None:

@@ -153,7 +153,7 @@ def test_the_systems_of_the_helper_are_those_an_experiment_can_mean() -> None:
 
 
 def test_what_is_observed_without_a_trial_is_an_instrument() -> None:
-    gauges = (observed.ListenQueue, observed.Workers, observed.Daemon, observed.HostCounters, observed.ConnectTimes)
+    gauges = (observed.WatchedQueue, observed.Workers, observed.Daemon, observed.WatchedHost, observed.WatchedConnects)
 
     assert {gauge.name for gauge in gauges} <= runs()
 

@@ -141,7 +141,7 @@ class Run:
         name = f"{trial:03d}/load/rows.log"
 
         def loaded() -> bool:
-            # Before its first block a run measures its load generator, in trials of their own.
+            # Before its first block a run measures its driver, in trials of their own.
             begun = any(self.directory.glob("ansible/block-*"))
             return begun and any(p.stat().st_size for p in self.work.glob(f"*/{name}"))
 

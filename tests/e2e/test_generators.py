@@ -122,7 +122,7 @@ def _load_generator(rig: ssh_hosts.Rig, name: str, runner: subprocess.Popen[str]
 
 @pytest.fixture(scope="module")
 def ran(repo_root: Path, rig: ssh_hosts.Rig, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Run the experiment; kill one of its load generators in the first trial."""
+    """Run the experiment; kill one of its drivers in the first trial."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((rig["server"].address, 9))
         here = probe.getsockname()[0]
@@ -186,7 +186,7 @@ def test_the_physics_hold_on_the_merged_rows(ran: Ran) -> None:
         checks = {
             c["name"]: c["state"] for c in json.loads((ran.directory(row) / "figures.json").read_text())["checks"]
         }
-        assert {checks[n] for n in ("generators", "answers", "rows", "access_log", "loadgen")} == {"passed"}
+        assert {checks[n] for n in ("generators", "answers", "rows", "access_log", "driver")} == {"passed"}
         if row["loop"] == "closed":
             assert checks["little"] == "passed"
         else:

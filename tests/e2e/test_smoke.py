@@ -83,7 +83,7 @@ def test_one_of_two_passes_is_watched_and_in_the_other_only_free_counters_are_re
     for row in smoke.rows:
         assert float(row["throughput_rps"]) > 0
         assert 0 < float(row["host_cpu_share"]) <= 1
-        assert 0 < float(row["loadgen_cpu_share"]) <= 1
+        assert 0 < float(row["driver_cpu_share"]) <= 1
         if row not in smoke.watched:
             assert row["queue_depth_max"] == row["workers_in_connect_max"] == row["connects"] == ""
             assert sorted(p.name for p in (smoke.run / row["directory"] / "instruments").iterdir()) == ["host.json"]

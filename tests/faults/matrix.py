@@ -52,7 +52,7 @@ FAULTS = (
     "kill ansible-playbook",
     "kill helper",
     "kill httpd",
-    "kill load generator",
+    "kill driver",
     "kill sampler",
     "kill all at once",
     "hang helper",
@@ -60,8 +60,8 @@ FAULTS = (
     "disk full: results",
     "disk full: host",
 )
-# What there is to kill, phase by phase: httpd, load generator and sampler live in a trial.
-_IN_TRIAL = {"kill httpd", "kill load generator", "kill sampler"}
+# What there is to kill, phase by phase: httpd, driver and sampler live in a trial.
+_IN_TRIAL = {"kill httpd", "kill driver", "kill sampler"}
 _ON_HOST = {"kill helper", "hang helper", "kill all at once", "disk full: host"}
 
 
@@ -265,7 +265,7 @@ def victims(run: Run, fault: str) -> list[int]:
         return [
             pid for pid, (name, parent) in own.items() if name == "httpd" and own.get(parent, ("", 0))[0] != "httpd"
         ]
-    if fault == "kill load generator":
+    if fault == "kill driver":
         return [pid for pid, (name, _) in own.items() if name == "h2load"]
     inside = {pid for pid, (name, _) in own.items() if name.startswith("python") and _below(pid, block, own)}
     parents = {parent for _, parent in own.values()}

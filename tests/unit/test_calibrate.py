@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cgidlab import calibrate, figures
-from cgidlab.calibrate import Observation, Row, State
+from cgidlab.calibrate import ControlTrial, Row, State
 from cgidlab.design import catalogue
 from cgidlab.instruments import WITNESSES
 from cgidlab.instruments.controls import Kind
@@ -77,13 +77,13 @@ def plan(*, controls_only: bool = True) -> Plan:
 def observations(
     change: Callable[[str, Figures], Figures] = lambda _control, seen: seen,
     unavailable: Mapping[str, str] | None = None,
-) -> list[Observation]:
+) -> list[ControlTrial]:
     """Return the controls' trials as a good host shows them, their figures changed."""
     found = []
     for trial in plan().trials:
         control = trial.cell.label_of("control")
         figures = change(control, Figures(**{**QUIET, **SEEN[control]}))  # type: ignore[arg-type]  # names with their numbers
-        found.append(Observation(_record(trial.number, 1, control, trial.cell.settings, figures), unavailable or {}))
+        found.append(ControlTrial(_record(trial.number, 1, control, trial.cell.settings, figures), unavailable or {}))
     return found
 
 
@@ -229,7 +229,7 @@ def _observed(ratio: float, spread: float) -> list[Row]:
         noise = math.exp(spread * (-1) ** trial.block)
         rate = 1000.0 * 1.3**trial.block * (ratio * noise if control == "listen_queue" else 1.0)
         record = _record(trial.number, trial.block, control, trial.cell.settings, Figures(throughput_rps=rate))
-        seen.append(Observation(record, {}))
+        seen.append(ControlTrial(record, {}))
     return [r for r in calibrate.judge(seen) if r.kind is Kind.COST]
 
 

@@ -19,7 +19,7 @@ from cgidhost import archive, blockfile, lease, undo, waiting, workdir
 from cgidhost.ending import TrialEnd
 from cgidhost.instruments import host, worker_states
 from cgidhost.instruments.base import Gauge
-from cgidhost.process import cpu_time_ns, start_ticks
+from cgidhost.process import cpu_clock, start_ticks
 from cgidhost.record import Record
 from cgidhost.sampler import sample_until_told
 from cgidhost.sockdiag import Queue, SockDiag, tcp_query, unix_query
@@ -279,9 +279,9 @@ def test_processes_that_carry_the_trials_mark_are_ended_and_no_others(tmp_path: 
 # --- who is still there
 
 
-def control_of(pid: int) -> blockfile.Control:
+def control_of(pid: int) -> blockfile.Orderer:
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return blockfile.Control(pid, start_ticks(pid) or 0, boot_id)
+    return blockfile.Orderer(pid, start_ticks(pid) or 0, boot_id)
 
 
 def test_a_control_process_on_this_machine_is_watched_and_needs_no_lease(tmp_path: Path) -> None:
@@ -298,8 +298,8 @@ def test_a_control_process_on_this_machine_is_watched_and_needs_no_lease(tmp_pat
 def test_a_process_that_took_over_the_number_is_not_taken_for_the_control_process(tmp_path: Path) -> None:
     real = control_of(os.getpid())
 
-    assert lease.Watch(blockfile.Control(real.pid, real.start_ticks + 1, real.boot_id), str(tmp_path), 1).pidfd is None
-    assert lease.Watch(blockfile.Control(real.pid, real.start_ticks, "another boot"), str(tmp_path), 1).pidfd is None
+    assert lease.Watch(blockfile.Orderer(real.pid, real.start_ticks + 1, real.boot_id), str(tmp_path), 1).pidfd is None
+    assert lease.Watch(blockfile.Orderer(real.pid, real.start_ticks, "another boot"), str(tmp_path), 1).pidfd is None
 
 
 def test_a_lease_ends_when_nobody_renews_it(tmp_path: Path) -> None:
@@ -436,10 +436,10 @@ def test_waiting_costs_no_cpu_and_renews_the_lease(tmp_path: Path) -> None:
     try:
         path = Path(lease.lease_path(str(work_dir)))
         patience.until("the first renewal", path.exists, 30)
-        used_ns, renewed_ns = cpu_time_ns(waiter.pid), path.stat().st_mtime_ns
+        used_ns, renewed_ns = time.clock_gettime_ns(cpu_clock(waiter.pid)), path.stat().st_mtime_ns
         time.sleep(1.0)  # what it uses in that time is what is asked
 
-        assert cpu_time_ns(waiter.pid) - used_ns < 20_000_000
+        assert time.clock_gettime_ns(cpu_clock(waiter.pid)) - used_ns < 20_000_000
         assert path.stat().st_mtime_ns - renewed_ns > 300_000_000
         assert not watch.expired()
     finally:

@@ -124,7 +124,7 @@ def test_in_an_unwatched_trial_only_what_is_free_is_read_at_the_windows_edges(
     assert [p.name for p in tmp_path.iterdir()] == ["host.json"]
     edges = json.loads((tmp_path / "host.json").read_text())
     assert edges["end"]["idle"] >= edges["begin"]["idle"] > 0
-    assert edges["end"]["loadgen_cpu_ns"] > edges["begin"]["loadgen_cpu_ns"] > 0
+    assert edges["end"]["driver_cpu_ns"] > edges["begin"]["driver_cpu_ns"] > 0
 
 
 def test_an_instrument_of_the_server_has_nothing_to_look_at_on_a_generator(tmp_path: Path) -> None:

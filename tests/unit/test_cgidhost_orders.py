@@ -215,7 +215,7 @@ def test_prefork_has_no_queue_to_check() -> None:
 
 
 def test_a_mismatch_says_what_was_wanted_and_what_was_found() -> None:
-    checks = [proof.Check("workers", "410", "400"), proof.Check("mpm", "event", "event")]
+    checks = [proof.ProofMade("workers", "410", "400"), proof.ProofMade("mpm", "event", "event")]
 
     assert readback.mismatch(checks) == "workers: want 410, found 400"
     assert readback.document(checks)["ok"] is False

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cgidlab.engine import doctor, unreachable
-from cgidlab.engine.doctor import Examined, Failure, State
+from cgidlab.engine.doctor import Examined, Failure, Health
 
 CHANGED_KEY = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
@@ -43,7 +43,7 @@ FINE: dict[str, Any] = {
 }
 
 
-def _rows(failure: Failure | None = None, *, server: bool = True, **changes: object) -> dict[str, doctor.Row]:
+def _rows(failure: Failure | None = None, *, server: bool = True, **changes: object) -> dict[str, doctor.Finding]:
     """Return the rows by their check; `changes` are paths into FINE with __ between the parts."""
     results = copy.deepcopy(FINE)
     for path, value in changes.items():
@@ -61,7 +61,7 @@ def _rows(failure: Failure | None = None, *, server: bool = True, **changes: obj
 def test_a_host_that_has_all_is_fine_in_every_row() -> None:
     rows = _rows()
 
-    assert {row.state for row in rows.values()} == {State.OK}
+    assert {row.state for row in rows.values()} == {Health.OK}
     assert {row.advice for row in rows.values()} == {""}
     assert {"reachable", "become", "python", "kernel", "clock offset", "packages", "round trip", "namespaces"} <= set(
         rows
@@ -113,7 +113,7 @@ def test_what_is_not_fine_says_what_to_do(
 
 
 def test_a_clock_that_cannot_be_told_from_the_bound_is_not_blamed() -> None:
-    assert _rows(host_reach__clock_offset_s=1.2, host_reach__clock_bound_s=0.3)["clock offset"].state is State.OK
+    assert _rows(host_reach__clock_offset_s=1.2, host_reach__clock_bound_s=0.3)["clock offset"].state is Health.OK
 
 
 def test_a_machine_that_only_loads_needs_no_instruments() -> None:
@@ -144,7 +144,7 @@ def test_a_host_that_cannot_be_reached_has_one_row_with_sshs_own_words(message: 
     )
 
     assert [row.check for row in rows] == ["reachable"]
-    assert rows[0].state is State.FAIL
+    assert rows[0].state is Health.FAIL
     assert found in rows[0].found
     assert "Make sure" not in rows[0].found
     assert advice in rows[0].advice
@@ -166,7 +166,7 @@ def test_an_examination_that_ended_says_at_what(message: str, check: str) -> Non
     )
 
     assert rows[-1].check == check
-    assert rows[-1].state is State.FAIL
+    assert rows[-1].state is Health.FAIL
     assert rows[-1].advice
 
 

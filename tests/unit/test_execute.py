@@ -57,7 +57,7 @@ def test_each_variant_is_asked_for_once() -> None:
 def test_a_block_names_the_module_of_each_trials_level() -> None:
     trials = tuple(t for t in smoke().blocks[0] if t.cell.settings["listen_backlog"] == 5)
 
-    got = execute.block_json(execute.BlockRun(Path(), HOST, "/w/b1"), trials, CATALOGUE)
+    got = execute.block_json(execute.BlockNeeds(Path(), HOST, "/w/b1"), trials, CATALOGUE)
 
     assert got["trials"][0]["module"] == "/v/5.so"
     assert got["trials"][0]["settings"]["listen_backlog"] == 5
@@ -66,7 +66,7 @@ def test_a_block_names_the_module_of_each_trials_level() -> None:
 
 def test_a_variant_that_was_not_built_is_said_before_any_trial() -> None:
     with pytest.raises(LabError, match="listen_backlog=1024"):
-        execute.block_json(execute.BlockRun(Path(), HOST, "/w/b1"), smoke().blocks[0], CATALOGUE)
+        execute.block_json(execute.BlockNeeds(Path(), HOST, "/w/b1"), smoke().blocks[0], CATALOGUE)
 
 
 def test_the_helper_is_the_same_program_for_the_same_sources() -> None:

@@ -134,8 +134,8 @@ def test_an_address_that_is_neither_a_number_nor_a_known_name_is_refused_with_th
     assert generators.ipv4("192.0.2.7", "g1") == "192.0.2.7"
 
 
-def block(*generators_of_it: GeneratorReport) -> execute.BlockRun:
-    return execute.BlockRun(Path(), SERVER, "/w/run-block-001", generators_of_it)
+def block(*generators_of_it: GeneratorReport) -> execute.BlockNeeds:
+    return execute.BlockNeeds(Path(), SERVER, "/w/run-block-001", generators_of_it)
 
 
 def test_a_server_listens_on_its_address_for_its_generators_alone_and_on_loopback_without_them() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgidlab.errors import StoreError
-from cgidlab.parsers.host_snapshot import Listener, Process, Snapshot, parse_snapshot
+from cgidlab.parsers.host_snapshot import ListeningSocket, Process, Snapshot, parse_snapshot
 from cgidlab.runs.hostdiff import HostChange, Sense, differences
 
 WORK = "/var/tmp/cgidlab-0"  # noqa: S108 -- a path in a value
@@ -22,7 +22,7 @@ BEFORE = Snapshot(
     work_dir=WORK,
     sysctls={"net.core.somaxconn": "4096", "net.ipv4.ip_forward": "0", "net.ipv4.conf.eth0.forwarding": "0"},
     processes=(INIT,),
-    listeners=(Listener("tcp", "0.0.0.0 port 22", 1),),
+    listeners=(ListeningSocket("tcp", "0.0.0.0 port 22", 1),),
     mounts=frozenset({("/", "ext4", "/dev/sda1")}),
     services={"ssh.service": "active"},
     files={},
@@ -95,7 +95,7 @@ def test_a_difference_is_reported_with_whose_it_is(changes: dict[str, object], w
 
 
 def test_a_listener_is_its_owners() -> None:
-    listeners = (*BEFORE.listeners, Listener("tcp", "127.0.0.1 port 8080", 900))
+    listeners = (*BEFORE.listeners, ListeningSocket("tcp", "127.0.0.1 port 8080", 900))
 
     ours = after(processes=left(OWN), listeners=listeners)
     theirs = after(processes=left(""), listeners=listeners)

@@ -11,7 +11,7 @@ from cgidlab import cli
 from cgidlab.engine import resuming
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.parsers import plan_document, versions
-from cgidlab.runs import store
+from cgidlab.runs import records, store
 from cgidlab.runs.concluding import conclude
 
 REPO = Path(__file__).parents[2]
@@ -30,8 +30,11 @@ def run(tmp_path: Path) -> store.RunDirectory:
 def summary(path: Path) -> dict[str, Any]:
     """Return what a run's trials are and measured: how effects are judged and said is another matter now."""
     value: dict[str, Any] = json.loads((path / "summary.json").read_text())
+    value = versions.up_to_date("summary.json", value, "x")
     kept = ("experiment", "run_id", "trials", "reasons", "failures", "damaged", "blocks", "timing")
-    columns = json.loads((KEPT / "summary.json").read_text())["cells"][0]["medians"]
+    columns = versions.up_to_date("summary.json", json.loads((KEPT / "summary.json").read_text()), "x")["cells"][0][
+        "medians"
+    ]
     cells = [
         {**c, "medians": {n: c["medians"][n] for n in columns}, "spreads": {n: c["spreads"][n] for n in columns}}
         for c in value["cells"]
@@ -91,6 +94,34 @@ def test_a_plan_from_before_noise_was_looked_at_is_read(run: store.RunDirectory)
     found = plan_document.PLAN.parse(json.dumps(plan).encode(), where="x")
 
     assert found.noise.reruns == 0
+
+
+def test_the_words_of_an_older_summary_are_those_of_today() -> None:
+    limits = {"verdict": {"limits": [{"name": "load generator", "text": "the load generator used 0.9 of a core"}]}}
+    older = {
+        "schema_version": 1,
+        "cells": [{"medians": {"loadgen_cpu_share": 0.9}}],
+        **limits,
+        "drift": {"change": 0.1},
+    }
+
+    found = versions.up_to_date("summary.json", older, "x")
+
+    assert found["cells"] == [{"medians": {"driver_cpu_share": 0.9}}]
+    assert found["verdict"]["limits"][0]["name"] == "driver"
+    assert found["drift"] is None
+    apart = {"range": 0.1}
+    assert versions.up_to_date("summary.json", {"schema_version": 1, "drift": apart}, "x")["drift"] == apart
+
+
+def test_what_was_measured_is_not_measured_again_for_a_words_sake(run: store.RunDirectory) -> None:
+    (trial, *_), _ = run.stored_trials()
+    before = (trial.directory / "figures.json").read_bytes()
+
+    record = records.load(run.path, trial)
+
+    assert b"loadgen_cpu_share" in before
+    assert record.figures.driver_cpu_share == json.loads(before)["figures"]["loadgen_cpu_share"]
 
 
 @pytest.mark.parametrize("kind", versions.CURRENT)

@@ -8,20 +8,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cgidlab.parsers.error_log import ErrorLog, Window, parse_error_log
+from cgidlab.parsers.error_log import LogCounts, Window, parse_error_log
 from tests.unit import log_forms
 
 LOGS = Path(__file__).parent.parent / "data" / "logs"
 TRUTH = json.loads((LOGS / "truth.json").read_text())
 
 
-def parse(tmp_path: Path, data: bytes, window: Window | None = None) -> ErrorLog:
+def parse(tmp_path: Path, data: bytes, window: Window | None = None) -> LogCounts:
     path = tmp_path / "log"
     path.write_bytes(data)
     return parse_error_log(path, window)
 
 
-def found(log: ErrorLog) -> dict[str, int]:
+def found(log: LogCounts) -> dict[str, int]:
     return {name: n for name, n in log.messages.items() if n}
 
 

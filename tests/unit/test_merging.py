@@ -62,7 +62,7 @@ class Generator:
         totals = f"{len(rows)} total, {len(rows)} started, {len(rows)} done, {len(rows)} succeeded"
         (path / "stdout.txt").write_text(f"requests: {totals}, 0 failed, 0 errored, 0 timeout\n")
         times = range(self.mono_ns(-1), self.mono_ns(WINDOW_S + 1), S // 10)
-        header = "monotonic_ns,user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns\n"
+        header = "monotonic_ns,user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,driver_cpu_ns\n"
         lines = "".join(f"{t},0,0,0,0,0,0,0,0,0,0,{round((t - times[0]) * self.cpu)}\n" for t in times)
         (path / "instruments/host.csv").write_text(header + lines)
         start_ns = self.mono_ns(self.begin_s - 1)
@@ -230,8 +230,8 @@ def test_the_busiest_generator_is_the_figure_and_a_saturated_one_is_named(tmp_pa
 
     got = measure.measure(directory)
 
-    assert got.figures.loadgen_cpu_share == pytest.approx(0.97, abs=0.01)
-    assert "on g2 was saturated" in checks(directory)["loadgen"].reason
+    assert got.figures.driver_cpu_share == pytest.approx(0.97, abs=0.01)
+    assert "on g2 was saturated" in checks(directory)["driver"].reason
     assert [(r["generator"], r["clients"], round(r["cpu_share"], 1)) for r in got.generators] == [
         ("g1", 5, 0.4),
         ("g2", 5, 1.0),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cgidhost.observe import config
-from cgidhost.observe.gauges import Kept
+from cgidhost.observe.gauges import KeptRows
 from cgidhost.observe.logtail import LogTail
 from cgidhost.observe.pace import Meter, Pace
 
@@ -350,7 +350,7 @@ def test_who_used_more_than_allowed_has_to_rest_and_to_slow_down() -> None:
 
 
 def test_only_the_last_seconds_are_kept_in_memory() -> None:
-    class Gauge(Kept):
+    class Gauge(KeptRows):
         keep_ns = 2 * SECOND
 
         def __init__(self) -> None:

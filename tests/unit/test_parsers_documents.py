@@ -17,7 +17,6 @@ DATA = Path(__file__).parent.parent / "data" / "trial"
 Edit = Callable[[dict[str, Any]], object]
 PARSERS: dict[str, Callable[..., object]] = {
     "result.json": documents.parse_result,
-    "readback.json": documents.parse_readback,
     "host.json": documents.parse_host_edges,
     "trial.json": documents.parse_trial,
 }
@@ -57,13 +56,6 @@ def test_a_trial_that_ended_early_has_no_window_server_or_load() -> None:
     assert (result.window, result.server, result.load) == (None, None, None)
 
 
-def test_a_real_readback_is_read() -> None:
-    readback = documents.parse_readback((DATA / "readback.json").read_bytes(), where="x")
-
-    assert readback.ok
-    assert next(c for c in readback.checks if c.name == "queue_limit").found == "100"
-
-
 def test_a_host_without_a_limit_on_open_files_is_read() -> None:
     raw = document("host.json")
     for moment in ("begin", "end"):
@@ -92,8 +84,6 @@ WRONG: list[tuple[str, str, Edit]] = [
     ("result.json", "load.argv\\[0\\]", lambda d: d["load"].update(argv=[1])),
     ("result.json", "load.timed_out", lambda d: d["load"].update(timed_out=0)),
     ("result.json", "instruments.host.state", lambda d: d["instruments"]["host"].update(state="on")),
-    ("readback.json", "checks\\[1\\].want", lambda d: d["checks"][1].update(want=4096)),
-    ("readback.json", "ok", lambda d: d.pop("ok")),
     ("host.json", "begin.pswpin", lambda d: d["begin"].update(pswpin="0")),
     ("trial.json", "settings.clients", lambda d: d["settings"].update(clients=[50])),
     ("trial.json", "settings", lambda d: d.update(settings=None)),

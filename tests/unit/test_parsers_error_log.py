@@ -11,18 +11,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cgidlab.parsers import error_log
-from cgidlab.parsers.error_log import ErrorLog, Window, parse_error_log, scan
+from cgidlab.parsers.error_log import LogCounts, Window, parse_error_log, scan
 
 DATA = Path(__file__).parent.parent / "data" / "error_log"
 CLIENT = "[client 127.0.0.1:40100]"
 RETRY = "connect #3 to cgi daemon failed, sleeping before retry"
 
 
-def found(log: ErrorLog) -> dict[str, int]:
+def found(log: LogCounts) -> dict[str, int]:
     return {name: count for name, count in log.messages.items() if count}
 
 
-def parse(tmp_path: Path, text: str | bytes, window: Window | None = None) -> ErrorLog:
+def parse(tmp_path: Path, text: str | bytes, window: Window | None = None) -> LogCounts:
     path = tmp_path / "error_log"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return parse_error_log(path, window)

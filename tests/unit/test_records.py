@@ -53,4 +53,4 @@ def test_a_trials_throughput_is_compared_with_what_its_own_generator_can_do(
     figures = Figures(throughput_rps=500.0)
     record = trial_records.trial(1, figures, {"listen_backlog": "100"}, settings={"driver": driver})
 
-    assert headroom.applied(record, provenance).figures.loadgen_headroom_share == want
+    assert headroom.applied(record, provenance).figures.driver_headroom_share == want

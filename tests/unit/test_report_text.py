@@ -43,7 +43,7 @@ def test_markdown_has_verdict_cells_effects_invalid_trials_and_how_it_was_measur
     assert limits[2:] == [r"| cgid daemon | SYNTHETIC: 0.97 of a core | yes | 6 of 9 |"]
     assert f"- Within the windows: {escape(given.windows)}" in text
     assert f"- Stopping: {escape(given.stopping)}" in text
-    assert re.search(r"- \d+ invalid: the load generator used 97 % of a core: synthetic \(trials \d+, ", text)
+    assert re.search(r"- \d+ invalid: the driver used 97 % of a core: synthetic \(trials \d+, ", text)
     assert f"seed {given.seed}" in text
     assert "clock\\_source: not known" in text
 

@@ -17,6 +17,7 @@ from cgidlab.model import (
     TrialRecord,
     VerdictRule,
 )
+from cgidlab.parsers import versions
 from cgidlab.runs import proven
 from cgidlab.verdict import Limit, Overflow, Verdict, judge, summary_json
 from cgidlab.verdict.limits import limits
@@ -195,8 +196,8 @@ def test_a_saturated_load_generator_sets_the_pace_and_nothing_is_called_harmless
     verdict = verdict_of("saturated_load_generator")
 
     assert verdict.overflow is Overflow.NOT_OBSERVED
-    assert [limit.name for limit in verdict.limits if limit.saturated] == ["load generator"]
-    said = "he load generator used 0.87 of a core and got 91 % of the answers a second that it gets for a static file."
+    assert [limit.name for limit in verdict.limits if limit.saturated] == ["driver"]
+    said = "he driver used 0.87 of a core and got 91 % of the answers a second that it gets for a static file."
     assert verdict.lines[3] == f"T{said}"
     assert verdict.lines[4] == f"Put the load on another host before believing any throughput: t{said}"
 
@@ -207,7 +208,7 @@ def test_a_load_generator_that_was_held_back_unseen_leaves_the_limit_unknown() -
 
     assert verdict.overflow is Overflow.NOT_OBSERVED
     assert verdict.lines[3].startswith(
-        "What limits throughput is not known: nothing that was observed is at its limit (the load generator used 0.03"
+        "What limits throughput is not known: nothing that was observed is at its limit (the driver used 0.03"
     )
     assert not any(limit.saturated for limit in verdict.limits)
     assert "would raise throughput" not in verdict.lines[4]
@@ -215,12 +216,12 @@ def test_a_load_generator_that_was_held_back_unseen_leaves_the_limit_unknown() -
 
 def test_when_the_load_generator_saturated_its_core_no_trial_is_valid_and_nothing_is_said_of_the_server() -> None:
     experiment, records = harmless()
-    reason = "the load generator was saturated: 0.97 of its one core"
+    reason = "the driver was saturated: 0.97 of its one core"
     spoilt = [
         replace(
             r,
             outcome=Outcome(r.key, Status.INVALID, reason, FailureKind.CLIENT),
-            figures=replace(r.figures, loadgen_cpu_share=0.97),
+            figures=replace(r.figures, driver_cpu_share=0.97),
         )
         for r in records
     ]
@@ -229,8 +230,8 @@ def test_when_the_load_generator_saturated_its_core_no_trial_is_valid_and_nothin
 
     assert verdict.overflow is Overflow.INCONCLUSIVE
     assert f"none of {len(spoilt)} trials is valid" in verdict.lines[0]
-    assert verdict.lines[3] == "The load generator used 0.97 of a core, so it set the pace and not the server."
-    assert verdict.lines[4].startswith("Lower the load or put the load generator on another host")
+    assert verdict.lines[3] == "The driver used 0.97 of a core, so it set the pace and not the server."
+    assert verdict.lines[4].startswith("Lower the load or put the driver on another host")
 
 
 @pytest.mark.parametrize(
@@ -455,12 +456,12 @@ def limit_of(figures: Figures, **settings: Scalar) -> tuple[Limit, ...]:
         (Figures(cgid_cpu_share=0.6, cgid_runq_share=0.38), {}, "cgid daemon", "one thread never slept: it used 0.60"),
         (Figures(host_cpu_share=0.99), {}, "host CPU", "the host's CPUs were 99 % busy"),
         (Figures(host_iowait_share=0.4), {}, "disk", "waiting for a disk 40 % of the time"),
-        (Figures(loadgen_cpu_share=0.93), {}, "load generator", "the load generator used 0.93 of a core"),
+        (Figures(driver_cpu_share=0.93), {}, "driver", "the driver used 0.93 of a core"),
         (
-            Figures(loadgen_cpu_share=0.03, loadgen_headroom_share=0.96),
+            Figures(driver_cpu_share=0.03, driver_headroom_share=0.96),
             {},
-            "load generator",
-            "the load generator used 0.03 of a core and got 96 % of the answers a second that it gets for a static",
+            "driver",
+            "the driver used 0.03 of a core and got 96 % of the answers a second that it gets for a static",
         ),
         (Figures(workers_busy_max=100), {"workers": 100}, "MaxRequestWorkers", "100 of 100 workers were busy"),
         (Figures(), {"workers": 100}, "MaxRequestWorkers", "100 of 100 workers were busy"),
@@ -502,7 +503,7 @@ def test_a_daemon_that_waits_for_a_core_is_not_advised_upon_as_if_its_own_work_f
     waiting = replace(empty, cgid_cpu_share=0.35, cgid_runq_share=0.65, host_cpu_share=0.94)
     working = replace(empty, cgid_cpu_share=0.95, cgid_runq_share=0.02, host_cpu_share=0.6)
 
-    assert "it competes for the CPUs: more cores or a load generator on another host" in small(waiting).lines[4]
+    assert "it competes for the CPUs: more cores or a driver on another host" in small(waiting).lines[4]
     assert "only fewer or cheaper forks would raise throughput" in small(working).lines[4]
 
 
@@ -526,7 +527,7 @@ def test_when_nothing_is_saturated_the_limit_is_not_known() -> None:
 
     assert line.startswith("What limits throughput is not known: nothing that was observed is at its limit")
     assert "0.41 of a core" in line
-    assert "not observed: disk, load generator and TCP accept queue" in line
+    assert "not observed: disk, driver and TCP accept queue" in line
 
 
 def test_a_run_without_any_trial_is_said_to_be_one() -> None:
@@ -560,7 +561,7 @@ def test_the_summary_is_plain_json_with_the_documented_keys(name: str) -> None:
 
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again == found
-    assert again["schema_version"] == 1
+    assert again["schema_version"] == versions.CURRENT["summary.json"]
     assert (again["experiment"], again["run_id"], again["timing"]) == ("backlog", "r1", timing)
     assert sum(again["trials"].values()) == len(records)
     assert set(again["trials"]) == {s.value for s in Status}

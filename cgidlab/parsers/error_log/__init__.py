@@ -14,7 +14,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Protocol
 
-from cgidlab.parsers.error_log.counts import MISSING, OTHER, REFUSED, ErrorLog, Retries
+from cgidlab.parsers.error_log.counts import MISSING, OTHER, REFUSED, LogCounts, Retries
 from cgidlab.parsers.error_log.messages import LISTED, RETRY, TIMED_OUT
 from cgidlab.parsers.error_log.scan import Scan
 from cgidlab.parsers.error_log.streams import as_utf8
@@ -28,7 +28,7 @@ __all__ = [
     "REFUSED",
     "RETRY",
     "TIMED_OUT",
-    "ErrorLog",
+    "LogCounts",
     "Opener",
     "Retries",
     "Window",
@@ -59,7 +59,7 @@ def parse_error_log(
     *,
     zone: tzinfo = UTC,
     open_stream: Opener | None = None,
-) -> ErrorLog:
+) -> LogCounts:
     """Return what a log of any size says, or several, which are read in order of time.
 
     Times in the log that name no zone are local to `zone`. Raise OSError if a file cannot be read.

@@ -26,7 +26,7 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class LogFile:
     """One of the files that were read."""
 
     name: str
@@ -36,7 +36,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorLog:
+class LogCounts:
     """What a log holds, or several in order of time.
 
     `messages` are all, `messages_inside` those within the window; one that bears no time is
@@ -54,7 +54,7 @@ class ErrorLog:
     untimed: int  # messages without a time, which a window cannot be cut for
     kinds: Mapping[str, int]  # lines by what they are
     example: bytes  # the first line that is not understood, or the beginning of it
-    files: tuple[File, ...]  # in the order they were read
+    files: tuple[LogFile, ...]  # in the order they were read
     by_errno: Mapping[str, Mapping[Errno, int]]  # of each message
     queue_full: Mapping[str, int]  # other listeners' full queues, by socket; "" where the line does not name it
     timeline: Timeline

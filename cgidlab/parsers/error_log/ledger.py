@@ -8,7 +8,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from cgidlab.parsers.error_log.counts import MISSING, OTHER, REFUSED, ErrorLog, File, Retries
+from cgidlab.parsers.error_log.counts import MISSING, OTHER, REFUSED, LogCounts, LogFile, Retries
 from cgidlab.parsers.error_log.errnos import Errno
 from cgidlab.parsers.error_log.messages import LISTED, RETRY, Said, event_of
 from cgidlab.parsers.error_log.timeline import Timeline
@@ -77,7 +77,7 @@ class Ledger:
         self.kinds: Counter[str] = Counter()
         self.example = b""
         self.other = b""  # a line of another program
-        self.files: list[File] = []
+        self.files: list[LogFile] = []
         self.timeline = Timeline()
 
     @contextmanager
@@ -87,13 +87,13 @@ class Ledger:
         self.example = self.other = b""
         yield
         read = self.lines - lines
-        self.files.append(File(name, read, read == 0 or self._understood() > understood, self.example or self.other))
+        self.files.append(LogFile(name, read, read == 0 or self._understood() > understood, self.example or self.other))
         self.example = example or self.example
 
     def _understood(self) -> int:
         return sum(n for kind, n in self.kinds.items() if kind not in (STRANGE, OTHERS, HEADING))
 
-    def result(self) -> ErrorLog:
+    def result(self) -> LogCounts:
         """Return what was counted so far."""
         tallies = (self._before, self._inside, self._after, self._untimed)
         total, inside = Counter(dict.fromkeys(LISTED, 0)), Counter(dict.fromkeys(LISTED, 0))
@@ -105,7 +105,7 @@ class Ledger:
                     counts = by_errno.setdefault(name, {})
                     counts[error] = counts.get(error, 0) + n
         inside.update(self._inside.messages)
-        return ErrorLog(
+        return LogCounts(
             self.lines,
             self.cut_lines,
             self.kinds[STRANGE] + self.kinds[OTHERS],

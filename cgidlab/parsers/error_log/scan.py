@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cgidlab.parsers.error_log import forms
-from cgidlab.parsers.error_log.counts import ErrorLog
+from cgidlab.parsers.error_log.counts import LogCounts
 from cgidlab.parsers.error_log.errnos import Errno
 from cgidlab.parsers.error_log.forms import Layout
 from cgidlab.parsers.error_log.ledger import Ledger, Message, Times
@@ -43,7 +43,7 @@ class Scan:
         self._unasked: list[int] = []  # tags of modules of which nothing is asked, the latest first
         self._errors: dict[bytes, Errno] = {}  # by what stands behind the bracket
 
-    def result(self) -> ErrorLog:
+    def result(self) -> LogCounts:
         """Return what was counted so far."""
         return self._ledger.result()
 

@@ -10,7 +10,7 @@ _MINUTE_S = 60
 SCRIPT_TIMEOUT, _OUTPUT_TIMEOUT = "script_timeout", "output_timeout"
 
 
-class Event(NamedTuple):
+class TimelineEvent(NamedTuple):
     """How often something happened in the minute (of a long log: the longer time) that began at `time_s`."""
 
     time_s: int | None  # since 1970; None: lines without a time
@@ -45,7 +45,7 @@ class Timeline:
                 coarse[name, at // self.step_s * self.step_s] += n
             self._counts = coarse
 
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[TimelineEvent, ...]:
         """Return all of it in order of time, by the minute."""
         step_s = max(_MINUTE_S, self.step_s)
         minutes: Counter[tuple[int, str]] = Counter()
@@ -55,8 +55,8 @@ class Timeline:
             # httpd 2.4 writes two lines of one time-out where the script had not begun to answer
             late = minutes.pop((at, _OUTPUT_TIMEOUT))
             minutes[at, SCRIPT_TIMEOUT] = max(late, minutes[at, SCRIPT_TIMEOUT])
-        timed = [Event(at, kind, n) for (at, kind), n in sorted(minutes.items())]
-        return (*timed, *(Event(None, kind, n) for kind, n in sorted(self._untimed.items())))
+        timed = [TimelineEvent(at, kind, n) for (at, kind), n in sorted(minutes.items())]
+        return (*timed, *(TimelineEvent(None, kind, n) for kind, n in sorted(self._untimed.items())))
 
     def total(self, kinds: Collection[str]) -> int:
         """Return how often these kinds happened, with a time or without."""

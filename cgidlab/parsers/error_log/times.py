@@ -1,4 +1,4 @@
-"""Times as logs have them: httpd's own, syslog's, a collector's. The only module that asks the calendar."""
+"""Times as logs have them: httpd's own, syslog's, a collector's."""
 
 import re
 from collections.abc import Mapping

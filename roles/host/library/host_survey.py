@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Make the directories of a host and read what it is: the only module that knows where they are."""
+"""Make the directories of a host and read what it is."""
 
 from __future__ import absolute_import, division, print_function
 

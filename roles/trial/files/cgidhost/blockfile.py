@@ -1,4 +1,4 @@
-"""Reads block.json and checks it: the only module that knows the block file's keys."""
+"""Reads block.json and checks it: which keys it has and what they may say."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACTIONS = tuple(sorted({name for system in SYSTEMS.values() for name in system.f
 
 
 @dataclass(frozen=True)
-class Control:
+class Orderer:
     """The process that ordered the block, on whichever machine."""
 
     pid: int
@@ -100,7 +100,7 @@ class Block:
     work_dir: str
     host_dir: Optional[str]  # of all blocks of this host, which run one at a time. None: nobody else's business
     server_user: str
-    control: Optional[Control]
+    control: Optional[Orderer]
     lease_s: float
     tools: Mapping[str, Optional[str]]
     trials: tuple[TrialOrder, ...]
@@ -110,11 +110,6 @@ class Block:
     def blocks_dir(self) -> str:
         """Return the directory of all blocks that share what is made on this host: this one's where it is alone."""
         return self.work_dir if self.host_dir is None else self.host_dir
-
-    @property
-    def time_bound_s(self) -> float:
-        """Return a time in which all trials have ended or something is wrong."""
-        return sum(60.0 + t.seconds("warmup_s") + t.seconds("window_s") for t in self.trials)
 
 
 def read(path: str) -> Block:
@@ -153,7 +148,7 @@ def parse(data: Mapping[str, Any]) -> Block:
         server_user=str(data["server_user"]),
         control=None
         if control is None
-        else Control(int(control["pid"]), int(control["start_ticks"]), str(control["boot_id"])),
+        else Orderer(int(control["pid"]), int(control["start_ticks"]), str(control["boot_id"])),
         lease_s=float(data["lease_s"]),
         tools={name: None if path is None else _path(path) for name, path in data["tools"].items()},
         trials=trials,

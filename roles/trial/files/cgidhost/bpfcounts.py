@@ -19,7 +19,7 @@ _VALUES = struct.Struct(f"={len(COUNTS)}Q")
 _BEGUN = struct.Struct("=Q")
 
 
-class Connects(NamedTuple):
+class ConnectCounts(NamedTuple):
     """What became of the connects to one path since the begin, in the order of `COUNTS`."""
 
     connects: int
@@ -46,13 +46,13 @@ class ConnectCounter:
 
         self.place, self.why_not_function = bpf.attach(code, opened)
 
-    def counts(self) -> dict[str, Connects]:
+    def counts(self) -> dict[str, ConnectCounts]:
         """Return the counts since the begin by path."""
         found = {}
         for key in bpf.keys(self._counts, PATH_BYTES, MOST_PATHS):
             value = bpf.look_up(self._counts, key, _VALUES.size)
             if value is not None:
-                found[_path(key)] = Connects(*_VALUES.unpack(value))
+                found[_path(key)] = ConnectCounts(*_VALUES.unpack(value))
         return found
 
     def waiting(self, longer_than_ns: int) -> dict[str, int]:

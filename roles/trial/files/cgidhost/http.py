@@ -8,14 +8,14 @@ from typing import NamedTuple
 OK = 200
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What the server said."""
 
     status: int
     body: bytes
 
 
-def get(address: str, port: int, path: str, timeout_s: float) -> Answer:
+def get(address: str, port: int, path: str, timeout_s: float) -> HttpAnswer:
     """Return the answer of the server at an address of this host; raise OSError when there is none or it is no HTTP."""
     with socket.create_connection((address, port), timeout_s) as connection:
         connection.settimeout(timeout_s)
@@ -30,4 +30,4 @@ def get(address: str, port: int, path: str, timeout_s: float) -> Answer:
     words = head.split(None, 2)
     if not head.startswith(b"HTTP/") or not words[1:2] or not words[1].isdigit():
         raise OSError(f"no HTTP answer to GET {path}: {head[:80]!r}")
-    return Answer(int(words[1]), body)
+    return HttpAnswer(int(words[1]), body)

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Optional
 
-from .blockfile import Control
+from .blockfile import Orderer
 from .process import read_text, start_ticks
 
 
@@ -31,7 +31,7 @@ def renew(work_dir: str) -> None:
 class Watch:
     """Watches the control process of a block."""
 
-    def __init__(self, control: Optional[Control], work_dir: str, lease_s: float) -> None:
+    def __init__(self, control: Optional[Orderer], work_dir: str, lease_s: float) -> None:
         """Find the process; where it is not on this machine, the lease begins now."""
         self._lease_s = lease_s
         self._path = lease_path(work_dir)
@@ -41,7 +41,7 @@ class Watch:
         if control is not None and control.boot_id == read_text("/proc/sys/kernel/random/boot_id").strip():
             self._open(control)
 
-    def _open(self, control: Control) -> None:
+    def _open(self, control: Orderer) -> None:
         try:
             fd = os.pidfd_open(control.pid)
         except OSError:

@@ -26,7 +26,7 @@ class Directive(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunningServer:
     """A running server, and what it says of itself."""
 
     order: TrialOrder
@@ -44,12 +44,12 @@ class Proof:
     name: str
     want: Callable[[TrialOrder], Optional[str]]  # None: nothing to prove in this trial
     found: Callable[
-        [Evidence], Optional[str]
+        [RunningServer], Optional[str]
     ]  # None: this kernel has nothing that could say; OSError: it cannot be read
 
 
 @dataclass(frozen=True)
-class Check:
+class ProofMade:
     """One proof made: what was wanted, what the host says is in force."""
 
     name: str
@@ -62,7 +62,7 @@ class Check:
         return self.want == self.found
 
 
-def made(proof: Proof, evidence: Evidence) -> Iterator[Check]:
+def made(proof: Proof, evidence: RunningServer) -> Iterator[ProofMade]:
     """Yield the check of one proof, none where there is nothing to prove."""
     want = proof.want(evidence.order)
     if want is None:
@@ -72,7 +72,7 @@ def made(proof: Proof, evidence: Evidence) -> Iterator[Check]:
     except OSError as error:
         found = f"unreadable: {error.strerror or error}"
     if found is not None:
-        yield Check(proof.name, want, found)
+        yield ProofMade(proof.name, want, found)
 
 
 def directives_in(server_info: str) -> tuple[Directive, ...]:

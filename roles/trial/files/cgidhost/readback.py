@@ -7,7 +7,7 @@ from typing import Any, Iterator, Optional
 
 from . import SCHEMA_VERSION, http, kernel, process
 from .blockfile import TrialOrder
-from .proof import Check, Evidence, Proof, as_directive, directives_in, in_force, made
+from .proof import Proof, ProofMade, RunningServer, as_directive, directives_in, in_force, made
 from .server import Server, worker_count
 from .sockdiag import SockDiag, tcp_query
 
@@ -16,27 +16,27 @@ _OBEYED_AT_ONCE = {"define", "undefine", "include", "includeoptional", "loadfile
 _CONDITIONS = ("<if", "<macro")  # of which <If> alone is on the page
 
 
-def document(checks: list[Check]) -> dict[str, Any]:
+def document(checks: list[ProofMade]) -> dict[str, Any]:
     """Return what readback.json holds."""
     rows = [{"name": c.name, "want": c.want, "found": c.found, "ok": c.ok} for c in checks]
     return {"schema_version": SCHEMA_VERSION, "ok": all(c.ok for c in checks), "checks": rows}
 
 
-def mismatch(checks: list[Check]) -> str:
+def mismatch(checks: list[ProofMade]) -> str:
     """Return one sentence about the settings that are not in force, or ''."""
     return "; ".join(f"{c.name}: want {c.want}, found {c.found}" for c in checks if not c.ok)
 
 
-def _said(evidence: Evidence, name: str) -> str:
+def _said(evidence: RunningServer, name: str) -> str:
     """Return what mod_status says under a name."""
     return evidence.status.get(name) or evidence.silent or "not stated"
 
 
-def _httpd_version(evidence: Evidence) -> str:
+def _httpd_version(evidence: RunningServer) -> str:
     return _said(evidence, "ServerVersion").partition("/")[2].partition(" ")[0] or _said(evidence, "ServerVersion")
 
 
-def _threads_per_child(evidence: Evidence) -> str:
+def _threads_per_child(evidence: RunningServer) -> str:
     """Return how many of the workers that httpd counts each of its processes has."""
     workers, processes = worker_count(evidence.status), len(evidence.server.worker_pids())
     if not processes or workers % processes:
@@ -44,7 +44,7 @@ def _threads_per_child(evidence: Evidence) -> str:
     return str(workers // processes)
 
 
-def _tcp_queue_limit(evidence: Evidence) -> Optional[str]:
+def _tcp_queue_limit(evidence: RunningServer) -> Optional[str]:
     """Return the limit of the queue that httpd accepts from, after the kernel's clamp; None without tcp_diag."""
     server = evidence.server
     queue = evidence.diag.queues(tcp_query(server.address, server.port))[0]
@@ -72,7 +72,7 @@ def extra_directives(text: str) -> Iterator[str]:
             yield from [words] if "${" not in words else []
 
 
-def _extra_directives(evidence: Evidence) -> str:
+def _extra_directives(evidence: RunningServer) -> str:
     """Return those of the ordered lines that are on httpd's page."""
     shown = {(d.name.lower(), _in_one_line(d.value)) for d in evidence.directives}
     lines = [line.partition(" ") for line in extra_directives(evidence.order.text("extra_directives"))]
@@ -80,7 +80,7 @@ def _extra_directives(evidence: Evidence) -> str:
     return "; ".join(there) or evidence.silent or "none of them"
 
 
-def _cgi_status(evidence: Evidence) -> str:
+def _cgi_status(evidence: RunningServer) -> str:
     server = evidence.server
     try:
         return str(http.get(server.address, server.port, evidence.order.url_path, 15.0).status)
@@ -131,7 +131,7 @@ def proofs_of(order: TrialOrder) -> list[Proof]:
     return [*map(_sysctl, kernel.SYSCTLS), *order.system.proofs, *PROOFS, *directives]
 
 
-def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Optional[process.Account]) -> list[Check]:
+def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Optional[process.Account]) -> list[ProofMade]:
     """Return all checks of the running server. What cannot be read is found as 'unreadable: ...'.
 
     Without an `account` the server has the rights of whoever started it, and nothing is checked of them.
@@ -140,15 +140,17 @@ def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Option
     checks = [check for proof in proofs_of(order) for check in made(proof, evidence)]
     if account is not None:
         users = process.users_of([server.pid, *process.children(server.pid)])
-        checks.append(Check("server_uid", str(account.uid), " ".join(str(uid) for uid in sorted(users))))
+        checks.append(ProofMade("server_uid", str(account.uid), " ".join(str(uid) for uid in sorted(users))))
     return checks
 
 
-def _evidence(order: TrialOrder, server: Server, diag: SockDiag) -> Evidence:
+def _evidence(order: TrialOrder, server: Server, diag: SockDiag) -> RunningServer:
     try:
         answer = http.get(server.address, server.port, "/server-info?config", 5.0)
         if answer.status != http.OK:
             raise OSError(f"server-info answered {answer.status}")  # noqa: TRY301 -- said in the same words as the others
-        return Evidence(order, server, diag, server.status(), directives_in(answer.body.decode("utf-8", "replace")))
+        return RunningServer(
+            order, server, diag, server.status(), directives_in(answer.body.decode("utf-8", "replace"))
+        )
     except OSError as error:
-        return Evidence(order, server, diag, {}, (), f"unreadable: {error}")
+        return RunningServer(order, server, diag, {}, (), f"unreadable: {error}")

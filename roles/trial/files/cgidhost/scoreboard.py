@@ -30,14 +30,14 @@ _LARGEST = 1 << 26
 _CHANGED = 2  # workers that may have changed between two looks: the one that answered, and the one before
 
 
-class Layout(NamedTuple):
+class ScoreboardLayout(NamedTuple):
     """Where the workers' states are in a piece of memory: each `stride` bytes from `first` on."""
 
     first: int
     stride: int
 
 
-def layouts(memory: bytes, workers: int) -> list[Layout]:
+def layouts(memory: bytes, workers: int) -> list[ScoreboardLayout]:
     """Return every place where the numbers 0 to `workers` - 1 stand at equal distances, with each way to the states."""
     found = []
     last = _INT.pack(workers - 1)
@@ -48,12 +48,12 @@ def layouts(memory: bytes, workers: int) -> list[Layout]:
             if first < 0:
                 break
             if all(_INT.unpack_from(memory, first + n * stride)[0] == n for n in range(workers - 2, -1, -1)):
-                found += [Layout(first + way, stride) for way in _TO_STATUS if at + way < len(memory)]
+                found += [ScoreboardLayout(first + way, stride) for way in _TO_STATUS if at + way < len(memory)]
         at = memory.find(last, at + 1)
     return found
 
 
-def states(memory: bytes, layout: Layout, workers: int) -> bytes:
+def states(memory: bytes, layout: ScoreboardLayout, workers: int) -> bytes:
     """Return one byte a worker."""
     return memory[layout.first : layout.first + (workers - 1) * layout.stride + 1 : layout.stride]
 
@@ -86,7 +86,7 @@ class Scoreboard:
             raise Unavailable("nothing in httpd's shared memory looks like its scoreboard")
         self._address, self._layout = found
 
-    def _find(self, pid: int, said: str) -> Optional[tuple[int, Layout]]:
+    def _find(self, pid: int, said: str) -> Optional[tuple[int, ScoreboardLayout]]:
         for line in read_text(f"/proc/{pid}/maps", _LARGEST).splitlines():
             addresses, access = line.split(None, 2)[:2]
             begin, end = (int(edge, 16) for edge in addresses.split("-"))
@@ -95,7 +95,7 @@ class Scoreboard:
             memory = os.pread(self._fd, end - begin, begin)
             for layout in layouts(memory, self._workers):
                 if agree(states(memory, layout, self._workers), said):
-                    return begin + layout.first, Layout(0, layout.stride)
+                    return begin + layout.first, ScoreboardLayout(0, layout.stride)
         return None
 
     def count(self) -> tuple[int, int]:

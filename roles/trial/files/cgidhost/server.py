@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
@@ -202,8 +201,3 @@ class Server:
         """Return the processes that hold workers."""
         daemon = self.acceptor()
         return [p for p in process.children(self.pid) if p != daemon]
-
-    def stop_gently(self) -> None:
-        """Ask httpd to stop; the namespaces' end does not need this."""
-        if self._program is not None:
-            self._program.kill(signal.SIGTERM)

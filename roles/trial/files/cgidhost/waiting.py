@@ -1,4 +1,4 @@
-"""Waits for conditions: the only module that blocks in a trial, so that a stop order always gets through."""
+"""Waits for conditions in a trial, so that a stop order always gets through."""
 
 from __future__ import annotations
 

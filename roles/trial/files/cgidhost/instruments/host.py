@@ -28,7 +28,7 @@ class Host(Gauge):
     """The host's /proc/stat, and the CPU clock of the driver once it runs."""
 
     name = "host"
-    columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,loadgen_cpu_ns"
+    columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,driver_cpu_ns"
     period_ns = 100_000_000
     on_generators = True
     free_at_edges = True
@@ -41,7 +41,7 @@ class Host(Gauge):
     @classmethod
     def at_edge(cls, scene: Scene) -> Optional[dict[str, Any]]:
         """Return what `edge` does, and the driver's CPU."""
-        return {**edge(), "loadgen_cpu_ns": None if scene.load_pid is None else cpu_time_ns(scene.load_pid)}
+        return {**edge(), "driver_cpu_ns": None if scene.load_pid is None else cpu_time_ns(scene.load_pid)}
 
     @classmethod
     def edges_document(cls, begin: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:

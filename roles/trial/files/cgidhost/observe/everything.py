@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Any, Iterable, Optional
 
-from ..bpfcounts import ConnectCounter, Connects
+from ..bpfcounts import ConnectCounter, ConnectCounts
 from ..ending import Unavailable
 from ..sockdiag import SockDiag, UnixListener
 from . import networks, proctable
@@ -19,10 +19,10 @@ _NS = 1_000_000_000
 _ASLEEP_NS = 1_000_000  # in connect() for longer than that: it waits for a place
 _SHOWN = 40  # of the live view; the end has them all
 _MOST_NAMESPACES = 256
-_NONE = Connects(0, 0, 0, 0, 0)
+_NONE = ConnectCounts(0, 0, 0, 0, 0)
 
 
-class Row:
+class ListenerRow:
     """What is known of one listener so far."""
 
     def __init__(self, network: str, listener: UnixListener, now_ns: int) -> None:
@@ -69,10 +69,10 @@ class Listening:
     keep_ns: Optional[int] = None
 
     def __init__(self, spaces: dict[str, int]) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[ListenerRow] = []
         self.notes: list[str] = []
         self.cpu_ns = self.samples = self.missed = 0
-        self._by_inode: dict[tuple[str, int], Row] = {}
+        self._by_inode: dict[tuple[str, int], ListenerRow] = {}
         self._diags: dict[str, SockDiag] = {}
         for name, pid in list(spaces.items())[:_MOST_NAMESPACES]:
             try:
@@ -103,12 +103,12 @@ class Listening:
                 row.miss(now_ns)
         self.samples += 1
 
-    def _new(self, network: str, listener: UnixListener, now_ns: int) -> Row:
+    def _new(self, network: str, listener: UnixListener, now_ns: int) -> ListenerRow:
         """Return a row for a socket that was not there before: the one whose place it took, if that one is gone."""
         former = (r for r in self.rows if not r.there and r.path and (r.network, r.path) == (network, listener.path))
         row = next(former, None)
         if row is None:
-            row = Row(network, listener, now_ns)
+            row = ListenerRow(network, listener, now_ns)
             self.rows.append(row)
         row.named = False
         self._by_inode[network, listener.inode] = row
@@ -136,8 +136,8 @@ class Counting:
         """Attach; raise Unavailable."""
         self._counter = ConnectCounter()
         self.why_slow_tracing = self._counter.why_not_function
-        self._before: dict[str, Connects] = {}
-        self.counts: dict[str, Connects] = {}
+        self._before: dict[str, ConnectCounts] = {}
+        self.counts: dict[str, ConnectCounts] = {}
         self.waiting: dict[str, int] = {}
         self.waiting_max: dict[str, int] = {}
         self.cpu_ns = self.samples = self.missed = 0
@@ -150,7 +150,7 @@ class Counting:
         """Bring counts up to now."""
         now = self._counter.counts()
         self.counts = {
-            path: Connects(*(a - b for a, b in zip(after, self._before.get(path, _NONE))))
+            path: ConnectCounts(*(a - b for a, b in zip(after, self._before.get(path, _NONE))))
             for path, after in now.items()
         }
         self.waiting = self._counter.waiting(_ASLEEP_NS)
@@ -241,14 +241,14 @@ class Everything:
         number = Counter(row.path for row in self._listening.rows if row.there)
         return {path for path, listeners in number.items() if listeners > 1}
 
-    def _trouble(self, row: Row) -> tuple[float, ...]:
+    def _trouble(self, row: ListenerRow) -> tuple[float, ...]:
         counting = self._counting
         if counting is None:
             return (row.full_ns, row.fill)
         counts = counting.counts.get(row.path, _NONE)
         return (counts.turned_away, counts.refused, row.full_ns, counting.waiting_max.get(row.path, 0), row.fill)
 
-    def _row(self, row: Row, end_ns: int, shared: set[str]) -> dict[str, Any]:
+    def _row(self, row: ListenerRow, end_ns: int, shared: set[str]) -> dict[str, Any]:
         length_ns = max(1, end_ns - row.first_ns)
         said: dict[str, Any] = {
             "path": row.path.replace("\0", "@"),
@@ -271,7 +271,7 @@ class Everything:
             said["sleeping_max"] = self._counting.waiting_max.get(row.path, 0)
         return said
 
-    def _counts_of(self, row: Row, shared: set[str]) -> Optional[Connects]:
+    def _counts_of(self, row: ListenerRow, shared: set[str]) -> Optional[ConnectCounts]:
         """Return the counts of a listener; None where the path does not tell whose they are."""
         if self._counting is None or not row.path or row.path.startswith("\0") or row.path in shared:
             return None

@@ -17,7 +17,7 @@ _LOOK_AGAIN_NS = 2 * _NS  # for a socket or workers that replaced those that are
 _MOST_TRACED_BYTES = 32 << 20
 
 
-class Kept:
+class KeptRows:
     """Which rows a gauge keeps: all of them in its file, or those of the last seconds in memory until it ends."""
 
     keep_ns: Optional[int] = None
@@ -36,7 +36,7 @@ class Kept:
         del self._lines[1 : 1 + first]
 
 
-class ListenQueue(Gauge, Kept):
+class WatchedQueue(Gauge, KeptRows):
     """Depth and limit of one unix socket and of the fullest TCP listener. Follows a socket that replaced it."""
 
     name = "listen_queue"
@@ -110,7 +110,7 @@ def _fields(queue: Optional[Queue]) -> str:
     return "," if queue is None else f"{queue.depth},{queue.limit}"
 
 
-class Workers(WorkerStates, Kept):
+class Workers(WorkerStates, KeptRows):
     """The wait channels of an httpd's workers, whose processes come and go."""
 
     asleep = 0
@@ -134,15 +134,15 @@ class Workers(WorkerStates, Kept):
         return row
 
 
-class Daemon(CgidDaemon, Kept):
+class Daemon(CgidDaemon, KeptRows):
     """The socket's holder."""
 
 
-class HostCounters(Host, Kept):
+class WatchedHost(Host, KeptRows):
     """The host's CPU and forks."""
 
 
-class ConnectTimes(Kept):
+class WatchedConnects(KeptRows):
     """Connects to one socket as the kernel recorded them: raw, for reading them costs more than taking them."""
 
     name = "connect_times"

@@ -14,7 +14,7 @@ from ..instruments.host import document, edge
 from ..process import take_precedence
 from . import facts, find
 from .everything import Everything
-from .gauges import AnyGauge, HostCounters
+from .gauges import AnyGauge, WatchedHost
 from .lease import Lease
 from .logtail import LogTail
 from .order import Order
@@ -36,7 +36,7 @@ class Session:
         self._directory = directory
         self._lease = Lease(directory, order.lease_s)
         self._watched: list[Watched] = []
-        self._host: Optional[HostCounters] = None
+        self._host: Optional[WatchedHost] = None
         self._host_meter = Meter(0.05, 200_000_000, 2 * _NS, 200_000)
         self._keep_ns = int(order.around_s * _NS) if order.until_full else None
         self._full_ns: Optional[int] = None
@@ -60,7 +60,7 @@ class Session:
         why = NOTHING
         begin_ns = end_ns = time.monotonic_ns()
         if self._everything is not None or any(w.gauges for w in self._watched):
-            self._host = HostCounters(self._directory)
+            self._host = WatchedHost(self._directory)
             self._host.keep_ns = self._keep_ns
             edges = edge()
             begin_ns = self._begin()

@@ -10,7 +10,7 @@ from ..ending import Unavailable
 from ..sockdiag import UnixListener
 from . import about, find, networks, proctable
 from .find import Target
-from .gauges import AnyGauge, ConnectTimes, Daemon, ListenQueue, Workers
+from .gauges import AnyGauge, Daemon, WatchedConnects, WatchedQueue, Workers
 from .holders import Holders, Used, said
 from .logtail import LogTail
 from .pace import Meter
@@ -33,9 +33,9 @@ class Watched:
         self.unavailable: dict[str, str] = {}
         self.events: list[dict[str, Any]] = []
         self.missing_since_ns: Optional[int] = None
-        self.queue: Optional[ListenQueue] = None
+        self.queue: Optional[WatchedQueue] = None
         self.workers: Optional[Workers] = None
-        self.connects: Optional[ConnectTimes] = None
+        self.connects: Optional[WatchedConnects] = None
         self.log: Optional[LogTail] = None
         self.about: dict[str, Any] = {}
         self.daemon_at_begin = target.daemon
@@ -104,7 +104,7 @@ class Watched:
         target = self.target
         assert target.listener is not None  # noqa: S101 -- tells mypy what `prepare` made sure of
         diag = networks.open_diag(target.reach)
-        self.queue = ListenQueue(self.instruments, diag, target.listener, self._tcp(), self._replaced)
+        self.queue = WatchedQueue(self.instruments, diag, target.listener, self._tcp(), self._replaced)
         return self.queue
 
     def _workers(self) -> AnyGauge:
@@ -147,7 +147,7 @@ class Watched:
         except ValueError as error:
             raise Unavailable(f"the socket's path is not text: {error}") from error
         self.why_slow_tracing = tracer.why_not_function
-        self.connects = ConnectTimes(self.instruments, tracer)
+        self.connects = WatchedConnects(self.instruments, tracer)
         return self.connects
 
     def _replaced(self, listener: UnixListener) -> None:

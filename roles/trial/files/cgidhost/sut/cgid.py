@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, ClassVar, Mapping, Optional
 
 from .. import process
 from ..ending import TrialEnd
-from ..proof import Evidence, Proof
+from ..proof import Proof, RunningServer
 from ..sockdiag import SockDiag, UnixListener, unix_query
 from .base import Steps, System
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..server import Server
 
 
-def _queue_limit(evidence: Evidence) -> str:
+def _queue_limit(evidence: RunningServer) -> str:
     """Return the limit that the kernel holds, after its clamp."""
     listener = evidence.server.listener
     queue = None if listener is None else evidence.diag.unix_queue(unix_query(listener))
@@ -30,7 +30,7 @@ def mapped_module(maps: str, module: str) -> Optional[str]:
     return module if module in paths else next(iter(sorted(paths)), None)
 
 
-def _module_sha256(evidence: Evidence) -> str:
+def _module_sha256(evidence: RunningServer) -> str:
     """Return the hash of what the daemon has mapped: all that was compiled into it is proved by that."""
     pid = evidence.server.acceptor()
     if pid is None:
