@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import alarms, options, signals
+from cgidlab.commands import alarms, exporting, options, signals
 from cgidlab.errors import LabError, SpecError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def register(verbs: options.Verbs) -> None:
         metavar="1%",
         help="what it may cost, as a share of one core (default: 1%%)",
     )
+    exporting.add(p)
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
     p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     p.add_argument("--format", choices=("text", "json"), default="text")
@@ -114,6 +115,8 @@ def _add_what(p: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     """Watch; where Nagios asks, what fails is unknown to it and no trouble of the server's."""
+    if exporting.wanted(args):
+        return exporting.run(args)
     if not args.nagios:
         return run(args)
     try:

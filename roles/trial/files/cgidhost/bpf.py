@@ -33,7 +33,7 @@ RING_BYTES = 1 << 22  # 130,000 connects
 MOST_THREADS = 16384  # in connect() at once
 
 _SYSTEM_CALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
-_MAP_CREATE, _MAP_LOOKUP, _MAP_NEXT, _PROG_LOAD = 0, 1, 4, 5
+_MAP_CREATE, _MAP_LOOKUP, _MAP_DELETE, _MAP_NEXT, _PROG_LOAD = 0, 1, 3, 4, 5
 _PROG_NEXT, _PROG_OPEN, _INFO, _ATTACH = 11, 13, 15, 17  # the last was made for raw tracepoints
 HASH, _ARRAY, _RINGBUF = 1, 2, 27
 _TRACEPOINT_PROGRAM, _FUNCTION_PROGRAM = 5, 26
@@ -105,6 +105,13 @@ def look_up(map_fd: int, key: bytes, value_bytes: int) -> Optional[bytes]:
     except Unavailable:
         return None
     return value.raw
+
+
+def delete(map_fd: int, key: bytes) -> None:
+    """Take a key and its value out of a map, if they are there."""
+    at = ctypes.create_string_buffer(key, len(key))
+    with suppress(Unavailable):
+        _bpf(_MAP_DELETE, struct.pack("=I4xQQQ", map_fd, ctypes.addressof(at), 0, 0), "bpf map")
 
 
 def keys(map_fd: int, key_bytes: int, most: int) -> Iterator[bytes]:

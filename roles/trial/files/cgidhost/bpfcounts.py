@@ -55,6 +55,10 @@ class ConnectCounter:
                 found[_path(key)] = Connects(*_VALUES.unpack(value))
         return found
 
+    def forget(self, path: str) -> None:
+        """Begin anew with a path: it takes no room until somebody connects to it."""
+        bpf.delete(self._counts, os.fsencode(path).ljust(PATH_BYTES, b"\0"))
+
     def waiting(self, longer_than_ns: int) -> dict[str, int]:
         """Return how many threads have been in connect() for longer than that, by path."""
         found: dict[str, int] = {}

@@ -50,6 +50,14 @@ class Holders:
             return words[1] if len(words) > 1 else process.name
         return os.path.basename(next((w for w in words if not w.startswith("-")), process.name))
 
+    def numbers(self) -> set[int]:
+        """Return the process ids that a socket's path may have from those who made it: theirs and their parents'."""
+        found = set()
+        for process in filter(None, map(proctable.read, self._pids)):
+            for pid in {process.pid, process.parent} - {0, _INIT}:
+                found |= {pid, proctable.innermost_pid(pid)}
+        return found - {_INIT}
+
     def acceptors(self) -> list[int]:
         """Return those that accept: where workers are forked from a first process, that one only watches them."""
         alive = self._family()
