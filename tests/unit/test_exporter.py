@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cgidhost.bpfcounts import Connects
+from cgidhost.observe.holders import run_by
 from cgidhost.observe.listening import Row
 from cgidhost.observe.patterns import pattern
 from cgidhost.observe.series import OTHERS, AllSeries, Labels, Series
@@ -134,3 +135,18 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path, capsys: pytest.Captur
         assert main(["observe", "--serve", address, "--textfile", str(tmp_path / "x.prom")]) == 3
 
     assert "Address already in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        (["/opt/app/serve.py", "--key", "secret"], "serve.py"),
+        (["-u", "-m", "gunicorn", "app"], "gunicorn"),
+        (["-I", "-B", "-c", "secret = 1"], "python3"),
+        (["-Ic", "secret = 1"], "python3"),
+        (["-e", "secret = 1"], "python3"),
+        ([], "python3"),
+    ],
+)
+def test_a_program_given_as_words_is_not_told(words: list[str], want: str) -> None:
+    assert run_by("python3", words) == want

@@ -20,6 +20,7 @@ class Counting:
         """Attach; raise Unavailable."""
         self._counter = ConnectCounter()
         self.why_slow_tracing = self._counter.why_not_function
+        self.why_no_waits = self._counter.why_no_waits
         self._last: dict[str, Connects] = {}
         self.counts: dict[str, Connects] = {}
         self.waiting: dict[str, int] = {}
@@ -37,8 +38,7 @@ class Counting:
         for path, after in now.items():
             before = self._last.get(path, NONE)
             if after != before or path not in self.counts:
-                so_far = self.counts.get(path, NONE)
-                self.counts[path] = Connects(*(n + a - b for n, a, b in zip(so_far, after, before)))
+                self.counts[path] = self.counts.get(path, NONE).plus(after.since(before))
         self._last = now
         self.waiting = self._counter.waiting(_ASLEEP_NS)
         for path, number in self.waiting.items():

@@ -36,6 +36,8 @@ class Everything:
         try:
             self._counting = Counting()
             self.gauges[self._counting] = Meter(0.3, 500_000_000, 5 * _NS, 1_000_000)
+            if self._counting.why_no_waits:
+                self.notes.append(f"times in the queue are estimated, not measured: {self._counting.why_no_waits}")
         except Unavailable as why:
             self.notes.append(f"connects cannot be counted, nor who is turned away, refused or asleep: {why}")
         self.gauges[Upkeep(self._keep_up)] = Meter(0.1, 10 * _NS, 120 * _NS, 10_000_000)
@@ -151,7 +153,8 @@ class Everything:
         """Return the counts of a listener; None where the path does not tell whose they are."""
         if self._counting is None or not row.path or row.path.startswith("\0") or row.path in shared:
             return None
-        return self._counting.counts.get(row.path, NONE)
+        counts = self._counting.counts.get(row.path, NONE)
+        return counts._replace(waited=()) if self._counting.why_no_waits else counts
 
 
 class Upkeep:

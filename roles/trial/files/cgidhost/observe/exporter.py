@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any, Iterator, Optional
 
 from prometheus_client import (
@@ -22,9 +23,10 @@ from prometheus_client import (
     start_http_server,
     write_to_textfile,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ..bpfqueue import WAITS_NS
 from ..ending import BlockError
 from .everything import Everything
 from .reading import Reading
@@ -105,17 +107,24 @@ def _families(known: dict[Labels, Series]) -> Iterator[Metric]:
     }
     counters = {
         "full_seconds": "Time in which the queue held limit + 1",
+        "depth_seconds": "Depth by time: its rate is the mean depth, and that by the connects' rate an estimated wait",
         "connections": "Calls of connect() to this path",
         "connections_turned_away": "Calls of connect() that failed with EAGAIN: the queue was full",
         "refused": "Calls of connect() that failed with ECONNREFUSED: nobody listened",
     }
     made: dict[str, Any] = {n: GaugeMetricFamily(f"{_PREFIX}_{n}", t, labels=labels) for n, t in gauges.items()}
     made.update({n: CounterMetricFamily(f"{_PREFIX}_{n}", t, labels=labels) for n, t in counters.items()})
+    told = "Time from the end of connect() to accept(), as the kernel saw it of each connection"
+    waits = HistogramMetricFamily(f"{_PREFIX}_wait_seconds", told, labels=labels)
     for key, series in known.items():
+        if series.waited:
+            ends = [repr(most_ns / 1e9) for most_ns in WAITS_NS] + ["+Inf"]
+            waits.add_metric(key, list(zip(ends, accumulate(series.waited))), series.waited_s)
         made["listeners"].add_metric(key, series.listeners)
         made["depth"].add_metric(key, series.depth)
         made["limit"].add_metric(key, series.limit)
         made["full_seconds"].add_metric(key, series.full_s)
+        made["depth_seconds"].add_metric(key, series.depth_s)
         if series.sleeping is not None:
             made["sleeping_connects"].add_metric(key, series.sleeping)
         if series.connects is not None:
@@ -123,6 +132,7 @@ def _families(known: dict[Labels, Series]) -> Iterator[Metric]:
             made["connections_turned_away"].add_metric(key, series.turned_away)
             made["refused"].add_metric(key, series.refused)
     yield from made.values()
+    yield waits
 
 
 def serve(listen: Optional[str], textfile: Optional[str], cost_share: float) -> None:

@@ -34,9 +34,12 @@ class Series:
     limit: int = 0  # of the same one
     sleeping: Optional[int] = None
     full_s: float = 0.0
+    depth_s: float = 0.0  # depth by time
     connects: Optional[int] = None  # None: never told apart from other listeners'
     turned_away: int = 0
     refused: int = 0
+    waited_s: float = 0.0
+    waited: tuple[int, ...] = ()  # connections by how long they waited for accept(), as `bpfqueue.WAITS_NS` divides
 
     def begin(self) -> None:
         """Forget what is about now."""
@@ -52,13 +55,17 @@ class Series:
         if sleeping is not None:
             self.sleeping = (self.sleeping or 0) + sleeping
 
-    def add(self, full_ns: int, counts: Optional[Connects]) -> None:
+    def add(self, full_ns: int, depth_ns: int, counts: Optional[Connects]) -> None:
         """Add what came since the last time."""
         self.full_s += max(0, full_ns) / _NS
+        self.depth_s += max(0, depth_ns) / _NS
         if counts is not None:
             self.connects = (self.connects or 0) + max(0, counts.connects)
             self.turned_away += max(0, counts.turned_away)
             self.refused += max(0, counts.refused)
+            self.waited_s += max(0, counts.waited_ns) / _NS
+            none = (0,) * len(counts.waited)
+            self.waited = tuple(a + max(0, b) for a, b in zip(self.waited or none, counts.waited))
 
 
 class AllSeries:
@@ -68,7 +75,7 @@ class AllSeries:
         self._own_network = own_network
         self._most = most
         self._known: dict[Labels, Series] = {}
-        self._told: WeakKeyDictionary[Row, tuple[Labels, int, Connects]] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[Row, tuple[Labels, int, int, Connects]] = WeakKeyDictionary()
         self.left_out = 0  # listeners in `OTHERS`
 
     def update(self, seen: Iterable[tuple[Row, Optional[Connects], Optional[int]]]) -> dict[Labels, Series]:
@@ -81,16 +88,15 @@ class AllSeries:
         self.left_out = 0
         wanted = {Labels(OTHERS, OTHERS, OTHERS)}
         for row, counts, sleeping in seen:
-            labels, full_ns, before = self._told.get(row) or (self._labels(row), 0, NONE)
+            labels, full_ns, depth_ns, before = self._told.get(row) or (self._labels(row), 0, 0, NONE)
             if labels.path == OTHERS or (row.named and labels != self._name(row)):
                 labels = self._labels(row)
             if counts is not None and counts.connects < before.connects:
                 before = NONE  # its path was forgotten meanwhile
             series = self._known.setdefault(labels, Series())
             series.see(row, sleeping)
-            since = None if counts is None else Connects(*(a - b for a, b in zip(counts, before)))
-            series.add(row.full_ns - full_ns, since)
-            self._told[row] = (labels, row.full_ns, before if counts is None else counts)
+            series.add(row.full_ns - full_ns, row.depth_ns - depth_ns, None if counts is None else counts.since(before))
+            self._told[row] = (labels, row.full_ns, row.depth_ns, before if counts is None else counts)
             self.left_out += labels.path == OTHERS
             wanted.add(labels)
         for labels in self._known.keys() - wanted:
