@@ -20,7 +20,7 @@ _LARGEST_PORT = 65535
 # What is about one window, or about another machine.
 _OF_A_WINDOW = (
     "--host", "--target", "--become", "--socket", "--all", "--duration", "--until-full", "--error-log", "--status-url",
-    "--watch", "--fail-on", "--nagios",
+    "--requests",    "--watch", "--fail-on", "--nagios",
 )  # fmt: skip
 _DESTINATIONS = {"--all": "every"}
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from cgidhost.__main__ import main; sys.exit(main())"

@@ -120,6 +120,7 @@ def _play(order: ObservationRequest, staging: Path, cancelled: Callable[[], bool
             "status_url": order.status_url,
             "error_logs": list(order.error_logs),
             "every": order.every,
+            "whole_requests": order.whole_requests,
         },
     }
     if order.become:

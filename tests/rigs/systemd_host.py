@@ -100,6 +100,9 @@ def _running(work: Path, root: Path) -> Iterator[Booted]:
         pid = _await_up(process, work / "console.log")
         yield Booted(pid, Path(f"/proc/{pid}/root"), _write_inventory(work, pid))
     finally:
+        # Its first process outlives systemd-nspawn, and with it all that the host has.
+        for one in _children(process.pid):
+            os.kill(one, signal.SIGKILL)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -107,14 +110,20 @@ def _running(work: Path, root: Path) -> Iterator[Booted]:
 def _await_up(process: "subprocess.Popen[bytes]", log: Path) -> int:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for pid in map(int, children):
+        for pid in _children(process.pid):
             argv = ["nsenter", f"--target={pid}", "--all", "--root", "--wd", "--", "systemctl", "is-system-running"]
             said = subprocess.run(argv, check=False, capture_output=True, text=True).stdout.strip()
             if said in ("running", "degraded"):
                 return pid
         time.sleep(0.1)  # nothing announces it
     raise RigError(f"systemd did not come up: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _make_keys(work: Path, root: Path) -> None:

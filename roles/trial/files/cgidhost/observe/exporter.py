@@ -43,7 +43,7 @@ class Exporter(Collector):
     def __init__(self, cost_share: float) -> None:
         """Find what listens; raise OSError where the kernel tells nothing."""
         self._cost_share = cost_share
-        self._everything = Everything()
+        self.everything = Everything()
         self._series = AllSeries(os.readlink("/proc/self/ns/net"))
         self._lock = threading.Lock()
         self.registry = CollectorRegistry()
@@ -54,11 +54,11 @@ class Exporter(Collector):
     @property
     def notes(self) -> list[str]:
         """Return what cannot be seen."""
-        return self._everything.notes
+        return self.everything.notes
 
     def run(self, ended: threading.Event, textfile: Optional[str]) -> None:
         """Watch until `ended`, and replace `textfile` now and then."""
-        reading = Reading(self._everything.gauges, self._cost_share, self._everything.begin())
+        reading = Reading(self.everything.gauges, self._cost_share, self.everything.begin())
         write_s = time.monotonic()
         while not ended.is_set():
             with self._lock:
@@ -74,7 +74,7 @@ class Exporter(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all families; names and units are described in docs/observe.md."""
         with self._lock:
-            known = dict(self._series.update(self._everything.seen()))
+            known = dict(self._series.update(self.everything.seen()))
             families = [*_families(known), *self._about()]
         yield from families
 
@@ -86,10 +86,10 @@ class Exporter(Collector):
         yield _gauge(
             "listeners_left_out", "Listeners beyond the number of series, summed as (others)", self._series.left_out
         )
-        counted = int(self._everything.counts_connects)
+        counted = int(self.everything.counts_connects)
         yield _gauge("connects_counted", "1 where connects, turned away and refused ones are counted", counted)
         looks = CounterMetricFamily(f"{_PREFIX}_looks", "How often all queues were looked at")
-        looks.add_metric([], self._everything.looks)
+        looks.add_metric([], self.everything.looks)
         yield looks
 
 

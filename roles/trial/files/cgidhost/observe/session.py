@@ -51,7 +51,16 @@ class Session:
         found = find.Found([], [], []) if self._order.every else find.look(self._order.sockets)
         for number, target in enumerate(found.targets, start=1):
             directory = os.path.join(self._directory, f"{number:03d}")
-            self._watched.append(Watched(number, target, directory, self._order.status_url, time.monotonic_ns))
+            self._watched.append(
+                Watched(
+                    number,
+                    target,
+                    directory,
+                    self._order.status_url,
+                    time.monotonic_ns,
+                    whole_requests=self._order.whole_requests,
+                )
+            )
         for watched in self._watched:
             watched.prepare(self._keep_ns)
         self._open_logs()
