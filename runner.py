@@ -14,7 +14,7 @@ VENV = os.path.join(ROOT, ".venv")  # noqa: PTH118 -- same
 VENV_PYTHON = os.path.join(VENV, "bin", "python")  # noqa: PTH118 -- same
 STAMP = os.path.join(VENV, ".cgidlab-stamp")  # noqa: PTH118 -- same; scripts/setup.sh writes it last
 READING = ("altair", "jinja2", "numpy", "polars", "pydantic", "rich", "scipy", "vl_convert", "yaml")
-PACKAGES = ("ansible", "ansible_runner", *READING)
+PACKAGES = ("ansible", "ansible_runner", "prometheus_client", *READING)
 # Verbs that need less than all: what a run left can be read for years, also where no Ansible can be had any more.
 NEEDS = {
     "report": READING,

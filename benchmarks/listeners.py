@@ -86,6 +86,7 @@ def _watched(directory: Path, args: argparse.Namespace) -> dict[str, Any]:
         "error_logs": [],
         "lease_s": _LATE_S,
         "every": True,
+        "whole_requests": False,
     }
     program = f"import sys; sys.path.insert(0, {str(HELPERS)!r}); from cgidhost.observe.start import start; "
     words = [sys.executable, "-I", "-B", "-c", program + "start(*sys.argv[1:])"]

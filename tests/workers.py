@@ -74,10 +74,10 @@ def provision(directory: Path) -> dict[str, Any]:
     fetched and built the first time, and found in the cache after that.
     """
     # Not at the top: unit tests of one module should not need every other one.
-    from cgidlab.engine import ansible, execute  # noqa: PLC0415 -- see above
+    from cgidlab.engine import ansible, packing  # noqa: PLC0415 -- see above
 
     helper = directory / "cgidhost.pyz"
-    helper.write_bytes(execute.pack_helper(ROOT / "roles" / "trial" / "files" / "cgidhost"))
+    helper.write_bytes(packing.pack_helper(ROOT / "roles" / "trial" / "files" / "cgidhost"))
     variants = [
         {"listen_backlog": backlog, "connect_attempts": CONNECT_ATTEMPTS, "patches": ""} for backlog in LISTEN_BACKLOGS
     ]

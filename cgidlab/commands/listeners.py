@@ -1,11 +1,13 @@
 """The table of `observe --all`: one line a listener, the worst first."""
 
+import math
 from collections.abc import Sequence
 
-from cgidlab.parsers.listeners import Listener
+from cgidlab.parsers.listeners import WAITS_S, Listener
 
 _HEADER = (
-    "who", "limit", "now", "peak", "mean", "full", "turned away", "refused", "asleep", "connects", "wait", "socket",
+    "who", "limit", "now", "peak", "mean", "full", "turned away", "refused", "asleep", "connects", "wait", "p99",
+    "socket",
 )  # fmt: skip
 _LEFT = ("who", "socket")
 
@@ -51,10 +53,21 @@ def _cells(row: Listener, network: str, *, several: bool) -> tuple[str, ...]:
         _count(row.refused),
         _count(row.sleeping_max),
         _count(row.connects),
-        "" if row.queue_wait_ms is None or not row.depth_mean else f"~{row.queue_wait_ms:,.1f} ms",
+        _wait(row),
+        "" if row.queue_wait_p99_ms is None else _bound(row.queue_wait_p99_ms),
         f"{where}{row.path or '(no name)'}{inside}{gone}",
     )
 
 
 def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
+
+
+def _wait(row: Listener) -> str:
+    if row.queue_wait_ms is None or not (row.wait_measured or row.depth_mean):
+        return ""
+    return f"{'' if row.wait_measured else '~'}{row.queue_wait_ms:,.1f} ms"
+
+
+def _bound(p99_ms: float) -> str:
+    return f"> {1000 * WAITS_S[-1]:,.0f} ms" if p99_ms == math.inf else f"<= {p99_ms:,.4g} ms"

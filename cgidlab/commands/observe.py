@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgidlab.commands import alarms, options, signals
+from cgidlab.commands import alarms, exporting, options, signals
 from cgidlab.errors import LabError, SpecError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDTH = 110
 _WATCH_EVERY_S = 2.0
 _LOOK_EVERY_S = 10.0
-_OF_ONE_SOCKET = ("--socket", "--until-full", "--error-log", "--status-url")
+_OF_ONE_SOCKET = ("--socket", "--until-full", "--error-log", "--status-url", "--requests")
 _SHOWN = 20  # lines of a live table
 _DESCRIPTION = """Finds the httpd instances that run, by their processes, and watches the queues in front of their cgid
 daemons. It installs, changes, restarts and signals nothing; what it needs is in a temporary directory that is
@@ -43,6 +43,7 @@ def register(verbs: options.Verbs) -> None:
         metavar="1%",
         help="what it may cost, as a share of one core (default: 1%%)",
     )
+    exporting.add(p)
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
     p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     p.add_argument("--format", choices=("text", "json"), default="text")
@@ -105,6 +106,12 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         "--error-log", action="append", default=[], metavar="PATH", help="an error_log on the host to count retries in"
     )
     p.add_argument(
+        "--requests",
+        action="store_true",
+        help="keep whole request lines and client addresses of workers that sleep in connect(): personal data, "
+        "shortened otherwise",
+    )
+    p.add_argument(
         "--status-url",
         default="",
         metavar="URL",
@@ -114,6 +121,8 @@ def _add_what(p: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     """Watch; where Nagios asks, what fails is unknown to it and no trouble of the server's."""
+    if exporting.wanted(args):
+        return exporting.run(args)
     if not args.nagios:
         return run(args)
     try:
@@ -177,6 +186,7 @@ def _order(args: argparse.Namespace) -> ObservationRequest:
         error_logs=tuple(args.error_log),
         become=args.become,
         every=args.every,
+        whole_requests=args.requests,
         poll_s=_WATCH_EVERY_S if args.watch else _LOOK_EVERY_S,
     )
 
@@ -282,6 +292,7 @@ def _cost_of(hosts: tuple[Observation, ...]) -> dict[str, Any]:
 
 
 def _text(seen: Observed) -> str:
+    from cgidlab.commands import requests  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.report import QUESTIONS  # noqa: PLC0415 -- see cgidlab.commands
 
     lines: list[str] = []
@@ -292,7 +303,7 @@ def _text(seen: Observed) -> str:
                 asked,
                 textwrap.fill(said, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False),
             ]
-        lines.append("")
+        lines += [*requests.lines(i["requests"]), ""]
     lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
     lines += [f"not watched: {failure}" for failure in seen.failures]
     lines += [_cost_line(h, several=len(seen.hosts) > 1) for h in seen.hosts]

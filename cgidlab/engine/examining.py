@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import files
-from cgidlab.engine import ansible, doctor, execute, targets
+from cgidlab.engine import ansible, doctor, packing, targets
 from cgidlab.engine.locking import exclusive
 from cgidlab.errors import InterruptedRun, ProvisionError
 from cgidlab.progress import Display
@@ -55,7 +55,7 @@ def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], 
     with exclusive(site), tempfile.TemporaryDirectory(prefix="cgidlab-doctor-") as temporary:
         directory = Path(temporary)
         helper = directory / "cgidhost.pyz"
-        files.write_bytes(helper, execute.pack_helper(site.roles / "trial" / "files" / "cgidhost"))
+        files.write_bytes(helper, packing.pack_helper(site.roles / "trial" / "files" / "cgidhost"))
         played = ansible.play(
             site.playbook("doctor"),
             site.inventory,

@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +12,7 @@ from cgidlab import files
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.systems import system_of
-from cgidlab.engine import ansible, arrivals, generators, unreachable
+from cgidlab.engine import ansible, arrivals, generators, packing, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.sources import Tarball, needed
 from cgidlab.errors import LabError, ProvisionError
@@ -88,7 +86,7 @@ def provision(
     for directory in (hosts_dir, snapshots_dir, invocation_dir):
         files.make_directory(directory)
     helper = invocation_dir / "cgidhost.pyz"
-    files.write_bytes(helper, pack_helper(site.roles / "trial" / "files" / "cgidhost"))
+    files.write_bytes(helper, packing.pack_helper(site.roles / "trial" / "files" / "cgidhost"))
     settings = [cell.settings for cell in plan.cells]
     played = ansible.play(
         site.playbook("provision"),
@@ -174,17 +172,6 @@ def wanted_builds(settings: Iterable[Settings], catalogue: Catalogue) -> list[di
         {"httpd": httpd, "variants": [dict(zip(knobs, variant, strict=True)) for variant in sorted(variants)]}
         for httpd, variants in sorted(builds.items())
     ]
-
-
-def pack_helper(package: Path) -> bytes:
-    """Return the trial helper as one program, byte for byte the same for the same sources."""
-    packed = BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        main = "from cgidhost.__main__ import main\nimport sys\nsys.exit(main())\n"
-        archive.writestr(zipfile.ZipInfo("__main__.py"), main)
-        for path in sorted(package.rglob("*.py")):
-            archive.writestr(zipfile.ZipInfo(f"cgidhost/{path.relative_to(package)}"), path.read_bytes())
-    return packed.getvalue()
 
 
 def run_block(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import files
-from cgidlab.engine import ansible, execute
+from cgidlab.engine import ansible, packing
 from cgidlab.engine.execute import Site
 from cgidlab.parsers.host_report import HostReport
 
@@ -71,7 +71,7 @@ def recover(
     """
     files.make_directory(directory)
     helper = directory / "cgidhost.pyz"
-    files.write_bytes(helper, execute.pack_helper(site.roles / "trial" / "files" / "cgidhost"))
+    files.write_bytes(helper, packing.pack_helper(site.roles / "trial" / "files" / "cgidhost"))
     names = tuple(hosts)
     heard = _Heard()
 

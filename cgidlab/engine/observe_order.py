@@ -23,3 +23,4 @@ class ObservationRequest:
     become: bool
     poll_s: float
     every: bool = False  # all listening unix sockets, a line each
+    whole_requests: bool = False  # of workers that sleep in connect(): request lines and addresses as they are

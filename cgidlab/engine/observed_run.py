@@ -75,6 +75,7 @@ def instances(run: store.RunDirectory, rows: Sequence[TrialRecord]) -> list[dict
                 "httpd": target["httpd"],
                 "program": "" if target["httpd"] else str(about.get("process") or ""),
                 "acceptors": target["acceptors"],
+                "requests": about.get("requests"),
                 **watching.begin_and_end(run, row),
                 "version": about.get("version"),
                 "mpm": about.get("mpm"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import files
-from cgidlab.engine import ansible, execute
+from cgidlab.engine import ansible, packing
 from cgidlab.engine.loading import new_run_id
 from cgidlab.engine.observe_order import NAME, ObservationRequest
 from cgidlab.engine.targets import LOCAL, inventory
@@ -50,22 +50,13 @@ def observe(order: ObservationRequest, results: Path, cancelled: Callable[[], bo
     Raises `ProvisionError` when nothing could be observed on any host; the run directory
     then holds what Ansible said; `InterruptedRun` when it was stopped before.
     """
-    run = store.begin(results, NAME, new_run_id())
-    staging = run.ansible(NAME)
-    files.make_directory(staging)
-    played = _play(order, staging, cancelled, live)
-    seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
-    failures = tuple(f"{f.host}: {f.message}" for f in played.failures)
-    if not seen and cancelled():
-        raise InterruptedRun("stopped before anything was seen", where=str(run.path))
-    if not seen:
-        raise _nothing_came(played, failures, staging)
+    run, seen, failures = _seen(NAME, order, results, cancelled, live)
     if not any(_watched(t) for o in seen for t in o.targets):
         raise _nothing_found(order, seen, failures)
     # What analyses takes seconds to load on a busy host: not before the window, and not in it.
     from cgidlab.engine import observed_run  # noqa: PLC0415 -- see above
 
-    report, instances = observed_run.conclude_all(order, run, staging, seen)
+    report, instances = observed_run.conclude_all(order, run, run.ansible(NAME), seen)
     return Observed(run.path, report, instances, tuple(seen), failures)
 
 
@@ -84,7 +75,18 @@ def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[]
 
     Raises `ProvisionError` when no host could be watched.
     """
-    run = store.begin(results, LISTENERS, new_run_id())
+    run, seen, failures = _seen(LISTENERS, order, results, cancelled, live)
+    rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
+    hosts = {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "cost")} for h in seen}
+    run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
+    return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
+
+
+def _seen(
+    name: str, order: ObservationRequest, results: Path, cancelled: Callable[[], bool], live: Live
+) -> tuple[store.RunDirectory, list[Observation], tuple[str, ...]]:
+    """Watch, and return the new run, what hosts brought home, and which brought nothing and why; raise as `observe`."""
+    run = store.begin(results, name, new_run_id())
     staging = run.ansible(NAME)
     files.make_directory(staging)
     played = _play(order, staging, cancelled, live)
@@ -94,15 +96,12 @@ def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[]
         raise InterruptedRun("stopped before anything was seen", where=str(run.path))
     if not seen:
         raise _nothing_came(played, failures, staging)
-    rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
-    hosts = {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "cost")} for h in seen}
-    run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
-    return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
+    return run, seen, failures
 
 
 def _play(order: ObservationRequest, staging: Path, cancelled: Callable[[], bool], live: Live) -> ansible.Played:
     helper = staging / "cgidhost.pyz"
-    files.write_bytes(helper, execute.pack_helper(order.root / "roles" / "trial" / "files" / "cgidhost"))
+    files.write_bytes(helper, packing.pack_helper(order.root / "roles" / "trial" / "files" / "cgidhost"))
     files.make_directory(staging / "hosts")
     stop_file = staging / "stop"
     chosen, hosts = _where(order, staging)
@@ -121,6 +120,7 @@ def _play(order: ObservationRequest, staging: Path, cancelled: Callable[[], bool
             "status_url": order.status_url,
             "error_logs": list(order.error_logs),
             "every": order.every,
+            "whole_requests": order.whole_requests,
         },
     }
     if order.become:

@@ -10,6 +10,7 @@ CONTROL, HOST = ROOT / "cgidlab", ROOT / "roles/trial/files/cgidhost"
 OF_BOTH = {
     "Server": "the httpd of a trial: that runs, and as result.json tells of it",
     "Trial": "one trial: as it is planned, and as it runs",
+    "Sentinel": "what disturbs a trial: as it is measured, and as it is read",
     "Process": "a process of a host: as it is seen, and in a snapshot",
 }
 

@@ -10,6 +10,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # The beginning of a sentence, and the tests that hold it: file and function.
 HELD: dict[str, tuple[str, ...]] = {
+    "A block's control group needs no journal": (
+        "unit/test_cgidhost_group:a_killed_blocks_group_is_named_by_a_snapshot_and_removed_by_recover",
+        "unit/test_cgidhost_group:a_group_in_which_somebody_lives_stays",
+        "unit/test_cgidhost_group:a_group_of_other_blocks_is_nobodys_to_remove",
+    ),
+    "A block makes a control group below the": (
+        "unit/test_cgidhost_group:the_own_group_is_found_below_what_is_mounted",
+        "unit/test_cgidhost_group:what_nobody_reaps_is_counted_and_the_group_goes_with_its_block",
+    ),
     "The packages of `requirements*.lock`": (
         "contract/test_layout:both_locks_name_the_same_versions_and_a_hash_for_each",
         "integration/test_set_up:the_users_pip_settings_change_neither_what_is_installed_nor_where",
@@ -178,7 +187,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "Kernel settings of a trial live in its namespaces": (
         "e2e/test_cgidhost:the_kernels_settings_are_the_trials_own",
-        "e2e/test_cgidhost:a_block_leaves_the_host_as_it_was",
+        "e2e/test_cgidhost:a_block_leaves_the_host_as_it_was_and_sees_a_neighbour_that_lives_for_moments",
     ),
     "No password is stored": (
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",

@@ -10,11 +10,13 @@ import yaml
 from cgidhost import drivers as host_drivers
 from cgidhost import instruments as host_instruments
 from cgidhost import kernel, readback, sut
+from cgidhost.bpfqueue import WAITS_NS
 from cgidhost.instruments.base import Attached, Gauge
 from cgidhost.observe import gauges as observed
 
 from cgidlab import drivers, instruments
 from cgidlab.design import catalogue, systems
+from cgidlab.parsers import listeners
 from cgidlab.runs import hostdiff
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -180,3 +182,7 @@ def test_the_role_trial_declares_every_variable_that_its_tasks_take_from_the_cal
         taken |= set(re.findall(r"\bcgidlab_\w+", (ROLES / "trial/templates/block.json.j2").read_text()))
 
     assert set(specs[entry]["options"]) == taken
+
+
+def test_both_halves_divide_times_in_the_queue_alike() -> None:
+    assert tuple(most_ns / 1e9 for most_ns in WAITS_NS) == listeners.WAITS_S

@@ -107,6 +107,7 @@ def watch(directory: Path, *, prefix: tuple[str, ...] = (), **changes: Any) -> W
         "error_logs": [],
         "lease_s": 60.0,
         "every": False,
+        "whole_requests": False,
         **changes,
     }
     directory.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cgidhost import bpf, bpfcounts
+from cgidhost.bpfqueue import WAITS_NS
 from cgidhost.ending import Unavailable
 from cgidhost.waiting import Patience
 
@@ -209,3 +210,79 @@ def test_who_waits_for_a_place_is_seen_while_he_does(tmp_path: Path, counter: bp
 
     assert path not in counter.waiting(0)
     assert counter.counts()[path].took_ns > 1_000_000
+
+
+@pytest.fixture(params=["function", "system call"])
+def timed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bpfcounts.ConnectCounter]:
+    """Return a counter that also times how long connections wait, in each of the two places."""
+    if request.param == "system call":
+        monkeypatch.setattr("cgidhost.bpf._FUNCTION", "no_function_of_this_name")
+    try:
+        made = bpfcounts.ConnectCounter()
+    except Unavailable as why:
+        pytest.skip(f"this kernel lets nobody trace: {why}")
+    if made.place != request.param or made.why_no_waits:
+        made.close()
+        pytest.skip(f"this kernel lets nobody time it there: {made.why_not_function or made.why_no_waits}")
+    yield made
+    made.close()
+
+
+def test_how_long_a_connection_waited_for_accept_is_measured(tmp_path: Path, timed: bpfcounts.ConnectCounter) -> None:
+    path = str(tmp_path / "s")
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(10)
+        clients = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+        for client in clients:
+            client.connect(path)
+        before = timed.counts()[path]
+        time.sleep(0.06)  # what is measured
+        for _ in clients:
+            listener.accept()[0].close()
+
+    counts = timed.counts()[path]
+    assert before.waited == (0,) * (len(WAITS_NS) + 1)
+    assert sum(counts.waited) == 3
+    assert sum(counts.waited[: WAITS_NS.index(50_000_000) + 1]) == 0
+    assert counts.waited_ns > 3 * 60_000_000
+
+
+def test_a_connection_that_is_taken_before_its_connect_has_ended_counts_too(
+    tmp_path: Path, timed: bpfcounts.ConnectCounter
+) -> None:
+    path, rounds = str(tmp_path / "s"), 300
+    with socket.socket(socket.AF_UNIX) as listener, socket.create_server(("127.0.0.1", 0)) as other:
+        listener.bind(path)
+        listener.listen(10)
+
+        def take() -> None:
+            for _ in range(rounds):
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        for _ in range(rounds):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                client.recv(1)  # until it was taken
+            with socket.create_connection(other.getsockname()):
+                other.accept()[0].close()  # of another family: not counted
+        thread.join()
+
+    counts = timed.counts()[path]
+    assert counts.connects == rounds
+    assert sum(counts.waited) == pytest.approx(rounds, abs=3)
+
+
+def test_a_path_that_is_forgotten_begins_anew(tmp_path: Path, timed: bpfcounts.ConnectCounter) -> None:
+    path = str(tmp_path / "none")
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect_ex(path)
+        found = timed.counts()[path]
+        timed.forget(path)
+
+    assert found.connects == 1
+    assert path not in timed.counts()

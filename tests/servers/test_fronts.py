@@ -4,25 +4,21 @@ The truth is what nginx wrote of each request in the window that the observation
 of its connect(). `make servers` runs this: it fetches the packages from the distribution's mirror.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.rigs import ssh_hosts
 from tests.servers.distribution import HOST, await_true, fetch, install, start
+from tests.servers.fronts import LIGHT, ended, kill_holders, load, observing, pages, running, statuses
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
 SOCKET = "/run/app.sock"
 ADDRESS = "http://127.0.0.1:8099/slow.php"
+WATCHED = ("--socket", SOCKET)
 QUEUE, WORKERS, SCRIPT_MS, CLIENTS = 5, 2, 20, 40
 NGINX = """\
 user root;
@@ -128,46 +124,19 @@ class Serving:
 
     def answers(self) -> bool:
         """Say whether a request is answered as it should be."""
-        ask = f"import urllib.request as r; r.urlopen('{ADDRESS}', timeout=5)"
-        return self.rig.run(HOST, "python3", "-c", ask, check=False).returncode == 0
+        return pages(self.rig, ADDRESS)
 
     def kill_backend(self) -> None:
         """End all who hold the socket; its file stays, as after a crash."""
-        holders = f"ss -xlpH | grep ' {SOCKET} ' | grep -o 'pid=[0-9]*' | cut -d= -f2"
-
-        def ended() -> bool:  # a first process may fork another worker before its turn comes
-            self.rig.run(HOST, "sh", "-c", f"kill -9 $({holders})", check=False)
-            return not self.listens()
-
-        await_true(ended)
+        kill_holders(self.rig, SOCKET)
 
     def truth(self, begin: str, end: str) -> dict[int, int]:
         """Return how many requests nginx answered with which status between two times."""
-        log = (self.rig[HOST].root / "var/log/fronts.access.log").read_text().splitlines()
-        edges = [datetime.fromisoformat(edge).timestamp() for edge in (begin, end)]
-        counts: dict[int, int] = {}
-        for msec, status in (line.split() for line in log):
-            if edges[0] <= float(msec) < edges[1]:
-                counts[int(status)] = counts.get(int(status), 0) + 1
-        return counts
+        return statuses((self.rig[HOST].root / "var/log/fronts.access.log").read_text(), begin, end)
 
     def error_log(self) -> str:
         """Return what nginx wrote of its failures."""
         return (self.rig[HOST].root / "var/log/fronts.error.log").read_text()
-
-
-@contextmanager
-def running(rig: ssh_hosts.Rig, *argv: str) -> Iterator[None]:
-    """Run a program on the host for as long as the block lasts; its process id is known there alone."""
-    told = rig[HOST].root / f"run/{argv[0]}.running"
-    process = start(rig, "sh", "-c", f'echo $$ > /{told.relative_to(rig[HOST].root)}; exec "$@"', "sh", *argv)
-    try:
-        yield
-    finally:
-        await_true(lambda: told.exists() and bool(told.read_text().strip()))
-        rig.run(HOST, "kill", "-9", told.read_text().strip(), check=False)
-        process.wait()
-        told.unlink()
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
@@ -190,51 +159,11 @@ def server(serving: Serving) -> Serving:
     return serving
 
 
-@dataclass(frozen=True)
-class Observed:
-    """One `runner.py observe`."""
-
-    status: int
-    said: dict[str, Any]
-    stderr: str
-
-    @property
-    def one(self) -> dict[str, Any]:
-        """Return what was said of the socket."""
-        assert self.status == 0, self.stderr
-        (found,) = self.said["instances"]
-        assert isinstance(found, dict)
-        return found
-
-    @property
-    def lines(self) -> list[str]:
-        """Return its five sentences."""
-        return list(self.one["verdict"]["lines"])
-
-
-def observing(repo_root: Path, rig: ssh_hosts.Rig, results: Path, *words: str) -> "subprocess.Popen[str]":
-    argv = [sys.executable, "runner.py", "observe", "--target", str(rig.inventory), "--host", HOST, "--format", "json"]
-    argv += ["--socket", SOCKET, "--results", str(results), *words]
-    return subprocess.Popen(argv, cwd=repo_root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def ended(process: "subprocess.Popen[str]") -> Observed:
-    out, err = process.communicate(timeout=120)
-    return Observed(process.returncode, json.loads(out) if out else {}, err)
-
-
-def load(rig: ssh_hosts.Rig, clients: int, *words: str) -> Any:  # noqa: ANN401 -- a context manager
-    return running(rig, "h2load", "--h1", "-D", "600", "-c", str(clients), "-t", "1", *words, ADDRESS)
-
-
-LIGHT = (1, "--rps", "10")
-
-
 def test_an_overflow_is_one_and_costs_what_nginx_answered_with_502(
     repo_root: Path, server: Serving, tmp_path: Path
 ) -> None:
-    with load(server.rig, CLIENTS):
-        found = ended(observing(repo_root, server.rig, tmp_path, "--duration", "6"))
+    with load(server.rig, ADDRESS, CLIENTS):
+        found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "6"))
 
     one, truth = found.one, server.truth(found.one["begin"], found.one["end"])
     assert one["verdict"]["overflow"] == "observed", one
@@ -250,8 +179,8 @@ def test_an_overflow_is_one_and_costs_what_nginx_answered_with_502(
 
 
 def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, tmp_path: Path) -> None:
-    with load(server.rig, *LIGHT):
-        found = ended(observing(repo_root, server.rig, tmp_path, "--duration", "6"))
+    with load(server.rig, ADDRESS, *LIGHT):
+        found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "6"))
 
     one, truth = found.one, server.truth(found.one["begin"], found.one["end"])
     assert set(truth) == {200}
@@ -262,7 +191,7 @@ def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, tmp_path:
 
 
 def test_without_a_request_nothing_is_said_to_be_well(repo_root: Path, server: Serving, tmp_path: Path) -> None:
-    found = ended(observing(repo_root, server.rig, tmp_path, "--duration", "3"))
+    found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "3"))
 
     assert server.truth(found.one["begin"], found.one["end"]) == {}
     assert found.one["verdict"]["overflow"] == "inconclusive"
@@ -271,8 +200,8 @@ def test_without_a_request_nothing_is_said_to_be_well(repo_root: Path, server: S
 
 
 def test_a_backend_that_dies_refuses_and_does_not_overflow(repo_root: Path, server: Serving, tmp_path: Path) -> None:
-    with load(server.rig, *LIGHT):
-        process = observing(repo_root, server.rig, tmp_path, "--duration", "6", "--watch")
+    with load(server.rig, ADDRESS, *LIGHT):
+        process = observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "6", "--watch")
         assert process.stderr is not None
         process.stderr.readline()  # it watches
         server.kill_backend()
@@ -291,7 +220,7 @@ def test_a_backend_that_dies_refuses_and_does_not_overflow(repo_root: Path, serv
 def test_a_backend_that_is_dead_already_is_named(repo_root: Path, server: Serving, tmp_path: Path) -> None:
     server.kill_backend()
 
-    found = ended(observing(repo_root, server.rig, tmp_path, "--duration", "2"))
+    found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "2"))
 
     assert found.status == 3
     assert f"nobody listens at {SOCKET}" in found.stderr
@@ -300,10 +229,10 @@ def test_a_backend_that_is_dead_already_is_named(repo_root: Path, server: Servin
 def test_until_full_ends_with_the_first_connect_that_is_turned_away(
     repo_root: Path, server: Serving, tmp_path: Path
 ) -> None:
-    process = observing(repo_root, server.rig, tmp_path, "--until-full", "--around", "4", "--watch")
+    process = observing(repo_root, server.rig, tmp_path, *WATCHED, "--until-full", "--around", "4", "--watch")
     assert process.stderr is not None
     process.stderr.readline()
-    with load(server.rig, CLIENTS):
+    with load(server.rig, ADDRESS, CLIENTS):
         found = ended(process)
 
     assert found.said["hosts"][0]["ended"] == "full"

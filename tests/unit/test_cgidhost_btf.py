@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cgidhost import btf
+from cgidhost.bpfqueue import MEMBERS
 
 INT, POINTER, ARRAY, STRUCT, ENUM, FUNCTION, PROTOTYPE, DATASEC, TAG, ENUM64 = 1, 2, 3, 4, 6, 12, 13, 15, 17, 19
 
@@ -55,3 +56,30 @@ def test_this_kernels_own_description_has_connects_function() -> None:
 
     assert found is not None
     assert found.arguments == 4
+
+
+def structure(name: str, *members: tuple[int, int]) -> bytes:
+    words = b"".join(struct.pack("=III", name_at, 0, bits) for name_at, bits in members)
+    return struct.pack("=III", 1, STRUCT << 24 | len(members), 8) + words if name else words
+
+
+def test_a_member_is_found_by_its_structure_and_one_within_a_byte_is_not() -> None:
+    names = b"\0outer\0first\0second\0bit\0"
+    at = {name: names.index(b"\0" + name.encode() + b"\0") + 1 for name in ("outer", "first", "second", "bit")}
+    body = structure("outer", (at["first"], 0), (at["second"], 64), (at["bit"], 67))
+    text = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(body), len(body), len(names)) + body + names
+
+    assert btf.find_members(text, [("outer", "second"), ("outer", "first")]) == [8, 0]
+    assert btf.find_members(text, [("outer", "bit")]) is None
+    assert btf.find_members(text, [("first", "outer")]) is None
+
+
+def test_this_kernels_own_description_leads_to_the_socket_of_a_call() -> None:
+    path = Path(btf.KERNEL)
+    if not path.exists():
+        pytest.skip("this kernel describes nothing")
+
+    found = btf.find_members(path.read_bytes(), MEMBERS)
+
+    assert found is not None
+    assert len(set(found)) > 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cgidlab.design import catalogue, plan, spec, strict_yaml
-from cgidlab.engine import execute
+from cgidlab.engine import execute, packing
 from cgidlab.errors import LabError
 from cgidlab.model import Plan
 from cgidlab.parsers.host_report import HostReport, Httpd
@@ -72,8 +72,8 @@ def test_a_variant_that_was_not_built_is_said_before_any_trial() -> None:
 def test_the_helper_is_the_same_program_for_the_same_sources() -> None:
     package = ROOT / "roles" / "trial" / "files" / "cgidhost"
 
-    first = execute.pack_helper(package)
+    first = packing.pack_helper(package)
 
-    assert first == execute.pack_helper(package)
+    assert first == packing.pack_helper(package)
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
     assert {"__main__.py", "cgidhost/__main__.py", "cgidhost/block.py"} <= set(names)

@@ -6,7 +6,7 @@ import pytest
 
 from cgidlab.cli import main
 from cgidlab.commands.listeners import table
-from cgidlab.parsers.listeners import Listener, listener
+from cgidlab.parsers.listeners import WAITS_S, Listener, listener
 
 
 def row(path: str = "/run/a.sock", **changes: Any) -> Listener:  # noqa: ANN401 -- fields of a row
@@ -37,6 +37,24 @@ def test_the_time_in_the_queue_is_the_mean_depth_by_those_who_found_a_place() ->
     assert row(connects=1000, turned_away=500, refused=250).queue_wait_ms == pytest.approx(20.0)  # 0.5 x 10 s / 250
     assert row(connects=5, turned_away=5).queue_wait_ms is None
     assert row(connects=None, turned_away=None, refused=None, failed_other=None).queue_wait_ms is None
+
+
+def test_measured_times_in_the_queue_are_used_where_they_are_known() -> None:
+    waited = [0] * len(WAITS_S) + [0]
+    waited[4], waited[6] = 98, 2
+
+    measured = row(connects=1000, waited=waited, waited_ns=700_000_000)
+
+    assert (measured.queue_wait_ms, measured.queue_wait_p99_ms, measured.wait_measured) == (7.0, 25.0, True)
+    assert "7.0 ms  <= 25 ms" in table([measured])
+    assert "~" not in table([measured])
+
+
+def test_a_wait_above_the_last_bucket_has_no_upper_end() -> None:
+    endless = row(waited=[0] * len(WAITS_S) + [3], waited_ns=60_000_000_000)
+
+    assert endless.document()["queue_wait_p99_ms"] is None
+    assert "> 10,000 ms" in table([endless])
 
 
 def test_the_worst_is_first() -> None:

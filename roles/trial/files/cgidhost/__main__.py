@@ -36,6 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     observe = verbs.add_parser("observe", help="watch the httpd instances of this host in the background")
     observe.add_argument("--order", required=True, metavar="JSON")
     observe.add_argument("--dir", required=True)
+    serve = verbs.add_parser("serve", help="watch all listening unix sockets of this host for Prometheus")
+    serve.add_argument("--listen", metavar="HOST:PORT")
+    serve.add_argument("--textfile", metavar="PATH")
+    serve.add_argument("--cost", type=float, default=0.01, metavar="SHARE", help="of one core")
     return parser
 
 
@@ -45,6 +49,10 @@ def _look(args: argparse.Namespace) -> None:
         from cgidhost.observe.start import start  # noqa: PLC0415 -- no other verb needs it
 
         start(args.order, args.dir)
+    elif args.verb == "serve":
+        from cgidhost.observe.exporter import serve  # noqa: PLC0415 -- no other verb needs it, nor its package
+
+        serve(args.listen, args.textfile, args.cost)
     else:
         from cgidhost.probe import run  # noqa: PLC0415 -- no other verb needs it
 

@@ -33,15 +33,15 @@ RING_BYTES = 1 << 22  # 130,000 connects
 MOST_THREADS = 16384  # in connect() at once
 
 _SYSTEM_CALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
-_MAP_CREATE, _MAP_LOOKUP, _MAP_NEXT, _PROG_LOAD = 0, 1, 4, 5
+_MAP_CREATE, _MAP_LOOKUP, _MAP_DELETE, _MAP_NEXT, _PROG_LOAD = 0, 1, 3, 4, 5
 _PROG_NEXT, _PROG_OPEN, _INFO, _ATTACH = 11, 13, 15, 17  # the last was made for raw tracepoints
-HASH, _ARRAY, _RINGBUF = 1, 2, 27
+HASH, _ARRAY, LRU_HASH, _RINGBUF = 1, 2, 9, 27
 _TRACEPOINT_PROGRAM, _FUNCTION_PROGRAM = 5, 26
 _AT_BEGIN, _AT_END = 24, 25  # of a function
-_FUNCTION = (
-    "unix_stream_connect"  # (socket, address, its length, flags): int; net/unix/af_unix.c, called by pointer only
-)
-_ARGUMENTS = 4
+# (socket, address, its length, flags): int; net/unix/af_unix.c, called by pointer only
+_FUNCTION, _ARGUMENTS = "unix_stream_connect", (4,)
+# (socket, new socket, flags and, before Linux 6.10, whether the kernel itself calls): int
+_ACCEPT, _ACCEPT_ARGUMENTS = "unix_accept", (3, 4)
 _WORD = 8  # of each argument in a function program's context; the result stands behind them
 _PERF_TYPE_TRACEPOINT = 2
 _PERF_EVENT_IOC_ENABLE = 0x2400
@@ -107,6 +107,13 @@ def look_up(map_fd: int, key: bytes, value_bytes: int) -> Optional[bytes]:
     return value.raw
 
 
+def delete(map_fd: int, key: bytes) -> None:
+    """Take a key and its value out of a map, if they are there."""
+    at = ctypes.create_string_buffer(key, len(key))
+    with suppress(Unavailable):
+        _bpf(_MAP_DELETE, struct.pack("=I4xQQQ", map_fd, ctypes.addressof(at), 0, 0), "bpf map")
+
+
 def keys(map_fd: int, key_bytes: int, most: int) -> Iterator[bytes]:
     """Yield the keys of a map, no more than `most`: while others come and go one may be seen twice."""
     key, following = None, ctypes.create_string_buffer(key_bytes)
@@ -162,17 +169,21 @@ def _attach_to_function(program_fd: int) -> int:
     return _bpf(_ATTACH, struct.pack("=QI4x", 0, program_fd), "bpf at a function")
 
 
-def _the_function() -> int:
-    """Return the kernel's number for what connect() calls; raise Unavailable or OSError."""
+def described() -> bytes:
+    """Return the kernel's description of its types; raise OSError where it has none."""
     with open(btf.KERNEL, "rb") as file:
-        described = file.read()
+        return file.read()
+
+
+def _the_function(name: str, arguments: tuple[int, ...]) -> btf.Function:
+    """Return a function that has so many arguments; raise Unavailable or OSError."""
     try:
-        found = btf.find_function(described, _FUNCTION)
+        found = btf.find_function(described(), name)
     except ValueError as error:
         raise Unavailable(f"{btf.KERNEL}: {error}") from error
-    if found is None or found.arguments != _ARGUMENTS:
-        raise Unavailable(f"{btf.KERNEL} describes no {_FUNCTION} of {_ARGUMENTS} arguments")
-    return found.number
+    if found is None or found.arguments not in arguments:
+        raise Unavailable(f"{btf.KERNEL} describes no {name} of {' or '.join(map(str, arguments))} arguments")
+    return found
 
 
 def programs() -> list[dict[str, object]]:
@@ -237,6 +248,8 @@ class At(NamedTuple):
     length: int
     result: int
     read: int
+    sock: int  # the kernel's socket, or its descriptor
+    by_descriptor: bool
 
 
 Code = Callable[[At], tuple[bytes, bytes]]  # the programs for a connect's begin and end
@@ -249,10 +262,11 @@ def attach(code: Code, opened: ExitStack) -> tuple[str, str]:
     """
     try:
         with ExitStack() as attached:
-            number = _the_function()
-            enter, leave = code(At(1 * _WORD, 2 * _WORD, _ARGUMENTS * _WORD, READ_KERNEL))
+            found = _the_function(_FUNCTION, _ARGUMENTS)
+            at = At(1 * _WORD, 2 * _WORD, found.arguments * _WORD, READ_KERNEL, 0, by_descriptor=False)
+            enter, leave = code(at)
             for text, where in ((leave, _AT_END), (enter, _AT_BEGIN)):
-                program = own(attached, _load(text, NAME, _FUNCTION_PROGRAM, where, number))
+                program = own(attached, _load(text, NAME, _FUNCTION_PROGRAM, where, found.number))
                 own(attached, _attach_to_function(program))
             opened.push(attached.pop_all())
     except (Unavailable, OSError) as why:
@@ -264,11 +278,25 @@ def attach(code: Code, opened: ExitStack) -> tuple[str, str]:
 def _attach_to_system_call(code: Code, opened: ExitStack) -> None:
     _provide_tracefs()
     forms = {name: read_text(f"{TRACEFS}/events/syscalls/sys_{name}_connect/format") for name in ("enter", "exit")}
-    address, length = (field_at(forms["enter"], name) for name in ("uservaddr", "addrlen"))
-    enter, leave = code(At(address, length, field_at(forms["exit"], "ret"), READ_USER))
+    sock, address, length = (field_at(forms["enter"], name) for name in ("fd", "uservaddr", "addrlen"))
+    enter, leave = code(At(address, length, field_at(forms["exit"], "ret"), READ_USER, sock, by_descriptor=True))
     for text, name in ((leave, "exit"), (enter, "enter")):
         program = own(opened, _load(text, NAME))
         own(opened, _attach(f"sys_{name}_connect", program))
+
+
+def attach_to_accept(code: Callable[[At], bytes], opened: ExitStack, *, at_function: bool) -> None:
+    """Load and attach a program at the end of accept() in the way that connect()'s are; raise as `attach` does."""
+    if at_function:
+        found = _the_function(_ACCEPT, _ACCEPT_ARGUMENTS)
+        text = code(At(0, 0, found.arguments * _WORD, READ_KERNEL, 1 * _WORD, by_descriptor=False))
+        program = own(opened, _load(text, NAME, _FUNCTION_PROGRAM, _AT_END, found.number))
+        own(opened, _attach_to_function(program))
+        return
+    for name in ("accept4", "accept"):
+        result = field_at(read_text(f"{TRACEFS}/events/syscalls/sys_exit_{name}/format"), "ret")
+        program = own(opened, _load(code(At(0, 0, result, READ_KERNEL, result, by_descriptor=True)), NAME))
+        own(opened, _attach(f"sys_exit_{name}", program))
 
 
 def begin(open_: Callable[[ExitStack], None]) -> ExitStack:

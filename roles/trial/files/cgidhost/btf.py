@@ -1,14 +1,15 @@
-"""Finds a kernel function in the kernel's own description of its types (BTF, linux/btf.h): pure."""
+"""Finds functions, and members of structures, in the kernel's own description of its types (BTF, linux/btf.h): pure."""
 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional, Sequence
 
 KERNEL = "/sys/kernel/btf/vmlinux"
 _MAGIC = 0xEB9F
 _HEADER = struct.Struct("=HBBIIIII")  # magic, version, flags, header length; offset and length of types, of strings
-_FUNCTION = 12
+_STRUCTURE, _FUNCTION = 4, 12
+_HAS_BIT_FIELDS, _OFFSET_BITS, _ALL_BITS = 1 << 31, 0xFFFFFF, 0xFFFFFFFF
 _WORDS = 3  # of every record: name, what it is, and a size or type
 # What some kinds have besides, in words: INT, ARRAY, VAR and DECL_TAG once; STRUCT, UNION, ENUM, FUNC_PROTO, DATASEC
 # and ENUM64 for each member.
@@ -25,29 +26,68 @@ class Function(NamedTuple):
     arguments: int
 
 
-def find_function(btf: bytes, name: str) -> Optional[Function]:
-    """Return the function called `name`, None where none is described; raise ValueError for what is no BTF.
+class _Types:
+    """The records of all types, one behind the other, and where a name stands among the names."""
 
-    Types have no index: all before the wanted one are walked over, 0.05 s for the 120,000 of a distribution's kernel.
-    """
-    try:
-        magic, _, _, header, types_at, types_length, names_at, names_length = _HEADER.unpack_from(btf)
-    except struct.error as error:
-        raise ValueError(f"BTF of {len(btf)} bytes") from error
-    if magic != _MAGIC:
-        raise ValueError("BTF with another magic number")
-    wanted = btf.find(b"\0" + name.encode() + b"\0", header + names_at, header + names_at + names_length)
-    if wanted < 0:
+    def __init__(self, btf: bytes) -> None:
+        """Take BTF apart; raise ValueError for what is none."""
+        try:
+            magic, _, _, header, types_at, types_length, names_at, names_length = _HEADER.unpack_from(btf)
+        except struct.error as error:
+            raise ValueError(f"BTF of {len(btf)} bytes") from error
+        if magic != _MAGIC:
+            raise ValueError("BTF with another magic number")
+        self._btf = btf
+        self._names = header + names_at, header + names_at + names_length
+        self.words = memoryview(btf)[header + types_at : header + types_at + types_length].cast("I")
+
+    def name_at(self, name: str) -> Optional[int]:
+        """Return the number by which records mean a name, None where it is none of theirs."""
+        found = self._btf.find(b"\0" + name.encode() + b"\0", *self._names)
+        return None if found < 0 else found + 1 - self._names[0]
+
+    def starts(self) -> Iterator[int]:
+        """Yield where each record begins, by type number from 1 on.
+
+        Types have no index: all are walked over, 0.05 s for the 120,000 of a distribution's kernel.
+        """
+        words, at, end = self.words, 0, len(self.words)
+        while at < end:
+            yield at
+            at += _ONCE_OF[words[at + 1] >> 24 & 31] + _EACH_OF[words[at + 1] >> 24 & 31] * (words[at + 1] & 0xFFFF)
+
+
+def find_function(btf: bytes, name: str) -> Optional[Function]:
+    """Return the function called `name`, None where none is described; raise ValueError for what is no BTF."""
+    types = _Types(btf)
+    name_at, words = types.name_at(name), types.words
+    if name_at is None:
         return None
-    name_at = wanted + 1 - header - names_at
-    words = memoryview(btf)[header + types_at : header + types_at + types_length].cast("I")
-    starts = [0]  # by type number; 0 is void, which has no record
-    at, end = 0, len(words)
-    while at < end:
+    starts = [0]  # 0 is void, which has no record
+    for at in types.starts():
         starts.append(at)
-        kind = words[at + 1] >> 24 & 31
-        if kind == _FUNCTION and words[at] == name_at:
+        if words[at + 1] >> 24 & 31 == _FUNCTION and words[at] == name_at:
             prototype = words[at + 2]
             return Function(len(starts) - 1, words[starts[prototype] + 1] & 0xFFFF) if prototype < len(starts) else None
-        at += _ONCE_OF[kind] + _EACH_OF[kind] * (words[at + 1] & 0xFFFF)
     return None
+
+
+def find_members(btf: bytes, wanted: Sequence[tuple[str, str]]) -> Optional[list[int]]:
+    """Return where members of structures are, in bytes, None where one is not described or begins within a byte.
+
+    Members of unnamed structures inside are not found. Raise ValueError for what is no BTF.
+    """
+    types = _Types(btf)
+    words = types.words
+    pairs = [(types.name_at(structure), types.name_at(member)) for structure, member in wanted]
+    structures = {structure for structure, _ in pairs}
+    found: dict[tuple[Optional[int], Optional[int]], int] = {}
+    for at in types.starts():
+        if words[at] not in structures or words[at + 1] >> 24 & 31 != _STRUCTURE:
+            continue
+        bits = _OFFSET_BITS if words[at + 1] & _HAS_BIT_FIELDS else _ALL_BITS
+        for one in range(at + _WORDS, at + _WORDS + 3 * (words[at + 1] & 0xFFFF), 3):
+            found.setdefault((words[at], words[one]), words[one + 2] & bits)
+    offsets = [found.get(pair) for pair in pairs]
+    whole = [bits // 8 for bits in offsets if bits is not None and bits % 8 == 0]
+    return whole if len(whole) == len(wanted) else None

@@ -27,7 +27,7 @@ _GONE_S = 2.0  # for the last processes of a group to have left it
 _NS_OF_US = 1000
 
 
-class _Kind(NamedTuple):
+class _Hierarchy(NamedTuple):
     """A hierarchy that accounts for CPU."""
 
     name: str  # as the file says it
@@ -36,13 +36,13 @@ class _Kind(NamedTuple):
     usage: str  # file
 
 
-_KINDS = (_Kind("v2", "cgroup2", "", "cpu.stat"), _Kind("v1", "cgroup", "cpuacct", "cpuacct.usage"))
+_KINDS = (_Hierarchy("v2", "cgroup2", "", "cpu.stat"), _Hierarchy("v1", "cgroup", "cpuacct", "cpuacct.usage"))
 
 
 class Group:
     """A group that the calling process made, is in, and will leave."""
 
-    def __init__(self, kind: _Kind, parent: str, name: str) -> None:
+    def __init__(self, kind: _Hierarchy, parent: str, name: str) -> None:
         """Make it and enter it; raise OSError where that is refused, and leave nothing."""
         self.kind = kind.name
         self._parent = parent
@@ -198,7 +198,7 @@ def _found() -> Iterator[tuple[str, str, int]]:
                 yield os.path.join(base, name), name, place
 
 
-def _hierarchies(controllers: tuple[str, ...] = ("", "cpuacct")) -> Iterator[tuple[_Kind, str, Optional[str]]]:
+def _hierarchies(controllers: tuple[str, ...] = ("", "cpuacct")) -> Iterator[tuple[_Hierarchy, str, Optional[str]]]:
     """Yield each hierarchy with one of the controllers: its mount point, and the caller's own group below it."""
     try:
         mounts = read_text("/proc/self/mountinfo", 1 << 22).splitlines()

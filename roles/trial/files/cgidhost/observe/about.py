@@ -97,6 +97,11 @@ def _mpm(maps: str, binary: bytes) -> Optional[str]:
     return built_in.group(1).decode() if built_in else None
 
 
+def scoreboard_limits(pid: int) -> tuple[Optional[int], Optional[int]]:
+    """Return ServerLimit and ThreadLimit, None where they cannot be read; raise OSError."""
+    return _scoreboard(pid, read_text(f"/proc/{pid}/maps", 1 << 22))
+
+
 def _scoreboard(pid: int, maps: str) -> tuple[Optional[int], Optional[int]]:
     """Return ServerLimit and ThreadLimit out of the scoreboard in shared memory; that needs the right to trace."""
     try:

@@ -1,172 +1,23 @@
-"""All listening unix stream sockets of the host at once: one dump a namespace and sample, and counts by path."""
+"""All listening unix stream sockets of the host at once, who holds them, and what becomes of those who come to them."""
 
 from __future__ import annotations
 
 import heapq
 import time
 from collections import Counter
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Iterator, Optional
 
-from ..bpfcounts import ConnectCounter, ConnectCounts
+from ..bpfcounts import ConnectCounts
 from ..ending import Unavailable
-from ..sockdiag import SockDiag, UnixListener
 from . import networks, proctable
+from .counting import NONE, Counting
 from .gauges import AnyGauge
 from .holders import Holders
+from .listening import ListenerRow, Listening
 from .pace import Meter
 
 _NS = 1_000_000_000
-_ASLEEP_NS = 1_000_000  # in connect() for longer than that: it waits for a place
 _SHOWN = 40  # of the live view; the end has them all
-_MOST_NAMESPACES = 256
-_NONE = ConnectCounts(0, 0, 0, 0, 0)
-
-
-class ListenerRow:
-    """What is known of one listener so far."""
-
-    def __init__(self, network: str, listener: UnixListener, now_ns: int) -> None:
-        self.network = network
-        self.listener = listener
-        self.path = listener.path
-        self.first_ns = self.last_ns = now_ns
-        self.depth = self.depth_max = self.limit = 0
-        self.full_ns = self.depth_ns = 0
-        self.there = True
-        self.named = False
-        self.program = ""
-        self.pid: Optional[int] = None
-
-    def begin(self, now_ns: int) -> None:
-        """Forget what was before the window; what waits now waits from its begin on."""
-        self.first_ns = self.last_ns = now_ns
-        self.full_ns = self.depth_ns = 0
-        self.depth_max = self.depth
-
-    @property
-    def fill(self) -> float:
-        """Return how full it was at most: 1 is its limit."""
-        return self.depth_max / max(1, self.limit)
-
-    def see(self, listener: UnixListener, now_ns: int) -> None:
-        """Take a sample; what was seen last time lasted until now."""
-        passed_ns = now_ns - self.last_ns
-        self.depth_ns += passed_ns * self.depth
-        self.full_ns += passed_ns if self.depth > self.limit and self.there else 0
-        self.listener, self.there, self.last_ns = listener, True, now_ns
-        self.depth, self.limit = listener.queue
-        self.depth_max = max(self.depth_max, self.depth)
-
-    def miss(self, now_ns: int) -> None:
-        """Take note that it was not there."""
-        self.depth, self.there, self.last_ns = 0, False, now_ns
-
-
-class Listening:
-    """The queues of every listener in every namespace that could be entered."""
-
-    name = "listeners"
-    keep_ns: Optional[int] = None
-
-    def __init__(self, spaces: dict[str, int]) -> None:
-        self.rows: list[ListenerRow] = []
-        self.notes: list[str] = []
-        self.cpu_ns = self.samples = self.missed = 0
-        self._by_inode: dict[tuple[str, int], ListenerRow] = {}
-        self._diags: dict[str, SockDiag] = {}
-        for name, pid in list(spaces.items())[:_MOST_NAMESPACES]:
-            try:
-                self._diags[name] = networks.open_diag(pid)
-            except OSError as error:  # noqa: PERF203 -- namespaces are few
-                self.notes.append(
-                    f"the network namespace of process {pid} cannot be entered: {error.strerror} (--become)"
-                )
-        if len(spaces) > _MOST_NAMESPACES:
-            self.notes.append(f"{len(spaces) - _MOST_NAMESPACES} of {len(spaces)} network namespaces are left out")
-
-    def sample(self, now_ns: int) -> None:
-        """Look at all of them once."""
-        seen, answered = set(), set()
-        for network, diag in self._diags.items():
-            try:
-                found = diag.unix_listeners()
-            except OSError:  # no answer in time: what was seen last lasts until the next one
-                self.missed += 1
-                continue
-            answered.add(network)
-            for listener in found:
-                row = self._by_inode.get((network, listener.inode)) or self._new(network, listener, now_ns)
-                row.see(listener, now_ns)
-                seen.add(id(row))
-        for row in self.rows:
-            if id(row) not in seen and row.network in answered:
-                row.miss(now_ns)
-        self.samples += 1
-
-    def _new(self, network: str, listener: UnixListener, now_ns: int) -> ListenerRow:
-        """Return a row for a socket that was not there before: the one whose place it took, if that one is gone."""
-        former = (r for r in self.rows if not r.there and r.path and (r.network, r.path) == (network, listener.path))
-        row = next(former, None)
-        if row is None:
-            row = ListenerRow(network, listener, now_ns)
-            self.rows.append(row)
-        row.named = False
-        self._by_inode[network, listener.inode] = row
-        return row
-
-    def trim(self, now_ns: int) -> None:
-        """Nothing is kept but sums."""
-
-    def flush(self) -> None:
-        """Nothing is written before the end."""
-
-    def finish(self) -> None:
-        """Close the sockets."""
-        for diag in self._diags.values():
-            diag.close()
-
-
-class Counting:
-    """Connects by path since the window's begin, and who waits in connect() now."""
-
-    name = "connects"
-    keep_ns: Optional[int] = None
-
-    def __init__(self) -> None:
-        """Attach; raise Unavailable."""
-        self._counter = ConnectCounter()
-        self.why_slow_tracing = self._counter.why_not_function
-        self._before: dict[str, ConnectCounts] = {}
-        self.counts: dict[str, ConnectCounts] = {}
-        self.waiting: dict[str, int] = {}
-        self.waiting_max: dict[str, int] = {}
-        self.cpu_ns = self.samples = self.missed = 0
-
-    def begin(self) -> None:
-        """Leave out what was before."""
-        self._before = self._counter.counts()
-
-    def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's
-        """Bring counts up to now."""
-        now = self._counter.counts()
-        self.counts = {
-            path: ConnectCounts(*(a - b for a, b in zip(after, self._before.get(path, _NONE))))
-            for path, after in now.items()
-        }
-        self.waiting = self._counter.waiting(_ASLEEP_NS)
-        for path, number in self.waiting.items():
-            self.waiting_max[path] = max(number, self.waiting_max.get(path, 0))
-        self.samples += 1
-
-    def trim(self, now_ns: int) -> None:
-        """Nothing is kept but sums."""
-
-    def flush(self) -> None:
-        """Nothing is written before the end."""
-
-    def finish(self) -> None:
-        """Detach."""
-        self._counter.close()
 
 
 class Everything:
@@ -185,10 +36,23 @@ class Everything:
         try:
             self._counting = Counting()
             self.gauges[self._counting] = Meter(0.3, 500_000_000, 5 * _NS, 1_000_000)
+            if self._counting.why_no_waits:
+                self.notes.append(f"times in the queue are estimated, not measured: {self._counting.why_no_waits}")
         except Unavailable as why:
             self.notes.append(f"connects cannot be counted, nor who is turned away, refused or asleep: {why}")
+        self.gauges[Upkeep(self._keep_up)] = Meter(0.1, 10 * _NS, 120 * _NS, 10_000_000)
         self._listening.sample(time.monotonic_ns())
         self._name(table)
+
+    def _keep_up(self, now_ns: int) -> None:
+        """Follow containers and servers that come and go, and forget what is gone for long."""
+        table = proctable.read_all()
+        self._listening.follow(networks.one_process_each(table))
+        if any(not row.named for row in self._listening.rows):
+            self._name(table)
+        self._listening.forget(now_ns)
+        if self._counting is not None:
+            self._counting.make_room(row.path for row in self._listening.rows)
 
     @property
     def why_slow_tracing(self) -> str:
@@ -212,6 +76,7 @@ class Everything:
             if inode in held:
                 holders = Holders(inode, held[inode])
                 row.program, row.pid = holders.program(), holders.oldest
+                row.family = holders.numbers()
 
     def begin(self) -> int:
         """Take a first sample, and return when the window begins: then."""
@@ -222,6 +87,19 @@ class Everything:
         for row in self._listening.rows:
             row.begin(now_ns)
         return now_ns
+
+    @property
+    def counts_connects(self) -> bool:
+        """Say whether connects are counted."""
+        return self._counting is not None
+
+    def seen(self) -> Iterator[tuple[ListenerRow, Optional[ConnectCounts], Optional[int]]]:
+        """Yield every listener with the counts of its path and how many sleep there, where that is known."""
+        shared = self._shared_paths()
+        for row in self._listening.rows:
+            counts = self._counts_of(row, shared)
+            waiting = None if counts is None or self._counting is None else self._counting.waiting.get(row.path, 0)
+            yield row, counts, waiting
 
     def now(self) -> list[dict[str, Any]]:
         """Return the worst of them for a live view."""
@@ -245,7 +123,7 @@ class Everything:
         counting = self._counting
         if counting is None:
             return (row.full_ns, row.fill)
-        counts = counting.counts.get(row.path, _NONE)
+        counts = counting.counts.get(row.path, NONE)
         return (counts.turned_away, counts.refused, row.full_ns, counting.waiting_max.get(row.path, 0), row.fill)
 
     def _row(self, row: ListenerRow, end_ns: int, shared: set[str]) -> dict[str, Any]:
@@ -275,4 +153,30 @@ class Everything:
         """Return the counts of a listener; None where the path does not tell whose they are."""
         if self._counting is None or not row.path or row.path.startswith("\0") or row.path in shared:
             return None
-        return self._counting.counts.get(row.path, _NONE)
+        counts = self._counting.counts.get(row.path, NONE)
+        return counts._replace(waited=()) if self._counting.why_no_waits else counts
+
+
+class Upkeep:
+    """What has to be done now and then so that a look may last for good."""
+
+    name = "upkeep"
+    keep_ns: Optional[int] = None
+
+    def __init__(self, keep_up: Callable[[int], None]) -> None:
+        self._keep_up = keep_up
+        self.cpu_ns = self.samples = self.missed = 0
+
+    def sample(self, now_ns: int) -> None:
+        """Do it."""
+        self._keep_up(now_ns)
+        self.samples += 1
+
+    def trim(self, now_ns: int) -> None:
+        """Nothing is kept."""
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+    def finish(self) -> None:
+        """Nothing is open."""

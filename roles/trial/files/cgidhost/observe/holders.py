@@ -12,6 +12,7 @@ from .proctable import Process
 
 _INIT = 1  # holds the sockets that it gives to services when they are asked for
 _INTERPRETER = re.compile(r"(python|ruby|perl|node|php)[\d.]*$")
+_HOLDS_CODE = re.compile(r"-[A-Za-z]*[ceEr]$")  # of Python, Ruby, Perl, Node and PHP
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -45,10 +46,15 @@ class Holders:
             return ""
         if not _INTERPRETER.match(process.name):
             return process.name
-        words = proctable.words(process.pid)[1:]
-        if words[:1] == ["-m"]:
-            return words[1] if len(words) > 1 else process.name
-        return os.path.basename(next((w for w in words if not w.startswith("-")), process.name))
+        return run_by(process.name, proctable.words(process.pid)[1:])
+
+    def numbers(self) -> set[int]:
+        """Return the process ids that a socket's path may have from those who made it: theirs and their parents'."""
+        found = set()
+        for process in filter(None, map(proctable.read, self._pids)):
+            for pid in {process.pid, process.parent} - {0, _INIT}:
+                found |= {pid, proctable.innermost_pid(pid)}
+        return found - {_INIT}
 
     def acceptors(self) -> list[int]:
         """Return those that accept: where workers are forked from a first process, that one only watches them."""
@@ -76,6 +82,18 @@ class Holders:
         if process.parent not in self._pids or process.parent == _INIT:
             return False
         return self._inode in (proctable.socket_inodes(process.pid) or ())
+
+
+def run_by(interpreter: str, words: list[str]) -> str:
+    """Return the name of what an interpreter runs, by its words; its own where these hold the program itself."""
+    for at, word in enumerate(words):
+        if _HOLDS_CODE.match(word):
+            return interpreter
+        if word == "-m":
+            return next(iter(words[at + 1 :]), interpreter)
+        if not word.startswith("-"):
+            return os.path.basename(word)
+    return interpreter
 
 
 def _waited_ns(pid: int) -> int:

@@ -22,6 +22,7 @@ class Order:
     error_logs: tuple[str, ...]
     lease_s: float
     every: bool = False  # all listening sockets of the host, a line each, and nothing in detail
+    whole_requests: bool = False  # keep request lines and client addresses of sleeping workers as they are
 
 
 def parse(text: str) -> Order:
@@ -39,6 +40,7 @@ def parse(text: str) -> Order:
             error_logs=tuple(str(path) for path in value["error_logs"]),
             lease_s=float(value["lease_s"]),
             every=bool(value["every"]),
+            whole_requests=bool(value["whole_requests"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BlockError(f"this is no order of an observation: {error!r}") from error

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from typing import Any, Optional
+from typing import Any, Iterable, Optional
 
 from .. import SCHEMA_VERSION, archive
 from ..instruments.host import document, edge
@@ -18,13 +18,11 @@ from .gauges import AnyGauge, WatchedHost
 from .lease import Lease
 from .logtail import LogTail
 from .order import Order
-from .pace import Meter, Pace
+from .pace import Meter
+from .reading import Reading, sample
 from .watched import Watched, gauge_state
 
 _NS = 1_000_000_000
-_EVERY_NS = _NS  # look after files, lease and pace
-_LONGEST_SLEEP_S = 0.5
-_LONGEST_REST_S = 3.0
 DURATION, FULL, STOPPED, NOTHING, ABANDONED = "duration", "full", "stopped", "nothing", "abandoned"
 
 
@@ -53,7 +51,16 @@ class Session:
         found = find.Found([], [], []) if self._order.every else find.look(self._order.sockets)
         for number, target in enumerate(found.targets, start=1):
             directory = os.path.join(self._directory, f"{number:03d}")
-            self._watched.append(Watched(number, target, directory, self._order.status_url, time.monotonic_ns))
+            self._watched.append(
+                Watched(
+                    number,
+                    target,
+                    directory,
+                    self._order.status_url,
+                    time.monotonic_ns,
+                    whole_requests=self._order.whole_requests,
+                )
+            )
         for watched in self._watched:
             watched.prepare(self._keep_ns)
         self._open_logs()
@@ -153,30 +160,22 @@ class Session:
 
     def _loop(self, begin_ns: int) -> str:
         """Read every gauge when it is due; return why it ended."""
-        meters = self._meters()
-        pace = Pace(self._order.cost_share, meters.values(), begin_ns, time.process_time_ns())
-        due = dict.fromkeys(meters, begin_ns)
-        look_ns = begin_ns + _EVERY_NS
+        reading = Reading(self._meters(), self._order.cost_share, begin_ns)
         why = ""
         while not why:
-            _sample_what_is_due(due, meters)
+            reading.read_what_is_due()
             now_ns = time.monotonic_ns()
             for watched in self._watched:
                 watched.count(now_ns)
             if self._full_ns is None and self._order.until_full and any(w.overflows for w in self._watched):
                 self._full_ns = now_ns
             why = self._ends(begin_ns, now_ns)
-            if now_ns >= look_ns:
-                self._look_after(meters, begin_ns, now_ns)
+            if reading.may_look(now_ns):
+                self._look_after(reading.gauges, begin_ns, now_ns)
                 why = why or self._unwanted()
-                pace.adjust(time.monotonic_ns(), time.process_time_ns())
-                for gauge, due_ns in due.items():  # a period that became shorter counts at once
-                    due[gauge] = min(due_ns, now_ns + meters[gauge].period_ns)
-                look_ns += (max(0, now_ns - look_ns) // _EVERY_NS + 1) * _EVERY_NS
-            now_ns = time.monotonic_ns()
-            until_due_s = (min(look_ns, *due.values()) - now_ns) / _NS
-            rest_s = pace.rest_s(now_ns, time.process_time_ns())
-            time.sleep(max(0.0, min(_LONGEST_SLEEP_S, until_due_s), min(_LONGEST_REST_S, rest_s)))
+                reading.adjust(now_ns)
+            if not why:
+                time.sleep(reading.idle_s())
         return why
 
     def _unwanted(self) -> str:
@@ -192,10 +191,10 @@ class Session:
             return DURATION
         return ""
 
-    def _look_after(self, meters: dict[AnyGauge, Meter], begin_ns: int, now_ns: int) -> None:
+    def _look_after(self, gauges: Iterable[AnyGauge], begin_ns: int, now_ns: int) -> None:
         for watched in self._watched:
             watched.check()
-        for gauge in meters:
+        for gauge in gauges:
             if gauge.keep_ns is None:
                 gauge.flush()
             elif self._full_ns is None:  # from then on what came before it is what is wanted, and the end is near
@@ -210,7 +209,7 @@ class Session:
 
     def _close(self, edges: dict[str, Any]) -> None:
         for gauge, meter in self._meters().items():
-            _sample(gauge, meter)  # what is read seldom would otherwise say nothing of the end
+            sample(gauge, meter)  # what is read seldom would otherwise say nothing of the end
             gauge.finish()
         text = json.dumps(document(edges, edge()))
         for watched in self._watched:
@@ -277,27 +276,6 @@ class Session:
 
     def _write(self, value: dict[str, Any]) -> None:
         _replace(os.path.join(self._directory, "observation.json"), json.dumps(value))
-
-
-def _sample_what_is_due(due: dict[AnyGauge, int], meters: dict[AnyGauge, Meter]) -> None:
-    """Read gauges whose time has come. Times that were slept through are counted as missed and not made up for."""
-    now_ns = time.monotonic_ns()
-    for gauge, due_ns in due.items():
-        if now_ns < due_ns:
-            continue
-        meter = meters[gauge]
-        _sample(gauge, meter)
-        passed = max(0, time.monotonic_ns() - due_ns) // meter.period_ns
-        gauge.missed += passed
-        due[gauge] = due_ns + (passed + 1) * meter.period_ns
-
-
-def _sample(gauge: AnyGauge, meter: Meter) -> None:
-    cpu_ns = time.thread_time_ns()
-    gauge.sample(time.monotonic_ns())
-    cpu_ns = time.thread_time_ns() - cpu_ns
-    gauge.cpu_ns += cpu_ns
-    meter.spent(cpu_ns)
 
 
 def _replace(path: str, text: str) -> None:

@@ -14,6 +14,7 @@ from .gauges import AnyGauge, Daemon, WatchedConnects, WatchedQueue, Workers
 from .holders import Holders, Used, said
 from .logtail import LogTail
 from .pace import Meter
+from .requests import WorkerRequests
 
 _NS = 1_000_000_000
 _MOST_TRACERS = 4  # each costs every connect() of the host a little
@@ -23,12 +24,22 @@ _ROOT = "run as root (--become)"
 class Watched:
     """A target, the files that are written about it, and its life."""
 
-    def __init__(self, number: int, target: Target, directory: str, status_url: str, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        number: int,
+        target: Target,
+        directory: str,
+        status_url: str,
+        now_ns: Callable[[], int],
+        *,
+        whole_requests: bool = False,
+    ) -> None:
         self.number = number
         self.target = target
         self.directory = directory
         self.instruments = os.path.join(directory, "instruments")
         self.status_url = status_url
+        self._whole_requests = whole_requests
         self.gauges: dict[AnyGauge, Meter] = {}
         self.unavailable: dict[str, str] = {}
         self.events: list[dict[str, Any]] = []
@@ -36,6 +47,7 @@ class Watched:
         self.queue: Optional[WatchedQueue] = None
         self.workers: Optional[Workers] = None
         self.connects: Optional[WatchedConnects] = None
+        self.requests: Optional[WorkerRequests] = None
         self.log: Optional[LogTail] = None
         self.about: dict[str, Any] = {}
         self.daemon_at_begin = target.daemon
@@ -63,6 +75,8 @@ class Watched:
             self._make("worker_states", self._workers, Meter(0.2, 100_000_000, 5 * _NS, 1_000_000))
             self._make("cgid_daemon", self._daemon, Meter(0.03, 100_000_000, 2 * _NS, 50_000))
             self._make("connect_times", self._connects, Meter(0.1, _NS, 2 * _NS, 300_000))
+            if target.master is not None:
+                self._make(WorkerRequests.name, self._requests, Meter(0.1, 200_000_000, 5 * _NS, 1_000_000))
         for gauge in self.gauges:
             gauge.keep_ns = keep_ns
         if target.master is not None:
@@ -76,7 +90,11 @@ class Watched:
             self._begin = (self._now_ns(), self._holders.used())
 
     def end(self) -> None:
-        """Take note of what they used in it."""
+        """Take note of what they used in it, and of whose requests slept."""
+        if self.requests is not None:
+            self.about["requests"] = self.requests.said()
+        elif WorkerRequests.name in self.unavailable:
+            self.about["requests"] = {"seen": 0, "why_none": self.unavailable[WorkerRequests.name]}
         if self._holders is not None and self._begin is not None:
             begin_ns, used = self._begin
             self._acceptors = said(self._holders, used, self._holders.used(), self._now_ns() - begin_ns)
@@ -119,6 +137,16 @@ class Watched:
                 f"wait channels of other users' processes cannot be read: {_ROOT}" if os.geteuid() else str(why)
             ) from why
         return self.workers
+
+    def _requests(self) -> AnyGauge:
+        assert self.target.master is not None  # noqa: S101 -- tells mypy what `prepare` made sure of
+        if self.workers is None:
+            raise Unavailable("which workers sleep in connect() is not seen")
+        workers = self.workers
+        self.requests = WorkerRequests(
+            self.target.master.pid, self.worker_pids, lambda: workers.asleep, whole=self._whole_requests
+        )
+        return self.requests
 
     def worker_pids(self) -> list[int]:
         """Return the processes that hold workers now."""
@@ -237,7 +265,9 @@ class Watched:
     def instrument_states(self) -> dict[str, dict[str, Any]]:
         """Return what result.json says of each instrument."""
         unseen = {n: {"state": "unavailable", "reason": r, "cpu_ns": None} for n, r in self.unavailable.items()}
-        return {**unseen, **{gauge.name: gauge_state(gauge) for gauge in self.gauges}}
+        states = {**unseen, **{gauge.name: gauge_state(gauge) for gauge in self.gauges}}
+        states.pop(WorkerRequests.name, None)  # no instrument of a trial: observed.json has it
+        return states
 
 
 def gauge_state(gauge: AnyGauge) -> dict[str, Any]:

@@ -1,0 +1,226 @@
+"""Whose requests fill a queue: what httpd's scoreboard says of the workers that sleep in connect().
+
+It is personal data. Only sums are kept: of each virtual host, request line (without its query) and client (shortened to
+a network), unless whole ones were asked for. httpd itself keeps no more than the first 63 characters of a request line.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import struct
+from collections import Counter
+from typing import Any, Callable, NamedTuple, Optional
+
+from ..ending import Unavailable
+from ..process import read_text
+from ..scoreboard import layouts
+from . import about, proctable
+
+_TOP = 10
+_MOST_KEYS = 5000
+_OTHERS = "(others)"
+_SHARED = "rw-s"
+_LARGEST = 1 << 26
+_TO_STATUS = 12  # from a worker's number, over pid and generation: httpd 2.4
+_HEAD = struct.Struct("=Qiii")  # pthread_t, number, pid, generation
+_NUMBER_AT = 8
+_CONNECT = "unix_wait_for_peer"
+_THREAD_BYTES = 2048  # of what the C library keeps of a thread; its kernel's number is in there
+_NUMBER = struct.Struct("=i")
+# Where a worker's entry has its strings, by the entry's length (include/scoreboard.h of httpd 2.4, 64 bits).
+_TEXTS = {
+    264: ((120, 32), (152, 64), (216, 32)),
+    336: ((272, 64), (152, 64), (216, 32)),
+}
+
+
+class Asked(NamedTuple):
+    """What one worker works on."""
+
+    client: str
+    request: str
+    vhost: str
+
+
+def shortened(asked: Asked) -> Asked:
+    """Return it without what tells who it was: the network of the client, and no query."""
+    words = asked.request.split(" ")
+    line = " ".join([*words[:1], *(word.partition("?")[0] for word in words[1:2])])
+    return Asked(network_of(asked.client), line, asked.vhost)
+
+
+def network_of(client: str) -> str:
+    """Return the network of an address, a /24 or a /48; "" for what is none."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))  # noqa: PLR2004 -- IPv4
+
+
+class WorkerRequests:
+    """Counts whose requests sleep in connect(), at each look at them."""
+
+    name = "requests"
+    keep_ns: Optional[int] = None
+
+    def __init__(
+        self, pid: int, worker_pids: Callable[[], list[int]], asleep: Callable[[], int], *, whole: bool
+    ) -> None:
+        """Find the scoreboard of the httpd whose first process is `pid`; raise Unavailable or OSError."""
+        self._worker_pids, self._asleep, self._whole = worker_pids, asleep, whole
+        self._memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._first, self._stride, self._slots = self._find(pid)
+        except BaseException:
+            os.close(self._memory)
+            raise
+        self._contained = proctable.innermost_pid(pid) != pid
+        self._tid_at: Optional[int] = None
+        self._tids: dict[tuple[int, int], int] = {}
+        self._counts: dict[str, Counter[str]] = {field: Counter() for field in Asked._fields}
+        self.seen = self.unknown = self.silent = 0
+        self.cpu_ns = self.samples = self.missed = 0
+
+    def _find(self, pid: int) -> tuple[int, int, int]:
+        servers, threads = about.scoreboard_limits(pid)
+        if servers is None or threads is None:
+            raise Unavailable("httpd's scoreboard was not found in its memory")
+        for line in read_text(f"/proc/{pid}/maps", _LARGEST).splitlines():
+            addresses, access = line.split(None, 2)[:2]
+            begin, end = (int(edge, 16) for edge in addresses.split("-"))
+            if access != _SHARED or end - begin > _LARGEST:
+                continue
+            for layout in layouts(os.pread(self._memory, end - begin, begin), servers * threads):
+                if layout.stride in _TEXTS:
+                    return begin + layout.first - _TO_STATUS - _NUMBER_AT, layout.stride, servers * threads
+        raise Unavailable("httpd's scoreboard has no layout that is known")
+
+    def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's
+        """Count those who sleep now."""
+        self.samples += 1
+        if not self._asleep():
+            return
+        sleeping: dict[int, tuple[int, set[int]]] = {}  # by process, in httpd's own numbers
+        for pid in self._worker_pids():
+            tids = {self._inner(tid) for tid in _sleeping(pid)}
+            if tids:
+                sleeping[self._inner(pid)] = pid, tids
+        if not sleeping:
+            return
+        board = os.pread(self._memory, self._stride * self._slots, self._first)
+        found: set[int] = set()
+        for at in range(0, len(board) - self._stride + 1, self._stride):
+            thread, _, pid, _ = _HEAD.unpack_from(board, at)
+            if pid not in sleeping:
+                continue
+            known_as, tids = sleeping[pid]
+            tid = self._tid(known_as, pid, thread, board)
+            if tid in tids and tid not in found:
+                found.add(tid)
+                self._count(self._asked(board, at))
+        number = sum(len(tids) for _, tids in sleeping.values())
+        self.seen += number
+        self.unknown += number - len(found)
+
+    def _inner(self, number: int) -> int:
+        """Return a process or thread as httpd knows it itself: in a container that is another number."""
+        return proctable.innermost_pid(number) if self._contained else number
+
+    def _tid(self, known_as: int, pid: int, thread: int, board: bytes) -> int:
+        """Return the kernel's number of a worker's thread; a process without others is its own."""
+        known = self._tids.get((pid, thread))
+        if known is not None:
+            return known
+        tids = {self._inner(tid) for tid in _tids(known_as)}
+        if len(tids) == 1:
+            found = pid
+        else:
+            if self._tid_at is None:
+                self._tid_at = self._place(known_as, pid, tids, board)
+            found = _number_at(known_as, thread + self._tid_at) if self._tid_at is not None else 0
+            found = found if found in tids else 0
+        if found:
+            if len(self._tids) > 4 * self._slots:  # of processes that are gone
+                self._tids.clear()
+            self._tids[pid, thread] = found
+        return found
+
+    def _place(self, known_as: int, pid: int, tids: set[int], board: bytes) -> Optional[int]:
+        """Return where the C library keeps the number of a thread: at the same place in all of a process."""
+        heads = [_HEAD.unpack_from(board, at) for at in range(0, len(board) - self._stride + 1, self._stride)]
+        memories = [_peek(known_as, thread, _THREAD_BYTES) for thread, _, owner, _ in heads if owner == pid and thread]
+        for at in range(0, _THREAD_BYTES, _NUMBER.size):
+            numbers = {_NUMBER.unpack_from(m, at)[0] for m in memories if len(m) == _THREAD_BYTES}
+            if len(numbers) == len(memories) > 0 and numbers <= tids:
+                return at
+        return None
+
+    def _asked(self, board: bytes, at: int) -> Asked:
+        texts = [board[at + begin : at + begin + length] for begin, length in _TEXTS[self._stride]]
+        return Asked(*(t.split(b"\0", 1)[0].decode("utf-8", "backslashreplace") for t in texts))
+
+    def _count(self, asked: Asked) -> None:
+        if not asked.request:
+            self.silent += 1
+            return
+        for field, text in (asked if self._whole else shortened(asked))._asdict().items():
+            counts = self._counts[field]
+            counts[text if text in counts or len(counts) < _MOST_KEYS else _OTHERS] += 1
+
+    def trim(self, now_ns: int) -> None:
+        """Nothing is kept but sums."""
+
+    def flush(self) -> None:
+        """Nothing is written before the end."""
+
+    def finish(self) -> None:
+        """Let go of httpd's memory."""
+        os.close(self._memory)
+
+    def said(self) -> dict[str, Any]:
+        """Return the top ten by virtual host, request and client, how many slept, and why there are none."""
+        why = ""
+        if self.seen and self.silent and self.silent == self.seen - self.unknown:
+            why = "ExtendedStatus is Off: httpd keeps no request line (set ExtendedStatus On)"
+        elif self.seen and self.unknown == self.seen:
+            why = "which thread works on which request was not found"
+        top = {f"{field}s": [list(pair) for pair in counts.most_common(_TOP)] for field, counts in self._counts.items()}
+        return {"seen": self.seen, "unknown": self.unknown, "whole": self._whole, "why_none": why, **top}
+
+
+def _sleeping(pid: int) -> set[int]:
+    found = set()
+    for tid in _tids(pid):
+        try:
+            if read_text(f"/proc/{pid}/task/{tid}/wchan") == _CONNECT:
+                found.add(tid)
+        except OSError:  # noqa: PERF203 -- it ended meanwhile
+            continue
+    return found
+
+
+def _tids(pid: int) -> set[int]:
+    try:
+        return {int(name) for name in os.listdir(f"/proc/{pid}/task")}
+    except OSError:
+        return set()
+
+
+def _number_at(pid: int, address: int) -> int:
+    seen = _peek(pid, address, _NUMBER.size)
+    return int(_NUMBER.unpack(seen)[0]) if len(seen) == _NUMBER.size else 0
+
+
+def _peek(pid: int, address: int, length: int) -> bytes:
+    try:
+        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(memory, length, address)
+    except (OSError, OverflowError):
+        return b""
+    finally:
+        os.close(memory)
