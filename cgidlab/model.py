@@ -32,6 +32,12 @@ class Option:
     choices: tuple[Scalar, ...]
     description: str
     directive: str = ""  # of httpd.conf, of which it is the value
+    also: tuple[str, ...] = ()  # what else people call it
+
+    @property
+    def summary(self) -> str:
+        """Return the first sentence of what it is, without its full stop."""
+        return self.description.partition(". ")[0].removesuffix(".")
 
     @property
     def long_name(self) -> str:
@@ -160,9 +166,15 @@ class Repetitions:
 class NoisePolicy:
     """When a trial is too disturbed to be believed, and how often it is run again. None: not checked."""
 
-    max_outsider_cpu: float | None  # cores that processes outside of the trial used
+    max_outsider_cpu: float | None  # cores that others used in the window, or wanted around it
     max_steal_share: float | None
     reruns: int
+    max_slowdown_share: float | None = None  # by which the host's fixed work was slower than usual
+
+    @property
+    def ignores(self) -> bool:
+        """Say whether nothing is looked at."""
+        return self.max_outsider_cpu is None and self.max_steal_share is None and self.max_slowdown_share is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from cgidlab.analysis.conditions import block_s, drift, series_check
+from cgidlab.analysis.conditions import block_s, drift, pace, series_check
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import (
     Analysis,
@@ -20,7 +20,7 @@ from cgidlab.analysis.findings import (
     Drift,
     Effect,
     NoiseFloor,
-    Pace,
+    PerBlock,
     SeriesCheck,
     Spread,
 )
@@ -81,18 +81,19 @@ def analyse(
         series=series_check(open_windows, rule, series or {}),
         hosts=hosts_apart(asked, rule, experiment.factors),
         block_s=block_s(windows),
-        pace=_pace(windows, open_windows),
+        pace=pace(windows),
+        per_block=_per_block(windows, open_windows),
         lost=_lost(open_windows, experiment),
         observer=observer_effects(windows, rule),
     )
 
 
-def _pace(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) -> Pace | None:
+def _per_block(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) -> PerBlock | None:
     blocks = {(r.host, r.block) for r in windows}
     passes = {(r.host, r.block, r.pass_number) for r in answer}
     if not passes:
         return None
-    return Pace(
+    return PerBlock(
         passes=max(r.pass_number for r in windows),
         answering_passes=len(passes) / len(blocks),
         answering_blocks=len({unit[:2] for unit in passes}) / len(blocks),

@@ -160,6 +160,20 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """Between which speeds a host did fixed work over the run, block by block, by the sentinel's probe."""
+
+    low: float  # share, of the slowest block: -0.10 is 10 % slower than the median
+    high: float  # of the fastest
+    blocks: int
+
+    @property
+    def range(self) -> float:
+        """Return by what share the fastest block was faster than the slowest."""
+        return (1 + self.high) / (1 + self.low) - 1
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesCheck:
     """What the per-second series within windows say."""
 
@@ -254,7 +268,7 @@ class ObserverEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PerBlock:
     """What a block brings to a comparison, on average over the run."""
 
     passes: int  # of a block
@@ -283,9 +297,10 @@ class Analysis:
     series: SeriesCheck | None
     hosts: tuple[HostsApart, ...] = ()  # empty: one host
     block_s: float | None = None  # from one block's begin to the next one's; None: one block, or times are not known
-    pace: Pace | None = None  # what a block brings; None: no response was measured
+    per_block: PerBlock | None = None  # None: no response was measured
     lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
     observer: tuple[ObserverEffect, ...] = ()  # by response of the rule; empty: all passes are watched
+    pace: Pace | None = None  # None: one block, or no probe
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:
@@ -296,8 +311,8 @@ class Analysis:
         """Return in how many minutes a comparison would probably be decided; None where that cannot be told."""
         if effect.more_blocks is None or self.block_s is None or effect.blocks < MIN_BLOCKS:
             return None
-        pace = self.pace or Pace(1, 1.0, 1.0)
-        return effect.more_blocks * self.block_s / pace.units(effect.response) / 60
+        per_block = self.per_block or PerBlock(1, 1.0, 1.0)
+        return effect.more_blocks * self.block_s / per_block.units(effect.response) / 60
 
 
 @dataclass(frozen=True, slots=True)

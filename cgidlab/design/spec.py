@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cgidlab import figures
 from cgidlab.design import catalogue as cat
+from cgidlab.design import hints
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, UntilForm, check_form
 from cgidlab.design.strict_yaml import Document, KeyPath
@@ -64,7 +65,7 @@ def build(
     restricts factors to some levels (`--only`); both are checked like the file.
     Raises `SpecError` naming file, line and key at the first thing that is wrong.
     """
-    form = check_form(document)
+    form = check_form(document, catalogue)
     factors = tuple(_factor(document, catalogue, name, raw) for name, raw in form.factors.items())
     settings = _settings(document, catalogue, form)
     for name in settings:
@@ -120,7 +121,7 @@ def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[R
             fix="use the name of a role's option",
         )
     if name not in catalogue.options:
-        raise cat.unknown("no role has an option", name, catalogue.options, where)
+        raise catalogue.no_option(name, where)
     if not raw:
         raise SpecError(f"the factor `{name}` has no levels", where=where, fix="write at least one: [100]")
     levels: list[Level] = []
@@ -165,7 +166,7 @@ def _settings(document: Document, catalogue: Catalogue, form: FileForm) -> dict[
         for index, name in enumerate(form.instruments):
             where = document.where(("instruments", index))
             if name not in known:
-                raise cat.unknown("no instrument is called", name, known, where)
+                raise hints.unknown("no instrument is called", name, known, where)
             if name in found or form.instruments.index(name) != index:
                 raise SpecError(f"the instrument `{name}` is named twice", where=where, fix="keep one")
         found |= {name: name in form.instruments for name in known if name not in form.factors}
@@ -197,11 +198,11 @@ def _restricted(factors: tuple[Factor, ...], only: Iterable[tuple[str, tuple[str
     for name, labels in only:
         where = f"--only {name}={','.join(labels)}"
         if name not in kept:
-            raise cat.unknown("no factor is called", name, kept, where)
+            raise hints.unknown("no factor is called", name, kept, where)
         have = {lv.label: lv for lv in kept[name].levels}
         for label in labels:
             if label not in have:
-                raise cat.unknown(f"`{name}` has no level", label, have, where)
+                raise hints.unknown(f"`{name}` has no level", label, have, where)
         kept[name] = Factor(name, tuple(lv for lv in kept[name].levels if lv.label in labels))
     return tuple(kept.values())
 
@@ -214,11 +215,11 @@ def _exclusion(
     for name, values in raw.items():
         where = document.where(("exclude", index, name))
         if name not in known:
-            raise cat.unknown("no factor is called", name, known, where)
+            raise hints.unknown("no factor is called", name, known, where)
         labels = [lv.label for lv in known[name].levels]
         for value in values if isinstance(values, list) else [values]:
             if label_of(value) not in labels:
-                raise cat.unknown(f"`{name}` has no level", label_of(value), labels, where)
+                raise hints.unknown(f"`{name}` has no level", label_of(value), labels, where)
             pairs.append((name, label_of(value)))
     if not pairs:
         raise SpecError(
@@ -236,12 +237,12 @@ def _rule(
     by_name = {f.name: f for f in factors}
     name = form.verdict.factor or factors[0].name
     if name not in by_name:
-        raise cat.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
+        raise hints.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
     labels = [lv.label for lv in by_name[name].levels]
     if form.verdict.reference is not None:
         reference = label_of(form.verdict.reference)
         if reference not in labels:
-            raise cat.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
+            raise hints.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
     else:
         usual = catalogue.options[name].default
         reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
@@ -250,7 +251,7 @@ def _rule(
     for response, share in form.verdict.smallest_effects.items():
         where = document.where(("verdict", "smallest_effects", response))
         if response not in responses:
-            raise cat.unknown("no response is called", response, responses, where)
+            raise hints.unknown("no response is called", response, responses, where)
         effects[response] = _share(share, where)
     return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
 
@@ -275,7 +276,7 @@ def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple
         return ((known[0], _share(asked, document.where(path))),)
     for response in asked:
         if response not in known:
-            raise cat.unknown("the verdict names no response", response, known, document.where((*path, response)))
+            raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
     if not asked:
         raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
     return tuple((response, _share(share, document.where((*path, response)))) for response, share in asked.items())
@@ -285,7 +286,8 @@ def _noise(document: Document, form: FileForm) -> NoisePolicy:
     if isinstance(form.noise, str):
         return NoisePolicy(None, None, 0)
     steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns)
+    slowdown = _share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
+    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
 
 
 def _share(value: float | str, where: str) -> float:

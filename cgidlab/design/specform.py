@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from cgidlab.design import catalogue as cat
+from cgidlab.design import hints
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
@@ -20,6 +21,7 @@ MAX_PASSES = 100
 # the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
+DEFAULT_MAX_SLOWDOWN = 0.3  # twice what the probe itself varies by on a quiet machine
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -72,6 +74,7 @@ class NoiseForm(_Form):
 
     max_outsider_cpu: float = Field(default=DEFAULT_MAX_OUTSIDER_CPU, gt=0)
     max_steal: float | str = DEFAULT_MAX_STEAL
+    max_slowdown: float | str = DEFAULT_MAX_SLOWDOWN
     reruns: int = Field(default=1, ge=0, le=10)
 
 
@@ -95,6 +98,16 @@ class FileForm(_Form):
     instruments: list[str] | None = None
     noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
     verdict: VerdictForm = Field(default_factory=VerdictForm)
+
+
+_SECTIONS: dict[str, type[_Form]] = {
+    "load": LoadForm,
+    "verdict": VerdictForm,
+    "repetitions": RepetitionsForm,
+    "until": UntilForm,
+    "noise": NoiseForm,
+    "factors": LevelForm,
+}
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -134,12 +147,12 @@ def _option_schema(option: Option) -> dict[str, Any]:
     return schema | ({"enum": list(option.choices)} if option.choices else {})
 
 
-def check_form(document: Document) -> FileForm:
+def check_form(document: Document, catalogue: Catalogue) -> FileForm:
     """Return the document as a form, or raise `SpecError` for its first wrong or missing key."""
     try:
         form = FileForm.model_validate(document.value)
     except ValidationError as err:
-        raise _translated(document, err) from err
+        raise _translated(document, err, catalogue) from err
     if form.name in RESERVED_NAMES:
         raise SpecError(
             f"`name` is {form.name}, which is a directory of cgidlab's own below results/",
@@ -153,7 +166,7 @@ def check_form(document: Document) -> FileForm:
     return form
 
 
-def _translated(document: Document, err: ValidationError) -> SpecError:
+def _translated(document: Document, err: ValidationError, catalogue: Catalogue) -> SpecError:
     """Return pydantic's first complaint in our words, at the line it is about."""
     # A value of a union is reported once per member: unknown keys are the clearest, and then what lies
     # deepest below the first key that is wrong, since there the value was taken for what it is.
@@ -165,14 +178,8 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
     path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
     where = document.where(path)
     if first["type"] == "extra_forbidden":
-        owner: Any = {"load": LoadForm, "verdict": VerdictForm, "repetitions": RepetitionsForm, "noise": NoiseForm}.get(
-            str(path[0]), FileForm
-        )
-        if str(path[0]) == "factors":
-            owner = LevelForm
-        if path[:2] == ("repetitions", "until"):
-            owner = UntilForm
-        return cat.unknown("unknown key", str(path[-1]), owner.model_fields, where)
+        section = "until" if path[:2] == ("repetitions", "until") else str(path[0])
+        return _unknown_key(section, str(path[-1]), where, catalogue)
     if first["type"] == "missing":
         return SpecError(f"the key `{path[-1]}` is missing", where=where, fix=f"add `{path[-1]}:`")
     if path[:1] == ("name",):
@@ -182,6 +189,19 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
     given = first["input"]
     shown = "" if isinstance(given, (dict, list)) else f", not {given!r}"
     return SpecError(f"`{path[-1] if path else 'file'}`: {first['msg'].lower()}{shown}", where=where)
+
+
+def _unknown_key(section: str, name: str, where: str, catalogue: Catalogue) -> SpecError:
+    form = _SECTIONS.get(section)
+    if form is not None:
+        also = {o.name: o.also for o in catalogue.options.values()} | {"reference": ("baseline",)}
+        return hints.unknown("unknown key", name, form.model_fields, where, also=also)
+    meant = catalogue.named(name)
+    elsewhere = next((f"write it below `{s}:`" for s, f in _SECTIONS.items() if name in f.model_fields), "")
+    if meant and meant not in FileForm.model_fields:
+        elsewhere = f"`{meant}` is an option: write it below `settings:`, or with its levels below `factors:`"
+    also = {} if elsewhere else hints.FILE_KEYS | {key: catalogue.options[key].also for key in TRIAL_KEYS}
+    return hints.unknown("unknown key", name, FileForm.model_fields, where, also=also, elsewhere=elsewhere)
 
 
 _TYPE_NAMES = frozenset(

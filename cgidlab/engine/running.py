@@ -15,7 +15,7 @@ from cgidlab.engine.spreading import all_blocks
 from cgidlab.errors import RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
-from cgidlab.runs import store
+from cgidlab.runs import changes, store
 from cgidlab.runs.concluding import conclude
 from cgidlab.runs.store import RunDirectory
 
@@ -46,6 +46,8 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
             display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
+            if request.old is not None:
+                changes.keep_asked(run_directory, load_plan(replace(request, old=None)).plan)
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
             session = Session(loaded, run_directory, results, display, cancelled, how)
             with _last_word(session):

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cgidlab.arrays import Ints
 from cgidlab.instruments.base import Evidence, Instrument, Need
 from cgidlab.instruments.gauges import rise
 from cgidlab.model import Figures
-from cgidlab.numeric_lines import ABSENT, Ints, parse_csv
+from cgidlab.numeric_lines import ABSENT, parse_csv
 from cgidlab.parsers.documents import HostEdges, Span, parse_host_edges
 
 FILE, EDGES = "host.csv", "host.json"
@@ -47,7 +48,10 @@ def loadgen_cpu_share(samples: HostCounters, window: Span) -> float | None:
 
 
 class Host(Instrument):
-    """The whole host a trial ran on: no witness of the mechanism, but of what else there was."""
+    """CPU, pressure, context switches, swap and TCP listen counters of the host, and the driver's CPU.
+
+    No witness of the mechanism, but of what else there was.
+    """
 
     name = "host"
     cost_row = "cgid_daemon and host"
@@ -84,7 +88,6 @@ def _cpu(rises: Mapping[str, float | None], load_share: float | None, window: Sp
     return replace(
         found,
         host_cpu_share=busy / total,
-        host_steal_share=known["steal"] / total,
         host_iowait_share=known["iowait"] / total,
         forks_per_s=None if forks is None else forks / window.length_s,
         context_switches_per_s=None if switches is None else switches / window.length_s,
@@ -93,19 +96,13 @@ def _cpu(rises: Mapping[str, float | None], load_share: float | None, window: Sp
 
 def _between(found: Figures, edges: HostEdges, window: Span) -> Figures:
     """Return what rose between the window's edges, and what was scarce at the worse of them."""
-    swapped = [n for name in ("pswpin", "pswpout") if (n := edges.rise(name)) is not None]
-    ticks = edges.rise("outsider_ticks")
-    throttled_us = edges.rise("throttled_us")
     return replace(
         found,
         tcp_overflows=_whole(edges.rise("listen_overflows")),
         tcp_drops=_whole(edges.rise("listen_drops")),
-        outsider_cpu_share=None if ticks is None else max(0.0, ticks) / edges.clk_tck / window.length_s,
         cpu_pressure_share=_pressure(edges, "psi_cpu_some_us", window.length_s),
         io_pressure_share=_pressure(edges, "psi_io_some_us", window.length_s),
         memory_pressure_share=_pressure(edges, "psi_memory_some_us", window.length_s),
-        swapped_pages=int(sum(swapped)) if swapped else None,
-        throttled_ms=None if throttled_us is None else throttled_us / 1000,
         file_handles_free=_free(edges, "file_max", "file_handles"),
         ephemeral_ports_free=_free(edges, "ephemeral_ports", "tcp_sockets"),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cgidlab import drivers
+from cgidlab.arrays import Flags, Ints
 from cgidlab.drivers.base import Driver, Requests, Totals
 from cgidlab.figures import merged
 from cgidlab.instruments import INSTRUMENTS, check_known
@@ -20,7 +21,6 @@ from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
 from cgidlab.model import Check, Figures, skipped
-from cgidlab.numeric_lines import Flags, Ints
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Result, Span, TrialFile, parse_trial, read_result
 from cgidlab.rundir import read

@@ -63,6 +63,7 @@ class Noise:
     max_outsider_cpu: Size | None
     max_steal_share: Size | None
     reruns: Count
+    max_slowdown_share: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)

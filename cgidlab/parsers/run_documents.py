@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cgidlab.parsers.document import Count, Fact, HostName, Kind, Number, Positive, Size
-from cgidlab.parsers.plan_document import PLAN
+from cgidlab.parsers.plan_document import PLAN, PlanDocument
 
 _SMALL, _LARGE = 1 << 20, 32 << 20
 
@@ -295,6 +295,7 @@ OF_A_RUN: Mapping[str, Kind[Any]] = {
         PLAN,
         SUMMARY,
         CALIBRATION,
+        Kind("asked.json", PlanDocument, 32 << 20),
         Kind("state.json", StateDocument, _SMALL),
         Kind("provenance.json", ProvenanceDocument),
         Kind("differences.json", DifferencesDocument),

@@ -16,6 +16,7 @@ CURRENT: Mapping[str, int] = {
     "result.json": 1,
     "readback.json": 1,
     "host.json": 1,
+    "sentinel.json": 1,
     "snapshot": 1,
     "observed host": 1,
     # of provisioning
@@ -29,6 +30,7 @@ CURRENT: Mapping[str, int] = {
     "observed.json": 1,
     # of a run
     "plan.json": 3,
+    "asked.json": 1,
     "state.json": 1,
     "provenance.json": 1,
     "journal.json": 1,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import files, processes, rundir
-from cgidlab.errors import StoreError
+from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import (
     Experiment,
     Factor,
@@ -211,6 +211,26 @@ def open_run(path: Path) -> RunDirectory:
     return RunDirectory(resolved)
 
 
+def find(results: Path, word: str) -> RunDirectory:
+    """Return the run that a word names: its directory, its id, or the experiment whose latest run it is.
+
+    Raise `SpecError` if it names none, or several.
+    """
+    if Path(word).exists():
+        return open_run(Path(word))
+    is_name = bool(word) and "/" not in word and word not in {".", ".."} and not any(c in word for c in "*?[")
+    found = [p for p in results.glob(f"*/{word}") if p.name == word and not p.is_symlink()] if is_name else []
+    if not found and is_name and (results / word / "latest").exists():
+        return open_run(results / word / "latest")
+    if len(found) != 1:
+        raise SpecError(
+            f"{'several runs are' if found else 'no run is'} called `{word}`",
+            where=str(results),
+            fix="name its directory, or see: runner.py status",
+        )
+    return open_run(found[0])
+
+
 def plan_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as it is kept: cells once, trials by their number."""
     e = plan.experiment
@@ -234,6 +254,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "max_outsider_cpu": e.noise.max_outsider_cpu,
             "max_steal_share": e.noise.max_steal_share,
             "reruns": e.noise.reruns,
+            "max_slowdown_share": e.noise.max_slowdown_share,
         },
         "cells": [
             {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
@@ -293,7 +314,9 @@ def planned(run: RunDirectory) -> Experiment:
             plan.rule.reference,
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
         ),
-        noise=NoisePolicy(plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns),
+        noise=NoisePolicy(
+            plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
+        ),
         source="",
     )
 

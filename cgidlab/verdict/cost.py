@@ -74,7 +74,7 @@ def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[
         return (
             f"no 95 % claim is made about {name} below {MIN_BLOCKS} complete blocks ({_range(seen)}, descriptive only)"
         )
-    together = analysis.pace is not None and analysis.pace.passes > 1 and response in figures.OF_A_BLOCK
+    together = analysis.per_block is not None and analysis.per_block.passes > 1 and response in figures.OF_A_BLOCK
     name = f"{name}{_TOGETHER if together else ''}{loop.of(response)}"
     speaking = [e for e in _speaking(analysis, compared) if e.blocks]
     by = {a: [e for e in speaking if e.answer is a] for a in Answer}

@@ -1,6 +1,7 @@
 """The derived parts of summary.json, as docs/results.md describes them: the only module that knows their shape."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from cgidlab.analysis.findings import (
@@ -12,7 +13,7 @@ from cgidlab.analysis.findings import (
     HostsApart,
     NoiseFloor,
     ObserverEffect,
-    Pace,
+    PerBlock,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
@@ -51,7 +52,7 @@ def summary_json(
         "damaged": [dict(d) for d in damaged],
         "blocks": analysis.blocks,
         "block_s": analysis.block_s,
-        "passes": _pace(analysis.pace),
+        "passes": _passes(analysis.per_block),
         "observer": [_observer(o) for o in analysis.observer],
         "lost_cells": [_levels(c) for c in analysis.lost],
         "looks": list(analysis.looks),
@@ -61,6 +62,7 @@ def summary_json(
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
+        "pace": None if analysis.pace is None else {"range": analysis.pace.range, **asdict(analysis.pace)},
         "series": _series(analysis.series),
         "timing": dict(timing),
     }
@@ -228,13 +230,13 @@ def _drift(drift: Drift | None) -> Json | None:
     }
 
 
-def _pace(pace: Pace | None) -> Json | None:
-    if pace is None:
+def _passes(per_block: PerBlock | None) -> Json | None:
+    if per_block is None:
         return None
     return {
-        "of_a_block": pace.passes,
-        "answering": pace.answering_passes,
-        "answering_blocks_share": pace.answering_blocks,
+        "of_a_block": per_block.passes,
+        "answering": per_block.answering_passes,
+        "answering_blocks_share": per_block.answering_blocks,
     }
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from cgidlab import cli, files
 from cgidlab.engine import resuming
 from cgidlab.errors import LabError
+from cgidlab.runs import store
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "data" / "run-0.1.0"
@@ -260,7 +261,7 @@ def verbs(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 def _resumed(run: Path) -> object:
     """Take the part of `--resume` that reads."""
     try:
-        opened = resuming.find(run.parents[1], str(run))
+        opened = store.find(run.parents[1], str(run))
         continued = resuming.load(opened, ROOT, None)
         resuming.refuse(continued, continued.differences, ())
     except LabError as err:

@@ -43,7 +43,7 @@ class Shell(Attached):
 
 
 def scene(directory: Path, **tools: str | None) -> Scene:
-    return Scene(str(directory), tools, {}, None, None)
+    return Scene(str(directory), tools, {}, None)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from cgidlab.instruments.error_log import retries_are_logged
 from cgidlab.measure import physics, requests
 from cgidlab.model import Check, FailureKind, Figures
 from cgidlab.parsers.documents import Span, read_result
+from tests.unit.test_sentinel import document as sentinel_document
 
 DATA = Path(__file__).parent.parent / "data"
 SECOND = 1_000_000_000  # ns
@@ -443,6 +444,7 @@ def test_an_instrument_returns_the_figures_that_are_declared_as_its_own_and_no_o
             "host.csv": host(0.5),
             "host.json": json.dumps(document),
             "strace.txt": strace(),
+            "sentinel.json": json.dumps(sentinel_document()),
         },
         ran=tuple(i.name for i in INSTRUMENTS if i.optional),
     ).write(tmp_path)

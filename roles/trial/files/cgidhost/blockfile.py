@@ -107,6 +107,11 @@ class Block:
     generates: bool = False  # this host makes the load of trials whose server is elsewhere
 
     @property
+    def blocks_dir(self) -> str:
+        """Return the directory of all blocks that share what is made on this host: this one's where it is alone."""
+        return self.work_dir if self.host_dir is None else self.host_dir
+
+    @property
     def time_bound_s(self) -> float:
         """Return a time in which all trials have ended or something is wrong."""
         return sum(60.0 + t.seconds("warmup_s") + t.seconds("window_s") for t in self.trials)
