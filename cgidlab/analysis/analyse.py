@@ -97,6 +97,7 @@ def _per_block(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) ->
         passes=max(r.pass_number for r in windows),
         answering_passes=len(passes) / len(blocks),
         answering_blocks=len({unit[:2] for unit in passes}) / len(blocks),
+        unwatched=not answer[0].watched,
     )
 
 

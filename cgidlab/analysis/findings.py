@@ -263,6 +263,7 @@ class PerBlock:
     passes: int  # of a block
     answering_passes: float  # of those, from which responses are taken
     answering_blocks: float  # share of blocks with such a pass
+    unwatched: bool = False  # they are passes in which nothing watched
 
     def units(self, response: str) -> float:
         """Return how many units of a response a block brings."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cgidlab.analysis.findings import Decision
 
 
+_MOST_SHOWN = 5000
+"""Trials from which on a run of a fixed length no longer shows its precision: to compare them takes too long."""
+
+
 class Pacing:
     """The length of one run as things stand, from its first trial, in whichever session that was, to its last."""
 
@@ -64,10 +68,12 @@ class Pacing:
         elapsed_s = self._spent_s + time.monotonic() - self._began_s
         self._run.set_state(store.RUNNING, spent={"blocks": finished, "spent_s": round(elapsed_s, 1)})
         so_far = [r for r in records if r.block <= number]
-        whole, _torn = self._whole_blocks.of(so_far)  # what cannot be read is named when the run is concluded
-        decision = decide((*so_far, *whole), self._plan.experiment.rule, repetitions)
-        self._say_precision(number, decision)
-        if not repetitions.fixed and number >= repetitions.min:
+        decision = None
+        if not repetitions.fixed or len(so_far) <= _MOST_SHOWN:
+            whole, _torn = self._whole_blocks.of(so_far)  # what cannot be read is named when the run is concluded
+            decision = decide((*so_far, *whole), self._plan.experiment.rule, repetitions)
+            self._say_precision(number, decision)
+        if decision is not None and not repetitions.fixed and number >= repetitions.min:
             if decision.stop:
                 self._display.say(f"stopping after block {number}: {decision.reason}")
                 return True

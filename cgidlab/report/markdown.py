@@ -89,7 +89,7 @@ def _effects(report: ReportInput) -> list[str]:
         return ["None: servers were watched as they were, and nothing was varied."]
     if not report.effects:
         return ["Not known: there were not enough complete trials to compare levels."]
-    headings = ["Response", "Level", "Against", "At", "Change", "95 % interval", "Blocks", "Answer"]
+    headings = ["Response", "Level", "Against", "At", "Change", "95 % interval", "Pairs", "Answer"]
     rows = (
         [
             title(e.response),
@@ -116,7 +116,7 @@ def _hosts(report: ReportInput) -> list[str]:
         "Host",
         "Change",
         "95 % interval",
-        "Blocks",
+        "Pairs",
         "At the reference",
         "Hosts agree",
     ]

@@ -222,6 +222,8 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
             f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} without a tenth at either end"
         )
     found += [_watching(o) for o in analysis.observer if o.matters]
+    if analysis.repetitions.watch_every > 1 and analysis.per_block is not None and not analysis.per_block.unwatched:
+        found.append("no pass was run that nothing watched: responses are of a watched server")
     series = analysis.series
     if series is not None and series.warm_up_short and series.start_ratio is not None:
         found.append(

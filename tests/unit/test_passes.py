@@ -175,6 +175,15 @@ def test_a_run_of_which_every_pass_is_watched_is_as_it_was() -> None:
     )
 
 
+def test_a_run_that_ended_before_an_unwatched_pass_says_whose_its_responses_are() -> None:
+    records = [r for r in run() if r.watched]
+
+    said = judge(analysed(records), records)
+
+    assert "no pass was run that nothing watched: responses are of a watched server" in said.warnings
+    assert not [w for w in judge(analysed(run()), run()).warnings if "nothing watched:" in w]
+
+
 def test_minutes_are_those_of_passes_for_throughput_and_of_blocks_for_a_percentile() -> None:
     found = analysed(run())
     effects = {e.response: replace(e, more_blocks=6) for e in found.effects}
