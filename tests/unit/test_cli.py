@@ -20,7 +20,7 @@ def test_plan_lists_every_trial_in_its_order(capsys: pytest.CaptureFixture[str])
 
     out = capsys.readouterr().out
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines() if " block " in line] == ["1", "2", "3", "4"]
+    assert [line.split()[0] for line in out.splitlines() if "  block " in line] == ["1", "2", "3", "4"]
     assert "2 cells x 2 passes x 1 block = 4 trials, one pass in 2 watched" in out
     assert out.endswith("builds and starts httpd from distro\nnothing was run\n")
 
