@@ -106,7 +106,8 @@ def load(run: RunDirectory, root: Path, request: Request | None, target: str | N
     now = standing(run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
     if request is not None:
-        found += _asked(request, experiment, before)
+        was_asked = replace(before, plan=run.read(changes.ASKED)) if changes.is_beside(run) else before
+        found += _asked(request, experiment, was_asked)
     if now.environments and before.hosts:
         code = Recorded(stored, provenance.code(root))
         found += differing.between(before, code, Verb.RESUME, _of(About.PROJECT))

@@ -81,6 +81,7 @@ class Rig:
         entry: dict[str, Any] = {key: changes.pop(key) for key in ("fault", "url_path") if key in changes}
         settings = {
             **defaults(),
+            **CATALOGUE.defaults(),
             "warmup_s": 0.5,
             "window_s": 1.0,
             "clients": 50,

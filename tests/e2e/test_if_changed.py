@@ -58,9 +58,13 @@ def test_a_run_is_done_once_and_again_only_when_something_changed(
     first = runner(repo_root, results, "--set", "window_s=0.5")
     same = runner(repo_root, results, "--set", "window_s=0.5")
     after_same = runs(results)
-    old = as_if_built_before(after_same[0], Path(provisioned_host["httpd"]["distro"]["prefix"]).parent)
-    other = runner(repo_root, results, "--set", "window_s=0.5")
-    again = runner(repo_root, results, "--set", "window_s=0.5")
+    build = Path(provisioned_host["httpd"]["distro"]["prefix"]).parent
+    old = as_if_built_before(after_same[0], build)
+    try:
+        other = runner(repo_root, results, "--set", "window_s=0.5")
+        again = runner(repo_root, results, "--set", "window_s=0.5")
+    finally:
+        shutil.rmtree(build.parent / old)
 
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.startswith("no finished run yet, so this is the first (local: httpd 2.4.")
@@ -77,6 +81,6 @@ def test_a_run_is_done_once_and_again_only_when_something_changed(
     assert {t["block"] for t in trials if t["levels"]["httpd"] == "distro"} == {t["block"] for t in trials}
     proven = [json.loads(p.read_text()) for p in runs(results)[1].glob("trials/*/readback.json")]
     binaries = {c["found"] for document in proven for c in document["checks"] if c["name"] == "httpd_binary"}
-    assert not binaries or any(old in path for path in binaries)
+    assert binaries == {str(build / "prefix/bin/httpd"), str(build.parent / old / "prefix/bin/httpd")}
     assert (again.returncode, len(runs(results))) == (0, 2), again.stdout + again.stderr
     assert again.stdout.startswith(f"nothing changed since {runs(results)[1].name}, so nothing is run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import json
 import os
 import stat
 import subprocess
@@ -446,7 +447,8 @@ def test_only_a_valid_signature_names_its_signer(status: str, want: str | None) 
     ("spec", "want"),
     [("distro", ("distro", "")), ("distro:2.4.62-1~deb12u2", ("distro", "2.4.62-1~deb12u2")),
      ("distro:previous", ("distro", "previous")), ("git:../httpd#2.4.x", ("git", "../httpd#2.4.x")),
-     ("upstream:2.4.68", ("upstream", "2.4.68")), ("path:/srv/httpd:2", ("path", "/srv/httpd:2"))],
+     ("upstream:2.4.68", ("upstream", "2.4.68")), ("path:/srv/httpd:2", ("path", "/srv/httpd:2")),
+     ("built:0123456789abcdef", ("built", "0123456789abcdef"))],
 )  # fmt: skip
 def test_a_sources_name_is_taken_apart(spec: str, want: tuple[str, str]) -> None:
     assert httpd_source.parse_spec(spec) == want
@@ -607,6 +609,32 @@ def test_what_an_archive_says_of_owners_and_modes_is_not_taken_over(tmp_path: Pa
 
     about = (source / "configure").stat()
     assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (lab_confined.account()[0], 0o755)
+
+
+@pytest.mark.parametrize("spec", ["built:", "built:../../../etc", "built:0123456789ABCDEF", "built:0123"])
+def test_a_build_is_named_by_its_key_alone(spec: str) -> None:
+    with pytest.raises(LabError):
+        httpd_source.parse_spec(spec)
+
+
+def test_a_build_that_is_in_the_cache_is_taken_as_it_is_and_one_that_is_gone_is_named(tmp_path: Path) -> None:
+    parameters = {"cache_dir": str(tmp_path), "compiler": "gcc"}
+    specs = ("built:0123456789abcdef", "built:ffffffffffffffff")
+    kind_and_key = [httpd_source.parse_spec(spec) for spec in specs]
+    sources = [
+        {**httpd_source.fetch(*found, params=parameters, check_mode=False)[0], "spec": spec}
+        for spec, found in zip(specs, kind_and_key, strict=True)
+    ]
+    there = tmp_path / "httpd" / "0123456789abcdef"
+    there.mkdir(parents=True)
+    (there / "build.json").write_text(json.dumps({"version": "2.4.68", "build_key": "0123456789abcdef"}))
+
+    builds, changed, failures = httpd_build.ensure_all(sources, parameters, False)  # noqa: FBT003 -- the module's own
+
+    assert builds == {specs[0]: {"version": "2.4.68", "build_key": "0123456789abcdef", "skipped": []}}
+    assert not changed
+    assert "no longer in the cache" in failures[specs[1]].what
+    assert httpd_build.together(failures, builds, sources).what.startswith("httpd built:ffffffffffffffff")
 
 
 # --- httpd and variants ----------------------------------------------------------------------------------------------
