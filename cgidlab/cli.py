@@ -9,7 +9,7 @@ from typing import TextIO, cast
 from cgidlab import __version__
 from cgidlab.commands import VERBS, signals
 from cgidlab.errors import LabError
-from cgidlab.terminal import Plain, printable
+from cgidlab.terminal import Plain, printable, stand_in
 
 _EPILOG = """\
 An experiment file alone means `run`:  python runner.py experiments/backlog-sweep.yml
@@ -19,6 +19,7 @@ Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning f
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status. Errors go to standard error, without a traceback."""
+    stand_in()
     try:
         with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
             args = _parser().parse_args(_with_verb(argv))
