@@ -2,17 +2,22 @@
 
 import argparse
 import contextlib
+import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO, cast
 
 from cgidlab import __version__
-from cgidlab.commands import VERBS, signals
-from cgidlab.errors import LabError
+from cgidlab.commands import VERBS, options, signals
+from cgidlab.errors import LabError, SpecError
 from cgidlab.terminal import Plain, printable, stand_in
 
+_SUFFIXES = (".yml", ".yaml")
+_DOCS_WIDTH = 110
 _EPILOG = """\
-An experiment file alone means `run`:  python runner.py experiments/backlog-sweep.yml
+An experiment file alone means `run`:  ./runner.py experiments/backlog-sweep.yml
+`help VERB` says what a verb does; `options` lists what can be set.
 Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning failed;
 4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
 
@@ -22,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     stand_in()
     try:
         with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
-            args = _parser().parse_args(_with_verb(argv))
+            args = parser().parse_args(_with_verb(argv))
             with signals.end_the_verb():
                 status: int = args.run(args)
     except LabError as err:
@@ -38,22 +43,70 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser of all verbs, and each verb's own."""
+    found = argparse.ArgumentParser(
         prog="runner.py",
         description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"cgidlab {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    found.add_argument("--version", action="version", version=f"cgidlab {__version__}")
+    verbs = found.add_subparsers(dest="verb", required=True, metavar="VERB")
     for register in VERBS:
         register(verbs)
-    return parser
+    return found, verbs.choices
+
+
+def markdown() -> str:
+    """Return every verb with its options as argparse shows them: the main part of docs/cli.md."""
+    parts = []
+    for name, verb in _parsers()[1].items():
+        verb.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_DOCS_WIDTH)
+        parts.append(f"## {name}\n\n```text\n{verb.format_help().rstrip()}\n```")
+    return "\n\n".join(parts)
 
 
 def _with_verb(argv: Sequence[str]) -> list[str]:
-    """Put `run` before an experiment file, or a run to go on with, that stands alone."""
-    first = argv[0] if argv else ""
-    alone = first.endswith((".yml", ".yaml")) or first.partition("=")[0] == "--resume"
-    return ["run", *argv] if alone else list(argv)
+    """Return the command line with its verb: `run` may be left out, and `help` be said in words.
+
+    Raise `SpecError` for a first word that is neither a verb nor a file, with what was meant if that can be told.
+    """
+    if not argv:
+        return ["--help"]
+    first, *rest = argv
+    if first == "help":
+        return [*rest[:1], "--help"]
+    if first in {"-h", "--help", "--version"}:
+        return list(argv)
+    verbs = _parsers()[1]
+    if first in verbs:
+        return list(argv)
+    if first.startswith("-") or (first.endswith(_SUFFIXES) and Path(first).exists()):
+        return ["run", *argv]
+    raise SpecError(f"there is no verb and no experiment file `{first}`", where="runner.py", fix=_meant(first, verbs))
+
+
+def _meant(word: str, verbs: Collection[str]) -> str:
+    files = {str(p): p for p in _experiments(word)}
+    for name, path in files.items():
+        if word in {name, path.name, path.stem}:
+            return f"use {name}"
+    near = difflib.get_close_matches(word, [*verbs, *files, *(p.stem for p in files.values())], n=1, cutoff=0.75)
+    if not near:
+        return "see the verbs with: runner.py help; the experiments are in experiments/"
+    return f"use {next((name for name, path in files.items() if path.stem == near[0]), near[0])}"
+
+
+def _experiments(word: str) -> list[Path]:
+    """Return the experiment files beside the one that was written, and those that come with the project."""
+    beside = Path(word).parent
+    places = [beside] if beside.parts and beside.is_dir() else []
+    kept = options.ROOT / "experiments"
+    places.append(Path("experiments") if Path("experiments").resolve() == kept else kept)
+    return [path for place in places for path in sorted(place.glob("*.yml"))]

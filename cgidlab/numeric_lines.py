@@ -5,15 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cgidlab import rundir
+from cgidlab.arrays import Ints, np
 from cgidlab.errors import StoreError
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 ABSENT = -1  # stands for an empty field where one is allowed
 _MAX_DIGITS = 18  # more do not fit an int64 for certain

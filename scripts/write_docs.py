@@ -6,18 +6,22 @@ With --check nothing is written, and what is stale makes it fail.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cgidlab import figures  # noqa: E402 -- not installed: it is found beside this script
-from cgidlab.design import catalogue  # noqa: E402 -- same
+from cgidlab import cli, figures  # noqa: E402 -- not installed: it is found beside this script
+from cgidlab.design import catalogue, specform  # noqa: E402 -- same
+
+SCHEMA = ROOT / "docs" / "experiment.schema.json"
 
 PARTS = (
     ("docs/results.md", "columns", figures.markdown),
     ("docs/experiment-format.md", "options", lambda: catalogue.markdown(catalogue.load(ROOT / "roles"))),
+    ("docs/cli.md", "verbs", cli.markdown),
 )
 
 
@@ -27,18 +31,20 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 where a part is stale")
     check = parser.parse_args().check
     stale = 0
+    schema = json.dumps(specform.json_schema(catalogue.load(ROOT / "roles")), indent=1) + "\n"
+    wanted = [(SCHEMA, "whole file", schema)]
     for name, part, make in PARTS:
         path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        want = _filled(text, part, make(), name)
-        if want == text:
+        wanted.append((path, f"part `{part}`", _filled(path.read_text(encoding="utf-8"), part, make(), name)))
+    for path, part, want in wanted:
+        if path.exists() and path.read_text(encoding="utf-8") == want:
             continue
         if check:
             stale = 1
-            print(f"{name}: the part `{part}` is stale: run python scripts/write_docs.py")
+            print(f"{path.relative_to(ROOT)}: the {part} is stale: run python -m scripts.write_docs")
         else:
             path.write_text(want, encoding="utf-8")
-            print(f"{name}: wrote the part `{part}`")
+            print(f"{path.relative_to(ROOT)}: wrote the {part}")
     return stale
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import options
@@ -29,8 +28,9 @@ def register(verbs: options.Verbs) -> None:
         description="Compares run B with run A, cell by cell and pooled. Exit status: 0 nothing got worse by more than "
         "the threshold with confidence; 1 something did; 2 the runs cannot be compared.",
     )
-    parser.add_argument("run_a", type=Path, metavar="RUN_A", help="results/<experiment>/<run-id>, or .../latest")
-    parser.add_argument("run_b", type=Path, metavar="RUN_B", help="the run that is judged")
+    parser.add_argument("run_a", metavar="RUN_A", help=options.RUN_HELP)
+    parser.add_argument("run_b", metavar="RUN_B", help="the run that is judged")
+    options.add_results(parser)
     parser.add_argument(
         "--threshold",
         type=options.share_of("--threshold", "a threshold is a share"),
@@ -55,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab.runs.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
 
     found = compare_runs(
-        store.open_run(args.run_a), store.open_run(args.run_b), threshold=args.threshold, across=args.across
+        store.find(args.results, args.run_a),
+        store.find(args.results, args.run_b),
+        threshold=args.threshold,
+        across=args.across,
     )
     print(json.dumps(_document(found), indent=1, allow_nan=False) if args.format == "json" else as_text(found))
     return WORSE_EXIT if found.worse else 0

@@ -28,6 +28,16 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     )
 
 
+RUN_HELP = "results/<experiment>/<run-id>, its id alone, or an experiment's name for its latest run"
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add where run directories are."""
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="where run directories are (results)"
+    )
+
+
 def duration_of(option: str, *, seconds_alone: bool = False) -> Callable[[str], float]:
     """Return what reads this option's duration (90s, 30m, 2h; a number alone if that means seconds), for argparse.
 

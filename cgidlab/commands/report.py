@@ -13,7 +13,8 @@ from cgidlab.terminal import printable
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("report", help="make a run's verdict and report again")
-    parser.add_argument("run_directory", type=Path, metavar="RUN", help="results/<experiment>/<run-id>, or .../latest")
+    parser.add_argument("run_name", metavar="RUN", help=options.RUN_HELP)
+    options.add_results(parser)
     parser.add_argument(
         "--format",
         choices=("html", "md", "json"),
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab import files  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import concluding, store  # noqa: PLC0415 -- same
 
-    opened = store.open_run(args.run_directory)
+    opened = store.find(args.results, args.run_name)
     if args.format != "html":
         if args.output is not None:
             raise SpecError("md and json are printed", where="--output", fix="leave out --output, or --format")

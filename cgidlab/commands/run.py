@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     looked = changed.looked(request, args.results, cancelled) if args.if_changed and request else None
     if looked and not looked.reason_to_run:
         return 0
+    if looked and request:
+        request = replace(request, old=looked.old)
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
             ended = running.resume(resumed, request, options.ROOT, args.results, display, cancelled, how, args.target)
@@ -94,15 +97,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"trace: {profiling.write_trace(ended.report.parent, display.steps, time.time())}")
     if looked is None or looked.latest is None:
         return ended.exit_code
-    return max(ended.exit_code, changed.compared(looked.latest, ended.report))
+    if looked.old is not None:
+        return max(ended.exit_code, changed.beside(looked.latest, ended.report))
+    return max(ended.exit_code, changed.compared(looked.latest, ended.report, looked.note))
 
 
 def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:
     """Return the run to go on with, None for a new one. Raise `SpecError` where the user has to say which."""
-    from cgidlab.engine import resuming  # noqa: PLC0415 -- same
+    from cgidlab.engine import resuming  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- same
 
     if args.resume:
-        return resuming.find(args.results, args.resume)
+        return store.find(args.results, args.resume)
     if request is None:
         raise SpecError("an experiment file is missing", where="run", fix="run experiments/NAME.yml, or --resume RUN")
     if args.resume is not None:
@@ -118,7 +124,7 @@ def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory |
             fix="add --resume to go on with it, or --new to begin again",
         )
     if _wants_to_resume(f"The last run of this experiment was interrupted: {said}"):
-        return resuming.find(args.results, str(found.directory))
+        return store.find(args.results, str(found.directory))
     return None
 
 

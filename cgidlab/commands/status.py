@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cgidlab.commands import options
 
 if TYPE_CHECKING:
     import argparse
 
-    from cgidlab.commands import options
     from cgidlab.runs.status import RunStatus
 
 
 def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("status", help="say how far a run is, or the newest run of every experiment")
-    parser.add_argument(
-        "run_directory", type=Path, nargs="?", metavar="RUN", help="results/<experiment>/<run-id>, or .../latest"
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories are")
+    parser.add_argument("run_name", nargs="?", metavar="RUN", help=options.RUN_HELP)
+    options.add_results(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of one run or of the newest of each experiment."""
-    from cgidlab.runs import status  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import status, store  # noqa: PLC0415 -- see cgidlab.commands
 
-    found = (status.status(args.run_directory),) if args.run_directory else status.latest(args.results)
+    found = (
+        (status.status(store.find(args.results, args.run_name).path),) if args.run_name else status.latest(args.results)
+    )
     if args.format == "json":
         print(json.dumps({"schema_version": 1, "runs": [_document(s) for s in found]}, indent=1))
     elif found:

@@ -19,7 +19,7 @@ from cgidlab.compare.fields import (
     Verb,
     Weight,
 )
-from cgidlab.design import catalogue
+from cgidlab.design import hints
 from cgidlab.errors import StoreError
 
 _SETTINGS = BY_NAME["settings"]
@@ -122,7 +122,7 @@ def check_words(named: Iterable[str], runs: Iterable[Recorded], option: str) -> 
     known = {*NAMES, *(name for run in runs for cell in run.plan.get("cells", ()) for name in cell["settings"])}
     for word in named:
         if word not in known:
-            raise catalogue.unknown("no field is called", word, known, f"{option} {word}")
+            raise hints.unknown("no field is called", word, known, f"{option} {word}")
 
 
 def identity(run: Recorded, host: str) -> str:

@@ -1,20 +1,22 @@
-"""What can be set: the options that roles declare. The only module that reads argument_specs.yml."""
+"""What can be set in a trial: the options that roles declare in argument_specs.yml, and the instruments."""
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import getdoc
 from pathlib import Path
 
 import yaml
 
+from cgidlab.design import hints
 from cgidlab.errors import LabError, SpecError
+from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import Option, Scalar, Settings
 
 # Roles whose options describe a trial. `host` is left out: its options say where things
 # live on a host, which is the inventory's business and not an experiment's.
-TRIAL_ROLES = ("build", "cgid", "scripts", "server", "kernel", "load", "trial", "instruments")
+TRIAL_ROLES = ("build", "cgid", "scripts", "server", "kernel", "load", "trial")
 _PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str,
     "path": str,
@@ -45,10 +47,25 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
+_INSTRUMENTS = "instruments"
+# Each instrument says itself what it is; no task on a host takes these.
+_SWITCHES = tuple(
+    Option(
+        role=_INSTRUMENTS,
+        name=one.name,
+        type="bool",
+        default=one.on_by_default,
+        choices=(),
+        description=f"{' '.join((getdoc(type(one)) or '').split())} Not read back: result.json says whether it ran.",
+    )
+    for one in INSTRUMENTS
+    if one.optional
+)
 _DIRECTIVE = re.compile(r"Read back as the directive (\w+)")
+_ALSO = re.compile(r"Also asked for as ([^.]+(?:\.\w[^.]*)*)\.")
 # Over HTTP the user alone may be a token; SSH needs one that everybody may know.
 _CREDENTIALS = re.compile(r"(?<!ssh)://[^/\s]*@|://[^/\s@]*:[^/\s]*@", re.IGNORECASE)
-_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
+_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*|built:[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,18 @@ class Catalogue:
         """Return settings keyed as Ansible knows them."""
         return {self.options[name].long_name: value for name, value in settings.items()}
 
+    def named(self, name: str) -> str:
+        """Return the option that a word is meant for, by its name or by what else it is asked for as; "" for none."""
+        return hints.meant(name, self._also())
+
+    def no_option(self, name: str, where: str) -> SpecError:
+        """Return the error for a name that is no option's, with what was meant if that can be told."""
+        elsewhere = hints.key_of_the_file(name) or hints.directive(name)
+        return hints.unknown("no role has an option", name, self.options, where, also=self._also(), elsewhere=elsewhere)
+
+    def _also(self) -> dict[str, tuple[str, ...]]:
+        return {o.name: (*o.also, o.long_name, *([o.directive] if o.directive else [])) for o in self.options.values()}
+
     def of_roles(self, *roles: str) -> tuple[str, ...]:
         """Return the short names of the options of some roles."""
         return tuple(name for name, option in self.options.items() if option.role in roles)
@@ -73,18 +102,20 @@ class Catalogue:
         """Return `value` as the option's type, or raise `SpecError` saying what it takes."""
         option = self.options.get(name)
         if option is None:
-            raise unknown("no role has an option", name, self.options, where)
+            raise self.no_option(name, where)
         if not isinstance(value, _PYTHON_TYPES[option.type]) or (isinstance(value, bool) and option.type != "bool"):
             raise SpecError(
                 f"`{name}` takes {option.type}, not {value!r}",
                 where=where,
-                fix=f"see {option.long_name} in roles/{option.role}/meta/argument_specs.yml",
+                fix="write true or false"
+                if option.type == "bool"
+                else f"see {option.long_name} in roles/{option.role}/meta/argument_specs.yml",
             )
         assert isinstance(value, (bool, int, float, str))  # noqa: S101 -- what _PYTHON_TYPES holds
         if option.type == "float":
             value = float(value)
         if option.choices and value not in option.choices:
-            raise unknown(f"`{name}` does not take", str(value), map(str, option.choices), where)
+            raise hints.unknown(f"`{name}` does not take", str(value), [str(c) for c in option.choices], where)
         low, high = _BOUNDS.get(name, (float("-inf"), float("inf")))
         if isinstance(value, (int, float)) and not low <= value <= high:
             raise SpecError(f"`{name}` is {value}, outside {low} to {high}", where=where, fix="choose a value inside")
@@ -93,18 +124,20 @@ class Catalogue:
         return value
 
 
-def unknown(what: str, name: str, known: Iterable[str], where: str) -> SpecError:
-    """Return the error for a word that is not one of `known`, naming the nearest that is."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return SpecError(
-        f"{what} `{name}`", where=where, fix=f"use `{near[0]}`" if near else f"use one of: {', '.join(known)}"
-    )
-
-
 def load(roles_dir: Path) -> Catalogue:
-    """Read the options of every trial role below `roles_dir`. Raise `LabError` if the roles are broken."""
+    """Return the options of every trial role below `roles_dir`, then the instruments.
+
+    Raise `LabError` if the roles are broken.
+    """
     options: dict[str, Option] = {}
+    for option in (*_declared(roles_dir), *_SWITCHES):
+        other = options.setdefault(option.name, option)
+        if other is not option:
+            raise LabError(f"two options have the short name {option.name}: {other.long_name} and {option.long_name}")
+    return Catalogue(options)
+
+
+def _declared(roles_dir: Path) -> Iterator[Option]:
     for role in TRIAL_ROLES:
         path = roles_dir / role / "meta" / "argument_specs.yml"
         try:
@@ -115,10 +148,7 @@ def load(roles_dir: Path) -> Catalogue:
             name = long_name.removeprefix(f"{role}_")
             if spec["type"] not in _PYTHON_TYPES or name in _OF_PROVISIONING.get(role, ()):
                 continue  # it steers provisioning and is no setting of a trial
-            if name in options:
-                other = options[name].long_name
-                raise LabError(f"two roles have an option with the short name {name}: {other}, {long_name}")
-            options[name] = Option(
+            yield Option(
                 role=role,
                 name=name,
                 type=spec["type"],
@@ -126,8 +156,8 @@ def load(roles_dir: Path) -> Catalogue:
                 choices=tuple(spec.get("choices", ())),
                 description=(text := _one_text(spec.get("description", ""))),
                 directive=found[1] if (found := _DIRECTIVE.search(text)) else "",
+                also=tuple(asked[1].split(", ")) if (asked := _ALSO.search(text)) else (),
             )
-    return Catalogue(options)
 
 
 def markdown(catalogue: Catalogue) -> str:
@@ -136,14 +166,13 @@ def markdown(catalogue: Catalogue) -> str:
     for option in catalogue.options.values():
         takes = ", ".join(f"`{c}`" for c in option.choices) or option.type
         default = "required" if option.default is None else f"`{json.dumps(option.default)}`"
-        first = option.description.partition(". ")[0].removesuffix(".")
-        rows.append(f"| `{option.name}` | {takes} | {default} | {first} |")
+        rows.append(f"| `{option.name}` | {takes} | {default} | {option.summary} |")
     return "\n".join(rows)
 
 
 def instruments(catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the names of the instruments, in the order the role declares them."""
-    return catalogue.of_roles("instruments")
+    """Return the names of the instruments that can be turned on or off, in their order."""
+    return catalogue.of_roles(_INSTRUMENTS)
 
 
 def _one_text(description: str | list[str]) -> str:

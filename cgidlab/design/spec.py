@@ -6,14 +6,17 @@ Everything is checked before anything runs: a wrong word costs a second, not a n
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cgidlab import figures
 from cgidlab.design import catalogue as cat
+from cgidlab.design import hints
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, check_form
+from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, UntilForm, check_form
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
 from cgidlab.model import (
+    MIN_BLOCKS,
     Experiment,
     Factor,
     Level,
@@ -27,6 +30,7 @@ from cgidlab.model import (
 from cgidlab.terminal import is_shown
 
 MAX_TRIALS = 200_000
+WATCH_EVERY = 4
 # 5 % of throughput and 20 % of the tail: below the first a capacity plan does not change, and
 # a tail's own spread between equal trials is about that large.
 DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
@@ -34,6 +38,8 @@ DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
 IDENTITY_COLUMNS = (
     "trial",
     "block",
+    "pass",
+    "watched",
     "host",
     "status",
     "reason",
@@ -60,7 +66,7 @@ def build(
     restricts factors to some levels (`--only`); both are checked like the file.
     Raises `SpecError` naming file, line and key at the first thing that is wrong.
     """
-    form = check_form(document)
+    form = check_form(document, catalogue)
     factors = tuple(_factor(document, catalogue, name, raw) for name, raw in form.factors.items())
     settings = _settings(document, catalogue, form)
     for name in settings:
@@ -78,7 +84,6 @@ def build(
             where="--only",
             fix="keep it: every ratio refers to it",
         )
-    repetitions = form.repetitions
     experiment = Experiment(
         name=form.name,
         question=form.question,
@@ -86,11 +91,7 @@ def build(
         factors=factors,
         settings=settings,
         exclude=exclude,
-        repetitions=(
-            Repetitions(repetitions, repetitions)
-            if isinstance(repetitions, int)
-            else Repetitions(repetitions.min, repetitions.max)
-        ),
+        repetitions=_repetitions(document, form, rule),
         seed=form.seed,
         instruments=_instruments(catalogue, settings, factors),
         rule=rule,
@@ -113,10 +114,10 @@ def check(experiment: Experiment, catalogue: Catalogue, where: str) -> None:
     labels = {factor.name: [level.label for level in factor.levels] for factor in experiment.factors}
     for name, label in itertools.chain.from_iterable(experiment.exclude):
         if label not in labels.get(name, ()):
-            raise cat.unknown(f"`{name}` has no level", label, labels.get(name, ()), where)
+            raise hints.unknown(f"`{name}` has no level", label, labels.get(name, ()), where)
     known = cat.instruments(catalogue)
     for name in set(experiment.instruments) - set(known):
-        raise cat.unknown("no instrument is called", name, known, where)
+        raise hints.unknown("no instrument is called", name, known, where)
     _check_size(experiment, where)
 
 
@@ -159,7 +160,7 @@ def _check_factor(name: str, catalogue: Catalogue, where: str) -> None:
             fix="use the name of a role's option",
         )
     if name not in catalogue.options:
-        raise cat.unknown("no role has an option", name, catalogue.options, where)
+        raise catalogue.no_option(name, where)
 
 
 def _check_label(label: str, where: str) -> None:
@@ -192,7 +193,7 @@ def _settings(document: Document, catalogue: Catalogue, form: FileForm) -> dict[
         for index, name in enumerate(form.instruments):
             where = document.where(("instruments", index))
             if name not in known:
-                raise cat.unknown("no instrument is called", name, known, where)
+                raise hints.unknown("no instrument is called", name, known, where)
             if name in found or form.instruments.index(name) != index:
                 raise SpecError(f"the instrument `{name}` is named twice", where=where, fix="keep one")
         found |= {name: name in form.instruments for name in known if name not in form.factors}
@@ -224,11 +225,11 @@ def _restricted(factors: tuple[Factor, ...], only: Iterable[tuple[str, tuple[str
     for name, labels in only:
         where = f"--only {name}={','.join(labels)}"
         if name not in kept:
-            raise cat.unknown("no factor is called", name, kept, where)
+            raise hints.unknown("no factor is called", name, kept, where)
         have = {lv.label: lv for lv in kept[name].levels}
         for label in labels:
             if label not in have:
-                raise cat.unknown(f"`{name}` has no level", label, have, where)
+                raise hints.unknown(f"`{name}` has no level", label, have, where)
         kept[name] = Factor(name, tuple(lv for lv in kept[name].levels if lv.label in labels))
     return tuple(kept.values())
 
@@ -241,11 +242,11 @@ def _exclusion(
     for name, values in raw.items():
         where = document.where(("exclude", index, name))
         if name not in known:
-            raise cat.unknown("no factor is called", name, known, where)
+            raise hints.unknown("no factor is called", name, known, where)
         labels = [lv.label for lv in known[name].levels]
         for value in values if isinstance(values, list) else [values]:
             if label_of(value) not in labels:
-                raise cat.unknown(f"`{name}` has no level", label_of(value), labels, where)
+                raise hints.unknown(f"`{name}` has no level", label_of(value), labels, where)
             pairs.append((name, label_of(value)))
     if not pairs:
         raise SpecError(
@@ -263,12 +264,12 @@ def _rule(
     by_name = {f.name: f for f in factors}
     name = form.verdict.factor or factors[0].name
     if name not in by_name:
-        raise cat.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
+        raise hints.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
     labels = [lv.label for lv in by_name[name].levels]
     if form.verdict.reference is not None:
         reference = label_of(form.verdict.reference)
         if reference not in labels:
-            raise cat.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
+            raise hints.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
     else:
         usual = catalogue.options[name].default
         reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
@@ -277,16 +278,43 @@ def _rule(
     for response, share in form.verdict.smallest_effects.items():
         where = document.where(("verdict", "smallest_effects", response))
         if response not in responses:
-            raise cat.unknown("no response is called", response, responses, where)
+            raise hints.unknown("no response is called", response, responses, where)
         effects[response] = _share(share, where)
     return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
+
+
+def _repetitions(document: Document, form: FileForm, rule: VerdictRule) -> Repetitions:
+    asked = form.repetitions
+    least, most = (asked, asked) if isinstance(asked, int) else (asked.min, asked.max)
+    found = Repetitions(least, most, form.passes, form.watch_every or WATCH_EVERY, _half_widths(document, form, rule))
+    if form.watch_every is None and found.answering_blocks < MIN_BLOCKS:  # too few would be left for any claim
+        return replace(found, watch_every=1)
+    return found
+
+
+def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple[tuple[str, float], ...]:
+    """Return how well responses are to be known. A bare share is that of the rule's first response: throughput."""
+    if isinstance(form.repetitions, int) or not isinstance(form.repetitions.until, UntilForm):
+        return ()
+    asked = form.repetitions.until.half_width
+    path: KeyPath = ("repetitions", "until", "half_width")
+    known = [e.response for e in rule.smallest_effects]
+    if not isinstance(asked, dict):
+        return ((known[0], _share(asked, document.where(path))),)
+    for response in asked:
+        if response not in known:
+            raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
+    if not asked:
+        raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
+    return tuple((response, _share(share, document.where((*path, response)))) for response, share in asked.items())
 
 
 def _noise(document: Document, form: FileForm) -> NoisePolicy:
     if isinstance(form.noise, str):
         return NoisePolicy(None, None, 0)
     steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns)
+    slowdown = _share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
+    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
 
 
 def _share(value: float | str, where: str) -> float:
@@ -301,10 +329,12 @@ def _share(value: float | str, where: str) -> float:
 
 def _check_size(experiment: Experiment, where: str) -> None:
     cells = math.prod(len(f.levels) for f in experiment.factors)
-    trials = cells * experiment.repetitions.max
+    passes = experiment.repetitions.passes
+    trials = cells * experiment.repetitions.max * passes
     if trials > MAX_TRIALS:
         raise SpecError(
-            f"{cells} cells x {experiment.repetitions.max} blocks = {trials} trials; at most {MAX_TRIALS} are planned",
+            f"{cells} cells x {experiment.repetitions.max} blocks{f' x {passes} passes' if passes > 1 else ''} = "
+            f"{trials} trials; at most {MAX_TRIALS} are planned",
             where=where,
             fix="take fewer levels or blocks",
         )

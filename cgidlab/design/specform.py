@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from cgidlab.design import catalogue as cat
+from cgidlab.design import hints
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
@@ -15,10 +16,12 @@ RESERVED_NAMES = ("calibration", "latest", "observe", "observe-all")
 LOAD_KEYS = ("loop", "driver", "clients", "rate")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
+MAX_PASSES = 100
 # A third of a core that somebody else uses moves throughput on a small machine by more than
 # the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
+DEFAULT_MAX_SLOWDOWN = 0.3  # twice what the probe itself varies by on a quiet machine
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -44,12 +47,18 @@ class LoadForm(_Form):
     rate: Raw | None = None
 
 
+class UntilForm(_Form):
+    """How well comparisons are to be known: a share of throughput, or one for each response that is named."""
+
+    half_width: float | str | dict[str, float | str]
+
+
 class RepetitionsForm(_Form):
-    """A range of blocks to run, until every comparison is decided."""
+    """A range of blocks to run, until every comparison is decided or known well enough."""
 
     min: int = Field(ge=1, le=MAX_BLOCKS)
     max: int = Field(ge=1, le=MAX_BLOCKS)
-    until: Literal["decided"] = "decided"
+    until: Literal["decided"] | UntilForm = "decided"
 
 
 class VerdictForm(_Form):
@@ -65,6 +74,7 @@ class NoiseForm(_Form):
 
     max_outsider_cpu: float = Field(default=DEFAULT_MAX_OUTSIDER_CPU, gt=0)
     max_steal: float | str = DEFAULT_MAX_STEAL
+    max_slowdown: float | str = DEFAULT_MAX_SLOWDOWN
     reruns: int = Field(default=1, ge=0, le=10)
 
 
@@ -82,10 +92,22 @@ class FileForm(_Form):
     window_s: Raw | None = None
     exclude: list[dict[str, Raw | list[Raw]]] = Field(default_factory=list)
     repetitions: int | RepetitionsForm = 6
+    passes: int = Field(default=1, ge=1, le=MAX_PASSES)
+    watch_every: int | None = Field(default=None, ge=1, le=MAX_PASSES)
     seed: int = Field(default=1, ge=0, le=2**63 - 1)
     instruments: list[str] | None = None
     noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
     verdict: VerdictForm = Field(default_factory=VerdictForm)
+
+
+_SECTIONS: dict[str, type[_Form]] = {
+    "load": LoadForm,
+    "verdict": VerdictForm,
+    "repetitions": RepetitionsForm,
+    "until": UntilForm,
+    "noise": NoiseForm,
+    "factors": LevelForm,
+}
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -125,12 +147,12 @@ def _option_schema(option: Option) -> dict[str, Any]:
     return schema | ({"enum": list(option.choices)} if option.choices else {})
 
 
-def check_form(document: Document) -> FileForm:
+def check_form(document: Document, catalogue: Catalogue) -> FileForm:
     """Return the document as a form, or raise `SpecError` for its first wrong or missing key."""
     try:
         form = FileForm.model_validate(document.value)
     except ValidationError as err:
-        raise _translated(document, err) from err
+        raise _translated(document, err, catalogue) from err
     if form.name in RESERVED_NAMES:
         raise SpecError(
             f"`name` is {form.name}, which is a directory of cgidlab's own below results/",
@@ -144,7 +166,7 @@ def check_form(document: Document) -> FileForm:
     return form
 
 
-def _translated(document: Document, err: ValidationError) -> SpecError:
+def _translated(document: Document, err: ValidationError, catalogue: Catalogue) -> SpecError:
     """Return pydantic's first complaint in our words, at the line it is about."""
     # A value of a union is reported once per member: unknown keys are the clearest, and then what lies
     # deepest below the first key that is wrong, since there the value was taken for what it is.
@@ -156,12 +178,8 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
     path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
     where = document.where(path)
     if first["type"] == "extra_forbidden":
-        owner: Any = {"load": LoadForm, "verdict": VerdictForm, "repetitions": RepetitionsForm, "noise": NoiseForm}.get(
-            str(path[0]), FileForm
-        )
-        if str(path[0]) == "factors":
-            owner = LevelForm
-        return cat.unknown("unknown key", str(path[-1]), owner.model_fields, where)
+        section = "until" if path[:2] == ("repetitions", "until") else str(path[0])
+        return _unknown_key(section, str(path[-1]), where, catalogue)
     if first["type"] == "missing":
         return SpecError(f"the key `{path[-1]}` is missing", where=where, fix=f"add `{path[-1]}:`")
     if path[:1] == ("name",):
@@ -173,7 +191,23 @@ def _translated(document: Document, err: ValidationError) -> SpecError:
     return SpecError(f"`{path[-1] if path else 'file'}`: {first['msg'].lower()}{shown}", where=where)
 
 
+def _unknown_key(section: str, name: str, where: str, catalogue: Catalogue) -> SpecError:
+    form = _SECTIONS.get(section)
+    if form is not None:
+        also = {o.name: o.also for o in catalogue.options.values()} | {"reference": ("baseline",)}
+        return hints.unknown("unknown key", name, form.model_fields, where, also=also)
+    meant = catalogue.named(name)
+    elsewhere = next((f"write it below `{s}:`" for s, f in _SECTIONS.items() if name in f.model_fields), "")
+    if meant and meant not in FileForm.model_fields:
+        elsewhere = f"`{meant}` is an option: write it below `settings:`, or with its levels below `factors:`"
+    also = {} if elsewhere else hints.FILE_KEYS | {key: catalogue.options[key].also for key in TRIAL_KEYS}
+    return hints.unknown("unknown key", name, FileForm.model_fields, where, also=also, elsewhere=elsewhere)
+
+
+_TYPE_NAMES = frozenset(
+    {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
+)  # as pydantic puts the members of a union into a path
+
+
 def _is_type_name(part: str) -> bool:
-    return part in {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm"} or part.startswith(
-        ("list[", "function-")
-    )
+    return part in _TYPE_NAMES or part.startswith(("list[", "dict[", "function-"))

@@ -1,14 +1,12 @@
-"""The drivers there are, a module each: nothing else names them all. `base.Driver` says how to add one."""
+"""The drivers there are, which are the modules of this folder. `base.Driver` says how to add one."""
 
 from collections.abc import Mapping
 
-from cgidlab.drivers.ab import Ab
 from cgidlab.drivers.base import Driver
-from cgidlab.drivers.h2load import H2load
-from cgidlab.drivers.wrk import Wrk
 from cgidlab.errors import StoreError
+from cgidlab.listing import one_a_module
 
-DRIVERS: Mapping[str, Driver] = {d.name: d for d in (H2load(), Ab(), Wrk())}
+DRIVERS: Mapping[str, Driver] = {d.name: d for d in one_a_module(__name__, __path__, Driver, besides=("base",))}
 
 
 def named(name: str, where: str) -> Driver:

@@ -4,12 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from cgidlab.arrays import Ints, np
 from cgidlab.drivers.base import UNKNOWN, Driver, Requests
 from cgidlab.errors import StoreError
 from cgidlab.model import LoopKind
-from cgidlab.numeric_lines import Ints, parse
+from cgidlab.numeric_lines import parse
 from cgidlab.rundir import read
 
 _MAX_S, _MAX_MS = 10**11, 10**9  # more cannot be meant

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from cgidlab.arrays import Flags, Ints
 from cgidlab.model import LoopKind
-from cgidlab.numeric_lines import Flags, Ints
 
 UNKNOWN = 0  # status of a request whose log does not say
 FAILED = 400  # the first status that is no success
@@ -66,12 +66,13 @@ class Driver(ABC):
 
     To add one:
 
-    1. A module here, named as the program: a subclass, and a function that parses its log. Put it into `DRIVERS`
-       (`drivers/__init__.py`). Say of it what is true: `exact` only if a row can be placed to the
+    1. A module here, named as the program: a subclass, and a function that parses its log. The registry is this
+       folder. Say of it what is true: `exact` only if a row can be placed to the
        microsecond on its host's clock, `timed` only if each row says how long that very request took. Percentiles
        that a program computes itself are not taken: they are over its warm-up too, and some are not measured.
-    2. Its command line: a module in roles/trial/files/cgidhost/drivers/.
-    3. Its name among the choices of roles/load, with its package and how it is asked for its version.
+    2. Its command line: a module of the same name in roles/trial/files/cgidhost/drivers/.
+    3. Its name among the choices of roles/load. A package of another name than its program's, and an option other than
+       --version, are said in roles/load/vars/main.yml.
     4. docs/instruments.md, "Driver (rows)": what its log leaves out, and how it can lie.
 
     What a driver cannot do is refused before a run (`design.plan`), and an unknown one is an error with its name.

@@ -8,11 +8,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from cgidlab.arrays import Ints, np
 from cgidlab.drivers.base import Driver, Requests, Totals
 from cgidlab.model import LoopKind
-from cgidlab.numeric_lines import Ints, check_rows, parse, pieces
+from cgidlab.numeric_lines import check_rows, parse, pieces
 
 _MAX_STATUS = 999
 _DONE = re.compile(rb"^ *(\d{1,18}) requests in ", re.MULTILINE)

@@ -69,20 +69,6 @@ def interrupted(request: Request, results: Path) -> status.RunStatus | None:
     return None
 
 
-def find(results: Path, word: str) -> RunDirectory:
-    """Return the run that a directory or an id names. Raise `SpecError` if it names none, or several."""
-    if (Path(word) / "plan.json").exists():
-        return store.open_run(Path(word))
-    found = [p for p in results.glob(f"*/{word}") if p.name == word and not p.is_symlink()] if _is_name(word) else []
-    if len(found) != 1:
-        raise SpecError(
-            f"{'several runs are' if found else 'no run is'} called `{word}`",
-            where=str(results),
-            fix="name its directory, or see: runner.py status",
-        )
-    return store.open_run(found[0])
-
-
 def latest(results: Path, request: Request) -> RunDirectory:
     """Return the newest interrupted run of an experiment file, with whatever settings. Raise `SpecError` if none is."""
     experiment = load_plan(request).plan.experiment
@@ -303,7 +289,3 @@ def _source(run: RunDirectory) -> str:
         return store.source_of(run)
     except StoreError:
         return ""
-
-
-def _is_name(word: str) -> bool:
-    return bool(word) and "/" not in word and word not in {".", ".."} and not any(c in word for c in "*?[")

@@ -1,25 +1,13 @@
-"""The instruments there are, a module each: nothing else names them all. `base.Instrument` says how to add one."""
+"""The instruments there are, which are the modules of this folder. `base.Instrument` says how to add one."""
 
 from collections.abc import Iterable
 
 from cgidlab.errors import StoreError
 from cgidlab.instruments.base import Instrument
-from cgidlab.instruments.cgid_daemon import CgidDaemon
-from cgidlab.instruments.connect_times import ConnectTimes
-from cgidlab.instruments.error_log import ErrorLog
-from cgidlab.instruments.host import Host
-from cgidlab.instruments.listen_queue import ListenQueue
-from cgidlab.instruments.strace import Strace
-from cgidlab.instruments.worker_states import WorkerStates
+from cgidlab.listing import one_a_module
 
-INSTRUMENTS: tuple[Instrument, ...] = (
-    ListenQueue(),
-    WorkerStates(),
-    ConnectTimes(),
-    ErrorLog(),
-    CgidDaemon(),
-    Host(),
-    Strace(),
+INSTRUMENTS: tuple[Instrument, ...] = one_a_module(
+    __name__, __path__, Instrument, besides=("base", "controls", "gauges")
 )
 
 WITNESSES: tuple[Instrument, ...] = tuple(i for i in INSTRUMENTS if i.expectations)

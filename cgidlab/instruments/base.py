@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
+from cgidlab.arrays import Flags, Ints, np
 from cgidlab.instruments.controls import Expectation
 from cgidlab.instruments.gauges import Held, hold
 from cgidlab.model import Check, Figures, Settings, skipped
-from cgidlab.numeric_lines import ABSENT, Flags, Ints
+from cgidlab.numeric_lines import ABSENT
 from cgidlab.parsers.documents import Instrument as State
 from cgidlab.parsers.documents import Result, Span
 from cgidlab.rundir import read
@@ -79,6 +78,13 @@ class Evidence:
             return None
         return read(path)
 
+    def edges(self, name: str, file: str) -> bytes | None:
+        """Return what an instrument read at the window's edges; in an unwatched pass that is all of it."""
+        if self.result.instruments.get(name, OFF).state != "edges":
+            return self.data(name, file)
+        path = self.directory / "instruments" / file
+        return read(path) if path.exists() else None
+
     def note(self, name: str, reason: str) -> None:
         """Record that an instrument says less than it should."""
         self.checks.append(skipped(name, reason))
@@ -114,9 +120,11 @@ class Instrument(ABC):
        file. Files lie in `instruments/` of a trial's directory; `Evidence.data` reads one if the instrument ran.
        `figures()` returns what it knows and no more: a figure whose samples do not cover the window, or whose
        events were lost, stays None, and `Evidence.note` says why. A file that is not what its header should say is
-       a `StoreError`. Put it into `INSTRUMENTS` (`instruments/__init__.py`).
-    2. Its figures in `cgidlab/figures.py`, with its name as their source; `python scripts/write_docs.py`.
-    3. Its half on the host, roles/trial/files/cgidhost/instruments/, and its option in roles/instruments.
+       a `StoreError`. The registry is this folder; the subclass is also the option by which an experiment turns it on
+       or off, with the first line of its docstring as what is said of it.
+    2. Its half on the host: a module of the same name in roles/trial/files/cgidhost/instruments/. A program that has
+       to be installed for it is named in roles/instruments/vars/main.yml.
+    3. Its figures in `cgidlab/figures.py`, with its name as their source; `python -m scripts.write_docs`.
     4. docs/instruments.md: what it proves, how it can lie, what it costs.
 
     Everything else is asked of this class: `measure` loops over the registry for figures, `report` for `detail()`,
@@ -125,7 +133,8 @@ class Instrument(ABC):
     """
 
     name: ClassVar[str]
-    optional: ClassVar[bool] = True  # an option of the role `instruments`; False: it is always there
+    optional: ClassVar[bool] = True  # an experiment turns it on or off; False: it is always there
+    on_by_default: ClassVar[bool] = True
     observes: ClassVar[bool] = True  # a server that runs, without touching it
     cost_row: ClassVar[str] = ""  # of a calibration's observer effect: those of one name are on together; "": in none
     expectations: ClassVar[tuple[Expectation, ...]] = ()  # what it must show in controls, if a verdict rests on it

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from cgidlab.arrays import Ints, np
 from cgidlab.instruments.base import Evidence, Instrument, Need
 from cgidlab.instruments.controls import FULL, IDLE, MISSING, REFUSED, Expectation, Kind, quiet, some
 from cgidlab.instruments.gauges import rise, unbroken
 from cgidlab.model import Figures
-from cgidlab.numeric_lines import ABSENT, Ints, parse_csv
+from cgidlab.numeric_lines import ABSENT, parse_csv
 
 FILE = "cgid_daemon.csv"
 
@@ -34,7 +33,7 @@ def parse_cgid_daemon(data: bytes, *, where: str) -> Samples:
 
 
 class CgidDaemon(Instrument):
-    """CPU and waiting for it of the cgid daemon's one thread, and its replacement by another."""
+    """CPU time and run-queue delay of the cgid daemon, and its replacement by another."""
 
     name = "cgid_daemon"
     cost_row = "cgid_daemon and host"

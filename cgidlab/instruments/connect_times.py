@@ -4,15 +4,13 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from cgidlab import files
+from cgidlab.arrays import Ints, np
 from cgidlab.instruments.base import Evidence, Instrument, Need
 from cgidlab.instruments.controls import FREEZE_S, FULL, IDLE, MISSING, REFUSED, SEEN, Expectation, Kind, quiet
 from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.model import Figures, Settings
-from cgidlab.numeric_lines import Ints, parse
-from cgidlab.parsers.error_log import REFUSED as ECONNREFUSED
+from cgidlab.numeric_lines import parse
 from cgidlab.rundir import read
 
 FILE, ERRORS = "connect_times.csv", "connect_times.stderr"
@@ -20,13 +18,13 @@ CONNECT_P99_US = 5_000.0
 """One connect in a hundred took longer than this: five times the slowest one ever seen before a queue with room."""
 _SLOWEST_FREE_US = 100_000.0  # a preempted thread waits some slices of a scheduler; a freeze is 15 times longer
 
-EAGAIN = 11
-"""Linux's: from connect() to a listening unix stream socket it has no other cause than a full queue."""
+EAGAIN, ECONNREFUSED = 11, 111
+"""Linux's. EAGAIN from connect() to a listening unix stream socket has no other cause than a full queue."""
 
 # Said when the kernel's buffer was full.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
 # In the byte order of the host, which all supported machines share.
-_RING = np.dtype([("header", "<u8"), ("end_ns", "<u8"), ("took_ns", "<u8"), ("result", "<i8")])
+_RING = [("header", "<u8"), ("end_ns", "<u8"), ("took_ns", "<u8"), ("result", "<i8")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,8 @@ def from_ring(data: bytes) -> bytes:
     A record is a header of 8 bytes, the end, the duration in nanoseconds and the
     result. Bytes after the last whole record are left out.
     """
-    whole = data[: len(data) // _RING.itemsize * _RING.itemsize]
-    records = np.frombuffer(whole, dtype=_RING)
+    ring = np.dtype(_RING)
+    records = np.frombuffer(data[: len(data) // ring.itemsize * ring.itemsize], dtype=ring)
     rows = zip(
         records["end_ns"].tolist(), (records["took_ns"] // 1000).tolist(), records["result"].tolist(), strict=True
     )
@@ -82,7 +80,7 @@ _FAILED = ("connects_refused", "connects_turned_away", "connects_failed_other")
 
 
 class ConnectTimes(Instrument):
-    """Each connect() to the cgid socket: how long it took and how it ended."""
+    """Duration and result of each connect() to the cgid socket, through BPF programs on the syscall tracepoints."""
 
     name = "connect_times"
     cost_row = "connect_times"
@@ -149,7 +147,7 @@ class ConnectTimes(Instrument):
         if lost:
             evidence.note(self.name, f"the kernel's buffer lost {lost} events: connects are not counted")
             return found
-        refused, turned_away = (int((result == -code).sum()) for code in (int(ECONNREFUSED), EAGAIN))
+        refused, turned_away = (int((result == -code).sum()) for code in (ECONNREFUSED, EAGAIN))
         requests = evidence.requests
         return replace(
             found,

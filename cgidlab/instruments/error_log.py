@@ -7,7 +7,6 @@ from cgidlab.instruments import controls
 from cgidlab.instruments.base import Evidence, Instrument
 from cgidlab.instruments.controls import Expectation, Kind, quiet, some
 from cgidlab.model import Figures, Settings
-from cgidlab.parsers.error_log import MISSING, REFUSED, Window, parse_error_log
 
 _DEBUG = ("debug", *(f"trace{n}" for n in range(1, 9)))
 _OWN_NAMES = ("cgid", "cgid_module", "mod_cgid.c")
@@ -60,6 +59,8 @@ class ErrorLog(Instrument):
         The retry line is written at level debug, so an empty log proves nothing
         at level warn.
         """
+        from cgidlab.parsers.error_log import MISSING, REFUSED, Window, parse_error_log  # noqa: PLC0415 -- loads numpy
+
         path = evidence.directory / "logs/error_log"
         if not rundir.is_there(path):
             return Figures()

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from cgidlab.numeric_lines import Flags, Floats, Ints
+from cgidlab.arrays import Flags, Floats, Ints, np
 from cgidlab.parsers.documents import Span
 
 ENOUGH = 0.9  # share of a window that samples must cover to speak for it

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from cgidlab.arrays import Ints, np
 from cgidlab.instruments.base import Evidence, Instrument, Need, TrialDetail
 from cgidlab.instruments.controls import FREEZE_S, FULL, IDLE, MISSING, REFUSED, SEEN, Expectation, Kind, places
 from cgidlab.model import Figures, Settings
-from cgidlab.numeric_lines import ABSENT, Ints, parse_csv
+from cgidlab.numeric_lines import ABSENT, parse_csv
 
 FILE = "listen_queue.csv"
 _COLUMNS = ("monotonic_ns", "cgid_depth", "cgid_limit", "tcp_depth", "tcp_limit")
@@ -41,7 +40,7 @@ def _had_room(f: Figures, s: Settings) -> bool:
 
 
 class ListenQueue(Instrument):
-    """The queues of the cgid socket and of the TCP listener, many times a second."""
+    """Depth and limit of the cgid socket's and the TCP listener's queue, through sock_diag, 100 times a second."""
 
     name = "listen_queue"
     cost_row = "listen_queue"

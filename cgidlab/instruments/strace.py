@@ -3,12 +3,10 @@
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
+from cgidlab.arrays import Ints, np
 from cgidlab.instruments.base import Evidence, Instrument
 from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.model import Figures
-from cgidlab.numeric_lines import Ints
 
 FILE = "strace.txt"
 
@@ -73,9 +71,13 @@ def parse_strace(data: bytes, prefix: str) -> StracedConnects:
 
 
 class Strace(Instrument):
-    """connect() as strace sees it, at strace's price: no witness that a verdict rests on."""
+    """strace of connect() on the workers. Costs much of the throughput; here so that the cost can be measured.
+
+    No witness that a verdict rests on.
+    """
 
     name = "strace"
+    on_by_default = False
     observes = False
 
     def figures(self, evidence: Evidence) -> Figures:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from cgidlab.arrays import Ints
 from cgidlab.instruments.base import Evidence, Instrument, Need, TrialDetail
 from cgidlab.instruments.controls import FREEZE_S, FULL, IDLE, MISSING, REFUSED, SEEN, Expectation, Kind, places, quiet
 from cgidlab.instruments.gauges import hold
 from cgidlab.model import Figures, Settings
-from cgidlab.numeric_lines import ABSENT, Ints, parse_csv
+from cgidlab.numeric_lines import ABSENT, parse_csv
 
 FILE = "worker_states.csv"
 STATES = ("connect", "read", "idle", "running", "other")
@@ -49,7 +50,7 @@ def _all_others_slept(f: Figures, s: Settings) -> bool:
 
 
 class WorkerStates(Instrument):
-    """Where each worker thread sleeps, and what httpd's scoreboard calls it, some times a second."""
+    """Wait channel of every worker thread, and what httpd's scoreboard calls it, 5 times a second."""
 
     name = "worker_states"
     cost_row = "worker_states"

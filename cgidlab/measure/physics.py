@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from cgidlab.arrays import Ints
 from cgidlab.drivers.base import Requests, Totals
 from cgidlab.model import Check, FailureKind, failed, skipped
-from cgidlab.numeric_lines import Ints
 
 LITTLE_TOLERANCE = 0.05
 LOADGEN_LIMIT = 0.95  # cores of its one thread

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from cgidlab import files
+from cgidlab.arrays import Floats, Ints
 from cgidlab.drivers.base import FAILED, UNKNOWN, Driver, Requests
 from cgidlab.errors import StoreError
 from cgidlab.instruments.gauges import percentile_ms
-from cgidlab.numeric_lines import Floats, Ints
 from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import Load, Span

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cgidlab.numeric_lines import Ints, check_rows, parse, pieces
+from cgidlab.arrays import Ints
+from cgidlab.numeric_lines import check_rows, parse, pieces
 
 _NUMBERS = 4
 _MAX_PATHS = 10_000

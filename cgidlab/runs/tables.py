@@ -61,6 +61,8 @@ def _columns(factors: Sequence[str]) -> tuple[_Column, ...]:
     return (
         _Column("trial", int, lambda r: r.number),
         _Column("block", int, lambda r: r.block),
+        _Column("pass", int, lambda r: r.pass_number),
+        _Column("watched", str, lambda r: "yes" if r.watched else "no"),
         _Column("host", str, lambda r: r.host),
         _Column("status", str, lambda r: r.outcome.status.value),
         _Column("reason", str, lambda r: r.outcome.reason),

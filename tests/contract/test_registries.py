@@ -14,21 +14,10 @@ from cgidlab.instruments.base import Instrument
 from cgidlab.instruments.controls import CONTROLS, Kind
 
 ROOT = Path(__file__).parents[2]
-SHARED = {"__init__", "base", "controls", "gauges"}  # of cgidlab/instruments: no instruments
 
 
 def each(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(name, INSTRUMENTS, ids=lambda i: i.name)
-
-
-def test_every_module_of_an_instrument_is_registered_under_its_own_name() -> None:
-    modules = {path.stem for path in (ROOT / "cgidlab/instruments").glob("*.py")} - SHARED
-
-    assert {i.name: type(i).__module__ for i in INSTRUMENTS} == {m: f"cgidlab.instruments.{m}" for m in modules}
-
-
-def test_what_a_trial_may_want_is_what_can_be_read() -> None:
-    assert {i.name for i in INSTRUMENTS if i.optional} == set(catalogue.instruments(catalogue.load(ROOT / "roles")))
 
 
 def test_every_figure_rests_on_something_that_exists() -> None:
@@ -52,13 +41,6 @@ def test_a_witness_is_asked_to_see_something_and_to_see_nothing(witness: Instrum
     asked = {name for e in witness.expectations for name in e.figures}
     assert asked & figures.of(witness.name)
     assert asked <= set(figures.COLUMNS)
-
-
-def test_every_module_of_a_driver_is_registered_under_its_own_name() -> None:
-    modules = {path.stem for path in (ROOT / "cgidlab/drivers").glob("*.py")} - {"__init__", "base"}
-
-    assert {name: type(d).__module__ for name, d in DRIVERS.items()} == {m: f"cgidlab.drivers.{m}" for m in modules}
-    assert {name: d.name for name, d in DRIVERS.items()} == {m: m for m in modules}
 
 
 def test_a_driver_that_an_experiment_may_name_is_one_whose_rows_can_be_read() -> None:

@@ -135,8 +135,17 @@ def test_every_role_says_who_wrote_it_under_which_license_for_which_ansible(role
     assert (role / "README.md").read_text(encoding="utf-8").strip()
 
 
-@pytest.mark.parametrize(("role", "known"), [("load", "__load_known"), ("instruments", "__instruments_known")])
-def test_every_program_of_a_driver_or_an_instrument_has_a_package_for_each_distribution(role: str, known: str) -> None:
-    for name, about in _load(ROOT / f"roles/{role}/vars/main.yml")[known].items():
+def test_every_program_of_an_instrument_has_a_package_for_each_distribution() -> None:
+    for name, about in _load(ROOT / "roles/instruments/vars/main.yml")["__instruments_known"].items():
         assert set(FAMILIES) <= about.keys(), name
         assert about["version"], name
+
+
+def test_a_package_of_another_name_than_its_drivers_is_said_for_each_distribution() -> None:
+    said = _load(ROOT / "roles/load/vars/main.yml")
+    drivers = _options(ROOT / "roles/load")["load_driver"]["choices"]
+
+    assert set(said["__load_package_names"]) == set(FAMILIES)
+    debian, redhat = (said["__load_package_names"][family].keys() for family in FAMILIES)
+    assert debian == redhat
+    assert debian | said["__load_version_arguments"].keys() <= set(drivers)

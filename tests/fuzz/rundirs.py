@@ -23,6 +23,7 @@ from types import FrameType
 from cgidlab import cli
 from cgidlab.engine import resuming
 from cgidlab.errors import LabError
+from cgidlab.runs import store
 from tests.fuzz import bounded, rundir_changes
 from tests.fuzz.bounded import Find
 from tests.fuzz.rundir_changes import BESIDE, ROOT
@@ -58,7 +59,7 @@ def verbs(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
 def resumed(run: Path) -> object:
     """Take the part of `--resume` that reads."""
     try:
-        opened = resuming.find(run.parents[1], str(run))
+        opened = store.find(run.parents[1], str(run))
         continued = resuming.load(opened, ROOT, None)
         resuming.refuse(continued, continued.differences, ())
     except LabError as err:

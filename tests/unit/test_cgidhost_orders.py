@@ -96,17 +96,17 @@ def order(**changes: object) -> blockfile.TrialOrder:
         ),
         pytest.param(
             {"trials": [{**trial_entry(), "instruments": ["host", "forks"]}]},
-            "no instrument is called forks: there are listen_queue, ",
+            "no instrument is called forks: there are cgid_daemon, ",
             id="an unknown instrument",
         ),
         pytest.param(
             {"trials": [trial_entry(driver="hey")]},
-            "no driver is called hey: there are h2load, ab, wrk",
+            "no driver is called hey: there are ab, h2load, wrk",
             id="an unknown driver",
         ),
         pytest.param(
             {"trials": [{**trial_entry(), "system": "fpm"}]},
-            "no system is called fpm: there are cgid, cgi",
+            "no system is called fpm: there are cgi, cgid",
             id="an unknown system",
         ),
         pytest.param(

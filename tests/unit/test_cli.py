@@ -95,7 +95,15 @@ def test_a_log_from_elsewhere_is_counted(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize(
     "argv",
-    [["--version"], ["--help"], ["run", "--help"], ["schema"], ["status"]],
+    [
+        ["--version"],
+        ["--help"],
+        ["run", "--help"],
+        ["schema"],
+        ["status"],
+        ["validate", "experiments/smoke.yml"],
+        ["plan", "experiments/smoke.yml"],
+    ],
     ids=" ".join,
 )
 def test_a_verb_that_computes_nothing_waits_for_no_array_library(argv: list[str]) -> None:

@@ -85,12 +85,12 @@ def test_a_run_with_other_settings_is_not_the_same(lab: Lab) -> None:
 def test_a_run_is_named_by_its_id_or_its_directory(lab: Lab) -> None:
     run = lab.run("20260101T000000Z-aaaa")
 
-    assert resuming.find(lab.results, run.run_id) == run
-    assert resuming.find(lab.results, str(run.path)) == run
-    assert resuming.find(lab.results, str(run.path.parent / "latest")) == run
+    assert store.find(lab.results, run.run_id) == run
+    assert store.find(lab.results, str(run.path)) == run
+    assert store.find(lab.results, str(run.path.parent / "latest")) == run
     for word in ("nothing", "../small", "*"):
         with pytest.raises(SpecError, match="no run is called"):
-            resuming.find(lab.results, word)
+            store.find(lab.results, word)
 
 
 def test_without_a_terminal_the_user_has_to_say_which(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

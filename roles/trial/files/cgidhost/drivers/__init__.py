@@ -1,15 +1,11 @@
-"""What makes the load: the registry of all drivers. `base.Driver` says how to add one."""
+"""What makes the load: the modules of this folder. `base.Driver` says how to add one."""
 
 from __future__ import annotations
 
 from typing import Mapping
 
-from .ab import Ab
+from ..listing import one_a_module
 from .base import Driver
-from .h2load import H2load
-from .wrk import Wrk
 
-_ALL: tuple[type[Driver], ...] = (H2load, Ab, Wrk)
-
-DRIVERS: Mapping[str, type[Driver]] = {one.name: one for one in _ALL}
+DRIVERS: Mapping[str, type[Driver]] = one_a_module(__name__, __path__, Driver, ("base",))
 """Every driver by its name, which is its program's."""

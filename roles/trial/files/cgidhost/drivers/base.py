@@ -32,11 +32,11 @@ class LoadPlan:
 
 
 class Driver:
-    """A program that makes load. Each is a class in a file of its own, named in `DRIVERS` of this package.
+    """A program that makes load. Each is the one such class of a module here, and bears its name.
 
     To add one, copy ab.py: `plan` turns a trial's order into a command line. The program has to write one row for each
-    answered request into the file `rows`, and to end by itself. Then name its class in `DRIVERS`, and the program in
-    roles/load: a choice in argument_specs, its packages and how it says its version in vars/main.yml. What reads its
+    answered request into the file `rows`, and to end by itself. Then name the program in roles/load: a choice in
+    argument_specs, and in vars/main.yml a package of another name, or another option than --version. What reads its
     rows is a module of the same name in cgidlab/drivers.
 
     `load` starts it, finds the window and judges how it ended.

@@ -27,7 +27,7 @@ class Scene:
     tools: Mapping[str, Optional[str]]  # path of each program that was provided, None where it cannot be had
     kept: Mapping[str, object]  # by instrument, what its `keep` returned
     server: Optional[Server]  # None on a generator, where an instrument sees the host alone
-    host_proc: Optional[int]  # the host's own /proc, as a descriptor; None where the trial has no other one
+    load_pid: Optional[int] = None  # the driver's, once it runs on this host
 
     @property
     def the_server(self) -> Server:
@@ -38,7 +38,7 @@ class Scene:
 
 
 class Instrument:
-    """Something that observes a trial. Each is a class in a file of its own, named in `INSTRUMENTS` of this package.
+    """Something that observes a trial. Each is the one such class of a module here, and bears its name.
 
     To add one, copy a file, and choose how it observes:
 
@@ -47,9 +47,8 @@ class Instrument:
     - `Attached` is a program that runs beside the server: give it `program`, `arguments` and `is_ready` (strace.py).
     - Either may add `at_edge`, read at the begin and the end of the window into `NAME.json` (host.py).
 
-    Then name its class in `INSTRUMENTS`, its option and its name in roles/instruments (defaults, argument_specs), and
-    its program, if it needs one, in vars/main.yml there. What reads its file is a module of the same name in
-    cgidlab/instruments.
+    What reads its file, and the option that turns it on, is a module of the same name in cgidlab/instruments. A program
+    that it needs is named in roles/instruments/vars/main.yml.
 
     Whatever cannot run raises `Unavailable` with a reason, which ends that instrument and not the trial. Nothing is
     replaced by something dearer: whoever wants that asks for it by name.
@@ -58,6 +57,7 @@ class Instrument:
     name: str
     needs_queue: ClassVar[bool] = False  # has nothing to look at where the system under test has none
     on_generators: ClassVar[bool] = False  # has something to look at where the load is made
+    free_at_edges: ClassVar[bool] = False  # what it reads there costs the window nothing: read in unwatched passes too
 
     @classmethod
     def why_not(cls, scene: Scene) -> str:

@@ -1,12 +1,13 @@
-"""Systems under test: the registry of what may stand behind httpd. `base.System` says how to add one."""
+"""Systems under test: the modules of this folder. `base.System` says how to add one."""
 
 from __future__ import annotations
 
 from typing import Mapping
 
+from ..listing import one_a_module
 from .base import System
-from .cgi import Cgi
-from .cgid import Cgid
 
-SYSTEMS: Mapping[str, System] = {one.name: one for one in (Cgid(), Cgi())}
+_ALL = one_a_module(__name__, __path__, System, ("base",))
+
+SYSTEMS: Mapping[str, System] = {name: kind() for name, kind in _ALL.items()}
 """Every system by its name in the block file."""

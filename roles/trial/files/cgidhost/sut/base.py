@@ -13,12 +13,12 @@ Steps = tuple[Callable[[], None], Callable[[], None]]
 
 
 class System:
-    """What answers for httpd: the program behind its unix socket, or httpd alone. Each is a class in a file of its own.
+    """What answers for httpd: the program behind its unix socket, or httpd alone. Each is the class of a module here.
 
     To add one, copy cgid.py. httpd itself is started by `server`, as its httpd.conf says; a system says what else a
     trial has to know: which socket has the queue, who accepts from it, how it is proved that the ordered one runs, and
-    what may be done to it. Then name it in `SYSTEMS` of this package and in cgidlab/design/systems.py, which says when
-    it is meant, and load what it needs in roles/server/templates/httpd.conf.j2.
+    what may be done to it. Then name it in cgidlab/design/systems.py, which says when it is meant, and load what it
+    needs in roles/server/templates/httpd.conf.j2.
     """
 
     name: ClassVar[str]

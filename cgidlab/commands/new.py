@@ -1,0 +1,67 @@
+"""`runner.py new`: begin an experiment file of one's own. Writes one file and overwrites none."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cgidlab.commands import options
+from cgidlab.errors import SpecError
+
+if TYPE_CHECKING:
+    import argparse
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+_MODELINE = "# yaml-language-server: $schema="
+
+
+def register(verbs: options.Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "new",
+        help="write an experiment file to change, after one that is there",
+        description="Writes experiments/NAME.yml after a kept experiment. Without NAME it lists their questions.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of the experiment: a-z, 0-9 and -")
+    parser.add_argument(
+        "--like",
+        default="backlog-sweep",
+        metavar="EXPERIMENT",
+        help="the experiment that asks nearly the same",
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=options.ROOT / "experiments", metavar="DIR", help="where (experiments/)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and say what to do with it, or list the experiments and their questions."""
+    from cgidlab.design import hints, strict_yaml  # noqa: PLC0415 -- see cgidlab.commands
+
+    kept = {p.stem: p for p in sorted((options.ROOT / "experiments").glob("*.yml"))}
+    if args.name is None:
+        width = max(map(len, kept))
+        for name, path in kept.items():
+            print(f"{name:<{width}}  {strict_yaml.read(path).value['question']}")
+        return 0
+    if args.like not in kept:
+        raise hints.unknown("no experiment is called", args.like, kept, f"--like {args.like}")
+    if not _NAME.fullmatch(args.name):
+        raise SpecError(f"`{args.name}` is no name of an experiment", where="NAME", fix="use a-z, 0-9 and -")
+    path = args.directory / f"{args.name}.yml"
+    text = re.sub(rf"(?m)^name: {re.escape(args.like)}$", f"name: {args.name}", kept[args.like].read_text())
+    schema = options.ROOT / "docs" / "experiment.schema.json"
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(_MODELINE)) + "\n"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{_MODELINE}{os.path.relpath(schema, path.resolve().parent)}\n{text}")
+    except FileExistsError as err:
+        raise SpecError("the file is there already", where=str(path), fix="take another name") from err
+    except OSError as err:
+        raise SpecError(f"the file cannot be written: {err.strerror}", where=str(path)) from err
+    print(f"{path}: change its question, factors and settings (./runner.py options lists them)")
+    print(f"then: ./runner.py plan {path}")
+    return 0
