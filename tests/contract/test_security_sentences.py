@@ -120,6 +120,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "What only the control machine writes": ("unit/test_harvest:what_this_machine_writes_is_not_taken_from_a_host",),
     "**Run directories** may come from anybody": (
         "unit/test_foreign_runs:the_target_that_a_directory_names_is_not_started",
+        "unit/test_foreign_runs:what_a_directory_says_of_hosts_is_gone_when_they_have_answered",
         "unit/test_foreign_runs:recover_starts_no_inventory_that_a_journal_alone_names",
         "unit/test_foreign_runs:a_block_that_lies_in_no_work_directory_is_refused",
     ),
