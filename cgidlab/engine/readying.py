@@ -1,6 +1,5 @@
 """Hosts made ready for the trials of one session, and written down as what they are."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
