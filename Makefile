@@ -72,6 +72,7 @@ bench-tools: setup ## what the benchmarks need of this machine: perf, ripgrep, m
 
 faults: test-tools ## break real runs at every phase in every way and go on with each; writes docs/reliability.md (root, an hour)
 	$(PYTHON) -m tests.faults.matrix --write docs/reliability.md $(ARGS)
+	$(PYTHON) -m tests.faults.surroundings --write docs/reliability.md
 
 noise: test-tools ## is a neighbour seen wherever one runs, and alike beside every cell: real ones of three loads (root, on a quiet machine ten minutes)
 	$(PYTHON) -m tests.noise.matrix $(ARGS)

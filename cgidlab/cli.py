@@ -11,7 +11,7 @@ from typing import TextIO, cast
 from cgidlab import __version__
 from cgidlab.commands import VERBS, options, signals
 from cgidlab.errors import LabError, SpecError
-from cgidlab.terminal import Plain, printable
+from cgidlab.terminal import Plain, printable, stand_in
 
 _SUFFIXES = (".yml", ".yaml")
 _DOCS_WIDTH = 110
@@ -24,6 +24,7 @@ Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning f
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status. Errors go to standard error, without a traceback."""
+    stand_in()
     try:
         with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
             args = parser().parse_args(_with_verb(argv))

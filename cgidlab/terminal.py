@@ -1,7 +1,21 @@
 """Text for people: shows what a host or a file says without doing what its control sequences ask for."""
 
+import os
+import sys
 from typing import Any, TextIO
 from unicodedata import category
+
+
+def stand_in() -> None:
+    """Put /dev/null in the place of standard input, output and error that are closed: the next file would be there."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            made = os.open(os.devnull, os.O_RDWR)  # under the lowest number that is free
+            os.set_inheritable(made, True)  # noqa: FBT003 -- it takes no names
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115 -- to the end
+            setattr(sys, name, stream)
 
 
 def printable(text: str) -> str:

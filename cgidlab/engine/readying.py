@@ -1,6 +1,5 @@
 """Hosts made ready for the trials of one session, and written down as what they are."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +74,7 @@ def again(session: RunSession, continued: Continued) -> Ready:
         session.display.say(f"since the run was begun: {'; '.join(told)}")
     resuming.tidy(run, continued.undone)
     run.set_state(store.RUNNING, asked_budget_s=session.how.budget_s, budget=None, stopped=None)
-    _take_over(found_in, run.path / "hosts")
+    take_over(found_in, run.path / "hosts")
     before = _provenance(run)
     entry = {
         "at": store.now(),
@@ -96,11 +95,16 @@ def _tell_unconfined(session: RunSession, hosts: Sequence[HostReport]) -> None:
                 session.display.say(f"{host.host}: {name} was built without namespaces around it: {built.unconfined}")
 
 
-def _take_over(found_in: Path, hosts: Path) -> None:
-    files.make_directory(hosts)
-    for path in found_in.glob("*.json"):
-        files.write_bytes(hosts / path.name, path.read_bytes())
-    shutil.rmtree(found_in, ignore_errors=True)
+def take_over(found_in: Path, hosts: Path) -> None:
+    """Put what hosts have answered now in the place of all that a run's directory says of hosts, generators included.
+
+    Their programs are started by the paths that are in it. Raises `StoreError` when that cannot be kept.
+    """
+    files.remove_tree(hosts)
+    try:
+        files.move(found_in, hosts)
+    except OSError as err:
+        raise StoreError(f"cannot keep what hosts answered: {err.strerror}", where=str(hosts)) from err
 
 
 def _calibration(session: RunSession, hosts: Sequence[HostReport], *, uncalibrated: bool) -> dict[str, Any]:

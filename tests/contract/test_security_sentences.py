@@ -129,6 +129,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "What only the control machine writes": ("unit/test_harvest:what_this_machine_writes_is_not_taken_from_a_host",),
     "**Run directories** may come from anybody": (
         "unit/test_foreign_runs:the_target_that_a_directory_names_is_not_started",
+        "unit/test_foreign_runs:what_a_directory_says_of_hosts_is_gone_when_they_have_answered",
         "unit/test_foreign_runs:recover_starts_no_inventory_that_a_journal_alone_names",
         "unit/test_foreign_runs:a_block_that_lies_in_no_work_directory_is_refused",
     ),
@@ -188,6 +189,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "Kernel settings of a trial live in its namespaces": (
         "e2e/test_cgidhost:the_kernels_settings_are_the_trials_own",
         "e2e/test_cgidhost:a_block_leaves_the_host_as_it_was_and_sees_a_neighbour_that_lives_for_moments",
+        "e2e/test_smoke:the_host_is_as_it_was",
     ),
     "No password is stored": (
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
@@ -203,6 +205,13 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_cgidhost_recover:a_snapshot_says_what_is_of_a_block_and_holds_nobodys_words",
     ),
     "`tests/e2e/test_security.py` plants": ("e2e/test_security:the_search_finds_a_secret_where_there_is_one",),
+    "A block's control group needs no journal": (
+        "unit/test_cgidhost_group:a_group_in_which_somebody_lives_stays",
+        "unit/test_cgidhost_group:a_group_of_other_blocks_is_nobodys_to_remove",
+    ),
+    "A block makes a control group": (
+        "unit/test_cgidhost_group:what_nobody_reaps_is_counted_and_the_group_goes_with_its_block",
+    ),
     "Files of a run are for its owner": (
         "unit/test_files:nobody_else_can_read_a_runs_files",
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",

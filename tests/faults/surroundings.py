@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -372,10 +372,14 @@ def line(seen: Seen) -> str:
     )
 
 
-def table(found: Sequence[Seen]) -> str:
-    """Return all rows as Markdown."""
+def table(names: Sequence[str], found: Mapping[str, Seen]) -> str:
+    """Return all rows as Markdown; one that was not run yet says so."""
     lines = ["| what is not as usual | the run | |", "| --- | --- | --- |"]
-    for seen in found:
+    for name in names:
+        seen = found.get(name)
+        if seen is None:
+            lines.append(f"| {name} | not run | |")
+            continue
         how = "went on" if seen.ended == 0 else f"ended with {seen.ended}"
         error = re.sub(r"/\S*/(?=[^/\s]+)", "", seen.error).replace("|", "\\|")[:120]
         word = "survived" if seen.survived else "**not survived**"
@@ -383,13 +387,14 @@ def table(found: Sequence[Seen]) -> str:
     return "\n".join(lines)
 
 
-def write(path: Path, found: Sequence[Seen]) -> None:
+def write(path: Path, names: Sequence[str], known: Mapping[str, Seen]) -> None:
     """Put the rows into a document, between their marks."""
     head, _, rest = path.read_text().partition(BEGIN)
     tail = rest.partition(END)[2]
+    found = [known[name] for name in names if name in known]
     survived, lost = sum(s.survived for s in found), sum(s.lost for s in found)
-    closing = f"{len(found)} rows, {survived} survived, {lost} complete trials lost."
-    path.write_text(f"{head}{BEGIN}\n\n{table(found)}\n\n{closing}\n\n{END}{tail}")
+    closing = f"{len(names)} rows, {len(found)} run, {survived} survived, {lost} complete trials lost."
+    path.write_text(f"{head}{BEGIN}\n\n{table(names, known)}\n\n{closing}\n\n{END}{tail}")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -422,7 +427,7 @@ def main(argv: Sequence[str]) -> int:
                     file.write(json.dumps(asdict(seen)) + "\n")
     found = [known[name] for name in ways if name in known]
     if args.write:
-        write(args.write, found)
+        write(args.write, list(ways), known)
     return 0 if all(seen.survived for seen in found) else 1
 
 

@@ -116,3 +116,10 @@ def test_a_verb_that_computes_nothing_waits_for_no_array_library(argv: list[str]
     ran = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_closed_streams_are_done_without_and_no_file_takes_their_place(repo_root: Path, tmp_path: Path) -> None:
+    code = "import os, sys; from cgidlab.cli import main; code = main(sys.argv[1:]); os._exit(code + os.open('/', 0))"
+    argv = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code, "status", str(tmp_path / "nothing")]
+
+    assert subprocess.run(argv, check=False, cwd=repo_root).returncode >= 1 + 3  # status 1, and a number of its own

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cgidlab.engine import journal, recovering, resuming
+from cgidlab.engine import journal, readying, recovering, resuming
 from cgidlab.engine.loading import Request
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import Factor, Level
@@ -106,6 +106,21 @@ def test_what_ansible_reads_with_an_inventory_is_seen(tmp_path: Path, beside: st
 
     with pytest.raises(SpecError, match=beside):
         inventory.check(tmp_path / "good.yml", named_by_user=False)
+
+
+def test_what_a_directory_says_of_hosts_is_gone_when_they_have_answered(tmp_path: Path) -> None:
+    """A generator that it names would be played on, with the directory's own program for its Python."""
+    hosts, found = tmp_path / "hosts", tmp_path / "found"
+    for place in (hosts / "generators", found):
+        place.mkdir(parents=True)
+    (hosts / "generators" / "localhost.json").write_text("{}")
+    (hosts / "local.json").write_text("{}")
+    (found / "local.json").write_text('{"python": "/usr/bin/python3"}')
+
+    readying.take_over(found, hosts)
+
+    assert [str(p.relative_to(hosts)) for p in hosts.rglob("*")] == ["local.json"]
+    assert "python3" in (hosts / "local.json").read_text()
 
 
 @pytest.mark.needs_root
