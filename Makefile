@@ -58,10 +58,10 @@ contract: setup-dev ## tests that two halves agree
 integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
 
-e2e: test-tools ## tests of whole runs against a really built httpd, and of the report in a browser (root)
-	pytest tests/e2e $(APART) $(SLOWEST) $(ARGS)
+e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter, and of the report in a browser (root)
+	pytest tests/e2e tests/servers/test_prometheus.py $(APART) $(SLOWEST) $(ARGS)
 
-servers: test-tools ## watch a distribution's own Apache, and its nginx before php-fpm, uWSGI and gunicorn, through all that can happen (root, minutes)
+servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it (root, minutes)
 	pytest tests/servers $(ARGS)
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)

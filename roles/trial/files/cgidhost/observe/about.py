@@ -6,7 +6,7 @@ import os
 import re
 import struct
 import urllib.request
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ..process import read_text
 from . import config, networks, proctable
@@ -36,7 +36,7 @@ def describe(master: Process, daemon: Optional[int], status_url: str) -> dict[st
     banner = _BANNER.search(binary)
     workers = worker_pids(master, daemon)
     threads = max((thread_count(pid) for pid in workers), default=0)
-    server_limit, thread_limit = _scoreboard(master.pid, maps)
+    board = scoreboard(master.pid, maps)
     mpm = _mpm(maps, binary)
     settings = _settings(master, binary, {*_MODULE.findall(maps), mpm or "", f"mpm_{mpm}"})
     found: dict[str, Any] = {
@@ -46,8 +46,8 @@ def describe(master: Process, daemon: Optional[int], status_url: str) -> dict[st
         "processes": len(workers),
         # Beside the workers a process of a threaded MPM has its main thread and a listener.
         "threads_per_child": max(1, threads - 2) if threads > 1 else (1 if threads else None),
-        "server_limit": server_limit,
-        "thread_limit": thread_limit,
+        "server_limit": None if board is None else board.servers,
+        "thread_limit": None if board is None else board.threads,
         "max_request_workers": settings.max_request_workers,
         "log_level": settings.log_level,
         "status": _status(master.pid, status_url) if status_url else None,
@@ -97,29 +97,30 @@ def _mpm(maps: str, binary: bytes) -> Optional[str]:
     return built_in.group(1).decode() if built_in else None
 
 
-def scoreboard_limits(pid: int) -> tuple[Optional[int], Optional[int]]:
-    """Return ServerLimit and ThreadLimit, None where they cannot be read; raise OSError."""
-    return _scoreboard(pid, read_text(f"/proc/{pid}/maps", 1 << 22))
+class Board(NamedTuple):
+    """A scoreboard in shared memory: where its `global_score` is, how long all of it is, and for how many workers."""
+
+    address: int
+    size: int
+    servers: int  # ServerLimit
+    threads: int  # ThreadLimit
 
 
-def _scoreboard(pid: int, maps: str) -> tuple[Optional[int], Optional[int]]:
-    """Return ServerLimit and ThreadLimit out of the scoreboard in shared memory; that needs the right to trace."""
+def scoreboard(pid: int, maps: str) -> Optional[Board]:
+    """Return the scoreboard of an httpd; None where there is none, or no right to trace it."""
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return None, None
+        return None
     try:
-        for begin, end, _ in _SHARED.findall(maps):
-            found = _limits_at(memory, int(begin, 16), int(end, 16) - int(begin, 16))
-            if found is not None:
-                return found
+        found = (_board_at(memory, int(b, 16), int(e, 16) - int(b, 16)) for b, e, _ in _SHARED.findall(maps))
+        return next(filter(None, found), None)
     finally:
         os.close(memory)
-    return None, None
 
 
-def _limits_at(memory: int, at: int, length: int) -> Optional[tuple[int, int]]:
-    """Return ServerLimit and ThreadLimit if a scoreboard lies there: what it says must agree with its size."""
+def _board_at(memory: int, at: int, length: int) -> Optional[Board]:
+    """Return the scoreboard if one lies there: what it says must agree with its size."""
     try:
         size, servers, threads = _SCOREBOARD.unpack(os.pread(memory, _SCOREBOARD.size, at))
     except (OSError, struct.error, OverflowError):
@@ -127,7 +128,7 @@ def _limits_at(memory: int, at: int, length: int) -> Optional[tuple[int, int]]:
     if not (0 < servers <= _MOST and 0 < threads <= _MOST and size <= length < size + (1 << 16)):
         return None
     fits = _SCORE_BYTES[0] <= size // (servers * threads) <= _SCORE_BYTES[1]
-    return (servers, threads) if fits else None
+    return Board(at + _SCOREBOARD.size - 8, size, servers, threads) if fits else None
 
 
 def _status(pid: int, url: str) -> Optional[dict[str, str]]:

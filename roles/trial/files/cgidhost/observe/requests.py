@@ -14,17 +14,14 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from ..ending import Unavailable
 from ..process import read_text
-from ..scoreboard import layouts
 from . import about, proctable
 
 _TOP = 10
 _MOST_KEYS = 5000
 _OTHERS = "(others)"
-_SHARED = "rw-s"
 _LARGEST = 1 << 26
-_TO_STATUS = 12  # from a worker's number, over pid and generation: httpd 2.4
 _HEAD = struct.Struct("=Qiii")  # pthread_t, number, pid, generation
-_NUMBER_AT = 8
+_LENGTH_BYTES, _GLOBAL_BYTES, _PROCESS_BYTES = 8, 56, range(24, 65, 8)  # the first is APR's own, in front
 _CONNECT = "unix_wait_for_peer"
 _THREAD_BYTES = 2048  # of what the C library keeps of a thread; its kernel's number is in there
 _NUMBER = struct.Struct("=i")
@@ -41,6 +38,22 @@ class Asked(NamedTuple):
     client: str
     request: str
     vhost: str
+
+
+class _Layout(NamedTuple):
+    """Where a scoreboard has its entries: so many of processes from `first` on, then those of their threads."""
+
+    first: int
+    servers: int
+    process: int  # bytes of an entry
+    threads: int
+    worker: int  # same
+
+
+class _Worker(NamedTuple):
+    pid: int
+    thread: int  # pthread_t
+    entry: bytes
 
 
 def shortened(asked: Asked) -> Asked:
@@ -72,7 +85,7 @@ class WorkerRequests:
         self._worker_pids, self._asleep, self._whole = worker_pids, asleep, whole
         self._memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._first, self._stride, self._slots = self._find(pid)
+            self._board = self._find(pid)
         except BaseException:
             os.close(self._memory)
             raise
@@ -83,18 +96,20 @@ class WorkerRequests:
         self.seen = self.unknown = self.silent = 0
         self.cpu_ns = self.samples = self.missed = 0
 
-    def _find(self, pid: int) -> tuple[int, int, int]:
-        servers, threads = about.scoreboard_limits(pid)
-        if servers is None or threads is None:
+    @staticmethod
+    def _find(pid: int) -> _Layout:
+        """Return where the entries of processes and workers are; raise Unavailable.
+
+        In front of them are the `global_score` and a `process_score` for each process (server/scoreboard.c, httpd 2.4).
+        """
+        board = about.scoreboard(pid, read_text(f"/proc/{pid}/maps", _LARGEST))
+        if board is None:
             raise Unavailable("httpd's scoreboard was not found in its memory")
-        for line in read_text(f"/proc/{pid}/maps", _LARGEST).splitlines():
-            addresses, access = line.split(None, 2)[:2]
-            begin, end = (int(edge, 16) for edge in addresses.split("-"))
-            if access != _SHARED or end - begin > _LARGEST:
-                continue
-            for layout in layouts(os.pread(self._memory, end - begin, begin), servers * threads):
-                if layout.stride in _TEXTS:
-                    return begin + layout.first - _TO_STATUS - _NUMBER_AT, layout.stride, servers * threads
+        slots = board.servers * board.threads
+        for stride in _TEXTS:
+            each, rest = divmod(board.size - _LENGTH_BYTES - _GLOBAL_BYTES - stride * slots, board.servers)
+            if rest == 0 and each in _PROCESS_BYTES:
+                return _Layout(board.address + _GLOBAL_BYTES, board.servers, each, board.threads, stride)
         raise Unavailable("httpd's scoreboard has no layout that is known")
 
     def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's
@@ -109,17 +124,16 @@ class WorkerRequests:
                 sleeping[self._inner(pid)] = pid, tids
         if not sleeping:
             return
-        board = os.pread(self._memory, self._stride * self._slots, self._first)
+        workers = self._workers()
         found: set[int] = set()
-        for at in range(0, len(board) - self._stride + 1, self._stride):
-            thread, _, pid, _ = _HEAD.unpack_from(board, at)
-            if pid not in sleeping:
+        for worker in workers:
+            if worker.pid not in sleeping:
                 continue
-            known_as, tids = sleeping[pid]
-            tid = self._tid(known_as, pid, thread, board)
+            known_as, tids = sleeping[worker.pid]
+            tid = self._tid(known_as, worker, workers)
             if tid in tids and tid not in found:
                 found.add(tid)
-                self._count(self._asked(board, at))
+                self._count(self._asked(worker.entry))
         number = sum(len(tids) for _, tids in sleeping.values())
         self.seen += number
         self.unknown += number - len(found)
@@ -128,37 +142,42 @@ class WorkerRequests:
         """Return a process or thread as httpd knows it itself: in a container that is another number."""
         return proctable.innermost_pid(number) if self._contained else number
 
-    def _tid(self, known_as: int, pid: int, thread: int, board: bytes) -> int:
+    def _workers(self) -> list[_Worker]:
+        """Return the entries of all workers with their process: prefork names that of the process alone."""
+        b = self._board
+        raw = os.pread(self._memory, b.servers * (b.process + b.threads * b.worker), b.first)
+        found = []
+        for server in range(b.servers):
+            (of_server,) = _NUMBER.unpack_from(raw, server * b.process)
+            for thread in range(b.threads):
+                at = b.servers * b.process + (server * b.threads + thread) * b.worker
+                pthread, _, pid, _ = _HEAD.unpack_from(raw, at)
+                if pid or of_server:
+                    found.append(_Worker(pid or of_server, pthread, raw[at : at + b.worker]))
+        return found
+
+    def _tid(self, known_as: int, worker: _Worker, workers: list[_Worker]) -> int:
         """Return the kernel's number of a worker's thread; a process without others is its own."""
-        known = self._tids.get((pid, thread))
+        known = self._tids.get((worker.pid, worker.thread))
         if known is not None:
             return known
         tids = {self._inner(tid) for tid in _tids(known_as)}
         if len(tids) == 1:
-            found = pid
+            found = worker.pid
         else:
             if self._tid_at is None:
-                self._tid_at = self._place(known_as, pid, tids, board)
-            found = _number_at(known_as, thread + self._tid_at) if self._tid_at is not None else 0
+                threads = [w.thread for w in workers if w.pid == worker.pid and w.thread]
+                self._tid_at = _place(known_as, threads, tids)
+            found = 0 if self._tid_at is None else _number_at(known_as, worker.thread + self._tid_at)
             found = found if found in tids else 0
         if found:
-            if len(self._tids) > 4 * self._slots:  # of processes that are gone
+            if len(self._tids) > 4 * self._board.servers * self._board.threads:  # of processes that are gone
                 self._tids.clear()
-            self._tids[pid, thread] = found
+            self._tids[worker.pid, worker.thread] = found
         return found
 
-    def _place(self, known_as: int, pid: int, tids: set[int], board: bytes) -> Optional[int]:
-        """Return where the C library keeps the number of a thread: at the same place in all of a process."""
-        heads = [_HEAD.unpack_from(board, at) for at in range(0, len(board) - self._stride + 1, self._stride)]
-        memories = [_peek(known_as, thread, _THREAD_BYTES) for thread, _, owner, _ in heads if owner == pid and thread]
-        for at in range(0, _THREAD_BYTES, _NUMBER.size):
-            numbers = {_NUMBER.unpack_from(m, at)[0] for m in memories if len(m) == _THREAD_BYTES}
-            if len(numbers) == len(memories) > 0 and numbers <= tids:
-                return at
-        return None
-
-    def _asked(self, board: bytes, at: int) -> Asked:
-        texts = [board[at + begin : at + begin + length] for begin, length in _TEXTS[self._stride]]
+    def _asked(self, entry: bytes) -> Asked:
+        texts = [entry[begin : begin + length] for begin, length in _TEXTS[self._board.worker]]
         return Asked(*(t.split(b"\0", 1)[0].decode("utf-8", "backslashreplace") for t in texts))
 
     def _count(self, asked: Asked) -> None:
@@ -188,6 +207,16 @@ class WorkerRequests:
             why = "which thread works on which request was not found"
         top = {f"{field}s": [list(pair) for pair in counts.most_common(_TOP)] for field, counts in self._counts.items()}
         return {"seen": self.seen, "unknown": self.unknown, "whole": self._whole, "why_none": why, **top}
+
+
+def _place(pid: int, threads: list[int], tids: set[int]) -> Optional[int]:
+    """Return where the C library keeps the number of a thread: at the same place for all of a process."""
+    memories = [_peek(pid, thread, _THREAD_BYTES) for thread in threads]
+    for at in range(0, _THREAD_BYTES, _NUMBER.size):
+        numbers = {_NUMBER.unpack_from(m, at)[0] for m in memories if len(m) == _THREAD_BYTES}
+        if len(numbers) == len(memories) > 0 and numbers <= tids:
+            return at
+    return None
 
 
 def _sleeping(pid: int) -> set[int]:
