@@ -17,7 +17,7 @@ SLOWEST := --durations 10
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
 
-.PHONY: faults fuzz audit help setup setup-dev test-tools sweep smoke bench bench-tools test lint unit contract integration e2e servers lock clean \
+.PHONY: faults noise fuzz audit help setup setup-dev test-tools sweep smoke bench bench-tools test lint unit contract integration e2e servers lock clean \
 	guest-tools vagrant-sweep vagrant-e2e vm-one vm-matrix el-host
 
 help: ## list the targets
@@ -72,6 +72,9 @@ bench-tools: setup ## what the benchmarks need of this machine: perf, ripgrep, m
 
 faults: test-tools ## break real runs at every phase in every way and go on with each; writes docs/reliability.md (root, an hour)
 	$(PYTHON) -m tests.faults.matrix --write docs/reliability.md $(ARGS)
+
+noise: test-tools ## is a neighbour seen wherever one runs, and alike beside every cell: real ones of three loads (root, on a quiet machine ten minutes)
+	$(PYTHON) -m tests.noise.matrix $(ARGS)
 
 fuzz: setup-dev ## try 100,000 bad inputs on every reader together, 20,000 changed run directories on every verb that reads one, and logs of 10 GB (hours); ARGS="--cases N --seed N"
 	$(PYTHON) -m tests.fuzz.nightly $(ARGS)

@@ -22,6 +22,7 @@ NAMES = (
     "first_trial",
     "second_run",
     "variants",
+    "decides",
     "measuring",
     "instruments",
     "queue_sampler",

@@ -1,4 +1,4 @@
-"""How much of a sweep's time is spent measuring, and what the rest of it is.
+"""Where the time of a sweep goes. How well it is known what is asked afterwards is `decides`' to say.
 
     python -m benchmarks.measuring [--blocks 2]
 
@@ -25,7 +25,6 @@ from benchmarks import figures
 from benchmarks.children import Watched, watch
 from benchmarks.figures import ROOT, Row, Series
 
-GOAL = 85.0  # per cent
 OURS = {"trial.json", "outcome.json", "figures.json", "requests.parquet"}  # what no archive has
 PACKED = 1  # as the helper packs
 SWEEP = ROOT / "experiments" / "backlog-sweep.yml"
@@ -60,13 +59,13 @@ def main() -> int:
     try:
         # A trial that something else disturbed is not run again: that would be the machine's time, not the runner's.
         text = SWEEP.read_text() + "noise: ignore\n"
-        found = re.search(r"^repetitions: (\d+)", text, re.MULTILINE)
+        found = re.search(r"^repetitions: .*max: (\d+).*$", text, re.MULTILINE)
         assert found is not None  # noqa: S101 -- our own file
         whole = int(found[1])
         path = work / SWEEP.name
-        path.write_text(text.replace(f"repetitions: {whole}", f"repetitions: {blocks}"))
+        path.write_text(text.replace(found[0], f"repetitions: {blocks}"))
         ready = work / "ready.yml"
-        ready.write_text(text.replace(f"repetitions: {whole}", "repetitions: 1"))
+        ready.write_text(text.replace(found[0], "repetitions: 1"))
         _run(ready, work, *READY)
         figures.say(f"the sweep in {blocks} blocks")
         began_ns = time.monotonic_ns()  # the clock of the phases, on this one machine
@@ -160,9 +159,9 @@ def _row(spent: Spent, blocks: int, whole: int) -> Row:
         "after the last trial": spent.after,
     }
     return Row(
-        "share of a sweep spent measuring (windows / wall), 10 s windows, host provisioned",
-        f">= {GOAL:.0f} %",
-        of_whole >= GOAL,
+        "share of a sweep in windows, host provisioned",
+        "-",
+        True,  # noqa: FBT003 -- there is nothing to reach
         (
             Series(f"backlog-sweep with its {whole} blocks", "%", [of_whole]),
             Series(f"with the {blocks} blocks that were run", "%", [100 * spent.windows / spent.wall]),

@@ -5,6 +5,11 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+OF_A_BLOCK = frozenset(
+    {"latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "worst_second_p99_ms"}
+)
+"""Responses whose mean over short windows is another figure than that of the windows together."""
+
 LOAD = "load"  # source of what the client and the server's log say of the requests
 HEADROOM = "headroom"  # of what a run measures once beside its trials
 
@@ -194,10 +199,17 @@ class Figures:
         "cgid_daemon", "share", "of the window in which the daemon could have run but waited for a CPU"
     )
     host_cpu_share: float | None = _figure("host", "share", "busy time of all CPUs of the host", heading="Host CPU")
-    host_steal_share: float | None = _figure("host", "share", "time of all CPUs that the hypervisor gave to others")
+    host_steal_share: float | None = _figure("sentinel", "share", "time of all CPUs that the hypervisor gave to others")
     host_iowait_share: float | None = _figure("host", "share", "time of all CPUs idle while a disk was awaited")
     outsider_cpu_share: float | None = _figure(
-        "host", "cores", "CPU of all processes that are not the trial's, 1.0 a whole core"
+        "sentinel",
+        "cores",
+        "CPU that others used: what the host was busy with, less what the trial's control group used",
+    )
+    outsider_wanted_cpu_share: float | None = _figure(
+        "sentinel",
+        "cores",
+        "CPU that others used right before and right after the trial, when nothing of it ran: the smaller of both",
     )
     cpu_pressure_share: float | None = _figure(
         "host", "share", "of the window in which some process could have run but waited for a CPU"
@@ -206,8 +218,23 @@ class Figures:
     memory_pressure_share: float | None = _figure(
         "host", "share", "of the window in which some process waited for memory"
     )
-    swapped_pages: int | None = _figure("host", "", "pages swapped in or out on the whole host")
-    throttled_ms: float | None = _figure("host", "ms", "how long the trial's control group was not allowed to run")
+    swapped_pages: int | None = _figure("sentinel", "", "pages swapped in or out on the whole host")
+    throttled_ms: float | None = _figure(
+        "sentinel", "ms", "how long the trial's control group, or one above it, was not allowed to run"
+    )
+    pace_arithmetic_per_s: float | None = _figure(
+        "sentinel",
+        "1/s",
+        "rounds of fixed arithmetic by a core, right before and after the trial: how fast the host is",
+        better=Better.HIGHER,
+    )
+    pace_memory_per_s: float | None = _figure("sentinel", "1/s", "the same of copying memory", better=Better.HIGHER)
+    pace_system_calls_per_s: float | None = _figure("sentinel", "1/s", "the same of system calls", better=Better.HIGHER)
+    slowdown_share: float | None = _figure(
+        "sentinel",
+        "share",
+        "by which these three, together, were slower than in the middle gap of the block until then",
+    )
     forks_per_s: float | None = _figure("host", "1/s", "processes and threads begun on the whole host", better=None)
     context_switches_per_s: float | None = _figure("host", "1/s", "of all CPUs of the host", better=None)
     file_handles_free: int | None = _figure(

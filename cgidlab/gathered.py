@@ -1,9 +1,10 @@
-"""Several trials together: by cell, and one figure of them. Pure."""
+"""Several trials together: by cell, and one figure of them; from which passes that figure is taken. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from cgidlab import figures
 from cgidlab.model import TrialRecord
 
 Levels = tuple[tuple[str, str], ...]
@@ -17,9 +18,32 @@ def by_cell(records: Iterable[TrialRecord]) -> dict[Levels, list[TrialRecord]]:
     return cells
 
 
+def answering(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that responses are taken from: those in which nothing watched, or all where each was watched.
+
+    Of a whole run, so that what is compared was measured alike.
+    """
+    found = list(records)
+    return [r for r in found if not r.watched] or found
+
+
+def witnessing(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that say what happened inside the server: the watched windows; all where none was watched."""
+    found = [r for r in records if r.pass_number]
+    return [r for r in found if r.watched] or found
+
+
 def known(records: Iterable[TrialRecord], figure: str) -> list[float]:
-    """Return a figure of those trials that have it."""
-    values = (getattr(r.figures, figure) for r in records)
+    """Return a figure of those trials that have it.
+
+    What the load says is that of the trials that answer, and a percentile that of a block's windows together where
+    there is a record of them.
+    """
+    found = list(records)
+    of_load = figure in figures.COLUMNS and figures.COLUMNS[figure].source == figures.LOAD
+    some = answering(found) if of_load else found
+    whole = [r for r in some if not r.pass_number] if figure in figures.OF_A_BLOCK else []
+    values = (getattr(r.figures, figure) for r in (whole or [r for r in some if r.pass_number]))
     return [v for v in values if v is not None and math.isfinite(v)]
 
 

@@ -14,6 +14,8 @@ from cgidlab.figures import Figures as Figures  # noqa: PLC0414 -- one of the va
 
 SCHEMA_VERSION = 1  # of what verbs print as JSON; documents that are kept have their own (`parsers.versions`)
 _LONGEST_NAME = 180
+MIN_BLOCKS = 6
+"""Below this many blocks no 95 % claim is made: the sign interval needs 6 (2 x 0.5^6 = 3.1 %)."""
 
 Scalar = bool | int | float | str
 Settings = Mapping[str, Scalar]
@@ -79,7 +81,9 @@ class Trial:
     number: int  # from 1, in the order of the run
     block: int  # from 1
     cell: Cell
-    key: str  # names cell and block; stable across machines and orders of the file
+    key: str  # names cell, block and pass; stable across machines and orders of the file
+    pass_number: int = 1  # from 1 within the block
+    watched: bool = True  # all instruments are on; in an unwatched pass only those that are factors
 
     @property
     def directory(self) -> str:
@@ -87,7 +91,8 @@ class Trial:
         cell = self.cell.id.replace(",", "_").replace("=", "-")
         if len(cell) > _LONGEST_NAME:  # a name of a file has 255 bytes at most
             cell = f"{cell[:_LONGEST_NAME]}-{self.key[:8]}"
-        return f"{self.number:03d}-{cell}-b{self.block}"
+        which = f"-p{self.pass_number}" if self.pass_number > 1 else ""
+        return f"{self.number:03d}-{cell}-b{self.block}{which}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +138,43 @@ class VerdictRule:
 
 @dataclass(frozen=True, slots=True)
 class Repetitions:
-    """How many blocks to run: `min` always, up to `max` until every comparison is decided."""
+    """How many blocks to run: `min` always, up to `max` until every comparison is decided, or known well enough."""
 
     min: int
     max: int
+    passes: int = 1  # over all cells, in each block
+    watch_every: int = 1  # one pass in so many is watched by all instruments; 1: every one
+    half_widths: tuple[tuple[str, float], ...] = ()  # response and share it is to be known to; empty: until decided
 
     @property
     def fixed(self) -> bool:
         """Say whether the number of blocks is known before the run."""
         return self.min == self.max
 
+    @property
+    def answering_blocks(self) -> int:
+        """Return how many of the most blocks have a pass in which nothing watches, or all where every pass is watched.
+
+        At least: of several passes a block seldom has none.
+        """
+        if self.watch_every == 1 or self.passes > 1:
+            return self.max
+        return self.max - -(-self.max // self.watch_every)
+
 
 @dataclass(frozen=True, slots=True)
 class NoisePolicy:
     """When a trial is too disturbed to be believed, and how often it is run again. None: not checked."""
 
-    max_outsider_cpu: float | None  # cores that processes outside of the trial used
+    max_outsider_cpu: float | None  # cores that others used in the window, or wanted around it
     max_steal_share: float | None
     reruns: int
+    max_slowdown_share: float | None = None  # by which the host's fixed work was slower than usual
+
+    @property
+    def ignores(self) -> bool:
+        """Say whether nothing is looked at."""
+        return self.max_outsider_cpu is None and self.max_steal_share is None and self.max_slowdown_share is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +212,15 @@ class Plan:
     @property
     def blocks(self) -> tuple[tuple[Trial, ...], ...]:
         """Return the trials block by block."""
-        numbers = sorted({t.block for t in self.trials})
-        return tuple(tuple(t for t in self.trials if t.block == b) for b in numbers)
+        blocks: dict[int, list[Trial]] = {}
+        for trial in self.trials:
+            blocks.setdefault(trial.block, []).append(trial)
+        return tuple(tuple(blocks[b]) for b in sorted(blocks))
+
+    @property
+    def block_trials(self) -> int:
+        """Return how many trials a block has."""
+        return len(self.cells) * self.experiment.repetitions.passes
 
 
 class Status(StrEnum):
@@ -263,4 +294,5 @@ class TrialRecord:
     overhead_s: float | None
     started_s: float | None  # seconds since 1970 of the window's begin
     connects_per_request: float | None = None  # of its httpd, as calibration measured it; None: not known
-    pass_number: int = 1  # from 1 within the block; 0: all its cell's windows of the block, their requests taken as one
+    pass_number: int = 1  # from 1 within the block; 0: its cell's windows of the block, their requests taken as one
+    watched: bool = True  # as `Trial.watched`

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from cgidlab.analysis.conditions import block_s, drift, series_check
+from cgidlab.analysis.conditions import block_s, drift, pace, series_check
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import (
     Analysis,
@@ -20,6 +20,7 @@ from cgidlab.analysis.findings import (
     Drift,
     Effect,
     NoiseFloor,
+    PerBlock,
     SeriesCheck,
     Spread,
 )
@@ -27,10 +28,12 @@ from cgidlab.analysis.floors import noise_floors
 from cgidlab.analysis.hosts import hosts_apart
 from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.looks import planned_looks
+from cgidlab.analysis.observer import observer_effects
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.stopping import decide
 from cgidlab.failures import likeness
 from cgidlab.figures import COLUMNS
+from cgidlab.gathered import answering, known
 from cgidlab.model import Experiment, Status, TrialRecord
 
 __all__ = [
@@ -54,32 +57,51 @@ def analyse(
 ) -> Analysis:
     """Return the analysis of a run's trials.
 
-    `series` is requests per second, second by second of the window, by the
+    Responses come from the passes in which nothing watched, and what instruments saw from the watched ones; where every
+    pass is watched, from all. `records` hold, where blocks have several passes, one more of each cell and block: its
+    windows as one (pass 0). `series` is requests per second, second by second of the window, by the
     trial's key; without it nothing is said about warm-up and autocorrelation.
     """
     rule = experiment.rule
-    counts = Counter(r.outcome.status for r in records if r.pass_number)
+    asked = answering(records)
+    windows = [r for r in records if r.pass_number]
+    open_windows = [r for r in asked if r.pass_number]
+    counts = Counter(r.outcome.status for r in windows)
     return Analysis(
         rule=rule,
         repetitions=experiment.repetitions,
         looks=planned_looks(experiment.repetitions.min, experiment.repetitions.max),
         trials={s: counts[s] for s in Status},
-        reasons=_reasons(records),
-        blocks=len({(r.host, r.block) for r in complete(records)}),
+        reasons=_reasons(windows),
+        blocks=len({(r.host, r.block) for r in complete(windows)}),
         cells=_cells(records, experiment),
-        effects=effects(records, rule, experiment.repetitions, experiment.factors),
-        noise_floor=noise_floors(records, rule, experiment.factors),
-        drift=drift(records, rule),
-        series=series_check(records, rule, series or {}),
-        hosts=hosts_apart(records, rule, experiment.factors),
-        block_s=block_s(records),
-        passes=max((r.pass_number for r in records), default=1),
-        lost=_lost(records, experiment),
+        effects=effects(asked, rule, experiment.repetitions, experiment.factors),
+        noise_floor=noise_floors(asked, rule, experiment.factors),
+        drift=drift(open_windows, rule),
+        series=series_check(open_windows, rule, series or {}),
+        hosts=hosts_apart(asked, rule, experiment.factors),
+        block_s=block_s(windows),
+        pace=pace(windows),
+        per_block=_per_block(windows, open_windows),
+        lost=_lost(open_windows, experiment),
+        observer=observer_effects(windows, rule),
+    )
+
+
+def _per_block(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) -> PerBlock | None:
+    blocks = {(r.host, r.block) for r in windows}
+    passes = {(r.host, r.block, r.pass_number) for r in answer}
+    if not passes:
+        return None
+    return PerBlock(
+        passes=max(r.pass_number for r in windows),
+        answering_passes=len(passes) / len(blocks),
+        answering_blocks=len({unit[:2] for unit in passes}) / len(blocks),
     )
 
 
 def _lost(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Combination, ...]:
-    """Return the cells of the design that have no complete trial, whether or not one was tried."""
+    """Return the cells of the design that have no complete trial among these, whether or not one was tried."""
     whole = product(*([(f.name, level.label) for level in f.levels] for f in experiment.factors))
     planned = [cell for cell in whole if cell and not experiment.excludes(cell)]
     have = {frozenset(r.levels) for r in complete(records)}
@@ -111,11 +133,12 @@ def _cells(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Cell
 
 
 def _summary(trials: Sequence[TrialRecord]) -> CellSummary:
-    valid = complete(trials)
+    able = {name: [r for r in complete(trials) if value_of(r, name) is not None] for name in COLUMNS}
     spreads = {}
     for name in COLUMNS:
-        values = [v for r in valid if (v := value_of(r, name)) is not None]
+        values = known(able[name], name)
         if values:
             low, q1, median, q3, high = (float(v) for v in np.percentile(values, [0, 25, 50, 75, 100]))
             spreads[name] = Spread(len(values), median, Interval(q1, q3), Interval(low, high))
-    return CellSummary(trials[0].levels, len(valid), len(trials), spreads)
+    windows = [r for r in trials if r.pass_number]
+    return CellSummary(windows[0].levels, len(complete(windows)), len(windows), spreads)

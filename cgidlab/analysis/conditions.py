@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cgidlab.analysis.findings import Combination, Drift, SeriesCheck, band
+from cgidlab.analysis.findings import Combination, Drift, HostSpeed, SeriesCheck, band
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, t_interval
 from cgidlab.analysis.pairs import cells_of, complete, value_of
 from cgidlab.analysis.series import autocorrelation, start_log_ratio
 from cgidlab.model import TrialRecord, VerdictRule
 
 DRIFT_RESPONSE = "throughput_rps"
+PACES = ("pace_arithmetic_per_s", "pace_memory_per_s", "pace_system_calls_per_s")
 
 
 def drift(records: Sequence[TrialRecord], rule: VerdictRule) -> Drift | None:
@@ -46,6 +47,24 @@ def drift(records: Sequence[TrialRecord], rule: VerdictRule) -> Drift | None:
         smallest=smallest,
         flagged=max(paces) - min(paces) > high - low,
     )
+
+
+def pace(records: Sequence[TrialRecord]) -> HostSpeed | None:
+    """Return between which paces the hosts did the probe's fixed work; None with fewer than two blocks that have one.
+
+    A block's pace is the mean over its trials, complete or not, of the logs of all kinds of work; each host is centred
+    on its own median.
+    """
+    blocks: dict[str, dict[int, list[float]]] = {}
+    for r in records:
+        rates = [v for name in PACES if (v := getattr(r.figures, name)) is not None]
+        if len(rates) == len(PACES):
+            blocks.setdefault(r.host, {}).setdefault(r.block, []).append(float(np.mean(np.log(rates))))
+    paces: list[float] = []
+    for found in blocks.values():
+        means = [float(np.mean(values)) for values in found.values()]
+        paces += [value - float(np.median(means)) for value in means] if len(means) > 1 else []
+    return HostSpeed(math.expm1(min(paces)), math.expm1(max(paces)), len(paces)) if paces else None
 
 
 def block_s(records: Sequence[TrialRecord]) -> float | None:

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
+from cgidlab.figures import OF_A_BLOCK
 from cgidlab.model import Repetitions, Status, VerdictRule
 
 Combination = tuple[tuple[str, str], ...]  # factors and labels
-
-OF_A_BLOCK = frozenset(
-    {"latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms", "latency_max_ms", "worst_second_p99_ms"}
-)
-"""Responses whose mean over short windows is another figure than that of the windows together."""
 
 
 def band(smallest: float) -> tuple[float, float]:
@@ -88,6 +84,13 @@ class Effect:
         none = 1.0 if self.scale == "ratio" else 0.0
         return self.family_interval is not None and not self.family_interval.holds(none)
 
+    @property
+    def half_width(self) -> float | None:
+        """Return to what share either way the ratio is known with 95 %; None where it has no interval."""
+        if self.interval is None or self.scale != "ratio" or self.interval.low <= 0:
+            return None
+        return math.sqrt(self.interval.high / self.interval.low) - 1
+
 
 def unanswered(found: Sequence[Effect]) -> tuple[Effect, ...]:
     """Return the comparisons that are open: not decided by themselves, nor by a common effect that holds for them.
@@ -143,6 +146,20 @@ class Drift:
     trials: int
     smallest: float
     flagged: bool  # farther from lowest to highest than the smallest effect either way
+
+    @property
+    def range(self) -> float:
+        """Return by what share the fastest block was faster than the slowest."""
+        return (1 + self.high) / (1 + self.low) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpeed:
+    """Between which speeds a host did fixed work over the run, block by block, by the sentinel's probe."""
+
+    low: float  # share, of the slowest block: -0.10 is 10 % slower than the median
+    high: float  # of the fastest
+    blocks: int
 
     @property
     def range(self) -> float:
@@ -221,6 +238,38 @@ class HostsApart:
 
 
 @dataclass(frozen=True, slots=True)
+class ObserverEffect:
+    """What watching does to a response: the watched passes against the unwatched ones next to them, over all cells."""
+
+    response: str
+    passes: int  # watched ones with such a neighbour: the sample
+    ratio: float  # watched to unwatched
+    interval: Interval | None  # 95 %; None below three passes
+    smallest: float | None
+
+    @property
+    def matters(self) -> bool:
+        """Say whether it is shown, and larger than the smallest effect that matters."""
+        if self.interval is None or self.interval.holds(1.0) or self.smallest is None:
+            return False
+        low, high = band(self.smallest)
+        return not low < math.log(self.ratio) < high
+
+
+@dataclass(frozen=True, slots=True)
+class PerBlock:
+    """What a block brings to a comparison, on average over the run."""
+
+    passes: int  # of a block
+    answering_passes: float  # of those, from which responses are taken
+    answering_blocks: float  # share of blocks with such a pass
+
+    def units(self, response: str) -> float:
+        """Return how many units of a response a block brings."""
+        return self.answering_blocks if response in OF_A_BLOCK else self.answering_passes
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that verdict and report take from the trials."""
 
@@ -237,8 +286,10 @@ class Analysis:
     series: SeriesCheck | None
     hosts: tuple[HostsApart, ...] = ()  # empty: one host
     block_s: float | None = None  # from one block's begin to the next one's; None: one block, or times are not known
-    passes: int = 1  # in a block
+    per_block: PerBlock | None = None  # None: no response was measured
     lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
+    observer: tuple[ObserverEffect, ...] = ()  # by response of the rule; empty: all passes are watched
+    pace: HostSpeed | None = None  # None: one block, or no probe
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:
@@ -249,7 +300,18 @@ class Analysis:
         """Return in how many minutes a comparison would probably be decided; None where that cannot be told."""
         if effect.more_blocks is None or self.block_s is None or effect.blocks < MIN_BLOCKS:
             return None
-        return effect.more_blocks * self.block_s / (1 if effect.response in OF_A_BLOCK else self.passes) / 60
+        per_block = self.per_block or PerBlock(1, 1.0, 1.0)
+        return effect.more_blocks * self.block_s / per_block.units(effect.response) / 60
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How well a response's comparisons are known after some blocks."""
+
+    response: str
+    comparisons: int
+    answered: int  # at this moment; a run stops for it at planned looks alone
+    half_width: float | None  # of the widest one; None where one has no interval yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,3 +324,4 @@ class Decision:
     next_look: int | None  # after how many blocks; None when stopped
     blocks_needed: int | None  # in all, to decide every comparison with a chance of 80 %; None: unknown or too many
     undecided: tuple[Effect, ...]  # at this look; empty between looks
+    precision: tuple[Precision, ...] = ()  # by response of the rule

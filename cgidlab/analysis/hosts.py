@@ -22,6 +22,7 @@ from cgidlab.analysis.pairs import (
     value_of,
     within_blocks,
 )
+from cgidlab.gathered import known
 from cgidlab.model import Factor, TrialRecord, VerdictRule
 
 MIN_A_HOST = 2
@@ -95,5 +96,5 @@ def _effect(host: str, d: Sequence[float], scale: str) -> HostEffect:
 
 
 def _level(host: str, reference: Sequence[TrialRecord], response: str) -> HostLevel:
-    values = [v for r in complete(reference) if r.host == host and (v := value_of(r, response)) is not None]
+    values = known([r for r in complete(reference) if r.host == host and value_of(r, response) is not None], response)
     return HostLevel(host, len(values), float(np.median(values)) if values else None)

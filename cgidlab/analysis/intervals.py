@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-ALPHA = 0.05
+from cgidlab.model import MIN_BLOCKS as MIN_BLOCKS  # noqa: PLC0414 -- where every interval begins
 
-MIN_BLOCKS = 6
-"""Below this many blocks no 95 % claim is made: the sign interval needs 6 (2 x 0.5^6 = 3.1 %)."""
+ALPHA = 0.05
 
 MIN_BOOTSTRAP_BLOCKS = 8
 """Below this many blocks the bootstrap's coverage falls under 93 % (docs/statistics.md)."""

@@ -6,11 +6,11 @@ all requests of a cell in a block, when host, block and every other factor do.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import OF_A_BLOCK, Combination
+from cgidlab.analysis.findings import Combination
+from cgidlab.figures import OF_A_BLOCK
 from cgidlab.model import Factor, Scalar, Status, TrialRecord
 
 Unit = tuple[str, int, int]  # host, block, pass; 0 for the block as a whole
@@ -87,13 +87,16 @@ def by_unit(records: Sequence[TrialRecord], response: str) -> dict[Unit, float]:
     """Return a response of one cell's trials, unit by unit, of the complete ones that have it.
 
     The unit is the pass; for a response in OF_A_BLOCK it is the block. A block of several passes then counts only if
-    there is a record of its windows as one (pass 0), since their figures cannot be made into one.
+    there is a record of its windows as one (pass 0), since their figures cannot be made into one. The records are those
+    that answer (`gathered.answering`).
     """
     known = [(r, v) for r in complete(records) if (v := value_of(r, response)) is not None]
     if response not in OF_A_BLOCK:
         return {(r.host, r.block, r.pass_number): v for r, v in known if r.pass_number}
-    windows = Counter((r.host, r.block) for r in records if r.pass_number)
-    return {(r.host, r.block, 0): v for r, v in known if not r.pass_number or windows[r.host, r.block] == 1}
+    several = {(r.host, r.block) for r in records if r.pass_number != 1}  # a pass that was run again is one still
+    whole = {(r.host, r.block, 0): v for r, v in known if not r.pass_number}
+    single = {(r.host, r.block, 0): v for r, v in known if (r.host, r.block) not in several}
+    return whole | single
 
 
 Pairs = dict[Unit, tuple[float, float]]  # treated, reference

@@ -74,6 +74,19 @@ def chances_decided(
     return 1 - between(*outer) + np.where(inner[0] < inner[1], both, 0.0)
 
 
+def chance_decided(truth: float, error: float, smallest: float, bounds: tuple[float, float]) -> float:
+    """Return the chance that a comparison whose true log ratio is `truth` is decided at a standard error of `error`.
+
+    `bounds` are as in `chances_decided`; the estimate is normal about the truth.
+    """
+    low, high = band(smallest)
+    equal, together = bounds
+    beyond = special.ndtr((-together * error - truth) / error) + special.ndtr((truth - together * error) / error)
+    inner = max(low + equal * error, -together * error), min(high - equal * error, together * error)
+    within = special.ndtr((inner[1] - truth) / error) - special.ndtr((inner[0] - truth) / error)
+    return float(beyond + max(0.0, within))
+
+
 def blocks_to_decide(
     estimate: float, error: float, blocks: int, smallest: float, bounds: tuple[float, float], chance: float = 0.8
 ) -> int | None:

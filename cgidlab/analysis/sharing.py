@@ -56,10 +56,11 @@ class Sample:
 def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple[Scatter | None, ...]:
     """Return the spread of each comparison; None where it has fewer than MIN_BLOCKS units.
 
-    One for all of them where neither comparisons nor places (combinations of the other factors, of which a heavier load
-    is a noisier one) have unequal spreads; else one for each place whose comparisons have equal ones; else each one's
-    own, moderated. `places` are the cells of each place, levels that are not compared included: the mean
-    variance of the log ratios of all pairs of k cells in n blocks is twice the residual variance of that place's
+    One for all of them where neither pairs of cells nor places (combinations of the other factors, of which a heavier
+    load is a noisier one) have unequal spreads; else one for each place whose pairs have equal ones; else each one's
+    own, moderated. All pairs are asked, since comparisons alone would not show that the reference, which is in each of
+    them, is noisier than the others. `places` are the cells of each place, levels that are not compared included: the
+    mean variance of the log ratios of all pairs of k cells in n blocks is twice the residual variance of that place's
     randomised blocks, with (k - 1)(n - 1) degrees of freedom, where the comparisons alone, which share the reference,
     would have fewer.
     """
@@ -71,9 +72,11 @@ def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple
     if len(able) < 2 or pool is None:  # noqa: PLR2004 -- one has nothing to share with
         return tuple(own)
     by_place = {p: [s.d for s in able if s.place == p] for p in dict.fromkeys(s.place for s in able)}
-    if _equal([s.d for s in able]) and _equal([_centred(group) for group in by_place.values()]):
+    pairs = {p: _pairs(places[p]) for p in by_place}
+    alike = _equal([d for group in pairs.values() for d in group])
+    if alike and _equal([_centred(group) for group in by_place.values()]):
         return tuple(None if n is None else pool for n in own)
-    pools = {p: _pool([places[p]]) for p, group in by_place.items() if len(by_place) > 1 and _equal(group)}
+    pools = {p: _pool([places[p]]) for p in by_place if len(by_place) > 1 and _equal(pairs[p])}
     prior = _prior([s.middle for s in able if s.middle is not None])
     found = []
     for sample, noise in zip(samples, own, strict=True):
@@ -87,6 +90,12 @@ def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple
     return tuple(found)
 
 
+def _pairs(cells: Sequence[Logs]) -> list[list[float]]:
+    """Return the differences of all pairs of cells that have enough units for a claim."""
+    pairs = ([one[u] - other[u] for u in one if u in other] for one, other in combinations(cells, 2))
+    return [d for d in pairs if len(d) >= MIN_BLOCKS]
+
+
 def _centred(group: Sequence[Sequence[float]]) -> list[float]:
     return [x - float(np.median(d)) for d in group for x in d]
 
@@ -94,8 +103,7 @@ def _centred(group: Sequence[Sequence[float]]) -> list[float]:
 def _pool(places: Sequence[Sequence[Logs]]) -> Scatter | None:
     weighed, total = 0.0, 0.0
     for cells in places:
-        pairs = [[one[u] - other[u] for u in one if u in other] for one, other in combinations(cells, 2)]
-        middles = [middle(d) for d in pairs if len(d) >= MIN_BLOCKS]
+        middles = [middle(d) for d in _pairs(cells)]
         if not middles:
             continue
         each = np.array([m.df for m in middles], dtype=float)

@@ -1,64 +1,59 @@
 """Whether the blocks so far decide a run. Whole blocks, planned looks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cgidlab.analysis.effects import effects
-from cgidlab.analysis.findings import Decision, Effect, unanswered
+from cgidlab.analysis.findings import Decision, Effect, Precision, unanswered
 from cgidlab.analysis.looks import planned_looks
+from cgidlab.gathered import answering
 from cgidlab.model import Repetitions, TrialRecord, VerdictRule
 
 
 def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repetitions) -> Decision:
     """Say after a whole block whether the run stops: at a planned look, once every comparison is decided.
 
-    By itself, or by the common effect over the other factors where no interaction is shown.
+    By itself, or by the common effect over the other factors where no interaction is shown. Where the file names half
+    widths it stops at a look once every comparison of those responses is known as well.
 
     Between looks the data are not judged, only used to predict. Never stops
     before `repetitions.min`, always at `repetitions.max`. A response that no complete trial
-    has cannot hold up a run. Pure: the same records give the same decision.
+    has cannot hold up a run. `records` are as for `analyse`. Pure: the same records give the same decision.
     """
-    done = len({r.block for r in records})
+    found = _observed(effects(answering(records), rule, repetitions, registered_only=True))
+    return replace(_decision(found, len({r.block for r in records}), repetitions), precision=_precision(found))
+
+
+def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions) -> Decision:
     looks = planned_looks(repetitions.min, repetitions.max)
     following = next((look for look in looks if look > done), None)
     if done >= repetitions.max:
-        return Decision(
-            stop=True,
-            reason=f"all {done} blocks are done",
-            blocks_done=done,
-            next_look=None,
-            blocks_needed=None,
-            undecided=(),
-        )
+        return _stop(f"all {done} blocks are done", done, None)
     if repetitions.fixed:
-        return Decision(
-            stop=False,
-            reason=f"block {done} of {repetitions.max}",
-            blocks_done=done,
-            next_look=repetitions.max,
-            blocks_needed=None,
-            undecided=(),
-        )
-    found = _observed(effects(records, rule, repetitions, registered_only=True))
-    undecided = unanswered(found)
-    comparisons = sum(not e.pooled for e in found)
+        return _go_on(f"block {done} of {repetitions.max}", done, repetitions.max, None)
+    wanted = dict(repetitions.half_widths)
+    open_ = _wide(found, wanted) if wanted else unanswered(found)
+    asked = sum(not e.pooled and (not wanted or e.response in wanted) for e in found)
+    needed = _needed(open_, done, wanted)
     if done not in looks:
-        needed = _needed(undecided, done)
-        reason = f"{done} blocks are done; the next look is after block {following}"
-        return Decision(
-            stop=False, reason=reason, blocks_done=done, next_look=following, blocks_needed=needed, undecided=()
-        )
-    if found and not undecided:
-        reason = f"every one of {comparisons} comparisons is decided after {done} blocks"
-        return Decision(stop=True, reason=reason, blocks_done=done, next_look=None, blocks_needed=done, undecided=())
-    needed = _needed(undecided, done)
-    outlook = (
-        f"probably {needed} blocks would decide them"
-        if needed is not None and needed <= repetitions.max
-        else f"the {repetitions.max} blocks allowed will probably not decide all of them"
-    )
-    reason = f"{len(undecided)} of {comparisons} comparisons are open after {done} blocks; {outlook}"
+        return _go_on(f"{done} blocks are done; the next look is after block {following}", done, following, needed)
+    if found and not open_:
+        how = "known well enough" if wanted else "decided"
+        return _stop(f"every one of {asked} comparisons is {how} after {done} blocks", done, done)
+    how = "not known well enough" if wanted else "open"
+    reason = f"{len(open_)} of {asked} comparisons are {how} after {done} blocks"
+    if needed is not None and needed <= repetitions.max:
+        reason += f"; probably {needed} blocks would {'do' if wanted else 'decide them'}"
+    return replace(_go_on(reason, done, following, needed), undecided=tuple(open_))
+
+
+def _stop(reason: str, done: int, needed: int | None) -> Decision:
+    return Decision(stop=True, reason=reason, blocks_done=done, next_look=None, blocks_needed=needed, undecided=())
+
+
+def _go_on(reason: str, done: int, following: int | None, needed: int | None) -> Decision:
     return Decision(
-        stop=False, reason=reason, blocks_done=done, next_look=following, blocks_needed=needed, undecided=undecided
+        stop=False, reason=reason, blocks_done=done, next_look=following, blocks_needed=needed, undecided=()
     )
 
 
@@ -67,10 +62,40 @@ def _observed(found: Sequence[Effect]) -> tuple[Effect, ...]:
     return tuple(e for e in found if e.response in seen)
 
 
-def _needed(undecided: Sequence[Effect], done: int) -> int | None:
-    """Return the blocks that the slowest comparison needs; None when one of them cannot be told."""
-    if not undecided:
+def _wide(found: Sequence[Effect], wanted: dict[str, float]) -> tuple[Effect, ...]:
+    asked = (e for e in found if not e.pooled and e.response in wanted)
+    return tuple(e for e in asked if e.half_width is None or e.half_width > wanted[e.response])
+
+
+def _precision(found: Sequence[Effect]) -> tuple[Precision, ...]:
+    open_ = unanswered(found)
+    said = []
+    for response in dict.fromkeys(e.response for e in found):
+        cells = [e for e in found if e.response == response and not e.pooled]
+        widths = [e.half_width for e in cells]
+        known = [w for w in widths if w is not None]
+        answered = len(cells) - sum(e.response == response for e in open_)
+        said.append(
+            Precision(response, len(cells), answered, max(known) if known and len(known) == len(widths) else None)
+        )
+    return tuple(said)
+
+
+def _needed(open_: Sequence[Effect], done: int, wanted: dict[str, float]) -> int | None:
+    """Return the blocks that the slowest comparison needs; None when one of them cannot be told.
+
+    An interval narrows with the root of the blocks.
+    """
+    if not open_:
         return done
-    wants = [None if e.more_blocks is None else e.blocks + e.more_blocks for e in undecided]
+    if wanted:
+        wants = [
+            None if (w := e.half_width) is None else -int(-done * (w / wanted[e.response]) ** 2 // 1) for e in open_
+        ]
+    else:
+        wants = [
+            None if e.more_blocks is None or not e.blocks else done + -(-e.more_blocks * done // e.blocks)
+            for e in open_
+        ]
     known = [w for w in wants if w is not None]
     return max(known) if len(known) == len(wants) else None

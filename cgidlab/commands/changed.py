@@ -26,8 +26,24 @@ def looked(request: Request, results: Path, cancelled: Callable[[], bool]) -> Lo
     return found
 
 
-def compared(latest: RunDirectory, report: Path) -> int:
-    """Print how the run that made this report compares with the one before; return 1 when it is worse, else 0."""
+def beside(latest: RunDirectory, report: Path) -> int:
+    """Say what a run with both builds rests on; return 1 when it shows that the new one costs what matters, else 0."""
+    from cgidlab.commands import compare  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
+
+    print(
+        f"\nThe old build, of {latest.run_id}, and the new one ran in the same blocks, in random order: that is "
+        "stronger evidence than two runs side by side, which share neither hour nor noise."
+    )
+    cost = store.open_run(report.parent).read("summary.json")["verdict"]["cost"]
+    return compare.WORSE_EXIT if "costs_at_least" in cost.values() else 0
+
+
+def compared(latest: RunDirectory, report: Path, note: str = "") -> int:
+    """Print how the run that made this report compares with the one before; return 1 when it is worse, else 0.
+
+    `note` is why the old build did not run beside the new one, where one changed.
+    """
     from cgidlab.commands import compare  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
@@ -37,5 +53,7 @@ def compared(latest: RunDirectory, report: Path) -> int:
     except SpecError as err:  # nothing in common any more
         print(f"\nnot compared with {latest.run_id}: {err.what}")
         return 0
+    if note:
+        print(f"\nThe old build did not run beside the new one: {note}. Two runs are weaker evidence.")
     print(f"\n{compare.as_text(found)}")
     return compare.WORSE_EXIT if found.worse else 0

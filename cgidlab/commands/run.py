@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     looked = changed.looked(request, args.results, cancelled) if args.if_changed and request else None
     if looked and not looked.reason_to_run:
         return 0
+    if looked and request:
+        request = replace(request, old=looked.old)
     with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
         if resumed is not None:
             ended = running.resume(resumed, request, options.ROOT, args.results, display, cancelled, how, args.target)
@@ -94,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"trace: {profiling.write_trace(ended.report.parent, display.steps, time.time())}")
     if looked is None or looked.latest is None:
         return ended.exit_code
-    return max(ended.exit_code, changed.compared(looked.latest, ended.report))
+    if looked.old is not None:
+        return max(ended.exit_code, changed.beside(looked.latest, ended.report))
+    return max(ended.exit_code, changed.compared(looked.latest, ended.report, looked.note))
 
 
 def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:

@@ -65,7 +65,7 @@ _DIRECTIVE = re.compile(r"Read back as the directive (\w+)")
 _ALSO = re.compile(r"Also asked for as ([^.]+(?:\.\w[^.]*)*)\.")
 # Over HTTP the user alone may be a token; SSH needs one that everybody may know.
 _CREDENTIALS = re.compile(r"(?<!ssh)://[^/\s]*@|://[^/\s@]*:[^/\s]*@", re.IGNORECASE)
-_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*")
+_HTTPD_SOURCE = re.compile(r"distro(:[\w.+~:-]+)?|upstream:\d+\.\d+\.\d+|path:.+|git:[^-].*|built:[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "window_s": (),
     "exclude": ("skip", "except", "without", "excludes"),
     "repetitions": ("runs", "reps", "repeat", "repeats", "trials", "iterations", "blocks", "samples", "count"),
+    "passes": ("pass",),
+    "watch_every": ("watch", "watched", "watched_every", "observe_every"),
     "seed": ("random_seed", "rng"),
     "instruments": ("witnesses", "probes", "monitors", "observe"),
     "noise": ("sentinel", "disturbed"),

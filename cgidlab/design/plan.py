@@ -6,8 +6,9 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
 from cgidlab.errors import SpecError
@@ -15,7 +16,7 @@ from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Tri
 
 # What a trial costs beside warm-up and window, for the estimate of `plan` and the first
 # minutes of the progress display; a run prints what it really was.
-ESTIMATED_OVERHEAD_S = 0.6
+ESTIMATED_OVERHEAD_S = 0.3
 ESTIMATED_BLOCK_S = 3.0
 _SLUG_LENGTH = 40
 
@@ -31,10 +32,10 @@ _NEEDS = {
 
 
 def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
-    """Return every cell once a block, each block in its own random order.
+    """Return every cell once in each pass of each block, each pass in its own random order.
 
-    Blocks stay together so that slow drift of a host falls on all cells alike
-    instead of on whichever ran last. The order of a block depends on the seed
+    Passes stay together so that slow drift of a host falls on all cells alike
+    instead of on whichever ran last. The order of a pass, and whether it is watched, depend on the seed
     and its number alone, so that a run can be extended by further blocks.
     Raises `SpecError` when a cell contradicts itself or no cell is left.
     """
@@ -45,18 +46,46 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
         _check_cell(cell)
     _check_factors(experiment, cells)
     trials: list[Trial] = []
-    named = [(cell, _key_text(cell)) for cell in cells]
-    for block in range(1, experiment.repetitions.max + 1):
-        order = list(named)
-        random.Random(f"{experiment.seed}:{block}").shuffle(order)  # noqa: S311 -- an order, not a secret
-        first = (block - 1) * len(cells) + 1
-        trials += [Trial(first + i, block, cell, _key(block, text)) for i, (cell, text) in enumerate(order)]
+    named = {True: [(cell, _key_text(cell)) for cell in cells]}
+    named[False] = [(cell, _key_text(cell)) for cell in (_unwatched(c, experiment, catalogue) for c in cells)]
+    passes = experiment.repetitions.passes
+    watched = _watched(experiment)
+    for nth in range(experiment.repetitions.max * passes):
+        block, number = nth // passes + 1, nth % passes + 1
+        order = list(named[nth in watched])
+        own = f"{experiment.seed}:{block}" + (f":{number}" if number > 1 else "")
+        random.Random(own).shuffle(order)  # noqa: S311 -- an order, not a secret
+        trials += [
+            Trial(nth * len(cells) + i, block, cell, _key(block, text, number), number, nth in watched)
+            for i, (cell, text) in enumerate(order, start=1)
+        ]
     return Plan(experiment, cells, tuple(trials))
+
+
+def _watched(experiment: Experiment) -> frozenset[int]:
+    """Return which passes are watched, counted from 0 through the run: one at random of each `watch_every`.
+
+    One of them is in the first block, so that a run of one block has a witness.
+    """
+    repetitions = experiment.repetitions
+    every, passes = repetitions.watch_every, repetitions.passes
+    found = set()
+    for begin in range(0, repetitions.max * passes, every):
+        among = every if begin else min(every, passes)
+        found.add(begin + random.Random(f"{experiment.seed}:watched:{begin}").randrange(among))  # noqa: S311 -- as above
+    return frozenset(found)
+
+
+def _unwatched(cell: Cell, experiment: Experiment, catalogue: Catalogue) -> Cell:
+    """Return the cell as it is where nothing watches: without the instruments that are no factors."""
+    factors = {f.name for f in experiment.factors}
+    off = {name: False for name in instruments(catalogue) if name not in factors}
+    return replace(cell, settings={**cell.settings, **off})
 
 
 def trial_key(cell: Cell, block: int) -> str:
     """Return the name of one trial: equal on every machine and for every order of the file's keys."""
-    return _key(block, _key_text(cell))
+    return _key(block, _key_text(cell), 1)
 
 
 def _key_text(cell: Cell) -> str:
@@ -65,15 +94,16 @@ def _key_text(cell: Cell) -> str:
     return json.dumps(what, sort_keys=True)
 
 
-def _key(block: int, text: str) -> str:
-    return hashlib.sha256(f'{{"block": {block}, {text[1:]}'.encode()).hexdigest()[:16]
+def _key(block: int, text: str, pass_number: int) -> str:
+    which = f'"pass": {pass_number}, ' if pass_number > 1 else ""
+    return hashlib.sha256(f'{{"block": {block}, {which}{text[1:]}'.encode()).hexdigest()[:16]
 
 
 def estimated_s(plan: Plan, blocks: int | None = None) -> float:
     """Return how long so many blocks (the least number by default) will take, in seconds."""
     blocks = plan.experiment.repetitions.min if blocks is None else blocks
-    per_block = sum(trial_s(cell.settings) for cell in plan.cells) + ESTIMATED_BLOCK_S
-    return per_block * blocks
+    a_pass = sum(trial_s(cell.settings) for cell in plan.cells)
+    return (plan.experiment.repetitions.passes * a_pass + ESTIMATED_BLOCK_S) * blocks
 
 
 def blocks_within(plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0) -> int:

@@ -5,15 +5,17 @@ Everything is checked before anything runs: a wrong word costs a second, not a n
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cgidlab import figures
 from cgidlab.design import catalogue as cat
 from cgidlab.design import hints
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, check_form
+from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, UntilForm, check_form
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
 from cgidlab.model import (
+    MIN_BLOCKS,
     Experiment,
     Factor,
     Level,
@@ -27,6 +29,7 @@ from cgidlab.model import (
 from cgidlab.terminal import is_shown
 
 MAX_TRIALS = 200_000
+WATCH_EVERY = 4
 # 5 % of throughput and 20 % of the tail: below the first a capacity plan does not change, and
 # a tail's own spread between equal trials is about that large.
 DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
@@ -34,6 +37,8 @@ DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
 IDENTITY_COLUMNS = (
     "trial",
     "block",
+    "pass",
+    "watched",
     "host",
     "status",
     "reason",
@@ -78,7 +83,6 @@ def build(
             where="--only",
             fix="keep it: every ratio refers to it",
         )
-    repetitions = form.repetitions
     experiment = Experiment(
         name=form.name,
         question=form.question,
@@ -86,11 +90,7 @@ def build(
         factors=factors,
         settings=settings,
         exclude=exclude,
-        repetitions=(
-            Repetitions(repetitions, repetitions)
-            if isinstance(repetitions, int)
-            else Repetitions(repetitions.min, repetitions.max)
-        ),
+        repetitions=_repetitions(document, form, rule),
         seed=form.seed,
         instruments=_instruments(catalogue, settings, factors),
         rule=rule,
@@ -256,11 +256,38 @@ def _rule(
     return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
 
 
+def _repetitions(document: Document, form: FileForm, rule: VerdictRule) -> Repetitions:
+    asked = form.repetitions
+    least, most = (asked, asked) if isinstance(asked, int) else (asked.min, asked.max)
+    found = Repetitions(least, most, form.passes, form.watch_every or WATCH_EVERY, _half_widths(document, form, rule))
+    if form.watch_every is None and found.answering_blocks < MIN_BLOCKS:  # too few would be left for any claim
+        return replace(found, watch_every=1)
+    return found
+
+
+def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple[tuple[str, float], ...]:
+    """Return how well responses are to be known. A bare share is that of the rule's first response: throughput."""
+    if isinstance(form.repetitions, int) or not isinstance(form.repetitions.until, UntilForm):
+        return ()
+    asked = form.repetitions.until.half_width
+    path: KeyPath = ("repetitions", "until", "half_width")
+    known = [e.response for e in rule.smallest_effects]
+    if not isinstance(asked, dict):
+        return ((known[0], _share(asked, document.where(path))),)
+    for response in asked:
+        if response not in known:
+            raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
+    if not asked:
+        raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
+    return tuple((response, _share(share, document.where((*path, response)))) for response, share in asked.items())
+
+
 def _noise(document: Document, form: FileForm) -> NoisePolicy:
     if isinstance(form.noise, str):
         return NoisePolicy(None, None, 0)
     steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns)
+    slowdown = _share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
+    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
 
 
 def _share(value: float | str, where: str) -> float:
@@ -275,10 +302,12 @@ def _share(value: float | str, where: str) -> float:
 
 def _check_size(document: Document, experiment: Experiment) -> None:
     cells = math.prod(len(f.levels) for f in experiment.factors)
-    trials = cells * experiment.repetitions.max
+    passes = experiment.repetitions.passes
+    trials = cells * experiment.repetitions.max * passes
     if trials > MAX_TRIALS:
         raise SpecError(
-            f"{cells} cells x {experiment.repetitions.max} blocks = {trials} trials; at most {MAX_TRIALS} are planned",
+            f"{cells} cells x {experiment.repetitions.max} blocks{f' x {passes} passes' if passes > 1 else ''} = "
+            f"{trials} trials; at most {MAX_TRIALS} are planned",
             where=document.where(("factors",)),
             fix="take fewer levels or blocks",
         )

@@ -16,10 +16,12 @@ RESERVED_NAMES = ("calibration", "latest", "observe", "observe-all")
 LOAD_KEYS = ("loop", "driver", "clients", "rate")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
+MAX_PASSES = 100
 # A third of a core that somebody else uses moves throughput on a small machine by more than
 # the smallest effect that matters; what the runner itself needs between trials is a tenth of that.
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
+DEFAULT_MAX_SLOWDOWN = 0.3  # twice what the probe itself varies by on a quiet machine
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -45,12 +47,18 @@ class LoadForm(_Form):
     rate: Raw | None = None
 
 
+class UntilForm(_Form):
+    """How well comparisons are to be known: a share of throughput, or one for each response that is named."""
+
+    half_width: float | str | dict[str, float | str]
+
+
 class RepetitionsForm(_Form):
-    """A range of blocks to run, until every comparison is decided."""
+    """A range of blocks to run, until every comparison is decided or known well enough."""
 
     min: int = Field(ge=1, le=MAX_BLOCKS)
     max: int = Field(ge=1, le=MAX_BLOCKS)
-    until: Literal["decided"] = "decided"
+    until: Literal["decided"] | UntilForm = "decided"
 
 
 class VerdictForm(_Form):
@@ -66,6 +74,7 @@ class NoiseForm(_Form):
 
     max_outsider_cpu: float = Field(default=DEFAULT_MAX_OUTSIDER_CPU, gt=0)
     max_steal: float | str = DEFAULT_MAX_STEAL
+    max_slowdown: float | str = DEFAULT_MAX_SLOWDOWN
     reruns: int = Field(default=1, ge=0, le=10)
 
 
@@ -83,6 +92,8 @@ class FileForm(_Form):
     window_s: Raw | None = None
     exclude: list[dict[str, Raw | list[Raw]]] = Field(default_factory=list)
     repetitions: int | RepetitionsForm = 6
+    passes: int = Field(default=1, ge=1, le=MAX_PASSES)
+    watch_every: int | None = Field(default=None, ge=1, le=MAX_PASSES)
     seed: int = Field(default=1, ge=0, le=2**63 - 1)
     instruments: list[str] | None = None
     noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
@@ -93,6 +104,7 @@ _SECTIONS: dict[str, type[_Form]] = {
     "load": LoadForm,
     "verdict": VerdictForm,
     "repetitions": RepetitionsForm,
+    "until": UntilForm,
     "noise": NoiseForm,
     "factors": LevelForm,
 }
@@ -166,7 +178,8 @@ def _translated(document: Document, err: ValidationError, catalogue: Catalogue) 
     path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
     where = document.where(path)
     if first["type"] == "extra_forbidden":
-        return _unknown_key(str(path[0]), str(path[-1]), where, catalogue)
+        section = "until" if path[:2] == ("repetitions", "until") else str(path[0])
+        return _unknown_key(section, str(path[-1]), where, catalogue)
     if first["type"] == "missing":
         return SpecError(f"the key `{path[-1]}` is missing", where=where, fix=f"add `{path[-1]}:`")
     if path[:1] == ("name",):
@@ -191,7 +204,10 @@ def _unknown_key(section: str, name: str, where: str, catalogue: Catalogue) -> S
     return hints.unknown("unknown key", name, FileForm.model_fields, where, also=also, elsewhere=elsewhere)
 
 
+_TYPE_NAMES = frozenset(
+    {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
+)  # as pydantic puts the members of a union into a path
+
+
 def _is_type_name(part: str) -> bool:
-    return part in {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm"} or part.startswith(
-        ("list[", "function-")
-    )
+    return part in _TYPE_NAMES or part.startswith(("list[", "dict[", "function-"))

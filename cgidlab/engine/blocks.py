@@ -1,5 +1,6 @@
 """One block on one host, from its order to its records."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from cgidlab.engine import ansible, execute, generators, journal, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.loading import Loaded
+from cgidlab.engine.own_cpu import OwnCpu
 from cgidlab.engine.room import Room
 from cgidlab.engine.scheduling import HostLost
 from cgidlab.errors import LabError, RunError
@@ -34,7 +36,7 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class BlockBegin:
     """What a block finds there when it begins."""
 
     before: Sequence[TrialRecord] = ()  # records of its trials that an earlier session of the run left
@@ -64,7 +66,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """What the passes of one block have in common."""
+    """What the calls of Ansible of one block have in common."""
 
     loaded: Loaded
     run: RunDirectory
@@ -82,8 +84,8 @@ class _Where:
 
 
 @dataclass(slots=True)
-class _Pass:
-    """The state of one pass over trials of a block."""
+class _Call:
+    """The state of one call of Ansible for trials of a block."""
 
     trials: dict[int, Trial]
     beside: dict[int, Trial] = field(default_factory=dict)
@@ -101,7 +103,7 @@ def one_block(
     trials: tuple[Trial, ...],
     display: Display,
     cancelled: Callable[[], bool],
-    given: Given | None = None,
+    given: BlockBegin | None = None,
 ) -> list[TrialRecord]:
     """Run a block and return its records; trials that never came home are recorded as failed.
 
@@ -111,7 +113,7 @@ def one_block(
     `stop_rule` has seen enough; what was kept by then is in the run directory. Raises `HostLost` when the host
     cannot be reached any more and there are others; then nothing is said of the trials that did not come home.
     """
-    given = given or Given()
+    given = given or BlockBegin()
     before = given.before
     numbers = given.numbers or Numbers(loaded, run_directory)
     where = _Where(
@@ -171,7 +173,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     trials = generators.placed(trials, loaded_by)
     riding = generators.placed(beside.trials, loaded_by) if beside else ()
     block = execute.BlockNeeds(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
-    state = _Pass({t.number: t for t in trials}, {t.number: t for t in riding})
+    state = _Call({t.number: t for t in trials}, {t.number: t for t in riding})
     desk = _Desk(where, state, beside)
     room = Room(run)
     limits = where.loaded.site.limits
@@ -185,8 +187,11 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
     where.display.step(f"block {trials[0].block}")
     trials = (*trials, *riding)
     journal.opened(run, str(where.loaded.site.inventory.resolve()), block, trials)
-    played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, desk.arrived, over)
-    desk.take_waiting()
+    with OwnCpu() as cpu:
+        played = execute.run_block(where.loaded.site, block, trials, where.loaded.catalogue, desk.arrived, over)
+        desk.take_waiting()
+    if desk.shared:
+        _note_cpu(run, cpu, desk.kept)
     if played.ok or _clean_up(where.loaded, block, run, where.display):
         journal.released(run, block)
     if state.fault:
@@ -201,22 +206,22 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside 
 
 
 class _Desk:
-    """Where the arrivals of one pass are taken.
+    """Where the arrivals of one call are taken.
 
     On a machine that the trials share nothing is unpacked or measured before the block is over, since another trial is
     in its window meanwhile. Only one that failed is looked at at once.
     """
 
-    def __init__(self, where: _Where, state: _Pass, beside: Beside | None) -> None:
+    def __init__(self, where: _Where, state: _Call, beside: Beside | None) -> None:
         self.kept: list[TrialRecord] = []
         self._where, self._state, self._beside = where, state, beside
-        self._shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
+        self.shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
         self._waiting: list[Arrival] = []
 
     def arrived(self, arrival: Arrival) -> None:
         """Take an arrival, now or when the block is over."""
         self._state.heard_s = time.monotonic()
-        if self._shared and arrival.complete:
+        if self.shared and arrival.complete:
             self._waiting.append(arrival)
             self._where.display.arrived()
         else:
@@ -245,6 +250,20 @@ class _Desk:
             where.stop_rule.saw(record.outcome)
 
 
+def _note_cpu(run: RunDirectory, cpu: OwnCpu, kept: Sequence[TrialRecord]) -> None:
+    """Add to the run's state what this program and Ansible used of the machine that the trials share."""
+    spans = [(r.started_s, r.started_s + float(r.settings["window_s"])) for r in kept if r.started_s is not None]
+    before = run.state().get(store.CONTROL_CPU) or {"trials": 0, "cpu_s": 0.0, "windows_s": 0.0, "in_windows_s": 0.0}
+    now = {
+        "trials": len(kept),
+        "cpu_s": cpu.whole_s,
+        "windows_s": sum(end - begin for begin, end in spans),
+        "in_windows_s": cpu.used_s(spans),
+    }
+    total = {name: round(before[name] + value, 4) for name, value in now.items()}
+    run.set_state(store.RUNNING, **{store.CONTROL_CPU: {**total, "cores": len(os.sched_getaffinity(0))}})
+
+
 def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirectory, display: Display) -> bool:
     stopped = execute.stop_block(loaded.site, block)
     if not stopped.ok:
@@ -255,7 +274,7 @@ def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirec
     return stopped.ok
 
 
-def _keep(where: _Where, state: _Pass, arrival: Arrival) -> TrialRecord | None:
+def _keep(where: _Where, state: _Call, arrival: Arrival) -> TrialRecord | None:
     """Keep one trial of the run, or the reason why it did not come home."""
     trial = state.trials[arrival.number]
     why = arrival.reason
@@ -280,7 +299,7 @@ def _kept(where: _Where, run: RunDirectory, trial: Trial, arrival: Arrival, nois
     return keeping.keep(run, trial, where.host.host, where.environment, noise, arrival.archive, arrival.load)
 
 
-def _never_came(where: _Where, state: _Pass, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
+def _never_came(where: _Where, state: _Call, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
     missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
     news = [n for n in state.news if n]
     reason = " ".join((played.why or (news[0] if news else "the block ended without it")).split())

@@ -18,6 +18,7 @@ from cgidlab.engine import ansible, arrivals, generators, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.sources import Tarball, needed
 from cgidlab.errors import LabError, ProvisionError
+from cgidlab.instruments.host import Host
 from cgidlab.model import Limits, Plan, Scalar, Settings, Trial
 from cgidlab.parsers import host_report
 from cgidlab.parsers.host_report import GeneratorReport, HostReport
@@ -295,7 +296,7 @@ def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Cat
     """Return the block of one of its generators, with the trials in which that has something to do."""
     own = block.generators[place]
     wanted = [
-        {**ordered(settings, catalogue), **generators.trial_json(trial, PORT)}
+        {**ordered(settings, catalogue), **generators.trial_json(trial, PORT), **_beside_the_server(trial)}
         for trial in trials
         for found, share in generators.busy(trial.cell.settings, block.generators)
         if found is own
@@ -313,6 +314,11 @@ def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Cat
         "tools": dict(own.tools),
         "trials": wanted,
     }
+
+
+def _beside_the_server(trial: Trial) -> dict[str, Any]:
+    """Return what else a generator does: it watches itself in every pass, which costs the server nothing."""
+    return {} if trial.watched else {"instruments": [Host.name]}
 
 
 def block_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
@@ -344,6 +350,7 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "number": trial.number,
         "key": trial.key,
         "cell": trial.cell.id,
+        "watched": trial.watched,
         **ordered(s, catalogue),
         "options": catalogue.long_names({name: s[name] for name in catalogue.of_roles("server")}),
         "httpd_binary": httpd.binary,

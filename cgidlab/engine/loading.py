@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cgidlab.design import beside, spec, strict_yaml
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
-from cgidlab.design import spec, strict_yaml
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.engine import sources, targets
 from cgidlab.engine.execute import Site
@@ -25,6 +25,7 @@ class Request:
     target: str | None = None
     sources: Path | None = None  # directory of tarballs
     refresh: bool = False  # look for newer sources of httpd although some are in the cache
+    old: tuple[str, str] | None = None  # a source of httpd, and the key of what it built before: see `design.beside`
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def load_plan(request: Request) -> Loaded:
         only=request.only,
         target=request.target,
     )
+    if request.old is not None:
+        experiment = beside.with_old(experiment, *request.old)
     plan = planning.make(experiment, catalogue)
     tarballs = sources.read(request.sources) if request.sources else ()
     found = targets.site(experiment.target, request.root, named_by_user=request.target is not None)

@@ -11,6 +11,7 @@ from cgidlab.compare.fields import Verb
 from cgidlab.engine.loading import Request, load_plan
 from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
+from cgidlab.errors import ProvisionError
 from cgidlab.progress import Display
 from cgidlab.runs import changes, provenance, store
 from cgidlab.runs.store import RunDirectory
@@ -25,6 +26,10 @@ class Looked:
     latest: RunDirectory | None  # None: there is no finished run
     differences: tuple[Difference, ...]
     state: str  # what the target runs now, in words
+    old: tuple[str, str] | None = (
+        None  # a source of httpd and the key of its build before, to be run beside the new one
+    )
+    note: str = ""  # why an old build is not, where one changed
 
     @property
     def reason_to_run(self) -> bool:
@@ -45,12 +50,27 @@ def look(request: Request, results: Path, display: Display, cancelled: Callable[
         files.make_directory(scratch.path)
         hosts = provisioned(loaded, scratch, display, cancelled)
         now = provenance.collect(request.root, loaded.plan, hosts)
+        latest = changes.latest_finished(experiments_runs)
+        if latest is None:
+            looked = Looked(None, (), changes.describe(now))
+        else:
+            before, asked = changes.asked(latest), Recorded(store.plan_json(loaded.plan), now)
+            looked = Looked(latest, differing.between(before, asked, Verb.IF_CHANGED), changes.describe(now))
+            old, note = changes.old_build(before, asked)
+            if old is not None and looked.reason_to_run:
+                note = _why_not_there(replace(request, old=old), scratch, display, cancelled)
+            looked = replace(looked, old=None if note else old, note=note)
         shutil.rmtree(scratch.path, ignore_errors=True)
-    latest = changes.latest_finished(experiments_runs)
-    if latest is None:
-        return Looked(None, (), changes.describe(now))
-    found = differing.between(changes.of(latest), Recorded(store.plan_json(loaded.plan), now), Verb.IF_CHANGED)
-    return Looked(latest, found, changes.describe(now))
+    return looked
+
+
+def _why_not_there(request: Request, scratch: RunDirectory, display: Display, cancelled: Callable[[], bool]) -> str:
+    """Return why the old build cannot be run on every host of the target, '' where it can."""
+    try:
+        provisioned(load_plan(request), scratch, display, cancelled)
+    except ProvisionError as err:
+        return err.what
+    return ""
 
 
 def told(looked: Looked) -> str:
@@ -59,6 +79,11 @@ def told(looked: Looked) -> str:
         return f"no finished run yet, so this is the first ({looked.state})"
     said = "; ".join(map(str, differing.worth_telling(looked.differences)))
     if looked.reason_to_run:
-        return f"changed since {looked.latest.run_id}: {said}"
+        beside = ""
+        if looked.old is not None:
+            beside = f"; the build that {looked.old[0]} was before runs beside the new one, in the same blocks"
+        elif looked.note:
+            beside = f"; no old build runs beside the new one ({looked.note}), so that two runs are compared"
+        return f"changed since {looked.latest.run_id}: {said}{beside}"
     beside = f"; no reason to run: {said}" if said else ""
     return f"nothing changed since {looked.latest.run_id}, so nothing is run ({looked.state}{beside})"

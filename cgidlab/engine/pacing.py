@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cgidlab.design.plan import blocks_within, estimated_s, trial_s
+from cgidlab.figures import title
 from cgidlab.model import Plan, TrialRecord
 from cgidlab.progress import Display, duration
 from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
+
+if TYPE_CHECKING:
+    from cgidlab.analysis.findings import Decision
 
 
 class Pacing:
@@ -25,7 +29,9 @@ class Pacing:
     ) -> None:
         """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time."""
         from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
+        from cgidlab.runs.blockwise import Blockwise  # noqa: PLC0415 -- same
 
+        self._whole_blocks = Blockwise(run_directory.path)
         repetitions = plan.experiment.repetitions
         self._plan, self._run, self._display, self._budget_s = plan, run_directory, display, budget_s
         self._keys = [{t.key for t in trials} for trials in plan.blocks]
@@ -41,7 +47,7 @@ class Pacing:
             self._possible = min(repetitions.max, max(done, within if done else within * at_once))
         self._expect(min(self._expected, self._possible))
         blocks = min(self._expected, self._possible)
-        share = self._pending(blocks) / max(1, len(plan.cells) * blocks)
+        share = self._pending(blocks) / max(1, plan.block_trials * blocks)
         display.expect(self._pending(blocks), estimated_s(plan, blocks) * share / at_once)
 
     @property
@@ -57,9 +63,11 @@ class Pacing:
         finished = self._finished(records)
         elapsed_s = self._spent_s + time.monotonic() - self._began_s
         self._run.set_state(store.RUNNING, spent={"blocks": finished, "spent_s": round(elapsed_s, 1)})
+        so_far = [r for r in records if r.block <= number]
+        whole, _torn = self._whole_blocks.of(so_far)  # what cannot be read is named when the run is concluded
+        decision = decide((*so_far, *whole), self._plan.experiment.rule, repetitions)
+        self._say_precision(number, decision)
         if not repetitions.fixed and number >= repetitions.min:
-            so_far = [r for r in records if r.block <= number]
-            decision = decide(so_far, self._plan.experiment.rule, repetitions)
             if decision.stop:
                 self._display.say(f"stopping after block {number}: {decision.reason}")
                 return True
@@ -80,6 +88,17 @@ class Pacing:
         self._display.now_expect(self._pending(blocks))
         return False
 
+    def _say_precision(self, number: int, decision: "Decision") -> None:
+        """Show how well comparisons are known by now, once all of a response's have an interval."""
+        said = [
+            f"{title(p.response)} known to \N{PLUS-MINUS SIGN}{100 * p.half_width:.1f} %, "
+            f"{p.answered} of {p.comparisons} answered"
+            for p in decision.precision
+            if p.half_width is not None
+        ]
+        if said:
+            self._display.say(f"after block {number}: {'; '.join(said)}")
+
     def _finished(self, records: Iterable[TrialRecord]) -> int:
         """Return how many blocks have a record of each of their trials."""
         known = {r.key for r in records}
@@ -93,7 +112,7 @@ class Pacing:
         """Record how many trials the run will have as things stand, for those who look on."""
         self._run.set_state(
             store.RUNNING,
-            expected_trials=len(self._plan.cells) * blocks,
+            expected_trials=self._plan.block_trials * blocks,
             estimated_s=round(estimated_s(self._plan, blocks), 1),
         )
 

@@ -15,7 +15,7 @@ from cgidlab.engine.spreading import all_blocks
 from cgidlab.errors import RunError, SpecError, StoreError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
-from cgidlab.runs import store
+from cgidlab.runs import changes, store
 from cgidlab.runs.concluding import conclude
 from cgidlab.runs.store import RunDirectory
 
@@ -46,6 +46,8 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
             display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
+            if request.old is not None:
+                changes.keep_asked(run_directory, load_plan(replace(request, old=None)).plan)
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
             session = RunSession(loaded, run_directory, results, display, cancelled, how)
             with _last_word(session):
@@ -122,7 +124,7 @@ def _check_budget(plan: Plan, budget_s: float | None) -> None:
     if budget_s is not None and not blocks_within(plan, budget_s):
         need_s = estimated_s(plan, 1)
         raise SpecError(
-            f"no block fits into {duration(budget_s)}: its {len(plan.cells)} trials need about {duration(need_s)}",
+            f"no block fits into {duration(budget_s)}: its {plan.block_trials} trials need about {duration(need_s)}",
             where="--budget",
             fix=f"use --budget {math.ceil(need_s)}s or more, a shorter window_s, or fewer levels",
         )

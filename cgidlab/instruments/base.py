@@ -78,6 +78,13 @@ class Evidence:
             return None
         return read(path)
 
+    def edges(self, name: str, file: str) -> bytes | None:
+        """Return what an instrument read at the window's edges; in an unwatched pass that is all of it."""
+        if self.result.instruments.get(name, OFF).state != "edges":
+            return self.data(name, file)
+        path = self.directory / "instruments" / file
+        return read(path) if path.exists() else None
+
     def note(self, name: str, reason: str) -> None:
         """Record that an instrument says less than it should."""
         self.checks.append(skipped(name, reason))

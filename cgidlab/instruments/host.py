@@ -1,5 +1,6 @@
 """instruments/host.csv and host.json: CPU of the host by kind and of the driver, and what ran short in the window."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cgidlab.arrays import Ints
@@ -60,47 +61,50 @@ class Host(Instrument):
 
     def figures(self, evidence: Evidence) -> Figures:
         """Return the CPU of the host by kind, its forks and switches, what ran short, and the driver's CPU."""
-        data = evidence.data(self.name, FILE)
-        if data is None:
-            return Figures()
         window = evidence.window
-        h = parse_host_counters(data, where=evidence.where(FILE))
-        times = h.monotonic_ns
-        ticks = {kind: rise(times, getattr(h, kind), window) for kind in CPU_KINDS}
-        known = {kind: value for kind, value in ticks.items() if value is not None}
-        found = Figures(driver_cpu_share=driver_cpu_share(h, window))
-        if len(known) == len(CPU_KINDS) and (total := sum(known.values())) > 0:
-            busy = total - known["idle"] - known["iowait"] - known["steal"]
-            forks, switches = rise(times, h.forks, window), rise(times, h.ctxt, window)
-            found = replace(
-                found,
-                host_cpu_share=busy / total,
-                host_steal_share=known["steal"] / total,
-                host_iowait_share=known["iowait"] / total,
-                forks_per_s=None if forks is None else forks / window.length_s,
-                context_switches_per_s=None if switches is None else switches / window.length_s,
-            )
-        else:
-            evidence.note(self.name, "its samples cover less than 90 % of the window")
-        edges = evidence.data(self.name, EDGES)
-        return found if edges is None else _between(found, parse_host_edges(edges, where=evidence.where(EDGES)), window)
+        data, edges = evidence.data(self.name, FILE), evidence.edges(self.name, EDGES)
+        counted = None if edges is None else parse_host_edges(edges, where=evidence.where(EDGES))
+        found = Figures()
+        if data is not None:
+            h = parse_host_counters(data, where=evidence.where(FILE))
+            rises = {name: rise(h.monotonic_ns, getattr(h, name), window) for name in (*CPU_KINDS, "forks", "ctxt")}
+            found = _cpu(rises, driver_cpu_share(h, window), window)
+            if found.host_cpu_share is None:
+                evidence.note(self.name, "its samples cover less than 90 % of the window")
+        elif counted is not None:
+            used_ns = counted.rise("driver_cpu_ns")
+            gone = used_ns is None or used_ns < 0  # it had ended, and a clock that is not there reads 0
+            rises = {name: counted.rise(name) for name in (*CPU_KINDS, "forks", "ctxt")}
+            found = _cpu(rises, None if gone or used_ns is None else used_ns / 1e9 / window.length_s, window)
+        return found if counted is None else _between(found, counted, window)
+
+
+def _cpu(rises: Mapping[str, float | None], load_share: float | None, window: Span) -> Figures:
+    """Return the CPU of the host by what its counters rose, and the driver's share of a core."""
+    found = Figures(driver_cpu_share=load_share)
+    known = {kind: value for kind in CPU_KINDS if (value := rises[kind]) is not None}
+    if len(known) < len(CPU_KINDS) or (total := sum(known.values())) <= 0:
+        return found
+    busy = total - known["idle"] - known["iowait"] - known["steal"]
+    forks, switches = rises["forks"], rises["ctxt"]
+    return replace(
+        found,
+        host_cpu_share=busy / total,
+        host_iowait_share=known["iowait"] / total,
+        forks_per_s=None if forks is None else forks / window.length_s,
+        context_switches_per_s=None if switches is None else switches / window.length_s,
+    )
 
 
 def _between(found: Figures, edges: HostEdges, window: Span) -> Figures:
     """Return what rose between the window's edges, and what was scarce at the worse of them."""
-    swapped = [n for name in ("pswpin", "pswpout") if (n := edges.rise(name)) is not None]
-    ticks = edges.rise("outsider_ticks")
-    throttled_us = edges.rise("throttled_us")
     return replace(
         found,
         tcp_overflows=_whole(edges.rise("listen_overflows")),
         tcp_drops=_whole(edges.rise("listen_drops")),
-        outsider_cpu_share=None if ticks is None else max(0.0, ticks) / edges.clk_tck / window.length_s,
         cpu_pressure_share=_pressure(edges, "psi_cpu_some_us", window.length_s),
         io_pressure_share=_pressure(edges, "psi_io_some_us", window.length_s),
         memory_pressure_share=_pressure(edges, "psi_memory_some_us", window.length_s),
-        swapped_pages=int(sum(swapped)) if swapped else None,
-        throttled_ms=None if throttled_us is None else throttled_us / 1000,
         file_handles_free=_free(edges, "file_max", "file_handles"),
         ephemeral_ports_free=_free(edges, "ephemeral_ports", "tcp_sockets"),
     )

@@ -33,6 +33,7 @@ __all__ = [
     "latencies_us",
     "measure",
     "throughput_series",
+    "whole",
     "write_rows",
 ]
 
@@ -147,8 +148,29 @@ def has_rows(directory: Path) -> bool:
 
 def latencies_us(directory: Path) -> Ints | None:
     """Return the latency of every request answered in the window, None if there is no window or no log."""
-    sources = _sources(directory, _read_result(directory))
-    return None if sources is None or sources.inside is None else sources.inside.latencies_us
+    result = _read_result(directory)
+    requests = None if result.window is None else _requests(directory, result)
+    if result.window is None or requests is None:
+        return None
+    return requests.within(reqs.span_us(result.window, result.clock.to_realtime_ns(0))).latencies_us
+
+
+def _requests(directory: Path, result: Result) -> Requests | None:
+    """Return what the driver logged, on all machines that made the load."""
+    if merging.applies(directory):
+        return merging.merged(directory, result).requests
+    driver = _driver(directory, result.load)
+    return None if driver is None else reqs.read_requests(directory, driver)
+
+
+def whole(directories: Sequence[Path]) -> Figures:
+    """Return the latencies of all requests answered in the windows of several trials, taken as one window.
+
+    What is not a latency stays None. Raise `StoreError` naming the file of one that cannot be read.
+    """
+    found = [one for d in directories if (one := latencies_us(d)) is not None]
+    together_us = np.concatenate(found) if found else np.array([], dtype=np.int64)
+    return replace(_latencies(together_us), requests=len(together_us))
 
 
 def throughput_series(directory: Path) -> Sequence[float] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgidlab.model import FailureKind, Status
-from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Single, Whole
+from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Single, Size, Whole
 from cgidlab.rundir import read
 
 _LONGEST_S = 1e7  # four months
@@ -17,7 +17,7 @@ _TIMES_S = {
     "log_utc_offset_s": (-86_399, 86_399),
 }
 
-InstrumentState = Literal["ran", "unavailable", "off"]
+InstrumentState = Literal["ran", "unavailable", "off", "edges"]  # edges: of it only what is read there for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,57 @@ class HostEdges:
 
 
 @dataclass(frozen=True, slots=True)
+class Counters:
+    """The host's /proc/stat in clock ticks, and what of it was the trial's own: `used_ns`, None where not known."""
+
+    monotonic_ns: Whole
+    user: Count
+    nice: Count
+    system: Count
+    idle: Count
+    iowait: Count
+    irq: Count
+    softirq: Count
+    steal: Count
+    used_ns: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEdge(Counters):
+    """What is read, besides, at an edge of the window."""
+
+    pswpin: Count | None = None
+    pswpout: Count | None = None
+    throttled_us: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The host between two trials: counters, and how long rounds of fixed work took, core by core."""
+
+    begin: Counters
+    end: Counters
+    rounds_ns: Mapping[str, tuple[tuple[Positive, ...], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelDocument:
+    """`sentinel.json`: the host around a trial and at its window's edges."""
+
+    clk_tck: Positive
+    cpus: Positive
+    group: str  # kind of the control group that the trial was in; "" where none could be made
+    why_no_group: str
+    own_stat: bool  # /proc/stat is one that a container is given: it shows nothing of the host
+    before: Gap
+    begin: WindowEdge
+    end: WindowEdge
+    after: Gap
+    usual_ns: Mapping[str, Size]  # a round in the middle one of the block's gaps until then
+    irq_apart: bool | None = None  # the kernel keeps interrupts out of what a process used; None: not known
+
+
+@dataclass(frozen=True, slots=True)
 class TrialFile:
     """`trial.json`: what a trial was meant to be, as far as measuring needs it."""
 
@@ -169,6 +220,7 @@ def _nothing_is_absent(result: dict[str, Any]) -> dict[str, Any]:
 
 RESULT = DocumentKind("result.json", Result, tidied=_nothing_is_absent)
 HOST_EDGES = DocumentKind("host.json", HostEdges)
+SENTINEL = DocumentKind("sentinel.json", SentinelDocument)
 TRIAL = DocumentKind("trial.json", TrialFile)
 
 
@@ -185,6 +237,11 @@ def read_result(path: Path) -> Result:
 def parse_host_edges(data: bytes, *, where: str) -> HostEdges:
     """Return `host.json`. Raise `StoreError` naming the field that is missing or wrong."""
     return HOST_EDGES.parse(data, where=where)
+
+
+def parse_sentinel(data: bytes, *, where: str) -> SentinelDocument:
+    """Return `sentinel.json`. Raise `StoreError` naming the field that is missing or wrong."""
+    return SENTINEL.parse(data, where=where)
 
 
 def parse_trial(data: bytes, *, where: str) -> TrialFile:

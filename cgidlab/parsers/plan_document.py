@@ -7,7 +7,7 @@ from typing import Literal
 from cgidlab.model import Figures
 from cgidlab.parsers.document import Count, DocumentKind, Positive, Share, Single, Size
 
-_MOST_BLOCKS, _MOST_LEVELS = 1000, 10_000
+_MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
 _FIGURES = frozenset(f.name for f in fields(Figures))
 _MOST_BYTES = 32 << 20
 
@@ -18,11 +18,19 @@ class Range:
 
     min: Positive
     max: Positive
+    passes: Positive
+    watch_every: Positive
+    half_widths: Mapping[str, Share]
 
     def __post_init__(self) -> None:
         """Refuse more blocks than can be planned."""
         if not self.min <= self.max <= _MOST_BLOCKS:
             raise ValueError(f"is {self.min} to {self.max}")
+        if max(self.passes, self.watch_every) > _MOST_PASSES:
+            raise ValueError(f"has {self.passes} passes a block, one in {self.watch_every} watched")
+        unknown = sorted(self.half_widths.keys() - _FIGURES)
+        if unknown:
+            raise ValueError(f"names {unknown[0]!r:.60}, which is no figure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Noise:
     max_outsider_cpu: Size | None
     max_steal_share: Size | None
     reruns: Count
+    max_slowdown_share: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ class PlannedTrial:
     block: Positive
     cell: str
     key: str
+    pass_number: Positive = 1
+    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Number, Positive, Size
-from cgidlab.parsers.plan_document import PLAN
+from cgidlab.parsers.plan_document import PLAN, PlanDocument
 
 _SMALL, _LARGE = 1 << 20, 32 << 20
 
@@ -39,6 +39,17 @@ class LostServer:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlCpu:
+    """What runner and Ansible used of a machine that trials ran on as well."""
+
+    trials: Count
+    cpu_s: Size
+    windows_s: Size
+    in_windows_s: Size
+    cores: Positive
+
+
+@dataclass(frozen=True, slots=True)
 class StateDocument:
     """`state.json`."""
 
@@ -54,6 +65,7 @@ class StateDocument:
     stopped: str | None = None
     budget: Budget | None = None
     lost: tuple[LostServer, ...] = ()
+    control_cpu: ControlCpu | None = None
 
 
 # --- provenance.json
@@ -220,6 +232,8 @@ class SummaryEffect:
     estimate: Number | None
     interval: tuple[Number, Number] | None
     answer: str
+    smallest: Size | None = None
+    block_sd: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +295,7 @@ OF_A_RUN: Mapping[str, DocumentKind[Any]] = {
         PLAN,
         SUMMARY,
         CALIBRATION,
+        DocumentKind("asked.json", PlanDocument, 32 << 20),
         DocumentKind("state.json", StateDocument, _SMALL),
         DocumentKind("provenance.json", ProvenanceDocument),
         DocumentKind("differences.json", DifferencesDocument),

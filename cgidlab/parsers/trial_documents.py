@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cgidlab.model import FailureKind, Figures, Status
-from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Moment, Size
+from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Moment, Positive, Size
 from cgidlab.parsers.documents import TrialFile
 
 _FIGURES = frozenset(f.name for f in fields(Figures))
@@ -21,6 +21,8 @@ class TrialDocument(TrialFile):
     block: Count
     host: HostName
     levels: Mapping[str, str]
+    pass_number: Positive
+    watched: bool
     environment: str = ""  # empty: not recorded
 
     def __post_init__(self) -> None:

@@ -16,19 +16,21 @@ CURRENT: Mapping[str, int] = {
     "result.json": 1,
     "readback.json": 1,
     "host.json": 1,
+    "sentinel.json": 1,
     "snapshot": 1,
     "observed host": 1,
     # of provisioning
     "host report": 1,
     "generator report": 1,
     # of a trial, as this program writes it
-    "trial.json": 1,
+    "trial.json": 2,
     "outcome.json": 1,
     "figures.json": 2,
     "clocks.json": 1,
     "observed.json": 1,
     # of a run
-    "plan.json": 2,
+    "plan.json": 3,
+    "asked.json": 1,
     "state.json": 1,
     "provenance.json": 2,
     "journal.json": 1,
@@ -100,10 +102,28 @@ def _with_words(value: Any) -> Any:  # noqa: ANN401 -- any part of a document
     return {_DRIVER.get(k, k): v for k, v in named.items()}
 
 
+def _plan_has_passes(plan: Raw) -> Raw:
+    """Version 3 says how many passes a block has, which of them are watched, and how well comparisons are to be known.
+
+    Before there was one, watched, until all was decided.
+    """
+    repetitions = plan.get("repetitions")
+    if not isinstance(repetitions, dict):
+        return plan  # refused as what it is
+    return {**plan, "repetitions": {"passes": 1, "watch_every": 1, "half_widths": {}, **repetitions}}
+
+
+def _trial_is_of_a_pass(trial: Raw) -> Raw:
+    """Version 2 says of which pass a trial is, and whether that was watched. Before there was one, watched."""
+    return {"pass_number": 1, "watched": True, **trial}
+
+
 _STEPS: Mapping[tuple[str, int], Callable[[Raw], Raw]] = {
     ("plan.json", 1): _plan_says_its_kind,
     ("figures.json", 1): _with_words,
     ("summary.json", 1): _summary_of_a_driver,
     ("provenance.json", 1): _provenance_of_a_driver,
+    ("plan.json", 2): _plan_has_passes,
+    ("trial.json", 1): _trial_is_of_a_pass,
 }
 """From the kind and the version of a document to what makes the next version of it."""

@@ -20,6 +20,7 @@ class CellTrials:
     levels: Levels
     trials: tuple[TrialRecord, ...]
     complete: tuple[TrialRecord, ...]  # those that may be analysed
+    whole: tuple[TrialRecord, ...] = ()  # where a block has several passes, its windows as one
 
     @property
     def name(self) -> str:
@@ -32,13 +33,16 @@ class CellTrials:
         return ", ".join(f"{factor} {label}" for factor, label in self.levels)
 
     def median(self, column: str) -> float | None:
-        """Return the median of a figure over the complete trials that know it, or None."""
-        return gathered.median_of(self.complete, column)
+        """Return the median of a figure over the complete trials that know it, or None; see `gathered.known`."""
+        return gathered.median_of((*self.complete, *self.whole), column)
 
 
-def by_cell(trials: Iterable[TrialRecord], factors: Sequence[Factor]) -> tuple[CellTrials, ...]:
+def by_cell(
+    trials: Iterable[TrialRecord], factors: Sequence[Factor], whole_blocks: Iterable[TrialRecord] = ()
+) -> tuple[CellTrials, ...]:
     """Return the cells that were run, in the order of the factors' levels."""
     groups = gathered.by_cell(trials)
+    whole = gathered.by_cell(whole_blocks)
     rank = {(f.name, level.label): i for f in factors for i, level in enumerate(f.levels)}
 
     def place(levels: Levels) -> list[tuple[int, str]]:
@@ -46,7 +50,10 @@ def by_cell(trials: Iterable[TrialRecord], factors: Sequence[Factor]) -> tuple[C
 
     return tuple(
         CellTrials(
-            levels, tuple(groups[levels]), tuple(t for t in groups[levels] if t.outcome.status is Status.COMPLETE)
+            levels,
+            tuple(groups[levels]),
+            tuple(t for t in groups[levels] if t.outcome.status is Status.COMPLETE),
+            tuple(whole.get(levels, ())),
         )
         for levels in sorted(groups, key=place)
     )

@@ -41,7 +41,7 @@ class ReportInput:
     reference: str  # label of its reference level
     seed: int
     smallest_effects: tuple[SmallestEffect, ...]
-    trials: tuple[TrialRecord, ...]
+    trials: tuple[TrialRecord, ...]  # windows, one each
     effects: tuple[Effect, ...]
     noise_floor: tuple[NoiseFloor, ...]
     drift: str
@@ -55,4 +55,6 @@ class ReportInput:
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
     answers: tuple[tuple[str, str], ...] = ()  # the verdict in short: name and text; empty where a server was watched
+    whole_blocks: tuple[TrialRecord, ...] = ()  # where a block has several passes, each cell's windows of it as one
+    watching: str = ""  # which passes answer and which are watched, and what that does; empty: nothing was varied
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why

@@ -38,6 +38,8 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "block": trial.block,
+        "pass": trial.pass_number,
+        "watched": trial.watched,
         "key": trial.key,
         "host": trial.host,
         "status": trial.outcome.status.value,

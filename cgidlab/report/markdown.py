@@ -68,7 +68,7 @@ def as_markdown(report: ReportInput) -> str:
 
 
 def _cells(report: ReportInput) -> list[str]:
-    cells = by_cell(report.trials, report.factors)
+    cells = by_cell(report.trials, report.factors, report.whole_blocks)
     if not cells:
         return ["No trial was run."]
     names = [escape(name) for name, _ in cells[0].levels]
@@ -156,6 +156,7 @@ def _measured(report: ReportInput) -> list[str]:
         f"- Noise floor: {_noise(report)}",
         f"- Drift: {escape(report.drift) or words.NOT_KNOWN}",
         f"- Within the windows: {escape(report.windows) or words.NOT_KNOWN}",
+        *([f"- Passes: {escape(report.watching)}"] if report.watching else []),
         f"- Stopping: {escape(report.stopping) or words.NOT_KNOWN}",
     ]
     lines = ["- Watched as it was: one window, nothing varied"] if report.observed else design

@@ -31,7 +31,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
 
     `cache` is where the plotting script may be kept between reports.
     """
-    cells = by_cell(report.trials, report.factors)
+    cells = by_cell(report.trials, report.factors, report.whole_blocks)
     carried = payload.build(report, cells)
     parts = _plots(report, cells, carried)
     titles = [title for title, _ in carried.latency_cells]

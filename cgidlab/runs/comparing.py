@@ -7,8 +7,9 @@ from cgidlab import compare
 from cgidlab.analysis.findings import Combination
 from cgidlab.compare import differing
 from cgidlab.errors import SpecError, StoreError
+from cgidlab.gathered import answering
 from cgidlab.model import TrialRecord
-from cgidlab.runs import changes, planless, records, store
+from cgidlab.runs import blockwise, changes, planless, records, store
 
 _SEPARATE = (
     "these are two separate runs: whatever changed on the host between them is in every absolute value, and not in "
@@ -101,8 +102,9 @@ def _cells(side: compare.Recorded) -> tuple[Combination, ...]:
 def _records(run: store.RunDirectory) -> tuple[tuple[TrialRecord, ...], tuple[str, ...]]:
     loaded, trouble = records.load_all(run, keep=False)
     found, unfit = planless.fitting(store.planned(run), loaded)
-    damaged = (*trouble, *unfit)
-    return found, tuple(f"{run.run_id}: {d.file} is left out: {d.why}" for d in damaged)
+    whole, torn = blockwise.Blockwise(run.path).of(found)
+    damaged = (*trouble, *unfit, *(run.damage(err) for err in torn))
+    return (*answering(found), *whole), tuple(f"{run.run_id}: {d.file} is left out: {d.why}" for d in damaged)
 
 
 def _unfinished(run: store.RunDirectory) -> tuple[str, ...]:

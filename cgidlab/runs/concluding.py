@@ -14,7 +14,19 @@ from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
-from cgidlab.runs import headroom, planless, proven, provenance, records, reporting, snapshots, store, tables, watching
+from cgidlab.runs import (
+    blockwise,
+    headroom,
+    planless,
+    proven,
+    provenance,
+    records,
+    reporting,
+    snapshots,
+    store,
+    tables,
+    watching,
+)
 
 _WIDTH = 110
 _NARROW = 60
@@ -43,6 +55,7 @@ class _Judged:
     timing: Mapping[str, float | None]
     damaged: tuple[store.Damage, ...]
     generators: tuple[tuple[TrialRecord, Mapping[str, Any]], ...]
+    whole_blocks: tuple[TrialRecord, ...] = ()  # a cell's windows of a block as one
 
     def summary(self) -> dict[str, Any]:
         kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
@@ -55,11 +68,18 @@ class _Judged:
             failures={kind.value: kinds[kind] for kind in FailureKind},
             damaged=[asdict(d) for d in self.damaged],
         )
-        return {**found, "hosts": snapshots.summary(self.run)}
+        cpu = {store.CONTROL_CPU: _control_cpu(self.run)}
+        return {**found, **cpu, "hosts": snapshots.summary(self.run)}
 
     def report(self) -> report.ReportInput:
         return reporting.report_input(
-            self.run, self.experiment, self.rows, self.analysis, self.verdict, self.timing, self.damaged
+            self.run,
+            self.experiment,
+            (*self.rows, *self.whole_blocks),
+            self.analysis,
+            self.verdict,
+            self.timing,
+            self.damaged,
         )
 
 
@@ -112,9 +132,11 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
         )
     # What rests on a witness that is not proven is no response either.
     counted, unproven = proven.counted(rows, recorded.get("calibration"))
-    analysis = analyse.analyse(counted, experiment, series)
+    whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
+    damaged = (*damaged, *(run.damage(err) for err in torn))
+    analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
     judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
-    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators)
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks)
 
 
 def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
@@ -148,6 +170,17 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
     planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
     blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
     return (*lost, f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned")
+
+
+def _control_cpu(run: store.RunDirectory) -> dict[str, float] | None:
+    """Return what runner and Ansible used a trial, and within windows, of the machine that the trials shared."""
+    said = run.state().get(store.CONTROL_CPU)
+    if not said or not said["trials"] or not said["windows_s"]:
+        return None
+    return {
+        "s_per_trial": said["cpu_s"] / said["trials"],
+        "share_in_windows": said["in_windows_s"] / said["windows_s"] / said["cores"],
+    }
 
 
 def _timing(rows: Sequence[TrialRecord]) -> dict[str, float | None]:

@@ -74,16 +74,16 @@ def fitting(
     found: list[TrialRecord] = []
     damaged: list[store.Damage] = []
     numbers: set[int] = set()
-    done: set[tuple[tuple[tuple[str, str], ...], int, str]] = set()
+    done: set[tuple[tuple[tuple[str, str], ...], int, int, str]] = set()
     for record in records:
-        own, place = dict(record.levels), (record.levels, record.block, record.host)
+        own, place = dict(record.levels), (record.levels, record.block, record.pass_number, record.host)
         complete = record.outcome.status is Status.COMPLETE
         if own.keys() != labels.keys() or any(label not in labels[name] for name, label in own.items()):
             why = "its levels are none of the plan's"
         elif record.number in numbers or record.number > _MOST_NUMBER:
             why = f"its number, {record.number}, is another trial's"
         elif complete and place in done:
-            why = "another trial of the same cell and block is complete"
+            why = "another trial of the same cell, block and pass is complete"
         else:
             numbers.add(record.number)
             done |= {place} if complete else set()

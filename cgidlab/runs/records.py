@@ -103,6 +103,8 @@ def _load(run: Path, stored: store.StoredTrial, *, keep: bool) -> tuple[TrialRec
         figures=kept.figures,
         overhead_s=kept.overhead_s,
         started_s=kept.started_s,
+        pass_number=stored.pass_number,
+        watched=stored.watched,
     )
     return record, kept
 

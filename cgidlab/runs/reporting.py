@@ -8,6 +8,7 @@ import numpy as np
 from cgidlab import measure, report
 from cgidlab.analysis.findings import Analysis, Drift, SeriesCheck
 from cgidlab.errors import StoreError
+from cgidlab.figures import title
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.progress import duration
 from cgidlab.runs import provenance, store, watching
@@ -23,7 +24,7 @@ def report_input(
     timing: Mapping[str, object],
     damaged: Sequence[store.Damage] = (),
 ) -> report.ReportInput:
-    """Return everything the report of a run says."""
+    """Return everything the report of a run says. `records` may hold a cell's windows of a block as one (pass 0)."""
     return report.ReportInput(
         experiment=experiment.name,
         question=experiment.question,
@@ -38,12 +39,14 @@ def report_input(
         reference=experiment.rule.reference,
         seed=experiment.seed,
         smallest_effects=experiment.rule.smallest_effects,
-        trials=tuple(records),
+        trials=tuple(r for r in records if r.pass_number),
+        whole_blocks=tuple(r for r in records if not r.pass_number),
         effects=analysis.effects,
         noise_floor=analysis.noise_floor,
         drift=drift_words(analysis.drift),
         windows=windows(analysis.series, _smallest(experiment)),
         stopping=stopping(analysis),
+        watching="" if watching.is_observation(run) else f"{watching_words(analysis)}{_control(run)}",
         timing=timing,
         provenance={k: v for k, v in provenance.of(run).items() if k != "schema_version"},
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
@@ -107,14 +110,56 @@ def stopping(analysis: Analysis) -> str:
     """Return the stopping rule as it was planned, and what became of it."""
     wanted = analysis.repetitions
     counts = [e.blocks for e in analysis.effects if not e.pooled and e.smallest is not None]
-    done = f"comparisons rest on {_span(counts)} complete blocks" if counts else "no comparison could be made"
+    unit = "passes and blocks" if wanted.passes > 1 else "blocks"
+    done = f"comparisons rest on {_span(counts)} complete {unit}" if counts else "no comparison could be made"
     if wanted.fixed:
         return f"{wanted.min} blocks were planned, with one look at the end; {done}."
     looks = ", ".join(str(n) for n in analysis.looks)
+    widths = [f"{title(response)} to \N{PLUS-MINUS SIGN}{100 * share:g} %" for response, share in wanted.half_widths]
+    until = f"known ({', '.join(widths)})" if widths else "decided"
     return (
-        f"From {wanted.min} to {wanted.max} blocks, until a look finds every comparison decided; looks come after "
+        f"From {wanted.min} to {wanted.max} blocks, until a look finds every comparison {until}; looks come after "
         f"{looks} blocks; {done}. "
         "All looks share one error of 5 %, and intervals are as wide as that takes."
+    )
+
+
+def watching_words(analysis: Analysis) -> str:
+    """Return which passes answer, which are watched, of what a percentile is, and what watching does to responses."""
+    wanted = analysis.repetitions
+    said = [f"A block is {wanted.passes} passes over its cells"] if wanted.passes > 1 else []
+    if wanted.watch_every == 1:
+        said.append("All passes are watched by all instruments, whose cost is in every figure")
+    else:
+        unit = "pass" if wanted.passes > 1 else "block"
+        said.append(
+            f"One {unit} in {wanted.watch_every} is watched by all instruments and says what happened inside the "
+            "server; responses are from the others"
+        )
+    if wanted.passes > 1:
+        said.append("A percentile is one of all requests of a cell in a block's windows together")
+    for o in analysis.observer:
+        span = (
+            f"95 % interval {_signed(o.interval.low - 1)} to {_signed(o.interval.high - 1)}"
+            if o.interval
+            else "too few passes for an interval"
+        )
+        said.append(
+            f"Where it is watched, {title(o.response)} of a window differs by {_signed(o.ratio - 1)} "
+            f"({span}; {o.passes} watched passes against those next to them)"
+        )
+    return ". ".join(said) + "."
+
+
+def _control(run: store.RunDirectory) -> str:
+    """Return what this program took of the trials' machine; nothing where it ran on another one."""
+    said = run.state().get(store.CONTROL_CPU)
+    if not said or not said["trials"] or not said["windows_s"]:
+        return ""
+    share = 100 * said["in_windows_s"] / said["windows_s"] / said["cores"]
+    return (
+        f" The runner and Ansible, on the same machine, used {said['cpu_s'] / said['trials']:.2f} s of CPU a trial, "
+        f"and {share:.2f} % of all cores within the windows."
     )
 
 

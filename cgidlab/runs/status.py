@@ -56,7 +56,7 @@ def status(path: Path) -> RunStatus:
     expected = state.get("expected_trials")
     if expected is None:
         plan = run.read("plan.json")
-        expected = len(plan["cells"]) * plan["repetitions"]["min"]
+        expected = len(plan["cells"]) * plan["repetitions"]["min"] * plan["repetitions"]["passes"]
     if said == store.FINISHED:
         expected = len(seen.keys) + seen.damaged
     shown, note = _checked(state)

@@ -1,7 +1,7 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ RUNNING = "running"
 FINISHED = "finished"
 LOST = "lost"
 """Key of state.json: servers that were lost, the block that each ran then, and why."""
+CONTROL_CPU = "control_cpu"
+"""Key of state.json: what runner and Ansible used where the trials ran on their machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class StoredTrial:
     settings: Settings
     outcome: Outcome
     environment: str  # empty: not recorded
+    pass_number: int
+    watched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +240,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "question": e.question,
         "target": e.target,
         "seed": e.seed,
-        "repetitions": {"min": e.repetitions.min, "max": e.repetitions.max},
+        "repetitions": {**asdict(e.repetitions), "half_widths": dict(e.repetitions.half_widths)},
         "instruments": list(e.instruments),
         "settings": dict(e.settings),
         "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
@@ -250,12 +254,23 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "max_outsider_cpu": e.noise.max_outsider_cpu,
             "max_steal_share": e.noise.max_steal_share,
             "reruns": e.noise.reruns,
+            "max_slowdown_share": e.noise.max_slowdown_share,
         },
         "cells": [
             {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
             for c in plan.cells
         ],
-        "trials": [{"number": t.number, "block": t.block, "cell": t.cell.id, "key": t.key} for t in plan.trials],
+        "trials": [
+            {
+                "number": t.number,
+                "block": t.block,
+                "pass_number": t.pass_number,
+                "watched": t.watched,
+                "cell": t.cell.id,
+                "key": t.key,
+            }
+            for t in plan.trials
+        ],
     }
 
 
@@ -285,7 +300,13 @@ def planned(run: RunDirectory) -> Experiment:
         ),
         settings=plan.settings,
         exclude=plan.exclude,
-        repetitions=Repetitions(plan.repetitions.min, plan.repetitions.max),
+        repetitions=Repetitions(
+            plan.repetitions.min,
+            plan.repetitions.max,
+            plan.repetitions.passes,
+            plan.repetitions.watch_every,
+            tuple(plan.repetitions.half_widths.items()),
+        ),
         seed=plan.seed,
         instruments=plan.instruments,
         rule=VerdictRule(
@@ -293,7 +314,9 @@ def planned(run: RunDirectory) -> Experiment:
             plan.rule.reference,
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
         ),
-        noise=NoisePolicy(plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns),
+        noise=NoisePolicy(
+            plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
+        ),
         source="",
     )
 
@@ -305,6 +328,8 @@ def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]
         {
             "number": trial.number,
             "block": trial.block,
+            "pass_number": trial.pass_number,
+            "watched": trial.watched,
             "key": trial.key,
             "host": host,
             "cell": trial.cell.id,
@@ -337,6 +362,8 @@ def read_trial(directory: Path) -> StoredTrial:
         settings=trial.settings,
         outcome=Outcome(outcome.key, outcome.status, outcome.reason, outcome.kind),
         environment=trial.environment,
+        pass_number=trial.pass_number,
+        watched=trial.watched,
     )
 
 

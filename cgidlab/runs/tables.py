@@ -61,6 +61,8 @@ def _columns(factors: Sequence[str]) -> tuple[_TableColumn, ...]:
     return (
         _TableColumn("trial", int, lambda r: r.number),
         _TableColumn("block", int, lambda r: r.block),
+        _TableColumn("pass", int, lambda r: r.pass_number),
+        _TableColumn("watched", str, lambda r: "yes" if r.watched else "no"),
         _TableColumn("host", str, lambda r: r.host),
         _TableColumn("status", str, lambda r: r.outcome.status.value),
         _TableColumn("reason", str, lambda r: r.outcome.reason),

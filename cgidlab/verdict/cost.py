@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cgidlab import figures
-from cgidlab.analysis.findings import Analysis, Answer, Effect, band, unanswered
+from cgidlab.analysis.findings import Analysis, Answer, Effect, ObserverEffect, band, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import words
 from cgidlab.verdict.loops import Loop
+
+_TOGETHER = " of a block's windows together"
 
 
 def answers(analysis: Analysis, loop: Loop) -> dict[str, Answer]:
@@ -72,7 +74,8 @@ def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[
         return (
             f"no 95 % claim is made about {name} below {MIN_BLOCKS} complete blocks ({_range(seen)}, descriptive only)"
         )
-    name = f"{name}{loop.of(response)}"
+    together = analysis.per_block is not None and analysis.per_block.passes > 1 and response in figures.OF_A_BLOCK
+    name = f"{name}{_TOGETHER if together else ''}{loop.of(response)}"
     speaking = [e for e in _speaking(analysis, compared) if e.blocks]
     by = {a: [e for e in speaking if e.answer is a] for a in Answer}
     if len(by[Answer.EQUIVALENT]) == len(speaking) and len(seen) == len(compared):
@@ -159,10 +162,9 @@ def _open(analysis: Analysis, name: str, smallest: str, found: Sequence[Effect],
 
 def _known_to(effect: Effect) -> str:
     """Return how well the ratio is known."""
-    if effect.interval is None or effect.scale != "ratio" or effect.interval.low <= 0:
+    if effect.half_width is None:
         return f": {effect.note}" if effect.note and effect.estimate is None else ""
-    half = math.sqrt(effect.interval.high / effect.interval.low) - 1
-    return f", known to \N{PLUS-MINUS SIGN}{words.per_cent(half)}"
+    return f", known to \N{PLUS-MINUS SIGN}{words.per_cent(effect.half_width)}"
 
 
 def _decides(effect: Effect) -> str:
@@ -188,8 +190,18 @@ def wandering(analysis: Analysis) -> tuple[str, ...]:
     )
 
 
+def _watching(effect: ObserverEffect) -> str:
+    """Return what instruments did to a response: what they saw is then of another server than what was measured."""
+    low, high = (100 * (end - 1) for end in (effect.interval.low, effect.interval.high)) if effect.interval else (0, 0)
+    return (
+        f"watching changed {figures.title(effect.response)} by {100 * (effect.ratio - 1):+.0f} % "
+        f"({low:+.0f} to {high:+.0f}): responses are those of passes that nothing watched, "
+        "but what was seen of the queue is of watched ones"
+    )
+
+
 def warnings(analysis: Analysis) -> tuple[str, ...]:
-    """Return what else weakens the cost: a noise floor, single blocks, a short warm-up."""
+    """Return what else weakens the cost: a noise floor, single blocks, instruments that cost, a short warm-up."""
     found = []
     loud = [f for f in analysis.noise_floor if f.too_high]
     if loud:
@@ -207,6 +219,7 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
             f"single blocks make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
             f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} without a tenth at either end"
         )
+    found += [_watching(o) for o in analysis.observer if o.matters]
     series = analysis.series
     if series is not None and series.warm_up_short and series.start_ratio is not None:
         found.append(

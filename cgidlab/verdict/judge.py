@@ -50,6 +50,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     found = limits.limits([r for r in valid if r.levels in loaded])
     doubts = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
     warnings = (*cost.wandering(analysis), *doubts)
+    warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
         actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
@@ -57,6 +58,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
             " ".join(
                 part
                 for part in (
+                    "" if warned is None else warned.text,
                     validity.line(errors, analysis.rule.factor),
                     _overflow_line(answer, distinct, analysis),
                 )

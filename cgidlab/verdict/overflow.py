@@ -62,7 +62,7 @@ WITNESSES = (QUEUE, SLEEPERS, CONNECT_TIMES, TURNED_AWAY)
 
 @dataclass(frozen=True, slots=True)
 class CellOverflow:
-    """What the witnesses say of one cell, its complete trials together."""
+    """What the witnesses say of one cell, its complete watched trials together."""
 
     levels: Combination
     overflow: Overflow
@@ -240,9 +240,13 @@ def of_run(cells: Sequence[CellOverflow]) -> Overflow:
 
 
 def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
-    """Return every cell that has a complete trial, in the order of the records."""
+    """Return every cell that has a complete trial, in the order of the records.
+
+    Its watched trials are asked: one in which nothing watches neither says nor denies anything. A cell without one has
+    no witness.
+    """
     complete = (r for r in records if r.outcome.status is Status.COMPLETE)
-    return tuple(of_cell(found) for found in gathered.by_cell(complete).values())
+    return tuple(of_cell(gathered.witnessing(found)) for found in gathered.by_cell(complete).values())
 
 
 def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[str, ...]:

@@ -82,7 +82,19 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
-    return tuple(line for line in found if line.sentences)
+    said = [line for line in found if line.sentences]
+    if said and (warned := disturbed(known.records)):
+        said[0] = ShortAnswer(said[0].topic, (warned, *said[0].sentences))
+    return tuple(said)
+
+
+def disturbed(records: Sequence[TrialRecord]) -> Sentence | None:
+    """Return what comes before everything else of a run of which most trials were disturbed."""
+    trials = [r for r in records if r.pass_number]
+    noisy = sum(r.outcome.kind is FailureKind.NOISE for r in trials)
+    if 2 * noisy <= len(trials):
+        return None
+    return _say("mostly_disturbed", some=str(noisy), all=words.count(len(trials), "trial"))
 
 
 def _say(template: str, **values: str) -> Sentence:
@@ -170,7 +182,9 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
         one = "not_decided" if len(compared) > 1 else "not_decided_one"
         said.append(_say(one, some=str(len(open_)), all=str(len(compared)), width=words.per_cent(wide)))
     if response.startswith("latency_") and (real or equal):
-        said.append(_say("loop", loop=" and ".join(known.loop.kinds)))
+        per_block = known.analysis.per_block
+        template = "loop_together" if per_block is not None and per_block.passes > 1 else "loop"
+        said.append(_say(template, loop=" and ".join(known.loop.kinds)))
     return said
 
 
@@ -262,10 +276,21 @@ def _trust(known: Known) -> list[Sentence]:
         said = [_say("trials_disturbed", some=str(noisy), all=words.count(total, "trial"))]
     if failed:
         said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial")))
-    drift = known.analysis.drift
-    if drift is not None and drift.flagged:
-        said.append(_say("wandered", range=words.per_cent(drift.range)))
+    unknown = sum(r.figures.outsider_cpu_share is None for r in known.records if r.outcome.status is Status.COMPLETE)
+    if unknown and unknown < total - noisy - failed:
+        said.append(_say("noise_unknown_some", some=words.count(unknown, "trial")))
+    elif unknown:
+        said.append(_say("noise_unknown"))
+    said += _speed(known.analysis)
     return said + [_say("clause", text=_capital(d)) for d in known.doubts[:_MOST_DOUBTS]]
+
+
+def _speed(analysis: Analysis) -> list[Sentence]:
+    """Return how far the host's speed wandered: by its fixed work, or what is known only from before there was one."""
+    drift, pace = analysis.drift, analysis.pace
+    if pace is not None:
+        return [_say("wandered", range=words.per_cent(pace.range))]
+    return [_say("wandered", range=words.per_cent(drift.range))] if drift is not None and drift.flagged else []
 
 
 def _capital(text: str) -> str:

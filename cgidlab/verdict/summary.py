@@ -1,6 +1,7 @@
 """The derived parts of summary.json, as docs/results.md describes them: how they are made."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from cgidlab.analysis.findings import (
@@ -11,6 +12,8 @@ from cgidlab.analysis.findings import (
     Effect,
     HostsApart,
     NoiseFloor,
+    ObserverEffect,
+    PerBlock,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
@@ -49,6 +52,8 @@ def summary_json(
         "damaged": [dict(d) for d in damaged],
         "blocks": analysis.blocks,
         "block_s": analysis.block_s,
+        "passes": _passes(analysis.per_block),
+        "observer": [_observer(o) for o in analysis.observer],
         "lost_cells": [_levels(c) for c in analysis.lost],
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],
@@ -57,6 +62,7 @@ def summary_json(
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
+        "pace": None if analysis.pace is None else {"range": analysis.pace.range, **asdict(analysis.pace)},
         "series": _series(analysis.series),
         "timing": dict(timing),
     }
@@ -221,6 +227,26 @@ def _drift(drift: Drift | None) -> Json | None:
         "hours": drift.hours,
         "trials": drift.trials,
         "flagged": drift.flagged,
+    }
+
+
+def _passes(per_block: PerBlock | None) -> Json | None:
+    if per_block is None:
+        return None
+    return {
+        "of_a_block": per_block.passes,
+        "answering": per_block.answering_passes,
+        "answering_blocks_share": per_block.answering_blocks,
+    }
+
+
+def _observer(effect: ObserverEffect) -> Json:
+    return {
+        "response": effect.response,
+        "watched_passes": effect.passes,
+        "ratio": effect.ratio,
+        "interval": _interval(effect.interval),
+        "matters": effect.matters,
     }
 
 

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cgidhost import group
 from cgidhost.process import start_ticks
 from cgidhost.proof import as_directive
 
+from cgidlab.instruments import sentinel
 from cgidlab.instruments.strace import parse_strace
+from cgidlab.parsers.documents import parse_sentinel
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
+from tests.noise.matrix import seen
+from tests.noise.neighbours import neighbours
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -351,14 +356,38 @@ def test_checksums_cover_every_file(block: dict[int, Outcome]) -> None:
         assert hashlib.sha256(outcome.archive.read_bytes()).hexdigest() == outcome.entry["sha256"]
 
 
-def test_a_block_leaves_the_host_as_it_was(rig: Rig) -> None:
+def test_what_the_trials_used_is_told_from_what_others_did(block: dict[int, Outcome]) -> None:
+    for number in COMPLETE:
+        found = parse_sentinel(block[number].files["instruments/sentinel.json"], where=str(number))
+        assert found.group, found.why_no_group
+        begin, end = found.begin, found.end
+        assert begin.used_ns is not None
+        assert end.used_ns is not None
+        took_ns = end.monotonic_ns - begin.monotonic_ns
+        assert 0 < end.used_ns - begin.used_ns <= took_ns * found.cpus
+        assert found.before.end.monotonic_ns < begin.monotonic_ns < end.monotonic_ns < found.after.begin.monotonic_ns
+        used, wanted, _ = sentinel.outsiders(found)
+        assert used is not None
+        assert wanted is not None
+        assert max(used, wanted) <= found.cpus + 0.05
+
+
+def test_a_block_leaves_the_host_as_it_was_and_sees_a_neighbour_that_lives_for_moments(rig: Rig) -> None:
     before = host_state()
 
-    rig.run("clean", [rig.trial(1, somaxconn=99), rig.trial(2, isolation="host", somaxconn=99)])
+    with neighbours(1.0, short_lived=True):
+        trials = [rig.trial(1, somaxconn=99), rig.trial(2, isolation="host", somaxconn=99)]
+        outcomes = rig.run("clean", trials)
 
+    for outcome in outcomes.values():
+        said = seen(outcome.files["instruments/sentinel.json"])
+        assert said.said is not None, said
+        assert said.wanted is not None
+        assert said.wanted > 0.3
     directory = rig.work / "clean"
     assert rig.say("cleanup", "--dir", str(directory)) == {"dir": str(directory), "removed": True}
     assert not directory.exists()
+    assert group.directories(str(directory)) == []
     assert trial_processes(directory) == []
     assert host_state() == before
 
@@ -412,6 +441,9 @@ def test_nothing_of_a_trial_outlives_a_killed_block_process(
     assert eventually(lambda: trial_processes(directory) == [])
     assert host_state() == before
     assert rig.say("await", "--dir", str(directory), "--number", "1", "--timeout", "5")["state"] == "dead"
+    assert len(group.directories(str(directory))) == 1, "a killed process cannot leave its group"
+    rig.say("cleanup", "--dir", str(directory))
+    assert group.directories(str(directory)) == []
 
 
 def test_what_a_killed_block_process_changed_on_the_host_is_undone_by_cleanup(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures, instruments, scale
+from benchmarks import decides, figures, instruments, scale
 from benchmarks.figures import Row, Series
+from cgidlab.design import catalogue, spec, strict_yaml
+from cgidlab.model import Experiment
 
 COSTS = {
     "CPU time of the runner": 0.1,
@@ -44,6 +46,22 @@ def test_notes_stand_below_the_table_with_what_it_was_made_with() -> None:
         "",
         "Made 2026-01-02 on 2 cores (a CPU), Linux 6.1, Python 3.11.2, commit 0123456789.",
     ]
+
+
+def test_both_designs_of_the_sweep_are_ones_that_can_be_run() -> None:
+    text = decides.SWEEP.read_text()
+    options = catalogue.load(figures.ROOT / "roles")
+
+    def made(changed: dict[str, str]) -> Experiment:
+        document = strict_yaml.parse(decides.design(text, changed).encode(), "x")
+        return spec.build(document, options)
+
+    now, before = made({"repetitions": "500"}), made({**decides.BEFORE, "repetitions": "500"})
+
+    assert (now.settings["window_s"], now.repetitions.passes, now.repetitions.watch_every) == (1.0, 4, 4)
+    assert (before.settings["window_s"], before.repetitions.passes, before.repetitions.watch_every) == (10.0, 1, 1)
+    assert now.repetitions.min == before.repetitions.max == 500
+    assert now.factors == before.factors
 
 
 def test_results_of_two_commits_are_told_apart() -> None:

@@ -120,7 +120,7 @@ def test_the_hosts_row_leaves_out_interrupts_and_keeps_switches_and_forks() -> N
 
 
 def test_the_edge_reads_this_host_and_leaves_unknown_what_it_does_not_have() -> None:
-    edge = host.edge(None)
+    edge = host.edge()
 
     assert edge["file_max"] > edge["file_handles"] > 0
     assert edge["loadavg1"] >= 0

@@ -43,7 +43,7 @@ class Shell(Attached):
 
 
 def scene(directory: Path, **tools: str | None) -> Scene:
-    return Scene(str(directory), tools, {}, None, None)
+    return Scene(str(directory), tools, {}, None)
 
 
 @pytest.fixture
@@ -105,6 +105,26 @@ def test_every_instrument_is_told_of_from_before_the_load_until_it_stopped(
     assert edges["end"] == edges["begin"] + 1
     assert json.loads((tmp_path / "host.json").read_text())["cpus"] >= 1
     assert (tmp_path / "host.csv").read_text().startswith("monotonic_ns,user,")
+
+
+def test_in_an_unwatched_trial_only_what_is_free_is_read_at_the_windows_edges(
+    tmp_path: Path, patience: Patience
+) -> None:
+    told: dict[str, object] = {}
+    running = Running(scene(tmp_path), [], lambda name, state: told.update({name: state["state"]}), watched=False)
+
+    running.announce()
+    running.start(patience)
+    running.watch_load(os.getpid())
+    running.window_begins()
+    running.window_ends()
+    running.stop(patience)
+
+    assert told == {**dict.fromkeys(INSTRUMENTS, "off"), "host": "edges"}
+    assert [p.name for p in tmp_path.iterdir()] == ["host.json"]
+    edges = json.loads((tmp_path / "host.json").read_text())
+    assert edges["end"]["idle"] >= edges["begin"]["idle"] > 0
+    assert edges["end"]["driver_cpu_ns"] > edges["begin"]["driver_cpu_ns"] > 0
 
 
 def test_an_instrument_of_the_server_has_nothing_to_look_at_on_a_generator(tmp_path: Path) -> None:

@@ -263,6 +263,23 @@ def test_a_place_that_is_noisier_has_a_spread_of_its_own() -> None:
     assert found[0].spread == pytest.approx(0.1 * math.sqrt(2), rel=0.3)
 
 
+def test_a_reference_that_is_noisier_than_the_levels_does_not_pass_for_one_of_them() -> None:
+    """Its noise is in every comparison alike; the pairs without it show that, and would make their spread too small."""
+    rng = np.random.default_rng(5)
+    units = [("h", b, 0) for b in range(1, 37)]
+    cells = [
+        {u: float(v) for u, v in zip(units, spread * rng.standard_normal(36), strict=True)}
+        for spread in (0.1, 0.02, 0.02, 0.02)
+    ]
+    d = [[level[u] - cells[0][u] for u in units] for level in cells[1:]]
+
+    found = noises([Sample(0, one, middle(one)) for one in d], [cells])
+
+    assert {n.sharing for n in found if n} == {Sharing.MODERATED}
+    own = [s.spread for one in d if (s := middle(one))]
+    assert all(n.spread > 0.95 * min(own) for n in found if n), "of all pairs it would be 0.7 of that"
+
+
 def test_a_single_comparison_has_its_own_spread() -> None:
     (sample, *_), cells = _samples((0.1,))
     pair = [cells[0][:2]]
@@ -271,10 +288,11 @@ def test_a_single_comparison_has_its_own_spread() -> None:
 
 
 def test_a_level_that_is_noisier_than_its_neighbours_is_moderated_and_wider() -> None:
-    samples, cells = _samples((0.1,))
-    loud = [Sample(0, [10 * x for x in samples[0].d], middle([10 * x for x in samples[0].d])), *samples[1:]]
+    samples, ((reference, level, *others),) = _samples((0.1,))
+    loud = {u: 10 * x for u, x in level.items()}
+    d = [loud[u] - reference[u] for u in reference]
 
-    found = [n for n in noises(loud, cells) if n]
+    found = [n for n in noises([Sample(0, d, middle(d)), *samples[1:]], [[reference, loud, *others]]) if n]
 
     assert {n.sharing for n in found} == {Sharing.MODERATED}
     assert found[0].spread > 3 * found[1].spread

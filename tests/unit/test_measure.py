@@ -21,6 +21,7 @@ from cgidlab.instruments.error_log import retries_are_logged
 from cgidlab.measure import physics, requests
 from cgidlab.model import Check, FailureKind, Figures
 from cgidlab.parsers.documents import Span, read_result
+from tests.unit.test_sentinel import document as sentinel_document
 
 DATA = Path(__file__).parent.parent / "data"
 SECOND = 1_000_000_000  # ns
@@ -338,6 +339,30 @@ def test_the_hosts_time_is_split_by_kind(tmp_path: Path) -> None:
     assert state(measured, "driver") == "passed"
 
 
+def test_of_an_unwatched_trial_the_hosts_time_is_that_between_the_windows_edges(tmp_path: Path) -> None:
+    begin = {**dict.fromkeys(("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"), 100),
+             "forks": 5, "ctxt": 7, "driver_cpu_ns": 1_000_000_000, "outsider_ticks": 10}  # fmt: skip
+    end = {**begin, "user": 400, "system": 200, "idle": 600, "steal": 200, "forks": 65, "outsider_ticks": 30,
+           "driver_cpu_ns": 1_000_000_000 + SECOND}  # fmt: skip
+    document = {"schema_version": 1, "clk_tck": 100, "cpus": 2, "begin": begin, "end": end}
+    path = Trial(ran=(), instruments={"host.json": json.dumps(document)}).write(tmp_path)
+    result = json.loads((path / "result.json").read_text())
+    result["instruments"]["host"] = {"state": "edges", "reason": ""}
+    (path / "result.json").write_text(json.dumps(result))
+
+    measured = measure.measure(path)
+
+    f = measured.figures
+    length_s = (result["window"]["end_ns"] - result["window"]["begin_ns"]) / 1e9
+    assert f.host_cpu_share == pytest.approx(0.4)
+    assert f.host_steal_share == pytest.approx(0.1)
+    assert f.forks_per_s == pytest.approx(60 / length_s)
+    assert f.driver_cpu_share == pytest.approx(1 / length_s)
+    assert f.outsider_cpu_share == pytest.approx(0.2 / length_s)
+    assert f.queue_depth_max is None
+    assert f.throughput_rps is not None
+
+
 def test_a_saturated_load_generator_makes_the_trial_invalid(tmp_path: Path) -> None:
     measured = measure.measure(Trial(instruments={"host.csv": host(0.97)}).write(tmp_path))
 
@@ -419,6 +444,7 @@ def test_an_instrument_returns_the_figures_that_are_declared_as_its_own_and_no_o
             "host.csv": host(0.5),
             "host.json": json.dumps(document),
             "strace.txt": strace(),
+            "sentinel.json": json.dumps(sentinel_document()),
         },
         ran=tuple(i.name for i in INSTRUMENTS if i.optional),
     ).write(tmp_path)

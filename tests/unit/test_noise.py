@@ -5,13 +5,18 @@ import pytest
 from cgidlab.measure.noise import disturbance
 from cgidlab.model import Figures, NoisePolicy
 
-POLICY = NoisePolicy(max_outsider_cpu=0.3, max_steal_share=0.05, reruns=1)
+POLICY = NoisePolicy(max_outsider_cpu=0.3, max_steal_share=0.05, reruns=1, max_slowdown_share=0.3)
 
 
 @pytest.mark.parametrize(
     ("figures", "want"),
     [
         (Figures(outsider_cpu_share=0.8), "other processes used 0.80 of a core"),
+        (
+            Figures(outsider_cpu_share=0.1, outsider_wanted_cpu_share=1.0),
+            "wanted 1.00 of a core right before and after",
+        ),
+        (Figures(slowdown_share=0.4), "the host was 40% slower than usual"),
         (Figures(host_steal_share=0.2), "the hypervisor took 20.0% of the CPUs"),
         (Figures(swapped_pages=12), "swapped 12 pages"),
         (Figures(throttled_ms=40.0), "throttled for 40 ms"),

@@ -58,7 +58,7 @@ def test_every_cell_comes_first_about_equally_often() -> None:
 
 
 def test_more_blocks_leave_the_earlier_ones_as_they_were() -> None:
-    longer = plan.make(replace(SWEEP, repetitions=Repetitions(8, 12)), CATALOGUE)
+    longer = plan.make(replace(SWEEP, repetitions=replace(SWEEP.repetitions, max=12)), CATALOGUE)
 
     assert longer.trials[: 8 * 6] == plan.make(SWEEP, CATALOGUE).trials
 
@@ -121,3 +121,104 @@ def test_a_design_that_contradicts_itself_is_refused(settings: str, want: str) -
 def test_a_factor_without_effect_is_refused(factor: str, want: str) -> None:
     with pytest.raises(SpecError, match=want):
         plan.make(experiment(TEXT.replace("clients: [50, 200]", factor)), CATALOGUE)
+
+
+# Passes ---------------------------------------------------------------------------------------------------------------
+
+
+def passes(repetitions: str = "repetitions: 6", more: str = "passes: 4") -> Experiment:
+    return experiment(TEXT.replace("repetitions: 8", repetitions) + more + "\n")
+
+
+def test_a_block_is_so_many_passes_over_its_cells_each_in_an_order_of_its_own() -> None:
+    got = plan.make(passes(), CATALOGUE)
+
+    orders = set()
+    for block in got.blocks:
+        assert [t.pass_number for t in block] == [p for p in (1, 2, 3, 4) for _ in got.cells]
+        for number in (1, 2, 3, 4):
+            order = tuple(t.cell.id for t in block if t.pass_number == number)
+            assert Counter(order) == Counter(c.id for c in got.cells)
+            orders.add(order)
+    assert len(orders) > 15
+    assert len({t.key for t in got.trials}) == len({t.directory for t in got.trials}) == len(got.trials) == 6 * 4 * 6
+    assert [t.number for t in got.trials] == list(range(1, len(got.trials) + 1))
+
+
+def test_one_pass_in_four_is_watched_whole_at_random_and_one_of_the_first_block_always() -> None:
+    watched = {(t.block, t.pass_number): t.watched for t in plan.make(passes("repetitions: 200"), CATALOGUE).trials}
+
+    found = Counter(number for (_, number), on in watched.items() if on)
+
+    assert sum(found.values()) == 200
+    assert min(found.values()) > 25, "50 expected each; 25 is four standard deviations off"
+    assert any(on for (block, _), on in watched.items() if block == 1)
+
+
+@pytest.mark.parametrize(("passes_", "every"), [(1, 4), (2, 4), (3, 4), (1, 2), (5, 3)])
+def test_each_so_many_passes_of_the_run_have_a_watched_one(passes_: int, every: int) -> None:
+    got = plan.make(passes("repetitions: 12", f"passes: {passes_}\nwatch_every: {every}"), CATALOGUE)
+
+    by_pass = [got.trials[i].watched for i in range(0, len(got.trials), len(got.cells))]
+
+    groups = [by_pass[i : i + every] for i in range(0, len(by_pass) - every + 1, every)]
+    assert all(sum(group) == 1 for group in groups)
+    assert any(by_pass[:passes_])
+
+
+def test_an_unwatched_pass_has_the_instruments_off_that_are_no_factors() -> None:
+    text = TEXT.replace("clients: [50, 200]", "strace: [false, true]") + "watch_every: 4\n"
+    got = plan.make(experiment(text), CATALOGUE)
+
+    for trial in got.trials:
+        settings = trial.cell.settings
+        assert settings["listen_queue"] is settings["host"] is trial.watched
+        assert settings["strace"] is (trial.cell.label_of("strace") == "true")
+
+
+@pytest.mark.parametrize(
+    ("repetitions", "more", "want"),
+    [
+        pytest.param("repetitions: 7", "", 1, id="of 7 blocks only 5 would be left"),
+        pytest.param("repetitions: 8", "", 4, id="of 8 blocks 6 are left"),
+        pytest.param("repetitions: 7", "watch_every: 4", 4, id="the file has its way"),
+        pytest.param("repetitions: {min: 6, max: 30}", "", 4, id="a range is long enough"),
+        pytest.param("repetitions: 6", "passes: 2", 4, id="blocks of several passes have unwatched ones"),
+        pytest.param("repetitions: 12", "watch_every: 1", 1, id="all passes"),
+    ],
+)
+def test_all_passes_are_watched_where_too_few_would_be_left_for_a_claim(repetitions: str, more: str, want: int) -> None:
+    assert passes(repetitions, more).repetitions.watch_every == want
+
+
+@pytest.mark.parametrize(
+    ("until", "want"),
+    [
+        ("{half_width: 2%}", (("throughput_rps", 0.02),)),
+        ("{half_width: {latency_p99_ms: 10%}}", (("latency_p99_ms", 0.1),)),
+        ("decided", ()),
+    ],
+)
+def test_a_run_may_go_on_until_it_is_known_well_enough(until: str, want: tuple[tuple[str, float], ...]) -> None:
+    got = passes(f"repetitions: {{min: 6, max: 30, until: {until}}}", "")
+
+    assert got.repetitions.half_widths == want
+
+
+@pytest.mark.parametrize(
+    ("repetitions", "more", "want"),
+    [
+        ("{min: 6, max: 30, until: {half_width: 0}}", "", "a share such as"),
+        ("{min: 6, max: 30, until: {half_width: {latency_p50_ms: 2%}}}", "", "names no response"),
+        ("{min: 6, max: 30, until: {half_widht: 2%}}", "", "half_width"),
+        ("{min: 6, max: 30, until: {half_width: {}}}", "", "no response is named"),
+        ("6", "passes: 0", "passes"),
+        ("6", "watch_every: 0", "watch_every"),
+        ("1000", "passes: 100", "at most 200000"),
+    ],
+)
+def test_what_cannot_be_a_number_of_passes_or_a_precision_is_refused(repetitions: str, more: str, want: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        passes(f"repetitions: {repetitions}", more)
+
+    assert want in f"{caught.value.what} {caught.value.fix}"

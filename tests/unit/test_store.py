@@ -1,13 +1,14 @@
 """A run directory gives back what was put into it, and says which file it cannot read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.errors import StoreError
-from cgidlab.model import FailureKind, Outcome, Plan, Status
+from cgidlab.model import FailureKind, Outcome, Plan, Repetitions, Status
 from cgidlab.runs import store
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,26 @@ def test_the_experiment_comes_back_as_it_was_planned(tmp_path: Path, sweep: Plan
     assert store.experiment_of(run) == sweep.experiment
 
 
+def test_passes_and_what_is_to_be_known_come_back_as_well(tmp_path: Path, sweep: Plan) -> None:
+    asked = Repetitions(6, 12, passes=3, watch_every=4, half_widths=(("throughput_rps", 0.02),))
+    wanted = plan.make(replace(sweep.experiment, repetitions=asked), CATALOGUE)
+    run = store.create(tmp_path, wanted, "a")
+    for trial in wanted.trials[:40]:
+        directory = run.trials / trial.directory
+        directory.mkdir()
+        (directory / "trial.json").write_text(json.dumps(store.trial_json(trial, "h")))
+        store.write_outcome(directory, Outcome(trial.key, Status.FAILED, "lost", FailureKind.INFRA))
+
+    got, damaged = run.stored_trials()
+
+    assert damaged == ()
+    assert store.experiment_of(run) == wanted.experiment
+    assert [(t.number, t.block, t.pass_number, t.watched) for t in got] == [
+        (t.number, t.block, t.pass_number, t.watched) for t in wanted.trials[:40]
+    ]
+    assert {t.watched for t in got} == {True, False}
+
+
 def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) -> None:
     run = store.create(tmp_path, sweep, "a")
     want = Outcome(sweep.trials[0].key, Status.INVALID, "why", FailureKind.TREATMENT)
@@ -60,7 +81,7 @@ def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) ->
     [
         ("", "cannot be read"),
         ("{", "cannot be read"),
-        ('{"schema_version": 3}', "reads up to 2"),
+        ('{"schema_version": 4}', "reads up to 3"),
         ("[]", "is not an object"),
         ('{"schema_version": 1, "document_sha256": "0"}', "was changed"),
         (None, "missing"),

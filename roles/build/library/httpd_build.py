@@ -256,6 +256,17 @@ def plan(source, params, compiler):
     }
 
 
+def kept(source):
+    """Return the directory of a build that is taken from the cache as it is; LabError when it is gone."""
+    if finished(source["path"]) is None:
+        raise LabError(
+            "this build is no longer in the cache",
+            where=source["path"],
+            fix="name the source that it was made from",
+        )
+    return {"directory": source["path"]}
+
+
 def ensure(job, jobs):
     """Return (description of a build, whether it was made now)."""
     with building(job["directory"]) as (lock, other):
@@ -277,7 +288,7 @@ def ensure_all(sources, params, check_mode):
             builds[spec], changed = {"source": source["source"], "skipped": source["skipped"]}, True
             continue
         try:
-            job = plan(source, params, compiler)
+            job = kept(source) if source["unpack"] == "built" else plan(source, params, compiler)
         except (LabError, OSError) as error:
             failures[spec] = error
             continue

@@ -68,6 +68,7 @@ sources:
 """
 
 import os
+import re
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
@@ -93,7 +94,8 @@ _FORMS = (
     "distro, distro:VERSION, distro:installed, distro:previous, upstream:VERSION, path:DIR_OR_TARBALL, "
     "git:REPOSITORY#REF"
 )
-_KINDS = {"distro": "version", "upstream": "version", "path": "path", "git": "repository"}
+_KINDS = {"distro": "version", "upstream": "version", "path": "path", "git": "repository", "built": "key"}
+_KEY = re.compile(r"[0-9a-f]{16}")  # of a build: the name of its directory in the cache
 
 
 def parse_spec(spec):
@@ -103,6 +105,8 @@ def parse_spec(spec):
         raise LabError("%r is no source of httpd" % spec, fix="write one of: " + _FORMS)
     if bool(colon) != bool(argument) or (kind != "distro" and not argument):
         raise LabError("%r names no %s" % (spec, _KINDS[kind]), fix="write " + _FORMS)
+    if kind == "built" and not _KEY.fullmatch(argument):
+        raise LabError("%r is no key of a build" % argument, fix="write built: and its 16 letters")
     if kind == "git":
         parse_repository(argument)
     elif kind != "path" and not all(character.isalnum() or character in ".+~:-_" for character in argument):
@@ -153,6 +157,14 @@ def from_tarballs(version, tarballs):
 
 def fetch(kind, argument, params, check_mode):
     """Return (description of a source, whether it had to be fetched)."""
+    if kind == "built":
+        directory = os.path.join(params["cache_dir"], "httpd", argument)
+        return {"source": "build %s" % argument, "unpack": "built", "path": directory, "skipped": []}, False
+    return fetch_source(kind, argument, params, check_mode)
+
+
+def fetch_source(kind, argument, params, check_mode):
+    """Return (description of a source that has to be built, whether it had to be fetched)."""
     base = params["base_dir"] or None
     if kind == "path":
         return describe_path(argument, base), False

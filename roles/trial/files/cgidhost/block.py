@@ -14,15 +14,17 @@ import traceback
 from contextlib import suppress
 from typing import Optional
 
-from . import archive, lease, libc, namespaces, own, undo, workdir
+from . import archive, group, lease, libc, namespaces, own, undo, workdir
 from .blockfile import Block, TrialOrder
 from .ending import TrialEnd, from_os_error
 from .generation import Generation
 from .instruments import INSTRUMENTS
 from .record import Record, Teller
+from .sentinel import Sentinel
 from .server import Places
-from .trial import Trial
+from .trial import BlockCommons, Trial
 from .waiting import Patience
+from .wholefile import write_json
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STOP_S = 10.0  # for a trial to end by itself once it was told to
@@ -39,6 +41,7 @@ class BlockRun:
         # Tells this block's sockets from all others of the machine, whose processes bpf sees too.
         self._unique = secrets.token_hex(4)
         self._kept: dict[str, object] = {}  # by instrument, what stays from trial to trial
+        self._sentinel: Optional[Sentinel] = None  # None where others make what is measured
 
     def run(self) -> None:
         """Run all trials; return early when told to stop or when the control process is gone."""
@@ -46,9 +49,17 @@ class BlockRun:
         for sig in _STOP_SIGNALS:
             signal.signal(sig, lambda *_: None)
         libc.adopt_orphans()  # what a killed first process of isolation: host leaves
-        for order in self._block.trials:
-            if not self._stopped:
-                self._run_one(order)
+        own_group, why = None, ""
+        if not self._block.generates:
+            own_group, why = group.make(self._block.blocks_dir)
+            self._sentinel = Sentinel(own_group, why)
+        try:
+            for order in self._block.trials:
+                if not self._stopped:
+                    self._run_one(order)
+        finally:
+            if own_group is not None:
+                _leave(own_group)
         if self._stopped:
             _log(f"stopped: {self._stopped}")
 
@@ -67,6 +78,8 @@ class BlockRun:
             shutil.rmtree(places.trial, ignore_errors=True)
             os.mkdir(places.trial, 0o755)
             self._keep(order, places)
+            if self._sentinel is not None and not self._sentinel.has_begun:
+                self._sentinel.gap()
             self._run_processes(order, places, record)
         except OSError as error:
             record.override(from_os_error("running the trial", error))
@@ -77,7 +90,18 @@ class BlockRun:
             if order.settings["isolation"] == "host":
                 for problem in undo.undo(self._block.work_dir):
                     record.override(TrialEnd("infra", f"could not be undone: {problem}"))
+        self._watch_gap(places, record)
         self._collect(order, places, record)
+
+    def _watch_gap(self, places: Places, record: Record) -> None:
+        """Look at the host once everything of the trial is gone, and write down what disturbed it."""
+        edges = record.result.pop("sentinel", None)
+        if self._sentinel is None or self._stopped or edges is None or "end" not in edges:
+            return
+        try:
+            write_json(os.path.join(places.instruments, "sentinel.json"), self._sentinel.document(edges))
+        except OSError as error:
+            _log(f"the sentinel of trial {record.result['key']}: {error}")
 
     def _keep(self, order: TrialOrder, places: Places) -> None:
         """Have there what the trial's instruments keep from trial to trial, and gone what others kept."""
@@ -111,17 +135,8 @@ class BlockRun:
             if self._block.generates:
                 Generation(order, self._block.tools, places, patience, teller).run(trouble)
                 return
-            trial = Trial(
-                order,
-                self._block.tools,
-                places,
-                patience,
-                teller,
-                journal,
-                kept=self._kept,
-                server_user=server_user,
-            )
-            trial.run(trouble)
+            given = BlockCommons(self._block.tools, self._kept, server_user, self._sentinel)
+            Trial(order, given, places, patience, teller, journal).run(trouble)
 
         begin_ns = time.monotonic_ns()
         keeper = namespaces.start(first, isolated=isolated)
@@ -218,6 +233,13 @@ class BlockRun:
             workdir.add_ended(self._block.work_dir, entry)
         except OSError as error:
             _log(f"cannot note the end of trial {order.number}: {error}")
+
+
+def _leave(own_group: group.Group) -> None:
+    try:
+        own_group.leave()
+    except OSError as error:  # the next block, or `recover`, removes it
+        _log(f"the control group {own_group.path} stays: {error.strerror or error}")
 
 
 def _log(line: str) -> None:

@@ -67,6 +67,7 @@ class TrialOrder:
     url_path: str
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
+    watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
     def name(self) -> str:
@@ -104,6 +105,11 @@ class Block:
     tools: Mapping[str, Optional[str]]
     trials: tuple[TrialOrder, ...]
     generates: bool = False  # this host makes the load of trials whose server is elsewhere
+
+    @property
+    def blocks_dir(self) -> str:
+        """Return the directory of all blocks that share what is made on this host: this one's where it is alone."""
+        return self.work_dir if self.host_dir is None else self.host_dir
 
 
 def read(path: str) -> Block:
@@ -201,6 +207,7 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         url_path=str(data.get("url_path") or _url_path(settings)),
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
+        watched=bool(data.get("watched", True)),
     )
 
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import Optional
 
-from . import blockfile, lease, libc, mailbox, own, undo, workdir
+from . import blockfile, group, lease, libc, mailbox, own, undo, workdir
 from .block import BlockRun
 from .ending import BlockError
 
@@ -48,6 +48,7 @@ def start(path: str, number: Optional[int] = None) -> None:
             raise BlockError(f"changes of an earlier block could not be undone: {'; '.join(problems)}")
         if directory != work_dir:
             own.remove(*os.path.split(directory))
+    group.remove_dead(block.blocks_dir)
     _forget_earlier(block)
     lease.renew(work_dir)
     signed_read, signed_write = os.pipe()
@@ -199,6 +200,8 @@ def cleanup(work_dir: str) -> None:
         problems = undo.undo(work_dir)
         if problems:
             raise BlockError(f"could not be undone: {'; '.join(problems)}")
+        for directory in (work_dir, os.path.dirname(os.path.normpath(work_dir))):
+            group.remove_dead(directory)
         # Under another name: whoever still waits for a trial there would put a lease into what is being removed.
         place, name = os.path.split(os.path.normpath(work_dir))
         own.rename(place, name, f"{name}.leaving")

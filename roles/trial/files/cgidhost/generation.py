@@ -32,7 +32,7 @@ class Generation:
         self._places = places
         self._patience = patience
         self._teller = teller
-        scene = Scene(places.instruments, tools, {}, server=None, host_proc=None)
+        scene = Scene(places.instruments, tools, {}, server=None)
         seen = [name for name in order.instruments if INSTRUMENTS[name].on_generators]
         self._instruments = Running(scene, seen, lambda name, state: teller.tell(instruments={name: state}))
 

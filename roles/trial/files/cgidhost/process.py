@@ -7,6 +7,7 @@ import pwd
 import signal
 import stat
 import subprocess
+import time
 from contextlib import suppress
 from typing import Callable, Iterable, Mapping, NamedTuple, Optional
 
@@ -176,6 +177,14 @@ def write_text(path: str, text: str) -> None:
 def cpu_clock(pid: int) -> int:
     """Return the clock that holds the CPU time of all threads of a process (CPUCLOCK_SCHED, linux/posix-timers.h)."""
     return (~pid << 3) | 2
+
+
+def cpu_time_ns(pid: int) -> int:
+    """Return the CPU time of all threads of a process, 0 when it is gone."""
+    try:
+        return time.clock_gettime_ns(cpu_clock(pid))
+    except OSError:
+        return 0
 
 
 def start_ticks(pid: int) -> Optional[int]:

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from . import commands, kernel, own, snapshot, undo, workdir
+from . import commands, group, kernel, own, snapshot, undo, workdir
 from .ending import BlockError
 
 
@@ -52,6 +52,9 @@ def _undo_and_remove(work_dir: str, undone: list[str], problems: list[str]) -> N
         if not failed:
             own.remove(*os.path.split(path))
             undone.append(f"removed {path}")
+    groups, failed = group.remove_dead(work_dir)
+    undone += [f"removed the control group {path}" for path in groups]
+    problems += failed
     for path in _stray(work_dir):
         if own.remove_sockets(path, lambda trial: os.path.dirname(os.path.dirname(trial)) == work_dir):
             undone.append(f"removed {path}")
@@ -67,6 +70,7 @@ def undo_dead_blocks(work_dir: str) -> None:
             for path in commands.dead_blocks(work_dir, ""):
                 if not undo.undo(path):
                     own.remove(*os.path.split(path))
+            group.remove_dead(work_dir)
     finally:
         lock.close()
 

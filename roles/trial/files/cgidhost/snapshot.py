@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import Any, Iterator
 
-from . import SCHEMA_VERSION, bpf
+from . import SCHEMA_VERSION, bpf, group
 from .process import pids, read_text, start_ticks
 from .undo import MARK
 
@@ -203,7 +203,8 @@ def _files(work_dir: str) -> list[dict[str, str]]:
     paths: list[str] = []
     with suppress(OSError):  # no run was ever here
         paths = [os.path.join(work_dir, name) for name in sorted(os.listdir(work_dir)) if name != "lock"]
-    return [{"path": path, "run": path} for path in paths] + socket_directories()
+    groups = [{"path": path, "run": ""} for path in group.directories(work_dir)]
+    return [{"path": path, "run": path} for path in paths] + socket_directories() + groups
 
 
 def socket_directories() -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Callable, Mapping, Optional, Union
 
@@ -16,6 +17,7 @@ from .ending import TrialEnd, Unavailable
 from .instruments.base import Scene
 from .instruments.running import Running
 from .record import Teller
+from .sentinel import Sentinel
 from .server import Places, Server
 from .sockdiag import SockDiag
 from .waiting import Patience
@@ -25,34 +27,39 @@ _FILES = 65536
 _START_S = 20.0
 
 
+@dataclass(frozen=True)
+class BlockCommons:
+    """What all trials of a block are given."""
+
+    tools: Mapping[str, Optional[str]]
+    kept: Mapping[str, object]  # what instruments keep in the block's process from trial to trial
+    server_user: Optional[str]  # as whom httpd runs; None: the caller is no root and starts it as itself
+    sentinel: Optional[Sentinel]
+
+
 class Trial:
     """One trial, from inside its namespaces. Every step tells what it learned."""
 
     def __init__(
         self,
         order: TrialOrder,
-        tools: Mapping[str, Optional[str]],
+        given: BlockCommons,
         places: Places,
         patience: Patience,
         teller: Teller,
         journal: Callable[[str, str, str], None],
-        *,
-        kept: Mapping[str, object],
-        server_user: Optional[str],
     ) -> None:
-        """Prepare a trial whose httpd runs as `server_user`; None: the caller is no root and starts it as itself.
-
-        `kept` is what instruments keep in the block's process from trial to trial.
-        """
+        """Prepare a trial."""
         self._order = order
-        self._tools = tools
+        self._tools = given.tools
         self._places = places
         self._patience = patience
         self._teller = teller
         self._journal = journal
         self._isolated = order.settings["isolation"] == "namespaces"
-        self._kept = kept
-        self._server_user = server_user
+        self._kept = given.kept
+        self._server_user = given.server_user
+        self._sentinel = given.sentinel
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
         self._instruments: Optional[Running] = None
 
@@ -70,7 +77,7 @@ class Trial:
     def _run(self, trouble: str) -> None:
         phase = self._teller.phase
         with phase("namespaces"):
-            instruments = self._instruments = self._prepared()  # while /proc is still the host's
+            instruments = self._instruments = self._prepared()
             if self._isolated:
                 namespaces.furnish(trouble)
             self._places.make(self._account())
@@ -88,10 +95,9 @@ class Trial:
         self._load(diag, instruments)
 
     def _prepared(self) -> Running:
-        host_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._isolated else None
-        scene = Scene(self._places.instruments, self._tools, self._kept, self._server, host_proc)
+        scene = Scene(self._places.instruments, self._tools, self._kept, self._server)
         tell = lambda name, state: self._teller.tell(instruments={name: state})  # noqa: E731 -- named for what it does
-        return Running(scene, self._order.instruments, tell)
+        return Running(scene, self._order.instruments, tell, watched=self._order.watched)
 
     def _account(self) -> Optional[process.Account]:
         return None if self._server_user is None else process.Account.of(self._server_user)
@@ -138,10 +144,24 @@ class Trial:
         run = self._started_load(instruments)
         timed = load.fault(order, self._server, diag)
         try:
-            run.run(self._patience, self._server, instruments.window_begins, instruments.window_ends, timed)
+            run.run(self._patience, self._server, self._window_begins, self._window_ends, timed)
         finally:
             load.tell(self._teller, order, run)
             self._teller.tell(server={"cgid_pid_at_end": self._server.find_acceptor(diag)})
+
+    def _window_begins(self) -> None:
+        self._edge("begin")
+        if self._instruments is not None:
+            self._instruments.window_begins()
+
+    def _window_ends(self) -> None:
+        self._edge("end")
+        if self._instruments is not None:
+            self._instruments.window_ends()
+
+    def _edge(self, name: str) -> None:
+        if self._sentinel is not None:
+            self._teller.tell(sentinel={name: self._sentinel.edge()})
 
     def _started_load(self, instruments: Running) -> Union[load.Load, remote.Remote]:
         """Return the load once it runs here, or once its start elsewhere is agreed on."""

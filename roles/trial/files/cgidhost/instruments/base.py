@@ -27,7 +27,7 @@ class Scene:
     tools: Mapping[str, Optional[str]]  # path of each program that was provided, None where it cannot be had
     kept: Mapping[str, object]  # by instrument, what its `keep` returned
     server: Optional[Server]  # None on a generator, where an instrument sees the host alone
-    host_proc: Optional[int]  # the host's own /proc, as a descriptor; None where the trial has no other one
+    load_pid: Optional[int] = None  # the driver's, once it runs on this host
 
     @property
     def the_server(self) -> Server:
@@ -57,6 +57,7 @@ class Instrument:
     name: str
     needs_queue: ClassVar[bool] = False  # has nothing to look at where the system under test has none
     on_generators: ClassVar[bool] = False  # has something to look at where the load is made
+    free_at_edges: ClassVar[bool] = False  # what it reads there costs the window nothing: read in unwatched passes too
 
     @classmethod
     def why_not(cls, scene: Scene) -> str:

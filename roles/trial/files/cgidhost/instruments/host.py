@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, Callable, Mapping, Optional
 
 from .. import SCHEMA_VERSION
-from ..process import cpu_clock, read_text
+from ..group import throttled_us
+from ..process import cpu_clock, cpu_time_ns, read_text
+from ..sentinel import swapped
 from .base import Gauge, Scene, read_again, reads
 
 _CPU_FIELDS = 8  # user nice system idle iowait irq softirq steal
@@ -29,6 +31,7 @@ class Host(Gauge):
     columns = "user,nice,system,idle,iowait,irq,softirq,steal,ctxt,forks,driver_cpu_ns"
     period_ns = 100_000_000
     on_generators = True
+    free_at_edges = True
 
     @classmethod
     def prepared(cls, scene: Scene) -> Callable[[], Gauge]:
@@ -37,8 +40,8 @@ class Host(Gauge):
 
     @classmethod
     def at_edge(cls, scene: Scene) -> Optional[dict[str, Any]]:
-        """Return what `edge` does, with what other processes used where they can be told from the trial's."""
-        return edge(None if scene.host_proc is None else Outsiders(scene.host_proc))
+        """Return what `edge` does, and the driver's CPU."""
+        return {**edge(), "driver_cpu_ns": None if scene.load_pid is None else cpu_time_ns(scene.load_pid)}
 
     @classmethod
     def edges_document(cls, begin: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,67 +111,18 @@ def _ephemeral_ports() -> dict[str, Optional[int]]:
     }
 
 
-def _throttled_us() -> Optional[int]:
-    """Return how long this process's control group was throttled (cgroup v2, or v1's nanoseconds)."""
+def _cpu() -> dict[str, Optional[int]]:
+    """Return the CPU of the host by kind, in ticks, its context switches and forks; by the names of the CSV."""
+    names = Host.columns.split(",")[: _CPU_FIELDS + 2]
     try:
-        groups = [line.split(":", 2) for line in read_text("/proc/self/cgroup").splitlines()]
-    except OSError:
-        return None
-    for _, controllers, path in groups:
-        if not controllers:
-            found = _number(f"/sys/fs/cgroup{path}/cpu.stat", "throttled_usec")
-        elif "cpu" in controllers.split(","):
-            found = _number(f"/sys/fs/cgroup/{controllers}{path}/cpu.stat", "throttled_time")
-            found = None if found is None else found // 1000
-        else:
-            continue
-        if found is not None:
-            return found
-    return None
+        with open("/proc/stat", "rb") as file:
+            return dict(zip(names, map(int, stat_fields(file.read()).split(","))))
+    except (OSError, ValueError):
+        return dict.fromkeys(names)
 
 
-class Outsiders:
-    """CPU of the processes that are not the trial's.
-
-    `proc` is the host's own /proc, opened before the trial had another one.
-    The trial's own share cannot be found by summing its processes: mod_cgid's
-    daemon ignores SIGCHLD, and what its scripts used is then in nobody's account.
-    """
-
-    def __init__(self, proc: int) -> None:
-        self._proc = proc
-
-    def ticks(self) -> int:
-        """Return the ticks of all processes outside of the caller's PID namespace, with those they waited for."""
-        own = os.readlink("/proc/self/ns/pid")
-        return sum(self._ticks(name, own) for name in os.listdir(self._proc) if name.isdigit())
-
-    def _ticks(self, name: str, own: str) -> int:
-        try:
-            if os.readlink(f"{name}/ns/pid", dir_fd=self._proc) == own:
-                return 0
-        except PermissionError:
-            pass  # somebody else's process, so not the trial's
-        except OSError:
-            return 0  # it ended meanwhile: whoever waited for it has its ticks
-        try:
-            fd = os.open(f"{name}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
-        except OSError:
-            return 0
-        try:
-            # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
-            return sum(int(n) for n in os.read(fd, 4096).rpartition(b")")[2].split()[11:15])
-        except (OSError, ValueError):
-            return 0
-        finally:
-            os.close(fd)
-
-
-def edge(outsiders: Optional[Outsiders]) -> dict[str, Any]:
-    """Return what is read at an edge of the window; None for what cannot be had here.
-
-    `outsiders` is None where the trial shares the host's processes and they cannot be told apart.
-    """
+def edge() -> dict[str, Any]:
+    """Return what is read at an edge of the window; None for what cannot be had here."""
     try:
         handles: list[Optional[int]] = [int(n) for n in read_text("/proc/sys/fs/file-nr").split()]
     except OSError:
@@ -179,14 +133,13 @@ def edge(outsiders: Optional[Outsiders]) -> dict[str, Any]:
         "psi_cpu_some_us": _number("/proc/pressure/cpu", "some", -1),
         "psi_io_some_us": _number("/proc/pressure/io", "some", -1),
         "psi_memory_some_us": _number("/proc/pressure/memory", "some", -1),
-        "pswpin": _number("/proc/vmstat", "pswpin"),
-        "pswpout": _number("/proc/vmstat", "pswpout"),
+        **swapped(),
         "file_handles": handles[0],
         "file_max": handles[2],
         **_ephemeral_ports(),
-        "throttled_us": _throttled_us(),
+        "throttled_us": throttled_us(),
         "loadavg1": os.getloadavg()[0],
-        "outsider_ticks": None if outsiders is None else outsiders.ticks(),
+        **_cpu(),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional
 
 from ..ending import Unavailable
@@ -20,10 +21,16 @@ _READY_S = 10.0
 class Running:
     """All instruments that a trial wants. What becomes of each is told by its name, as result.json has it."""
 
-    def __init__(self, scene: Scene, wanted: Iterable[str], tell: Callable[[str, State], None]) -> None:
-        """Prepare the wanted ones, which the block file was checked to name from the registry."""
+    def __init__(
+        self, scene: Scene, wanted: Iterable[str], tell: Callable[[str, State], None], *, watched: bool = True
+    ) -> None:
+        """Prepare the wanted ones, which the block file was checked to name from the registry.
+
+        Of a trial that is not watched, what others read for nothing at the window's edges is read as well.
+        """
         self._scene = scene
         self._wanted = [INSTRUMENTS[name] for name in wanted]
+        self._counting = [k for k in INSTRUMENTS.values() if not watched and k.free_at_edges and k not in self._wanted]
         self._tell = tell
         self._attached: list[Attached] = []
         self._sampler: Optional[Sampler] = None
@@ -35,7 +42,7 @@ class Running:
             if kind in self._wanted:
                 self._unavailable(name, kind.why_not(self._scene) or "the trial ended before its load")
             else:
-                self._tell(name, {"state": "off", "reason": ""})
+                self._tell(name, {"state": "edges" if kind in self._counting else "off", "reason": ""})
 
     def start(self, patience: Patience) -> None:
         """Return once each observes, or was told to be unavailable."""
@@ -58,19 +65,20 @@ class Running:
 
     def watch_load(self, pid: int) -> None:
         """Say which process is the driver."""
+        self._scene = replace(self._scene, load_pid=pid)
         if self._sampler is not None:
             self._sampler.watch_load(pid)
 
     def window_begins(self) -> None:
         """Read what is read at the window's begin."""
-        for kind in self._wanted:
+        for kind in (*self._wanted, *self._counting):
             found = kind.at_edge(self._scene)
             if found is not None:
                 self._at_begin[kind.name] = found
 
     def window_ends(self) -> None:
         """Read the same at its end, and write both down."""
-        for kind in self._wanted:
+        for kind in (*self._wanted, *self._counting):
             if kind.name in self._at_begin:
                 document = kind.edges_document(self._at_begin[kind.name], kind.at_edge(self._scene) or {})
                 write_json(os.path.join(self._scene.directory, f"{kind.name}.json"), document)

@@ -62,7 +62,7 @@ class Session:
         if self._everything is not None or any(w.gauges for w in self._watched):
             self._host = WatchedHost(self._directory)
             self._host.keep_ns = self._keep_ns
-            edges = edge(None)
+            edges = edge()
             begin_ns = self._begin()
             set_up_ns = time.process_time_ns()
             take_precedence()
@@ -212,7 +212,7 @@ class Session:
         for gauge, meter in self._meters().items():
             _sample(gauge, meter)  # what is read seldom would otherwise say nothing of the end
             gauge.finish()
-        text = json.dumps(document(edges, edge(None)))
+        text = json.dumps(document(edges, edge()))
         for watched in self._watched:
             if watched.gauges:
                 shutil.copy(os.path.join(self._directory, "host.csv"), watched.instruments)

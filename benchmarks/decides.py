@@ -1,0 +1,141 @@
+"""How well a sweep knows its ratios after a quarter of an hour: by the design it has, and then by the one it had.
+
+    python -m benchmarks.decides [--minutes 15]
+
+The cells of experiments/backlog-sweep.yml, on a host that is provisioned: its own design (windows of a second, blocks
+of several passes, one pass in four watched), then windows of ten seconds in blocks of one pass, all of them watched.
+Each is cut by `--budget` to the same time. The standard error is that of a log ratio of throughput, of each comparison
+by itself. The second row is what the control machine takes while it measures.
+"""
+
+import argparse
+import json
+import math
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import figures
+from benchmarks.children import watch
+from benchmarks.figures import ROOT, Row, Series
+
+SWEEP = ROOT / "experiments" / "backlog-sweep.yml"
+MOST_BLOCKS = 500  # never reached: the budget ends the run
+BEFORE = {"warmup_s": "1.0", "window_s": "10.0", "passes": "1", "watch_every": "1"}
+GOAL_CPU_S, GOAL_SHARE, GOAL_BETWEEN_S = 0.1, 0.2, 0.3
+GOAL_ERROR = 1.1  # per cent: what 36 blocks of 1 s had in 15.7 minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run of one design knows."""
+
+    errors: list[float]  # per cent, of each comparison of throughput
+    answered: int
+    blocks: int
+    cpu: dict[str, float]
+    between_s: list[float]
+
+
+def main() -> int:
+    """Run both designs, print and keep the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=15.0, help="of trials, for each design")
+    minutes = parser.parse_args().minutes
+    work = Path(tempfile.mkdtemp(prefix="cgidlab-bench-"))
+    try:
+        _run(design(SWEEP.read_text(), {"repetitions": "1"}), work, "--set", "window_s=0.5", "--only", "clients=50")
+        budget = ("--budget", f"{60 * minutes:.0f}s")
+        found = {}
+        for name, changed in (("as it is", {}), ("windows of 10 s, all watched", BEFORE)):
+            figures.say(f"the sweep {name}, {minutes:g} minutes")
+            text = design(SWEEP.read_text(), {**changed, "repetitions": str(MOST_BLOCKS)})
+            found[name] = _known(_run(text, work, *budget))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    figures.write("decides", rows(found, minutes))
+    return 0
+
+
+def design(text: str, changed: dict[str, str]) -> str:
+    """Return an experiment file with some of its keys changed, and trials that are not run again for noise."""
+    for key, value in {**changed, "noise": "ignore"}.items():
+        line = f"{key}: {value}"
+        text, there = re.subn(rf"^{key}:.*$", line, text, flags=re.MULTILINE)
+        text += "" if there else f"{line}\n"
+    return text
+
+
+def _run(text: str, work: Path, *words: str) -> Path:
+    path = work / SWEEP.name
+    path.write_text(text)
+    results = str(work / "results")
+    # 4: a trial is invalid, and took as long as the others
+    watch([sys.executable, str(ROOT / "runner.py"), "run", str(path), "--new", "--results", results, *words],
+          frozenset({0, 4}))  # fmt: skip
+    return (work / "results" / SWEEP.stem / "latest").resolve()
+
+
+def _known(run: Path) -> Known:
+    summary = json.loads((run / "summary.json").read_text())
+    compared = [e for e in summary["effects"] if e["response"] == "throughput_rps" and not e["pooled"]]
+    errors = [100 * e["block_sd"] / math.sqrt(e["blocks"] - 2 * e["trimmed"]) for e in compared if e["block_sd"]]
+    answered = sum(e["answer"] not in {"inconclusive", "described"} for e in compared)
+    return Known(errors, answered, summary["blocks"], summary["control_cpu"] or {}, _between_s(run))
+
+
+def _between_s(run: Path) -> list[float]:
+    """Return the time from each block's last trial to the next one's first."""
+    edges: dict[int, list[int]] = {}
+    for path in run.glob("trials/*/result.json"):
+        phases: list[dict[str, Any]] = json.loads(path.read_text())["phases"]
+        block = json.loads((path.parent / "trial.json").read_text())["block"]
+        edges.setdefault(block, []).extend(p[edge] for p in phases for edge in ("begin_ns", "end_ns"))
+    blocks = [(min(moments), max(moments)) for _, moments in sorted(edges.items())]
+    return [(after[0] - before[1]) / 1e9 for before, after in pairwise(blocks)]
+
+
+def rows(found: dict[str, Known], minutes: float) -> list[Row]:
+    """Return both rows; the first of `found` is what there is to judge."""
+    ours, *others = ((name, known) for name, known in found.items() if known.errors)
+    series = [Series(_named(name, known), "%", known.errors) for name, known in (ours, *others)]
+    now = ours[1]
+    made = [
+        Row(
+            f"standard error of a ratio of throughput after {minutes:g} minutes, the sweep's 12 cells",
+            f"<= {GOAL_ERROR} % after 15 minutes",
+            median(now.errors) <= GOAL_ERROR,
+            (series[0],),
+            tuple(series[1:]),
+        )
+    ]
+    if now.cpu and now.between_s:
+        a_trial_s, share, between_s = now.cpu["s_per_trial"], 100 * now.cpu["share_in_windows"], median(now.between_s)
+        made.append(
+            Row(
+                "what the control machine takes of the machine that is measured, `local`",
+                f"<= {GOAL_CPU_S} s of CPU a trial, <= {GOAL_SHARE} % of the cores in windows, "
+                f"<= {GOAL_BETWEEN_S} s between blocks",
+                a_trial_s <= GOAL_CPU_S and share <= GOAL_SHARE and between_s <= GOAL_BETWEEN_S,
+                (
+                    Series("CPU of runner and Ansible a trial", "s", [a_trial_s]),
+                    Series("their share of all cores in windows", "%", [share]),
+                    Series("between two blocks", "s", now.between_s),
+                ),
+            )
+        )
+    return made
+
+
+def _named(name: str, known: Known) -> str:
+    return f"{name}: {known.answered} of {len(known.errors)} answered in {known.blocks} blocks"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
