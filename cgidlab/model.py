@@ -5,7 +5,7 @@ The words are those of docs/architecture.md. Settings are keyed by short names
 (`cgid_listen_backlog`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -193,6 +193,12 @@ class Experiment:
     rule: VerdictRule
     noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
+
+    def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
+        """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""
+        return any(
+            all(pair in pairs for pair in cell if pair[0] in {name for name, _ in pairs}) for pairs in self.exclude
+        )
 
 
 @dataclass(frozen=True, slots=True)

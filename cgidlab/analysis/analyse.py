@@ -104,15 +104,9 @@ def _per_block(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) ->
 def _lost(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Combination, ...]:
     """Return the cells of the design that have no complete trial among these, whether or not one was tried."""
     whole = product(*([(f.name, level.label) for level in f.levels] for f in experiment.factors))
-    planned = [cell for cell in whole if cell and not any(_matches(cell, pairs) for pairs in experiment.exclude)]
+    planned = [cell for cell in whole if cell and not experiment.excludes(cell)]
     have = {frozenset(r.levels) for r in complete(records)}
     return tuple(cell for cell in planned if frozenset(cell) not in have)
-
-
-def _matches(cell: Combination, exclusion: Sequence[tuple[str, str]]) -> bool:
-    """Say whether a cell has, for each factor the exclusion names, one of the labels it names."""
-    named = {name for name, _ in exclusion}
-    return all(pair in exclusion for pair in cell if pair[0] in named)
 
 
 def _reasons(records: Sequence[TrialRecord]) -> tuple[tuple[str, int], ...]:

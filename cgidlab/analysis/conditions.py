@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cgidlab.analysis.findings import Combination, Drift, HostPace, SeriesCheck, band
+from cgidlab.analysis.findings import Combination, Drift, HostSpeed, SeriesCheck, band
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, t_interval
 from cgidlab.analysis.pairs import cells_of, complete, value_of
 from cgidlab.analysis.series import autocorrelation, start_log_ratio
@@ -49,7 +49,7 @@ def drift(records: Sequence[TrialRecord], rule: VerdictRule) -> Drift | None:
     )
 
 
-def pace(records: Sequence[TrialRecord]) -> HostPace | None:
+def pace(records: Sequence[TrialRecord]) -> HostSpeed | None:
     """Return between which paces the hosts did the probe's fixed work; None with fewer than two blocks that have one.
 
     A block's pace is the mean over its trials, complete or not, of the logs of all kinds of work; each host is centred
@@ -64,7 +64,7 @@ def pace(records: Sequence[TrialRecord]) -> HostPace | None:
     for found in blocks.values():
         means = [float(np.mean(values)) for values in found.values()]
         paces += [value - float(np.median(means)) for value in means] if len(means) > 1 else []
-    return HostPace(math.expm1(min(paces)), math.expm1(max(paces)), len(paces)) if paces else None
+    return HostSpeed(math.expm1(min(paces)), math.expm1(max(paces)), len(paces)) if paces else None
 
 
 def block_s(records: Sequence[TrialRecord]) -> float | None:

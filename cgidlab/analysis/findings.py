@@ -154,7 +154,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class HostPace:
+class HostSpeed:
     """Between which speeds a host did fixed work over the run, block by block, by the sentinel's probe."""
 
     low: float  # share, of the slowest block: -0.10 is 10 % slower than the median
@@ -290,7 +290,7 @@ class Analysis:
     per_block: PerBlock | None = None  # None: no response was measured
     lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
     observer: tuple[ObserverEffect, ...] = ()  # by response of the rule; empty: all passes are watched
-    pace: HostPace | None = None  # None: one block, or no probe
+    pace: HostSpeed | None = None  # None: one block, or no probe
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

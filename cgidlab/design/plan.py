@@ -126,20 +126,13 @@ def _cells(experiment: Experiment, catalogue: Catalogue) -> Iterator[Cell]:
     slugs = {f.name: _slugs(f.levels) for f in experiment.factors}
     for levels in itertools.product(*(f.levels for f in experiment.factors)):
         named = tuple(zip((f.name for f in experiment.factors), levels, strict=True))
-        if any(_matches(named, exclusion) for exclusion in experiment.exclude):
+        if experiment.excludes([(name, level.label) for name, level in named]):
             continue
         yield Cell(
             id=",".join(f"{name}={slugs[name][level.label]}" for name, level in named),
             levels=named,
             settings={**fixed, **{name: level.value for name, level in named}},
         )
-
-
-def _matches(levels: tuple[tuple[str, Level], ...], exclusion: tuple[tuple[str, str], ...]) -> bool:
-    """Say whether a cell has, for each factor the exclusion names, one of the labels it names."""
-    labels = {name: level.label for name, level in levels}
-    named = {name for name, _ in exclusion}
-    return all((name, labels[name]) in exclusion for name in named)
 
 
 def _slugs(levels: tuple[Level, ...]) -> dict[str, str]:

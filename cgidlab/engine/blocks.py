@@ -36,7 +36,7 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class BlockBegin:
     """What a block finds there when it begins."""
 
     before: Sequence[TrialRecord] = ()  # records of its trials that an earlier session of the run left
@@ -103,7 +103,7 @@ def one_block(
     trials: tuple[Trial, ...],
     display: Display,
     cancelled: Callable[[], bool],
-    given: Given | None = None,
+    given: BlockBegin | None = None,
 ) -> list[TrialRecord]:
     """Run a block and return its records; trials that never came home are recorded as failed.
 
@@ -114,7 +114,7 @@ def one_block(
     cannot be reached any more and there are others; then nothing is said of the trials that did not come home. So it is
     where its disk is full: other hosts can have the block whole.
     """
-    given = given or Given()
+    given = given or BlockBegin()
     before = given.before
     numbers = given.numbers or Numbers(loaded, run_directory)
     where = _Where(

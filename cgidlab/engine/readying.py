@@ -75,7 +75,7 @@ def again(session: RunSession, continued: Continued) -> Ready:
     resuming.tidy(run, continued.undone)
     run.set_state(store.RUNNING, asked_budget_s=session.how.budget_s, budget=None, stopped=None)
     take_over(found_in, run.path / "hosts")
-    before = _provenance(run)
+    before = provenance.of(run)
     entry = {
         "at": store.now(),
         "done": len(continued.done),
@@ -111,13 +111,6 @@ def _calibration(session: RunSession, hosts: Sequence[HostReport], *, uncalibrat
     if uncalibrated:
         return {"skipped": True}
     return calibrating.before_run(session.loaded, hosts, session.results, session.display, session.cancelled)
-
-
-def _provenance(run: RunDirectory) -> dict[str, Any]:
-    try:
-        return run.read("provenance.json")
-    except StoreError:
-        return {}  # interrupted before there was one, or damaged: what is written now says what is known
 
 
 def _written(

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from cgidlab.engine import headroom_trial
-from cgidlab.engine.blocks import Beside, Given, Numbers, one_block
+from cgidlab.engine.blocks import Beside, BlockBegin, Numbers, one_block
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.pacing import Pacing
 from cgidlab.engine.readying import Ready, RunSession
@@ -59,7 +59,7 @@ class _Shift:
         before = [r for r in session.before if r.block == block]
         if {r.host for r in before} - {host} and not {t.key for t in trials} <= {r.key for r in before}:
             before = []  # begun on a server that is not there: whole again on this one
-        given = Given(
+        given = BlockBegin(
             before,
             self._ready.environments[host],
             self._stop_rules[host],

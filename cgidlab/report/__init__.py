@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cgidlab import files
 from cgidlab.instruments.base import Series, TrialDetail
-from cgidlab.report.data import QUANTILE_SHARES, LimitRow, ReportInput
+from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
 from cgidlab.report.markdown import as_markdown
@@ -13,7 +13,6 @@ from cgidlab.report.page import render
 __all__ = [
     "QUANTILE_SHARES",
     "QUESTIONS",
-    "LimitRow",
     "ReportInput",
     "Series",
     "TrialDetail",

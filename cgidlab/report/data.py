@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cgidlab.analysis.findings import Effect, HostsApart, NoiseFloor
 from cgidlab.instruments.base import TrialDetail
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
+from cgidlab.verdict.limits import Limit
 
 
 def _quantile_shares() -> tuple[float, ...]:
@@ -16,17 +17,6 @@ def _quantile_shares() -> tuple[float, ...]:
 
 QUANTILE_SHARES: tuple[float, ...] = _quantile_shares()
 """Shares of the requests at which `ReportInput.latency` gives quantiles: rising, from 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRow:
-    """One candidate for what limits throughput: its figure, and in how many of the cells that know it it is full."""
-
-    name: str
-    saturated: bool
-    cells: int
-    cells_known: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +51,7 @@ class ReportInput:
     provenance: Mapping[str, object]
     detail: Callable[[TrialRecord], TrialDetail | None]
     latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
-    limits: tuple[LimitRow, ...] = ()  # best evidence first
+    limits: tuple[Limit, ...] = ()  # best evidence first
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
     answers: tuple[tuple[str, str], ...] = ()  # the verdict in short: name and text; empty where a server was watched

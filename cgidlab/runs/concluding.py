@@ -14,7 +14,19 @@ from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
-from cgidlab.runs import blockwise, headroom, planless, proven, records, reporting, snapshots, store, tables, watching
+from cgidlab.runs import (
+    blockwise,
+    headroom,
+    planless,
+    proven,
+    provenance,
+    records,
+    reporting,
+    snapshots,
+    store,
+    tables,
+    watching,
+)
 
 _WIDTH = 110
 _NARROW = 60
@@ -101,13 +113,13 @@ def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> tuple[str, 
 
 
 def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
-    provenance = _provenance(run)
+    recorded = provenance.of(run)
     whole, trouble = records.load_whole(run, verify=verify, keep=keep)
     loaded = [record for record, _ in whole]
     measured = {record.directory: kept for record, kept in whole}
-    experiment, lost = planless.experiment_of(run, loaded, str(provenance.get("experiment_sha256") or ""))
+    experiment, lost = planless.experiment_of(run, loaded, str(recorded.get("experiment_sha256") or ""))
     fitting, unfit = planless.fitting(experiment, loaded)
-    rows = tuple(headroom.applied(r, provenance) for r in fitting)
+    rows = tuple(headroom.applied(r, recorded) for r in fitting)
     damaged = (*lost, *_unreadable(run), *trouble, *unfit)
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
     series = {r.key: s for r in complete if (s := measured[r.directory].throughput_rps)}
@@ -119,7 +131,7 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
             run, experiment, rows, analyse.analyse(rows, experiment, series), judged, _timing(rows), damaged, generators
         )
     # What rests on a witness that is not proven is no response either.
-    counted, unproven = proven.counted(rows, provenance.get("calibration"))
+    counted, unproven = proven.counted(rows, recorded.get("calibration"))
     whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
     damaged = (*damaged, *(run.damage(err) for err in torn))
     analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
@@ -137,14 +149,6 @@ def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
         except StoreError as err:
             found.append(run.damage(err))
     return tuple(found)
-
-
-def _provenance(run: store.RunDirectory) -> Mapping[str, Any]:
-    """Return what the run wrote down of itself; nothing for one that was ended before, or when that is damaged."""
-    try:
-        return run.read("provenance.json")
-    except StoreError:
-        return {}
 
 
 def _notes(run: store.RunDirectory, experiment: Experiment, damaged: Sequence[store.Damage]) -> tuple[str, ...]:

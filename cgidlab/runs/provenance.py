@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab import __version__
+from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, Plan
 from cgidlab.parsers.host_report import HostReport
+from cgidlab.runs.store import RunDirectory
 
 _PACKAGES = ("ansible-core", "ansible-runner", "jinja2", "numpy", "polars", "pydantic", "scipy")
+
+
+def of(run: RunDirectory) -> dict[str, Any]:
+    """Return what a run wrote down of itself; nothing for one that was ended before, or when that is damaged."""
+    try:
+        return run.read("provenance.json")
+    except StoreError:
+        return {}
 
 
 def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from cgidlab.errors import StoreError
 from cgidlab.figures import title
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.progress import duration
-from cgidlab.runs import store, watching
+from cgidlab.runs import provenance, store, watching
 from cgidlab.verdict import Verdict
 
 
@@ -49,10 +48,10 @@ def report_input(
         stopping=stopping(analysis),
         watching="" if watching.is_observation(run) else f"{watching_words(analysis)}{_control(run)}",
         timing=timing,
-        provenance=_provenance(run),
+        provenance={k: v for k, v in provenance.of(run).items() if k != "schema_version"},
         detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
         latency=lambda some: _latency(run.path, some),
-        limits=tuple(report.LimitRow(f.name, f.saturated, f.cells, f.cells_known, f.text) for f in verdict.limits),
+        limits=verdict.limits,
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
@@ -167,13 +166,6 @@ def _control(run: store.RunDirectory) -> str:
 def _span(counts: Sequence[int]) -> str:
     low, high = min(counts), max(counts)
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _provenance(run: store.RunDirectory) -> dict[str, Any]:
-    try:
-        return {k: v for k, v in run.read("provenance.json").items() if k != "schema_version"}
-    except StoreError:
-        return {}  # ended before there was one, or among what is damaged
 
 
 def _detail(directory: Path, status: Status) -> report.TrialDetail | None:

@@ -8,7 +8,7 @@ from cgidlab.model import Status, TrialRecord
 from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
-from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
 from cgidlab.verdict.retrying import RetriesSeen
 from cgidlab.verdict.validity import CellErrors
 
@@ -155,12 +155,12 @@ def _overflowed(answer: Overflow, cells: Sequence[CellOverflow], analysis: Analy
     if full and answer is Overflow.OBSERVED:
         # The reference level is what most readers run: it is the example where it overflowed, and where it was worst.
         at_reference = [c for c in full if dict(c.levels).get(analysis.rule.factor) == analysis.rule.reference]
-        parts.append(_example(max(at_reference or full, key=_badness)))
+        parts.append(_example(max(at_reference or full, key=trouble)))
         if len(cells) > 1:
             places = _places(full, cells, analysis)
             parts.append(f"the queue overflowed in {len(full)} of {len(cells)} cells ({places})")
     elif answer is Overflow.MOMENT:
-        return [_moment(max(brief, key=_badness)), "in no trial did it overflow for longer"]
+        return [_moment(max(brief, key=trouble)), "in no trial did it overflow for longer"]
     elif answer is Overflow.NOT_OBSERVED:
         deepest = max(cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
         depth = f": it held at most {deepest.depth_max} of {deepest.limit}" if deepest.depth_max is not None else ""
@@ -184,11 +184,6 @@ def _lost(analysis: Analysis) -> list[str]:
     more = f"; {len(analysis.lost) - 3} more" if len(analysis.lost) > 3 else ""  # noqa: PLR2004 -- as many are named
     planned = len(analysis.lost) + len(analysis.seen)
     return [f"{len(analysis.lost)} of {planned} planned cells have no complete trial ({named}{more})"]
-
-
-def _badness(cell: CellOverflow) -> tuple[float, int, float]:
-    """Order cells by what an overflow did to workers: the longest wait, then how many waited, then for how long."""
-    return cell.connect_max_us or 0.0, cell.sleepers_max or 0, cell.full_share or 0.0
 
 
 def _example(cell: CellOverflow) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from cgidlab.analysis.findings import Combination, Effect
+from cgidlab.gathered import numeric_setting
 from cgidlab.model import TrialRecord
 
 RATE_SERVED = 0.98
@@ -50,15 +51,10 @@ def loop_of(valid: Sequence[TrialRecord]) -> Loop:
     under_way = {}
     served: dict[Combination, list[float]] = {}
     for r in valid:
-        clients, workers, rate = (_number(r, name) for name in ("clients", "workers", "rate"))
+        clients, workers, rate = (numeric_setting(r, name) for name in ("clients", "workers", "rate"))
         if str(r.settings.get("loop", "closed")) == "closed" and clients is not None:
             under_way[r.levels] = int(clients if workers is None else min(clients, workers))
         elif rate and r.figures.throughput_rps is not None:
             served.setdefault(r.levels, []).append(r.figures.throughput_rps / rate)
     all_served = bool(served) and all(median(shares) >= RATE_SERVED for shares in served.values())
     return Loop(kinds, all_served, under_way)
-
-
-def _number(record: TrialRecord, setting: str) -> float | None:
-    value = record.settings.get(setting)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

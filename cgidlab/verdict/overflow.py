@@ -82,6 +82,11 @@ class CellOverflow:
     full_longest_ms: float | None = None  # at one time
 
 
+def trouble(cell: CellOverflow) -> tuple[float, int, float]:
+    """Order cells by what an overflow did to workers: the longest wait, then how many waited, then for how long."""
+    return cell.connect_max_us or 0.0, cell.sleepers_max or 0, cell.full_share or 0.0
+
+
 def sight_of_queue(record: TrialRecord) -> Sight:
     """Return what the queue's samples say.
 

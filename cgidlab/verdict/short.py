@@ -13,7 +13,7 @@ from cgidlab.model import FailureKind, Status, TrialRecord
 from cgidlab.verdict import templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
-from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
 from cgidlab.verdict.validity import CellErrors
 
 _REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
@@ -113,13 +113,13 @@ def _overflow(known: Known) -> list[Sentence]:
     full = [c for c in there if c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     others = [c for c in known.cells if c not in there and c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     if full:
-        worst = max(full, key=_trouble)
+        worst = max(full, key=trouble)
         template = "overflow_moment" if known.overflow is Overflow.MOMENT else "overflow_yes"
         said = [_say(template, level=default, at=_places(full, there, factor), facts=_facts(worst))]
         spared = [c for c in there if c.overflow is Overflow.NOT_OBSERVED]
         return said + ([_say("overflow_not_at", at=_places(spared, there, factor).strip())] if spared else [])
     if others:
-        worst = max(others, key=_trouble)
+        worst = max(others, key=trouble)
         levels = words.listing(list(dict.fromkeys(dict(c.levels)[factor] for c in others)))
         said = [_say("overflow_no_at_reference", level=default)] if there else []
         return [*said, _say("overflow_elsewhere", level=_level(factor, levels), facts=_facts(worst))]
@@ -134,11 +134,6 @@ def _not_known(cells: Sequence[CellOverflow]) -> Sentence:
     if torn is not None:
         return _say("overflow_torn", where=words.cell(torn.levels), sides=", but ".join(torn.against))
     return _say("overflow_unknown", why=templates.NO_WITNESS if cells else templates.NO_VALID_TRIAL)
-
-
-def _trouble(cell: CellOverflow) -> tuple[float, int, float]:
-    """Return what makes a cell the worst one: how long somebody slept, how many did, how long the queue was full."""
-    return cell.connect_max_us or 0.0, cell.sleepers_max or 0, cell.full_share or 0.0
 
 
 def _facts(cell: CellOverflow) -> str:

@@ -8,9 +8,9 @@ ROOT = Path(__file__).parents[2]
 CONTROL, HOST = ROOT / "cgidlab", ROOT / "roles/trial/files/cgidhost"
 # What both programs know as the same thing, beside the two halves of an instrument or a driver.
 OF_BOTH = {
+    "Sentinel": "what watches the host around every trial: its half there, and what reads it",
     "Server": "the httpd of a trial: that runs, and as result.json tells of it",
     "Trial": "one trial: as it is planned, and as it runs",
-    "Sentinel": "what disturbs a trial: as it is measured, and as it is read",
     "Process": "a process of a host: as it is seen, and in a snapshot",
 }
 

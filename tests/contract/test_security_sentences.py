@@ -10,11 +10,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # The beginning of a sentence, and the tests that hold it: file and function.
 HELD: dict[str, tuple[str, ...]] = {
-    "A block's control group needs no journal": (
-        "unit/test_cgidhost_group:a_killed_blocks_group_is_named_by_a_snapshot_and_removed_by_recover",
-        "unit/test_cgidhost_group:a_group_in_which_somebody_lives_stays",
-        "unit/test_cgidhost_group:a_group_of_other_blocks_is_nobodys_to_remove",
-    ),
     "A block makes a control group below the": (
         "unit/test_cgidhost_group:the_own_group_is_found_below_what_is_mounted",
         "unit/test_cgidhost_group:what_nobody_reaps_is_counted_and_the_group_goes_with_its_block",

@@ -22,7 +22,7 @@ from .instruments import INSTRUMENTS
 from .record import Record, Teller
 from .sentinel import Sentinel
 from .server import Places
-from .trial import BlockTools, Trial
+from .trial import BlockCommons, Trial
 from .waiting import Patience
 from .wholefile import write_json
 
@@ -137,7 +137,7 @@ class BlockRun:
             if self._block.generates:
                 Generation(order, self._block.tools, places, patience, teller).run(trouble)
                 return
-            given = BlockTools(self._block.tools, self._kept, server_user, self._sentinel)
+            given = BlockCommons(self._block.tools, self._kept, server_user, self._sentinel)
             Trial(order, given, places, patience, teller, journal).run(trouble)
 
         begin_ns = time.monotonic_ns()

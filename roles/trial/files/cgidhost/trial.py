@@ -28,7 +28,7 @@ _START_S = 20.0
 
 
 @dataclass(frozen=True)
-class BlockTools:
+class BlockCommons:
     """What all trials of a block are given."""
 
     tools: Mapping[str, Optional[str]]
@@ -43,7 +43,7 @@ class Trial:
     def __init__(
         self,
         order: TrialOrder,
-        given: BlockTools,
+        given: BlockCommons,
         places: Places,
         patience: Patience,
         teller: Teller,

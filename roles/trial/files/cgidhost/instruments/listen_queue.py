@@ -90,7 +90,7 @@ class ListenQueue(Gauge):
         unix = queues.pop(0) if self._unix is not None else None
         if unix is None and self._path:
             unix = self._find_again()
-        return f"{_fields(unix)},{_fields(queues[0] if queues else None)}"
+        return f"{fields(unix)},{fields(queues[0] if queues else None)}"
 
     def _find_again(self) -> Optional[Queue]:
         """Look for the socket that a restarted daemon binds to the same path."""
@@ -100,7 +100,8 @@ class ListenQueue(Gauge):
         return None if listener is None else listener.queue
 
 
-def _fields(queue: Optional[Queue]) -> str:
+def fields(queue: Optional[Queue]) -> str:
+    """Return the CSV fields of a queue, empty where it was not there."""
     return "," if queue is None else f"{queue.depth},{queue.limit}"
 
 

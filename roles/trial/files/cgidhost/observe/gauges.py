@@ -9,6 +9,7 @@ from ..bpf import ConnectTracer, turned_away_in
 from ..instruments.base import Gauge
 from ..instruments.cgid_daemon import CgidDaemon
 from ..instruments.host import Host
+from ..instruments.listen_queue import fields
 from ..instruments.worker_states import WorkerStates
 from ..sockdiag import Queue, SockDiag, UnixListener, unix_query
 
@@ -94,7 +95,7 @@ class WatchedQueue(Gauge, KeptRows):
         if unix is None:
             self._unix = None
         self.depth, self.limit = unix or (None, None)
-        return f"{_fields(unix)},{_fields(max((q for q in queues if q), key=_fill, default=None))}"
+        return f"{fields(unix)},{fields(max((q for q in queues if q), key=_fill, default=None))}"
 
     @property
     def full(self) -> bool:
@@ -104,10 +105,6 @@ class WatchedQueue(Gauge, KeptRows):
 
 def _fill(queue: Queue) -> float:
     return queue.depth / max(1, queue.limit)
-
-
-def _fields(queue: Optional[Queue]) -> str:
-    return "," if queue is None else f"{queue.depth},{queue.limit}"
 
 
 class Workers(WorkerStates, KeptRows):

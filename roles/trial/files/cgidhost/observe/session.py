@@ -11,11 +11,11 @@ from typing import Any, Iterable, Optional
 
 from .. import SCHEMA_VERSION, archive
 from ..instruments.host import document, edge
+from ..lease import Watch
 from ..process import take_precedence
 from . import facts, find
 from .everything import Everything
 from .gauges import AnyGauge, WatchedHost
-from .lease import Lease
 from .logtail import LogTail
 from .order import Order
 from .pace import Meter
@@ -32,7 +32,7 @@ class Session:
     def __init__(self, order: Order, directory: str) -> None:
         self._order = order
         self._directory = directory
-        self._lease = Lease(directory, order.lease_s)
+        self._lease = Watch(None, directory, order.lease_s)
         self._watched: list[Watched] = []
         self._host: Optional[WatchedHost] = None
         self._host_meter = Meter(0.05, 200_000_000, 2 * _NS, 200_000)
@@ -181,7 +181,7 @@ class Session:
     def _unwanted(self) -> str:
         if self._lease.expired():
             return ABANDONED
-        return STOPPED if self._lease.asked_to_stop() else ""
+        return STOPPED if os.path.exists(os.path.join(self._directory, "stop")) else ""
 
     def _ends(self, begin_ns: int, now_ns: int) -> str:
         order = self._order

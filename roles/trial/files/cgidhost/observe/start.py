@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 from ..commands import say
 from ..ending import BlockError
+from ..lease import lease_path
+from ..wholefile import write_json
 from .order import parse
 from .session import Session
 
 LOG = "observe.log"
-LEASE = "lease"
 
 
 def start(order_text: str, directory: str) -> None:
@@ -21,7 +21,7 @@ def start(order_text: str, directory: str) -> None:
     directory = os.path.abspath(directory)
     if not os.path.isdir(directory):
         raise BlockError(f"there is no directory {directory}")
-    os.close(os.open(os.path.join(directory, LEASE), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    os.close(os.open(lease_path(directory), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     pid = os.fork()
     if pid:
         say(pid=pid)
@@ -47,7 +47,4 @@ def start(order_text: str, directory: str) -> None:
 
 
 def _report(directory: str, error: BaseException) -> None:
-    path = os.path.join(directory, "failed.json")
-    with open(path + ".part", "w", encoding="utf-8") as file:
-        json.dump({"error": f"{type(error).__name__}: {error}"}, file)
-    os.rename(path + ".part", path)
+    write_json(os.path.join(directory, "failed.json"), {"error": f"{type(error).__name__}: {error}"})
