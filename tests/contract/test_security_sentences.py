@@ -204,9 +204,6 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_cgidhost_group:a_group_in_which_somebody_lives_stays",
         "unit/test_cgidhost_group:a_group_of_other_blocks_is_nobodys_to_remove",
     ),
-    "A block makes a control group": (
-        "unit/test_cgidhost_group:what_nobody_reaps_is_counted_and_the_group_goes_with_its_block",
-    ),
     "Files of a run are for its owner": (
         "unit/test_files:nobody_else_can_read_a_runs_files",
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",

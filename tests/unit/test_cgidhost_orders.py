@@ -288,7 +288,8 @@ def test_every_module_is_python_3_9_and_imports_the_standard_library_alone(path:
             else []
         )
     }
-    assert imported <= set(sys.stdlib_module_names) | {"cgidhost"}
+    packed = {"prometheus_client"} if path.name == "exporter.py" else set()  # it travels in the same file: ADR 0015
+    assert imported <= {*sys.stdlib_module_names, "cgidhost", *packed}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,18 @@ def test_a_verb_that_hangs_ends_with_what_it_started() -> None:
 
     assert found.returncode == 1
     assert "takes too long" in found.stderr
-    left = Path(f"/proc/{found.stdout.strip()}/stat")
-    assert not left.exists() or left.read_text().rpartition(")")[2].split()[0] == "Z"
+    until = time.monotonic() + 30  # it is killed, and dies when it gets a CPU
+    while alive(int(found.stdout)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive(int(found.stdout))
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_one_that_is_told_how_long_is_left_to_it() -> None:
@@ -52,6 +63,7 @@ def test_a_verb_ends_before_the_play_that_asked() -> None:
 COMMANDS = [
     (path, task)
     for path in sorted(ROOT.glob("roles/*/tasks/*.yml"))
+    if path.parts[-3] != "exporter"  # no run waits for it: whoever installs it watches the play
     for task in yaml.safe_load(path.read_text())
     for task in (task, *task.get("block", ()), *task.get("always", ()), *task.get("rescue", ()))
 ]

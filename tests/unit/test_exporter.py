@@ -9,7 +9,7 @@ from cgidhost.bpfcounts import ConnectCounts
 from cgidhost.observe.holders import run_by
 from cgidhost.observe.listening import ListenerRow
 from cgidhost.observe.patterns import pattern
-from cgidhost.observe.series import OTHERS, AllSeries, Labels, Series
+from cgidhost.observe.series import OTHERS, AllSeries, Labels, ListenerSeries
 from cgidhost.sockdiag import Queue, UnixListener
 
 from cgidlab.cli import main
@@ -93,7 +93,7 @@ def test_the_number_of_series_is_bounded_and_those_that_are_too_many_are_summed(
     counts = ConnectCounts(2, 1, 0, 0, 0)
     every.update([(r, counts, 0) for r in rows])
 
-    known: dict[Labels, Series] = every.update([(r, counts, 0) for r in reversed(rows)])
+    known: dict[Labels, ListenerSeries] = every.update([(r, counts, 0) for r in reversed(rows)])
 
     assert [labels.path for labels in known] == ["/run/a.sock", "/run/b.sock", "/run/c.sock", OTHERS]
     assert (every.left_out, known[Labels(OTHERS, OTHERS, OTHERS)].connects) == (2, 4)

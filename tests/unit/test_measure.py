@@ -336,7 +336,7 @@ def test_the_hosts_time_is_split_by_kind(tmp_path: Path) -> None:
     assert f.forks_per_s == pytest.approx(30)
     assert f.driver_cpu_share == pytest.approx(0.5)
     assert f.tcp_overflows == 7
-    assert state(measured, "loadgen") == "passed"
+    assert state(measured, "driver") == "passed"
 
 
 def test_of_an_unwatched_trial_the_hosts_time_is_that_between_the_windows_edges(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_of_an_unwatched_trial_the_hosts_time_is_that_between_the_windows_edges(
 def test_a_saturated_load_generator_makes_the_trial_invalid(tmp_path: Path) -> None:
     measured = measure.measure(Trial(instruments={"host.csv": host(0.97)}).write(tmp_path))
 
-    check = next(c for c in measured.checks if c.name == "loadgen")
+    check = next(c for c in measured.checks if c.name == "driver")
     assert (check.failed, check.kind) == (True, FailureKind.CLIENT)
     assert "0.97" in check.reason
 
@@ -424,7 +424,7 @@ def test_instruments_that_did_not_run_leave_every_figure_of_theirs_empty(tmp_pat
 
     empty = {f.name for f in fields(Figures) if getattr(figures, f.name) is None}
     assert {n for n in asdict(figures) if n.startswith(("queue", "tcp", "workers", "connect", "cgid", "host"))} <= empty
-    assert {"loadgen_cpu_share", "forks_per_s"} <= empty
+    assert {"driver_cpu_share", "forks_per_s"} <= empty
     assert not {"requests", "throughput_rps", "retries_in_window", "gave_up_503"} & empty
 
 

@@ -97,7 +97,7 @@ def _mpm(maps: str, binary: bytes) -> Optional[str]:
     return built_in.group(1).decode() if built_in else None
 
 
-class Board(NamedTuple):
+class FoundScoreboard(NamedTuple):
     """A scoreboard in shared memory: where its `global_score` is, how long all of it is, and for how many workers."""
 
     address: int
@@ -106,7 +106,7 @@ class Board(NamedTuple):
     threads: int  # ThreadLimit
 
 
-def scoreboard(pid: int, maps: str) -> Optional[Board]:
+def scoreboard(pid: int, maps: str) -> Optional[FoundScoreboard]:
     """Return the scoreboard of an httpd; None where there is none, or no right to trace it."""
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
@@ -119,7 +119,7 @@ def scoreboard(pid: int, maps: str) -> Optional[Board]:
         os.close(memory)
 
 
-def _board_at(memory: int, at: int, length: int) -> Optional[Board]:
+def _board_at(memory: int, at: int, length: int) -> Optional[FoundScoreboard]:
     """Return the scoreboard if one lies there: what it says must agree with its size."""
     try:
         size, servers, threads = _SCOREBOARD.unpack(os.pread(memory, _SCOREBOARD.size, at))
@@ -128,7 +128,7 @@ def _board_at(memory: int, at: int, length: int) -> Optional[Board]:
     if not (0 < servers <= _MOST and 0 < threads <= _MOST and size <= length < size + (1 << 16)):
         return None
     fits = _SCORE_BYTES[0] <= size // (servers * threads) <= _SCORE_BYTES[1]
-    return Board(at + _SCOREBOARD.size - 8, size, servers, threads) if fits else None
+    return FoundScoreboard(at + _SCOREBOARD.size - 8, size, servers, threads) if fits else None
 
 
 def _status(pid: int, url: str) -> Optional[dict[str, str]]:

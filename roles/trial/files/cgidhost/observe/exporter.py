@@ -30,7 +30,7 @@ from ..bpfqueue import WAITS_NS
 from ..ending import BlockError
 from .everything import Everything
 from .reading import Reading
-from .series import AllSeries, Labels, Series
+from .series import AllSeries, Labels, ListenerSeries
 
 _PREFIX = "unix_listen_queue"
 _TEXTFILE_EVERY_S = 15.0
@@ -97,7 +97,7 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
 
 
-def _families(known: dict[Labels, Series]) -> Iterator[Metric]:
+def _families(known: dict[Labels, ListenerSeries]) -> Iterator[Metric]:
     labels = Labels._fields
     gauges = {
         "depth": "Connections that wait in the queue; limit + 1 fit. Of several sockets the fullest one's",

@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     vhost: str
 
 
-class _Layout(NamedTuple):
+class _WorkerPlaces(NamedTuple):
     """Where a scoreboard has its entries: so many of processes from `first` on, then those of their threads."""
 
     first: int
@@ -97,7 +97,7 @@ class WorkerRequests:
         self.cpu_ns = self.samples = self.missed = 0
 
     @staticmethod
-    def _find(pid: int) -> _Layout:
+    def _find(pid: int) -> _WorkerPlaces:
         """Return where the entries of processes and workers are; raise Unavailable.
 
         In front of them are the `global_score` and a `process_score` for each process (server/scoreboard.c, httpd 2.4).
@@ -109,7 +109,7 @@ class WorkerRequests:
         for stride in _TEXTS:
             each, rest = divmod(board.size - _LENGTH_BYTES - _GLOBAL_BYTES - stride * slots, board.servers)
             if rest == 0 and each in _PROCESS_BYTES:
-                return _Layout(board.address + _GLOBAL_BYTES, board.servers, each, board.threads, stride)
+                return _WorkerPlaces(board.address + _GLOBAL_BYTES, board.servers, each, board.threads, stride)
         raise Unavailable("httpd's scoreboard has no layout that is known")
 
     def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's

@@ -26,7 +26,7 @@ class Labels(NamedTuple):
 
 
 @dataclass
-class Series:
+class ListenerSeries:
     """One or more listeners that share their labels. What is summed goes on when a socket is replaced."""
 
     listeners: int = 0
@@ -74,13 +74,13 @@ class AllSeries:
     def __init__(self, own_network: str, most: int = MOST_SERIES) -> None:
         self._own_network = own_network
         self._most = most
-        self._known: dict[Labels, Series] = {}
+        self._known: dict[Labels, ListenerSeries] = {}
         self._told: WeakKeyDictionary[ListenerRow, tuple[Labels, int, int, ConnectCounts]] = WeakKeyDictionary()
         self.left_out = 0  # listeners in `OTHERS`
 
     def update(
         self, seen: Iterable[tuple[ListenerRow, Optional[ConnectCounts], Optional[int]]]
-    ) -> dict[Labels, Series]:
+    ) -> dict[Labels, ListenerSeries]:
         """Bring them up to now: each listener with the counts of its path and how many sleep there, where known.
 
         A series ends when its last listener is forgotten, and gives its place to another one. `OTHERS` never ends.
@@ -95,7 +95,7 @@ class AllSeries:
                 labels = self._labels(row)
             if counts is not None and counts.connects < before.connects:
                 before = NONE  # its path was forgotten meanwhile
-            series = self._known.setdefault(labels, Series())
+            series = self._known.setdefault(labels, ListenerSeries())
             series.see(row, sleeping)
             series.add(row.full_ns - full_ns, row.depth_ns - depth_ns, None if counts is None else counts.since(before))
             self._told[row] = (labels, row.full_ns, row.depth_ns, before if counts is None else counts)
