@@ -74,6 +74,7 @@ class Row:
     directory: Path = ROOT  # where the runner is started
     goes_on: bool = False  # it ends by itself, as if nothing had been
     may_fail: bool = False  # a trial whose own program was hit may stay failed, with its reason
+    without: tuple[str, ...] = ()  # an instrument that says itself why it cannot run so, and its files, which may lack
 
 
 @dataclass(slots=True)
@@ -177,7 +178,11 @@ ROWS: tuple[Row, ...] = (
     Row("closed standard input", start='exec "$@" <&-', goes_on=True),
     Row("closed standard output and error", start='exec "$@" >&- 2>&-', goes_on=True),
     Row("output into `head -1`", start='"$@" | head -1'),
-    Row("64 descriptors", "ulimit -n 64"),
+    Row(
+        "64 descriptors",
+        "ulimit -n 64",
+        without=("worker_states", "instruments/worker_states.csv", "instruments/wchan.json"),
+    ),
     *_places(),
     Row("SIGHUP", during=_hang_up),
     Row("SIGHUP under nohup", start='exec nohup "$@"', during=_hang_up, goes_on=True),
@@ -275,10 +280,23 @@ def _one(run: Run, row: Row, seen: Seen, want: dict[str, Any]) -> None:
         run.end()
     after = run.kept()
     seen.lost = sum(1 for name, when in before.items() if after.get(name) != when)
-    seen.trouble += matrix.differs(matrix.described(run), want, failed_is_fine=row.may_fail)
+    seen.trouble += matrix.differs(matrix.described(run), _wanted(run, row, want), failed_is_fine=row.may_fail)
     seen.trouble += matrix.left(run)
     if "Traceback" in run.output():
         seen.trouble.append("a traceback")
+
+
+def _wanted(run: Run, row: Row, want: dict[str, Any]) -> dict[str, Any]:
+    """Return what is wanted of a row: less the files of an instrument of which each trial says why it did not run."""
+    if not row.without:
+        return want
+    instrument, *lacking = row.without
+    told = [
+        json.loads(path.read_text())["instruments"][instrument] for path in run.directory.glob("trials/*/result.json")
+    ]
+    if not told or any(state["state"] != "unavailable" or not state["reason"] for state in told):
+        return want
+    return {**want, "files": [name for name in want["files"] if name not in lacking]}
 
 
 def _is_pending(run: Run) -> bool:
