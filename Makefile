@@ -59,7 +59,7 @@ integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
 
 e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter, and of the report in a browser (root)
-	pytest tests/e2e tests/servers/test_prometheus.py $(APART) $(SLOWEST) $(ARGS)
+	pytest tests/e2e tests/servers/test_prometheus.py -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
 
 servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it (root, minutes)
 	pytest tests/servers $(ARGS)
@@ -73,6 +73,7 @@ bench-tools: setup ## what the benchmarks need of this machine: perf, ripgrep, m
 faults: test-tools ## break real runs at every phase in every way and go on with each; writes docs/reliability.md (root, an hour)
 	$(PYTHON) -m tests.faults.matrix --write docs/reliability.md $(ARGS)
 	$(PYTHON) -m tests.faults.surroundings --write docs/reliability.md
+	pytest tests/e2e -m matrix $(APART)
 
 noise: test-tools ## is a neighbour seen wherever one runs, and alike beside every cell: real ones of three loads (root, on a quiet machine ten minutes)
 	$(PYTHON) -m tests.noise.matrix $(ARGS)

@@ -230,7 +230,9 @@ def test_ctrl_c_in_provisioning_ends_the_run_before_its_first_trial(run: Run) ->
     assert run.left() == {}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.matrix)], ids=["Ctrl-C", "SIGTERM"]
+)
 def test_a_stopped_run_keeps_what_is_complete_and_judges_it(run: Run, number: int) -> None:
     run.start("--set", "window_s=5")  # the first trial has to come home in the second one's
     assert run.under_load(2)
@@ -265,6 +267,7 @@ def test_a_second_ctrl_c_leaves_at_once(run: Run) -> None:
 # Something is killed.
 
 
+@pytest.mark.matrix
 def test_nothing_outlives_a_killed_runner_and_the_next_run_works(run: Run) -> None:
     run.start("--set", "window_s=30", "--set", "somaxconn=77")
     assert run.under_load()
@@ -287,6 +290,7 @@ def kill_player(run: Run) -> None:
     os.kill(player, signal.SIGKILL)
 
 
+@pytest.mark.matrix
 def test_trials_that_a_killed_ansible_playbook_was_to_bring_home_are_run_once_more(run: Run) -> None:
     run.start("--set", "window_s=3")
     assert run.under_load()
@@ -315,6 +319,7 @@ def test_a_block_of_which_nothing_comes_home_twice_ends_the_run_which_can_go_on(
     assert run.left() == {}
 
 
+@pytest.mark.matrix
 def test_trials_that_a_killed_block_process_did_not_come_to_are_run_once_more(run: Run) -> None:
     run.start("--set", "window_s=3")
     assert run.under_load(2)
@@ -502,6 +507,7 @@ def test_results_that_do_not_fit_end_the_run_with_one_error(run: Run, small_disk
     assert run.left() == {}
 
 
+@pytest.mark.matrix
 def test_results_that_fill_up_under_load_end_the_run_long_before_it_is_given_up(
     run: Run, small_disk: Callable[..., Path]
 ) -> None:
@@ -523,6 +529,7 @@ def test_results_that_fill_up_under_load_end_the_run_long_before_it_is_given_up(
     assert run.left() == {}
 
 
+@pytest.mark.matrix
 def test_a_host_whose_disk_is_full_fails_its_trials_and_is_left_clean(
     run: Run, small_disk: Callable[..., Path]
 ) -> None:
