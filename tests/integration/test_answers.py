@@ -7,12 +7,15 @@ import json
 import resource
 import subprocess
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import processes
 from tests.integration.test_provision import ROOT, Played, _play
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _spec = importlib.util.spec_from_file_location("host_answers", ROOT / "roles/host/plugin_utils/host_answers.py")
 assert _spec is not None
@@ -56,9 +59,7 @@ def test_an_answer_that_never_comes_ends_in_time_with_all_who_would_give_it(tmp_
     ):
         subprocess.run(["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid; wait"], capture_output=True, check=False)
 
-    inner = int((tmp_path / "pid").read_text())
-    state = Path(f"/proc/{inner}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert processes.ends(int((tmp_path / "pid").read_text()))
 
 
 def test_a_file_that_arrives_without_end_is_ended(tmp_path: Path) -> None:

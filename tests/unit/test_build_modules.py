@@ -10,11 +10,12 @@ import stat
 import subprocess
 import sys
 import tarfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests import processes
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -139,12 +140,7 @@ def test_a_module_that_hangs_ends_with_whoever_reads_it_and_so_does_what_it_star
         process.stdout.close()
 
         assert process.wait(60) == 1
-    state = Path(f"/proc/{found[0]}/stat")
-    for _ in range(600):
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        threading.Event().wait(0.1)
-    pytest.fail("what the module started goes on")
+    assert processes.ends(int(found[0])), "what the module started goes on"
 
 
 def test_a_finished_build_is_not_made_again(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from cgidhost import patience
 
 from cgidlab.model import Limits
+from tests import processes
 
 ROOT = Path(__file__).parents[2]
 HANGS = """
@@ -38,18 +38,7 @@ def test_a_verb_that_hangs_ends_with_what_it_started() -> None:
 
     assert found.returncode == 1
     assert "takes too long" in found.stderr
-    until = time.monotonic() + 30  # it is killed, and dies when it gets a CPU
-    while alive(int(found.stdout)) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not alive(int(found.stdout))
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert processes.ends(int(found.stdout))
 
 
 def test_one_that_is_told_how_long_is_left_to_it() -> None:
