@@ -1,4 +1,4 @@
-"""What on this host is ours to make and to remove: the only module that removes what a file or a command names.
+"""What on this host is ours to make and to remove.
 
 Nothing is removed for its name. A directory is ours where it lies in a place that nobody else may write to, belongs to
 us, is no link, and carries our mark; it is looked at and emptied relative to the descriptor of that place.
