@@ -117,6 +117,8 @@ HELD: dict[str, tuple[str, ...]] = {
     "**What hosts send home**": (
         "unit/test_harvest:a_hostile_archive_leaves_nothing",
         "unit/test_harvest:an_archive_that_unpacks_too_large_is_refused",
+        "unit/test_harvest:an_archive_that_no_host_packs_is_to_blame_and_leaves_nothing",
+        "unit/test_harvest:what_headers_say_of_many_files_is_not_kept_in_memory",
         "unit/test_hostile_logs:a_line_of_gigabytes_is_one_line_that_cannot_be_read",
         "unit/test_hostile_logs:what_a_host_says_moves_no_cursor_and_runs_nowhere",
         "unit/test_report_page:hostile_text_stays_text_wherever_it_comes_from",
