@@ -203,7 +203,7 @@ class ActionModule(HostAction):
         """Read the helper's list of the trials that have ended; it may be ahead of those that came home."""
         ran = hear(self, self._host, f"cat {shlex.quote(directory + '/trials.jsonl')} 2>/dev/null")
         for line in ran["stdout"].splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that is being written
+            with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):  # a line that is being written
                 entry = json.loads(line)
                 self._ended[entry["number"]] = entry
 
