@@ -1,4 +1,4 @@
-"""The command line: a list of verbs. The only module that prints an error."""
+"""The command line: a list of verbs. Where an error becomes words and an exit status."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""The middle of within-block differences and its error: the only module that knows what is trimmed."""
+"""The middle of within-block differences and its error."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From an experiment file to an `Experiment`. The only module that gives its keys a meaning.
+"""From an experiment file to an `Experiment`: what its keys mean.
 
 Everything is checked before anything runs: a wrong word costs a second, not a night.
 """

@@ -1,4 +1,4 @@
-"""The numbers behind the plots, thinned and packed: the only module that decides how much a page carries."""
+"""The numbers behind the plots, thinned and packed."""
 
 import math
 from collections.abc import Sequence

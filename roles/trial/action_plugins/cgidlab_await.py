@@ -203,7 +203,7 @@ class ActionModule(HostAction):
     def _look(self, directory: str) -> None:
         """Read the helper's list of the trials that have ended; it may be ahead of those that came home."""
         for line in self._list(directory + "/trials.jsonl").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that is being written
+            with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):  # a line that is being written
                 entry = json.loads(line)
                 self._ended[entry["number"]] = entry
 

@@ -1,4 +1,4 @@
-"""Runs one trial as its first process: the only module that knows the order of a trial's steps."""
+"""Runs one trial as its first process: a trial's steps in their order."""
 
 from __future__ import annotations
 
