@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.rigs import ssh_hosts
-from tests.servers.distribution import HOST, await_true, fetch, install, start
+from tests.servers.distribution import HOST, await_true, fetch, install, start, version
 from tests.servers.fronts import LIGHT, Observed, ended, kill_holders, load, observing, pages, statuses
+from tests.servers.table import DEAD, LIGHT_LOAD, NO_LOAD, OVERFLOW, Table
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -92,7 +93,7 @@ _WSGI = (
 )
 _CGI_QUEUE = 100  # DEFAULT_CGID_LISTENBACKLOG, as the distribution compiles it
 FRONTS = {
-    "mod_proxy_fcgi": Front(
+    "mod_proxy_fcgi, php-fpm": Front(
         ("mpm_event", "proxy", "proxy_fcgi"), _EVENT.format(n=150) + _PROXY, "slow.php", r"/run/fpm\.sock", QUEUE, 40,
         waits=False,
         backend=("sh", "-c", "exec $(ls /usr/sbin/php-fpm* | head -1) -F -y /opt/fpm.conf"),
@@ -134,6 +135,7 @@ class Serving:
     """Apache as one of the fronts, which runs."""
 
     rig: ssh_hosts.Rig
+    name: str
     front: Front
 
     @property
@@ -161,7 +163,7 @@ class Serving:
 
 
 @pytest.fixture(params=FRONTS, scope="module")
-def server(request: pytest.FixtureRequest, rig: ssh_hosts.Rig) -> Iterator[Serving]:
+def server(request: pytest.FixtureRequest, rig: ssh_hosts.Rig, table: Table) -> Iterator[Serving]:
     """Return Apache and its backend, which answer."""
     front = FRONTS[request.param]
     root = rig[HOST].root
@@ -171,7 +173,8 @@ def server(request: pytest.FixtureRequest, rig: ssh_hosts.Rig) -> Iterator[Servi
     )
     for name in (ACCESS, ERROR):
         (root / name.lstrip("/")).write_text("")
-    one = Serving(rig, front)
+    one = Serving(rig, f"Apache, {request.param}", front)
+    table.name(one.name, lambda package: version(rig, package))
     if front.backend:
         start(rig, *front.backend)
         await_true(lambda: bool(one.socket))
@@ -199,7 +202,7 @@ def watched(
     return ended(process)
 
 
-def test_an_overflow_is_one(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_an_overflow_is_one(repo_root: Path, server: Serving, table: Table, tmp_path: Path) -> None:
     with load(server.rig, server.address, server.front.clients):
         found = watched(server, repo_root, tmp_path, 8)
 
@@ -214,6 +217,7 @@ def test_an_overflow_is_one(repo_root: Path, server: Serving, tmp_path: Path) ->
         assert one["connects_turned_away"] == pytest.approx(truth[503], rel=0.05)
         assert "(11)Resource temporarily unavailable" in server.log(ERROR)
         assert "answered with 502 or 503" in found.lines[2]
+    table.add(server.name, OVERFLOW, one, truth)
 
 
 def test_whose_requests_sleep_is_told_and_who_asked_is_shortened(
@@ -237,7 +241,7 @@ def test_whose_requests_sleep_is_told_and_who_asked_is_shortened(
     assert kept == []
 
 
-def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, table: Table, tmp_path: Path) -> None:
     with load(server.rig, server.address, *LIGHT):
         found = watched(server, repo_root, tmp_path, 6)
 
@@ -246,18 +250,24 @@ def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, tmp_path:
     assert one["verdict"]["overflow"] == "not_observed", one
     assert (one["connects_turned_away"], one["connects_refused"]) == (0, 0)
     assert found.lines[4].startswith("Leave the queue as it is")
+    table.add(server.name, LIGHT_LOAD, one, truth)
 
 
-def test_without_a_request_nothing_is_said_to_be_well(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_without_a_request_nothing_is_said_to_be_well(
+    repo_root: Path, server: Serving, table: Table, tmp_path: Path
+) -> None:
     found = watched(server, repo_root, tmp_path, 3)
 
     assert server.truth(found) == {}
     assert found.one["verdict"]["overflow"] == "inconclusive", found.one
     assert "nothing can be said" in found.lines[0]
     assert "Leave the queue" not in found.lines[4]
+    table.add(server.name, NO_LOAD, found.one, server.truth(found))
 
 
-def test_a_backend_that_dies_refuses_and_does_not_overflow(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_a_backend_that_dies_refuses_and_does_not_overflow(
+    repo_root: Path, server: Serving, table: Table, tmp_path: Path
+) -> None:
     socket = server.socket
 
     def kill() -> None:
@@ -282,3 +292,4 @@ def test_a_backend_that_dies_refuses_and_does_not_overflow(repo_root: Path, serv
     if server.front.backend:
         assert one["connects_refused"] == pytest.approx(truth[503], abs=2)
         assert "(111)Connection refused" in server.log(ERROR)
+    table.add(server.name, DEAD, one, truth)
