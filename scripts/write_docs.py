@@ -35,7 +35,7 @@ def main() -> int:
     wanted = [(SCHEMA, "whole file", schema)]
     for name, part, make in PARTS:
         path = ROOT / name
-        wanted.append((path, f"part `{part}`", _filled(path.read_text(encoding="utf-8"), part, make(), name)))
+        wanted.append((path, f"part `{part}`", filled(path.read_text(encoding="utf-8"), part, make(), name)))
     for path, part, want in wanted:
         if path.exists() and path.read_text(encoding="utf-8") == want:
             continue
@@ -48,7 +48,8 @@ def main() -> int:
     return stale
 
 
-def _filled(text: str, part: str, content: str, name: str) -> str:
+def filled(text: str, part: str, content: str, name: str) -> str:
+    """Return a document whose part between its marks is `content`; raise SystemExit where it has no such marks."""
     begin, end = f"<!-- {part}: begin -->\n", f"<!-- {part}: end -->\n"
     before, found_begin, rest = text.partition(begin)
     _, found_end, after = rest.partition(end)

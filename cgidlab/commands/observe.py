@@ -231,9 +231,11 @@ def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _listed(seen: Listed) -> str:
     from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers.observation import span  # noqa: PLC0415 -- see cgidlab.commands
 
     several = len(seen.hosts) > 1
     lines = [table(seen.listeners) if seen.listeners else "no unix stream socket listens", ""]
+    lines += [f"watched{f' on {h.host}' if several else ''} {span(h.begin, h.end)}" for h in seen.hosts]
     lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
     lines += [f"not watched: {failure}" for failure in seen.failures]
     lines += [_cost_line(h, several=several) for h in seen.hosts]
@@ -280,6 +282,7 @@ def _host(host: Observation) -> dict[str, Any]:
     return {
         "host": host.host,
         "ended": host.ended,
+        **host.window,
         "length_s": round(host.length_s, 3),
         "cost": dict(host.cost),
         "notes": list(host.notes),

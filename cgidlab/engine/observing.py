@@ -77,7 +77,7 @@ def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[]
     """
     run, seen, failures = _seen(LISTENERS, order, results, cancelled, live)
     rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
-    hosts = {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "cost")} for h in seen}
+    hosts = {h.host: {**h.window, **{k: h.raw[k] for k in ("ended", "facts", "notes", "cost")}} for h in seen}
     run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
     return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
 
