@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cgidlab import files
-from cgidlab.instruments.base import Series, TrialDetail
+from cgidlab.instruments.base import Answered, Series, TrialDetail
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
@@ -13,6 +13,7 @@ from cgidlab.report.page import render
 __all__ = [
     "QUANTILE_SHARES",
     "QUESTIONS",
+    "Answered",
     "ReportInput",
     "Series",
     "TrialDetail",
