@@ -9,12 +9,15 @@ from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
 from cgidlab.report.markdown import as_markdown
 from cgidlab.report.page import render
+from cgidlab.report.say import LANGUAGES, Say
 
 __all__ = [
+    "LANGUAGES",
     "QUANTILE_SHARES",
     "QUESTIONS",
     "Answered",
     "ReportInput",
+    "Say",
     "Series",
     "TrialDetail",
     "as_json",

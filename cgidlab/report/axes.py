@@ -9,7 +9,7 @@ from typing import Literal
 Kind = Literal["linear", "log", "symlog"]
 
 _MUCH_EVENER = 1.5  # by so much a log scale has to spread levels more evenly: a linear one is read without thinking
-_STEPS = 45  # lines of one level stand so many-th of an axis apart,
+_STEPS = 32  # lines of one level stand so many-th of an axis apart,
 _ROOM = 0.6  # and all together keep to this share of the gap to the next level
 
 

@@ -78,7 +78,7 @@ _AXIS_ROOM = 5  # labels fit a narrow plot when neighbours are a fifth of its ax
 _AS_CHANGE = (  # from ten on the ratio itself is easier to read
     "datum.value >= 10 ? '\u00d7' + format(datum.value, ',~r') : replace(format(datum.value - 1, '+.0%'), '%', ' %')"
 )
-ROW_HEIGHT = 38  # of an interval, whose label has two lines
+ROW_HEIGHT = 36  # of an interval, whose label has two lines
 PERCENTILES = {2: "p50", 10: "p90", 100: "p99", 1000: "p99.9"}
 """Ticks of the percentile axis: one request in so many took longer."""
 
@@ -137,8 +137,8 @@ class Intervals:
         if self.better is None:
             return say("change against the reference")
         if self.better is Better.LOWER:
-            return say("\N{LEFTWARDS ARROW} better    change against the reference    worse \N{RIGHTWARDS ARROW}")
-        return say("\N{LEFTWARDS ARROW} worse    change against the reference    better \N{RIGHTWARDS ARROW}")
+            return say("← better · worse →")
+        return say("← worse · better →")
 
 
 def effects(data: str, shown: Intervals, say: Say) -> Spec:
@@ -151,7 +151,9 @@ def effects(data: str, shown: Intervals, say: Say) -> Spec:
     # A share of 1 and more leaves every fall inside the band: it begins where the log axis does.
     band = [] if share is None else [1 - share if share < 1 else min([*shown.ends, 1 / (1 + share)]), 1 + share]
     scale, ticks = _ratio_scale([*shown.ends, *band])
-    x_axis = alt.Axis(title=shown.title(say), values=ticks, labelExpr=_AS_CHANGE, grid=False, labelFlush=20)
+    x_axis = alt.Axis(
+        title=shown.title(say), values=ticks, labelExpr=_AS_CHANGE, grid=False, labelFlush=20, labelOverlap=True
+    )
     y_axis = alt.Axis(title=None, domain=False, ticks=False, labelPadding=8, labelExpr="split(datum.value, '\\n')")
     y = alt.Y("row:N", sort=list(shown.rows), axis=y_axis)
     answers = [str(a) for a in ANSWER_MARKS]

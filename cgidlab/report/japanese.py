@@ -1,6 +1,6 @@
 """What a report says in Japanese, by its English text; `say` looks it up, and a test finds what is missing."""
 
-
+# ruff: noqa: E501, RUF001 -- a text is one line, and full-width punctuation is how Japanese is written
 
 TEXTS = {
     # The page.
@@ -83,12 +83,8 @@ TEXTS = {
     "{low} to {high}": "{low}〜{high}",
     "all together": "全体",
     "change against the reference": "基準からの変化",
-    "\N{LEFTWARDS ARROW} better    change against the reference    worse \N{RIGHTWARDS ARROW}": (
-        "\N{LEFTWARDS ARROW} 良い  基準からの変化  悪い \N{RIGHTWARDS ARROW}"
-    ),
-    "\N{LEFTWARDS ARROW} worse    change against the reference    better \N{RIGHTWARDS ARROW}": (
-        "\N{LEFTWARDS ARROW} 悪い  基準からの変化  良い \N{RIGHTWARDS ARROW}"
-    ),
+    "← better · worse →": ("← 良い・悪い →"),
+    "← worse · better →": ("← 悪い・良い →"),
     "Shaded: changes of less than {share}, which do not matter.": "網掛け: 問題にならない {share} 未満の変化。",
     "A mark without a line has fewer than {n} complete blocks: no claim is made.": (
         "線のない点は、完了したブロックが {n} 未満のため判定していません。"
@@ -150,8 +146,8 @@ TEXTS = {
     "other: the rest of the mean latency: waiting for a worker or a CPU, httpd's own work, the way there and back": (
         "other: 平均レイテンシの残り。ワーカースレッドや CPU の空き待ち、httpd 自身の処理、往復の通信"
     ),
-    "mark: how long its connections lay in the queue, all together; that overlaps connect and read": (
-        "縦線: 接続がキューに入っていた時間の合計(connect、read と重なります)"
+    "mark: how long a connection lay in the queue; a request makes two, and their waits overlap connect and read": (
+        "縦線: 1 本の接続がキューに入っていた時間(1 リクエストは 2 本接続し、その待ちは connect、read と重なります)"
     ),
     "Means over the watched trials of each cell: threads in a state by answers a second (Little's law).": (
         "各セルの観測した試行の平均。その状態のスレッド数を毎秒の応答数で割ったもの(リトルの法則)です。"
@@ -329,8 +325,8 @@ TEXTS = {
     ),
     "Complete trials": "完了した試行",
     "of {n}": "/ {n}",
-    "In the order they ran; each number leads to the trial's raw files.": (
-        "実行順です。番号から各試行の元ファイルに移動できます。"
+    "In the order they ran; each number leads to the trial's raw files. –: not known.": (
+        "実行順です。番号から各試行の元ファイルに移動できます。– は不明。"
     ),
     "Block": "ブロック",
     "Status": "状態",

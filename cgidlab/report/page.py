@@ -196,7 +196,7 @@ _GLYPHS = {"square": "■", "circle": "●", "triangle-up": "▲", "triangle-dow
 
 
 def _answers(effects: Sequence[Effect], say: Say) -> list[tuple[str, str, str]]:
-    given = {e.answer for e in effects if plots.on_ratio_axis(e)}
+    given = {e.answer for e in plots.asked(effects) if plots.on_ratio_axis(e)}
     marks = [(say(words.ANSWERS[a]), *charts.ANSWER_MARKS[a]) for a in words.ANSWERS if a in given]
     return [(text, colour, _GLYPHS[shape]) for text, colour, shape in marks]
 

@@ -36,7 +36,7 @@ class RequestTime:
     """What the mean time of a cell's requests was made of, in its watched trials together, in milliseconds."""
 
     parts: Mapping[str, float]  # `timecharts.PARTS`
-    queued: float | None  # in the queue, of all its connections together; None: the queue was not sampled
+    queued: float | None  # that one of its connections lay in the queue; None: queue or connects were not watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def href(directory: str, *parts: str) -> str:
 
 
 def thin(series: Series, points: int) -> list[list[float | None]]:
-    """Return [times, values] of at most `points` values, each the maximum of its stretch: a peak is what one looks for."""
+    """Return [times, values] of at most `points` values, each the maximum of its stretch: peaks are looked for."""
     times = np.asarray(series.times_s, dtype=float)
     values = np.array([v if known(v) else math.nan for v in series.values], dtype=float)
     if len(times) > points:
@@ -258,9 +258,11 @@ def request_time(cell: CellTrials) -> RequestTime | None:
 
     whole = sum((t.figures.latency_mean_ms or 0.0) * (t.figures.requests or 0) for t in trials) / requests
     connect, read = mean_ms("workers_in_connect_mean"), mean_ms("workers_in_read_mean")
-    seen = all(known(t.figures.queue_depth_mean) for t in trials)
+    connects = sum(t.figures.connects or 0 for t in trials)
+    seen = connects and all(known(t.figures.queue_depth_mean) and t.figures.connects for t in trials)
+    queued = mean_ms("queue_depth_mean") * requests / connects if seen else None
     parts = {"connect": connect, "read": read, "other": max(0.0, whole - connect - read)}
-    return RequestTime({name: parts[name] for name in PARTS}, mean_ms("queue_depth_mean") if seen else None)
+    return RequestTime({name: parts[name] for name in PARTS}, queued)
 
 
 def _knows_its_time(trial: TrialRecord) -> bool:

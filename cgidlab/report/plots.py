@@ -39,10 +39,19 @@ def effect_row(effect: Effect, say: Say = IN_ENGLISH) -> str:
     """Return the label of an effect's row: its level and where it was compared, below that what came out."""
     first = _SEPARATOR.join(part for part in (effect.level, words.where(effect, say)) if part)
     shown = effect.family_interval or effect.interval
-    second = f"{words.change(effect.estimate)} ({words.interval(shown, say)})"
+    interval = (
+        words.interval(shown, say)
+        if shown is None
+        else say("{low} to {high}", low=_bare(shown.low), high=_bare(shown.high))
+    )
+    second = f"{words.change(effect.estimate)} ({interval})"
     if effect.answer is Answer.INCONCLUSIVE:
         second = f"{second}: {say(words.ANSWERS[effect.answer])}"
     return f"{first}\n{second}"
+
+
+def _bare(ratio: float) -> str:
+    return words.change(ratio).removesuffix(" %")
 
 
 def effect_text(effect: Effect, say: Say = IN_ENGLISH) -> str:
@@ -68,6 +77,11 @@ def on_ratio_axis(effect: Effect) -> bool:
     )
 
 
+def asked(effects: Sequence[Effect]) -> Sequence[Effect]:
+    """Return the effects that are drawn: those on responses the rule asks for, or else all. The table has them all."""
+    return [e for e in effects if e.smallest is not None] or effects
+
+
 def effect_plots(
     effects: Sequence[Effect], say: Say = IN_ENGLISH
 ) -> tuple[list[Plot], dict[str, charts.Spec], dict[str, Columns]]:
@@ -75,7 +89,7 @@ def effect_plots(
     plots: list[Plot] = []
     specs: dict[str, charts.Spec] = {}
     sets: dict[str, Columns] = {}
-    for response in dict.fromkeys(e.response for e in effects):
+    for response in dict.fromkeys(e.response for e in asked(effects)):
         shown = [e for e in effects if e.response == response and on_ratio_axis(e)]
         if not shown:
             continue
@@ -186,7 +200,7 @@ def others(report: ReportInput, factor: str) -> str:
 def percentile_plot(
     report: ReportInput, cells: Sequence[CellTrials], payload: Payload
 ) -> tuple[list[str], dict[str, charts.Spec]]:
-    """Return the places that a choice is between, and the plot of all levels of the factor; nothing without requests."""
+    """Return the places that a choice is between, and the plot of all levels of the factor; none without requests."""
     if not payload.latency:
         return [], {}
     there = {line_label(cells[i].levels, report.factor) for i in payload.latency}

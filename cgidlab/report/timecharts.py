@@ -77,7 +77,7 @@ def heat(ends: tuple[float, float], description: str, say: Say) -> Spec:
 def small(top: float, description: str) -> Spec:
     """Return queue depth (area) and workers asleep in connect (line) of one trial, in little room, up to `top`."""
     x = alt.X(
-        "t:Q", axis=alt.Axis(title=None, grid=False, tickCount=4, format="~s"), scale=alt.Scale(nice=False, zero=True)
+        "t:Q", axis=alt.Axis(title=None, grid=False, tickCount=4, format=".1~f"), scale=alt.Scale(nice=False, zero=True)
     )
     y_axis = alt.Axis(title=None, tickCount=3, format=",~r", labelExpr=_WHOLE)
     y = alt.Y("v:Q", axis=y_axis, scale=alt.Scale(domain=[0, top], nice=False))
