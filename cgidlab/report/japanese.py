@@ -402,4 +402,11 @@ TEXTS = {
     ),
     "not run again": "再実行しません",
     "not run again, and when the run is resumed": "実行の再開時に再実行します",
+    # The terminal.
+    "trials: {counts}": "試行: {counts}",
+    "none": "なし",
+    "; a trial cost {s} s beside warm-up and window (median)": "。ウォームアップと測定以外に 1 試行あたり {s} 秒(中央値)",
+    "complete": "完了",
+    "invalid": "無効",
+    "failed": "失敗",
 }

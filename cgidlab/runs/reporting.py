@@ -1,6 +1,7 @@
 """From what a run concluded to what its report shows. Reads a trial's raw files only when the report asks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ def report_input(
         overflow=verdict.overflow.value,
         verdict=verdict.text,
         verdict_lines=verdict.lines,
-        answers=tuple((line.name, line.text) for line in verdict.answers),
+        answers=tuple(line.told_in(say.language) for line in verdict.answers),
         factors=experiment.factors,
         factor=experiment.rule.factor,
         reference=experiment.rule.reference,
@@ -54,7 +55,7 @@ def report_input(
         provenance={k: v for k, v in provenance.of(run).items() if k != "schema_version"},
         detail=lambda record: _read(measure.detail, run.path / record.directory, record.outcome.status),
         requests=lambda record: _read(measure.answered, run.path / record.directory, record.outcome.status),
-        limits=verdict.limits,
+        limits=tuple(replace(f, text=f.text_in(say.language)) for f in verdict.limits),
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
