@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,16 +23,20 @@ Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning f
 4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit status. Errors go to standard error, without a traceback."""
+def main(argv: Sequence[str], called: str = "runner.py") -> int:
+    """Run one command and return its exit status. Errors go to standard error, without a traceback.
+
+    `called` is the name that help and errors call the program by.
+    """
     stand_in()
     try:
         with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
-            args = parser().parse_args(_with_verb(argv))
+            args = _parsers(called)[0].parse_args(_with_verb(argv))
             with signals.end_the_verb():
                 status: int = args.run(args)
     except LabError as err:
-        print(printable(str(err)), file=sys.stderr)
+        said = str(err) if called == "runner.py" else re.sub(r"(?:\./)?runner\.py\b", called, str(err))
+        print(printable(said), file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
@@ -48,12 +53,12 @@ def parser() -> argparse.ArgumentParser:
     return _parsers()[0]
 
 
-def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+def _parsers(called: str = "runner.py") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser of all verbs, and each verb's own."""
     found = argparse.ArgumentParser(
-        prog="runner.py",
+        prog=called,
         description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
-        epilog=_EPILOG,
+        epilog=_EPILOG if called == "runner.py" else _EPILOG.replace("./runner.py", called),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("--version", action="version", version=f"cgidlab {__version__}")

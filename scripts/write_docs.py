@@ -6,9 +6,12 @@ With --check nothing is written, and what is stale makes it fail.
 """
 
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -25,6 +28,22 @@ PARTS = (
 )
 
 
+ROLES = tuple(path.parents[1] for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")))
+
+
+def role_options(role: Path) -> str:
+    """Return the options of a role as a table, from its specifications; for most readers its README is all there is."""
+    spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
+    rows = [f"{spec['short_description']}.", "", "| option | type | default | what |", "| --- | --- | --- | --- |"]
+    for name, option in spec.get("options", {}).items():
+        takes = ", ".join(f"`{c}`" for c in option.get("choices", ())) or option["type"]
+        default = "required" if option.get("required") else f"`{json.dumps(option.get('default'))}`"
+        said = option["description"]
+        said = said if isinstance(said, str) else said[0]
+        rows.append(f"| `{name}` | {takes} | {default} | {' '.join(said.split()).replace('|', chr(92) + '|')} |")
+    return "\n".join(rows)
+
+
 def main() -> int:
     """Write or check every part; return 1 if one was to be checked and is stale."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -33,7 +52,8 @@ def main() -> int:
     stale = 0
     schema = json.dumps(specform.json_schema(catalogue.load(ROOT / "roles")), indent=1) + "\n"
     wanted = [(SCHEMA, "whole file", schema)]
-    for name, part, make in PARTS:
+    of_roles = [(f"roles/{role.name}/README.md", "options", functools.partial(role_options, role)) for role in ROLES]
+    for name, part, make in (*PARTS, *of_roles):
         path = ROOT / name
         wanted.append((path, f"part `{part}`", filled(path.read_text(encoding="utf-8"), part, make(), name)))
     for path, part, want in wanted:

@@ -1,7 +1,7 @@
 """The verdict in seven lines: which facts each line is made of. How they are said is in `templates`.
 
 A line is data: a topic, and sentences that name a template and the values in it. Terminal, report, Markdown and JSON
-say the same by it, and so would another language.
+say the same by it, in English or another of LANGUAGES.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import templates, words
+from cgidlab.verdict import japanese, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -20,6 +20,7 @@ _REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
+LANGUAGES = ("en", "ja")
 QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 
@@ -34,6 +35,10 @@ class Sentence:
     def text(self) -> str:
         """Return it in English."""
         return templates.EN[self.template].format_map(self.values)
+
+    def text_in(self, language: str) -> str:
+        """Return it in one of LANGUAGES."""
+        return japanese.sentence(self.template, self.values) if language == "ja" else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,12 @@ class ShortAnswer:
     def text(self) -> str:
         """Return all sentences in English."""
         return " ".join(s.text for s in self.sentences)
+
+    def told_in(self, language: str) -> tuple[str, str]:
+        """Return topic and sentences in one of LANGUAGES."""
+        if language == "en":
+            return self.name, self.text
+        return japanese.TOPICS[self.topic], "".join(s.text_in(language) for s in self.sentences)
 
 
 @dataclass(frozen=True, slots=True)
