@@ -1,7 +1,7 @@
 """What limits throughput, by what was held back for a second at a time: the only module that makes elasticities.
 
-Unit: the slot. Pairing: the two untouched slots around it. An elasticity is the share of throughput that is lost, by the
-share of a component that was taken away, both as logarithms: 1 where it alone sets the pace, 0 where it does not
+Unit: the slot. Pairing: the two untouched slots around it. An elasticity is the share of throughput that is lost, by
+the share of a component that was taken away, both as logarithms: 1 where it alone sets the pace, 0 where it does not
 matter. docs/statistics.md has the simulation.
 """
 
@@ -26,8 +26,8 @@ LIMITS_FROM, NOT_UP_TO = 0.7, 0.2
 SMALLEST_DOSE = 0.02
 """Below it nothing was held back, whatever was asked for: an elasticity would be noise over nothing."""
 
-CONTROL_ALPHA = 0.01
-"""For a control to be known to have changed throughput: two controls then accuse a sound trial in one of 50."""
+CONTROL_ALPHA = 0.002
+"""For a control to be known to have changed throughput: two of four slots each accuse a sound trial in one of 100."""
 
 LARGEST_CONTROL = 0.03
 """A control's change that would be taken for a part of an effect."""
@@ -133,9 +133,7 @@ def shown(performed: Performed) -> LimitsShown:
         reason=_accused([g for g in groups if g.kind.effect == "control"], spread),
     )
     held = tuple(_held(k, [g for g in groups if g.kind is k], spread, found.reason) for k in _slowing(performed.kinds))
-    return LimitsShown(
-        found.host, found.levels, found.slots, held, found.first, controls, unavailable, found.reason
-    )
+    return LimitsShown(found.host, found.levels, found.slots, held, found.first, controls, unavailable, found.reason)
 
 
 def _nothing(empty: LimitsShown, kinds: Iterable[InterventionKind], why: str) -> LimitsShown:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord
 from cgidlab.calibrate.controls import Row, State
 from cgidlab.design import limiting
-from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.instruments.controls import Kind
 from cgidlab.model import (
     Cell,
@@ -59,7 +59,7 @@ _COMMON: Mapping[str, Scalar] = {
 
 def make_plan(catalogue: Catalogue, *, target: str, httpd: str) -> Plan:
     """Return one trial of each control, in which things are held back as in a run's."""
-    off = {name: False for name, option in catalogue.options.items() if option.role == "instruments"}
+    off = dict.fromkeys(instruments(catalogue), False)
     base = {**catalogue.defaults(), **_COMMON, "httpd": httpd, **off}
     cells = tuple(_cell(name, {**base, **c.settings, **limiting.BESIDE}) for name, c in LIMIT_CONTROLS.items())
     experiment = Experiment(

@@ -39,7 +39,7 @@ def register(verbs: options.Verbs) -> None:
     what.add_argument(
         "--limits",
         action="store_true",
-        help="instead: whether what limits is named on servers that are limited by something known; with the first httpd",
+        help="instead: whether what limits is named on servers that something known limits; with the first httpd",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument("--format", choices=("text", "json"), default="text")

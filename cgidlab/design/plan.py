@@ -106,9 +106,7 @@ def estimated_s(plan: Plan, blocks: int | None = None) -> float:
     return (plan.experiment.repetitions.passes * a_pass + ESTIMATED_BLOCK_S) * blocks
 
 
-def blocks_within(
-    plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0, beside_s: float = 0.0
-) -> int:
+def blocks_within(plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0, beside_s: float = 0.0) -> int:
     """Return how many blocks fit into a budget in all, at most the plan's.
 
     By the pace of the `done` blocks, which took `elapsed_s`; by the estimate before there is one. The first of them

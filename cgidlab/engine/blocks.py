@@ -171,9 +171,7 @@ def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
     return ", ".join(f"{n} {kind.value}" for kind, n in counts.items())
 
 
-def _trials(
-    where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequence[Beside] = ()
-) -> list[TrialRecord]:
+def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequence[Beside] = ()) -> list[TrialRecord]:
     run, host = where.run, where.host
     name = run.unused_ansible(name)
     loaded_by = generators.of_server(run.path / "hosts", host)

@@ -261,7 +261,7 @@ def _text(entries: Sequence[Mapping[str, Any]]) -> str:
 def table(rows: Sequence[Mapping[str, Any]], about: str) -> list[str]:
     """Return the lines of a table of rows; `about` is what its `witness` is called."""
     columns = ("state", "control", "kind", "witness", "expected", "found")
-    told = [{"witness": about, **{c: c for c in columns if c != "witness"}}, *({c: str(r[c]) for c in columns} for r in rows)]
+    told = [{c: c for c in columns} | {"witness": about}, *({c: str(row[c]) for c in columns} for row in rows)]
     widths = {c: max(len(row[c]) for row in told) for c in columns[:-1]}
     why = ["", *(f" ({row['reason']})" if row["reason"] else "" for row in rows)]
     return [

@@ -37,7 +37,7 @@ def shown(run: RunDirectory) -> tuple[tuple[LimitsShown, ...], tuple[Damage, ...
         for trial in stored:
             try:
                 found.append(of_trial(own, records.load(own.path, trial)))
-            except StoreError as err:  # noqa: PERF203 -- one damaged trial says nothing of the others
+            except StoreError as err:
                 damaged.append(run.damage(err))
     return tuple(found), tuple(damaged)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, unanswered
-from cgidlab.analysis.interventions import LimitsShown, LimitWord
 from cgidlab.analysis.intervals import MIN_BLOCKS
+from cgidlab.analysis.interventions import LimitsShown, LimitWord
 from cgidlab.verdict import shown, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop

@@ -1,10 +1,10 @@
-"""What limits throughput as it was shown by holding things back, in words. Utilisation is a hint, and said by `limits`."""
+"""What limits throughput, as shown by holding things back, in words. Utilisation is a hint: `limits` says it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord, SlotEffect, together
 from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord, SlotEffect, together
 from cgidlab.verdict import words
 
 NAMES = {

@@ -1,4 +1,4 @@
-"""What can be held back in a trial, or let go first: the modules of this folder. `base.Intervention` says how to add one."""
+"""What can be held back in a trial, or let go first: the modules of this folder. `base` says how to add one."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Intervention:
 
     Each is the one such class of a module here, and bears its name. To add one, copy stopped_driver.py. It runs in a
     process of its own that is ended with the trial (`performing`): whatever it changes has to be as before when
-    `perform` is left, however it is left, and what it starts has to die with that process and to have an end of its own.
+    `perform` is left, however it is left, and what it starts has to die with that process and have an end of its own.
 
     `cgidlab.analysis.interventions` makes of it what it says of throughput.
     """

@@ -45,8 +45,7 @@ class HeldWorkers(Intervention):
                 one.close()
 
     def _connecting(self) -> socket.socket:
-        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        one.setblocking(False)
+        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         code = one.connect_ex((self.subject.server.address, self.subject.server.port))
         if code not in (0, errno.EINPROGRESS):
             one.close()

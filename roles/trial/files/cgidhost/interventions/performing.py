@@ -58,7 +58,9 @@ class Performance:
         if self._pid == 0:
             os.close(ready_read)
             os.close(self._begin_write)
-            _leave(parent, _Performer(subject, directory, seed, int(slot_s * _NS), slots), self._begin_read, ready_write)
+            _leave(
+                parent, _Performer(subject, directory, seed, int(slot_s * _NS), slots), self._begin_read, ready_write
+            )
         os.close(ready_write)
         os.close(self._begin_read)
         self._ready = ready_read
