@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def sleeper() -> Iterator[int]:
 
 def subject(pid: int | None = None, **server: Any) -> Subject:  # noqa: ANN401 -- what a server has
     """Return a server whose daemon and driver is one process."""
-    about = {"acceptor": lambda: pid, "system": SimpleNamespace(why_no_queue=""), "pid": pid, **server}
+    nobody = {"address": "127.0.0.1", "port": 1}
+    about = {"acceptor": lambda: pid, "system": SimpleNamespace(why_no_queue=""), "pid": pid, **nobody, **server}
     return Subject(SimpleNamespace(**about), pid, 10, len(os.sched_getaffinity(0)))  # type: ignore[arg-type]
 
 
@@ -248,6 +250,7 @@ def test_a_window_is_filled_with_slots_and_all_of_them_are_written_down(sleeper:
     performance = performing(sleeper, tmp_path, 2.3)
     begin_ns = waiting.now_ns()
     performance.begin()
+    select.select([performance.pidfd], [], [], 10.0)
     performance.finish()
 
     slots = read_slots(tmp_path / "interventions.csv")

@@ -25,7 +25,7 @@ def stopped(pid: int, share: float, until_ns: int) -> float:
             os.kill(pid, signal.SIGSTOP)
             from_ns = now_ns()
             if share:
-                sleep_until(period_ns + int(share * PERIOD_NS))
+                sleep_until(from_ns + int(share * PERIOD_NS))
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
