@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -173,7 +174,7 @@ def test_every_option_that_says_how_it_is_read_back_was(rig: Rig, block: dict[in
     assert checks["tcp_queue_limit"] == ("77", "77")
     assert checks["threads_per_child"] == ("50", "50")
     assert checks.keys() - block[9].checks().keys() == {
-        "queue_limit", "module_sha256", "threads_per_child", "extra_directives"
+        "queue_limit", "module_sha256", "cgid_nice", "threads_per_child", "extra_directives"
     }  # fmt: skip
 
 
