@@ -96,7 +96,7 @@ class Performed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _OneDose:
     """The log ratios of one dose of one intervention."""
 
     kind: InterventionKind
@@ -158,7 +158,7 @@ def _rates(slots: Sequence[InterventionSlot], answered_ns: Ints) -> list[float]:
 
 def _groups(
     kinds: Iterable[InterventionKind], slots: Sequence[InterventionSlot], rates: Sequence[float]
-) -> list[_Group]:
+) -> list[_OneDose]:
     by_name = {k.name: k for k in kinds}
     logs: dict[tuple[str, float], list[tuple[float, float]]] = {}
     for i in range(1, len(slots) - 1):
@@ -167,7 +167,7 @@ def _groups(
             d = math.log(rates[i]) - (math.log(rates[i - 1]) + math.log(rates[i + 1])) / 2
             logs.setdefault((slots[i].name, slots[i].asked), []).append((slots[i].dose, d))
     return [
-        _Group(by_name[name], float(np.mean([dose for dose, _ in found])), _middle([d for _, d in found]))
+        _OneDose(by_name[name], float(np.mean([dose for dose, _ in found])), _middle([d for _, d in found]))
         for (name, _), found in sorted(logs.items())
         if len(found) > 1
     ]
@@ -191,13 +191,13 @@ def _interval(value: float, error: float, df: int, alpha: float = ALPHA) -> Inte
     return Interval(value - half, value + half)
 
 
-def _effect(group: _Group, spread: tuple[float, int]) -> SlotEffect:
+def _effect(group: _OneDose, spread: tuple[float, int]) -> SlotEffect:
     value, error = group.middle.value, spread[0] / math.sqrt(group.middle.kept)
     interval = _interval(value, error, spread[1]).exp()
     return SlotEffect(group.kind.name, group.dose, group.middle.n, math.exp(value), interval)
 
 
-def _accused(controls: Sequence[_Group], spread: tuple[float, int]) -> str:
+def _accused(controls: Sequence[_OneDose], spread: tuple[float, int]) -> str:
     """Return which control changed throughput although nothing was held back, '' where none is known to."""
     for group in controls:
         value, error = group.middle.value, spread[0] / math.sqrt(group.middle.kept)
@@ -207,7 +207,7 @@ def _accused(controls: Sequence[_Group], spread: tuple[float, int]) -> str:
     return ""
 
 
-def _held(kind: InterventionKind, groups: Sequence[_Group], spread: tuple[float, int], doubt: str) -> HeldBack:
+def _held(kind: InterventionKind, groups: Sequence[_OneDose], spread: tuple[float, int], doubt: str) -> HeldBack:
     effects = tuple(_effect(g, spread) for g in groups)
     if kind.reason:
         return HeldBack(kind.component, LimitWord.UNKNOWN, None, None, (), kind.reason)

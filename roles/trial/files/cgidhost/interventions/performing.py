@@ -117,7 +117,7 @@ class Performance:
                         os.kill(pid, signal.SIGCONT)
 
 
-class _Ended(Exception):  # noqa: N818 -- an order, no error
+class _TrialOver(Exception):  # noqa: N818 -- an order, no error
     """The trial is over."""
 
 
@@ -182,7 +182,7 @@ def _leave(parent: int, performer: _Performer, begin_fd: int, ready_fd: int) -> 
     code = 70
     try:
         code = _be(parent, performer, begin_fd, ready_fd)
-    except _Ended:
+    except _TrialOver:
         code = 0
     except OSError as error:
         code = error.errno or errno.EIO
@@ -196,7 +196,7 @@ def _leave(parent: int, performer: _Performer, begin_fd: int, ready_fd: int) -> 
 
 def _be(parent: int, performer: _Performer, begin_fd: int, ready_fd: int) -> int:
     def ended(*_: object) -> None:
-        raise _Ended
+        raise _TrialOver
 
     signal.signal(signal.SIGTERM, ended)
     libc.die_with_parent(signal.SIGTERM)
