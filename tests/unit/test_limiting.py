@@ -209,8 +209,8 @@ def line(tried: Sequence[LimitsShown], name: str = "Limit") -> str:
 def test_what_was_shown_is_said_and_nothing_of_a_hint() -> None:
     assert line([TOGETHER]) == (
         "Shown by holding each back at listen_backlog=100, clients=400: limits: the cgid daemon "
-        "(0.90, 0.80 to 1.00) and the host's CPUs (1.10, 1.00 to 1.20); does not limit: the driver (0.00, -0.10 to 0.10); "
-        "not known of: the number of workers (nothing answers). "
+        "(0.90, 0.80 to 1.00) and the host's CPUs (1.10, 1.00 to 1.20); does not limit: "
+        "the driver (0.00, -0.10 to 0.10); not known of: the number of workers (nothing answers). "
         "The daemon at nice -10 changes throughput by +6.4 % (+4.5 to +8.4)."
     )
     assert line([]).startswith("A hint, not shown: ")
