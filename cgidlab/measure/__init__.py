@@ -30,6 +30,7 @@ __all__ = [
     "Measured",
     "TrialDetail",
     "answered",
+    "answered_ns",
     "detail",
     "latencies_us",
     "measure",
@@ -153,6 +154,20 @@ def latencies_us(directory: Path) -> Ints | None:
     if result.window is None or requests is None:
         return None
     return requests.within(reqs.span_us(result.window, result.clock.to_realtime_ns(0))).latencies_us
+
+
+def answered_ns(directory: Path) -> Ints | None:
+    """Return when each good answer was there, by the host's CLOCK_MONOTONIC; None if there is no window or no log.
+
+    Where the driver places no request exactly, the server's log says it.
+    """
+    sources = _sources(directory, _read_result(directory))
+    if sources is None or sources.requests is None:
+        return None
+    requests, log = sources.requests, sources.log
+    by_driver = requests.exact or log is None
+    at_us = requests.end_us[~requests.failed] if by_driver else log.end_us[_succeeded(log.status)]
+    return at_us * 1000 - sources.result.clock.to_realtime_ns(0)
 
 
 def _requests(directory: Path, result: Result) -> Requests | None:

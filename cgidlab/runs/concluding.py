@@ -17,6 +17,7 @@ from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.runs import (
     blockwise,
     headroom,
+    limiting,
     planless,
     proven,
     provenance,
@@ -142,7 +143,10 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
     damaged = (*damaged, *(run.damage(err) for err in torn))
     analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
-    judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
+    tried, unread = limiting.shown(run)
+    damaged = (*damaged, *unread)
+    notes = (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven)
+    judged = verdict.judge(analysis, counted, notes, tried)
     return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks)
 
 

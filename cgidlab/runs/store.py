@@ -256,6 +256,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "reruns": e.noise.reruns,
             "max_slowdown_share": e.noise.max_slowdown_share,
         },
+        "limits": e.limits,
         "cells": [
             {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
             for c in plan.cells
@@ -318,6 +319,7 @@ def planned(run: RunDirectory) -> Experiment:
             plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
         ),
         source="",
+        limits=plan.limits,
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
+from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import japanese, templates, words
+from cgidlab.verdict import japanese, shown, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -79,6 +80,7 @@ class Known:
     retried: int | None  # retry lines in the windows; None: no log could hold one
     actions: Sequence[str]  # what to do, what counts most first
     doubts: Sequence[str]  # what weakens the answer, clauses
+    shown: Sequence[LimitsShown] = ()  # by holding things back; utilisation is a hint alone
 
 
 def lines(known: Known) -> tuple[ShortAnswer, ...]:
@@ -89,7 +91,7 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
     errors = ShortAnswer("errors", tuple(_errors(known)))
     found = [
         *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
-        ShortAnswer("limit", tuple(_limit(known.limits))),
+        ShortAnswer("limit", tuple(_limit(known.limits, known.shown))),
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
@@ -270,8 +272,21 @@ def _errors(known: Known) -> list[Sentence]:
     return said
 
 
-def _limit(found: Sequence[Limit]) -> list[Sentence]:
-    """Return what is at its limit, as a hint: what fills up does not show what limits."""
+def _limit(found: Sequence[Limit], tried: Sequence[LimitsShown]) -> list[Sentence]:
+    """Return what was shown to limit; without that what is at its limit, as a hint: filling up shows no limit."""
+    why = shown.reason(tried)
+    if tried and not why:
+        told = [_say("limit_shown", where=shown.where(tried), parts="; ".join(shown.parts(tried)))]
+        gains = shown.gains(tried)[:1]
+        return told + [_say("limit_first", name=_capitalised(name), change=shown.change(e)) for name, e in gains]
+    return ([_say("limit_not_shown", why=why)] if why else []) + _hint(found)
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _hint(found: Sequence[Limit]) -> list[Sentence]:
     full = [f for f in found if f.saturated and not f.behind] or [f for f in found if f.saturated]
     if not full:
         return [_say("limit_unknown")]

@@ -161,7 +161,7 @@ def test_a_plan_that_no_file_can_describe_does_not_go_on(tmp_path: Path, changed
     assert refused.value.where == str(run.path / "plan.json")
 
 
-@pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom"])
+@pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom", "limits"])
 def test_a_run_with_a_link_in_it_does_not_go_on(tmp_path: Path, name: str) -> None:
     run = run_on(tmp_path, "local")
     elsewhere = tmp_path / "elsewhere"

@@ -204,6 +204,11 @@ def start_ticks(pid: int) -> Optional[int]:
         return None
 
 
+def nice_of(pid: int) -> int:
+    """Return the nice value that /proc has for a process; raise OSError when it is gone."""
+    return int(read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[16])
+
+
 def parent_of(pid: int) -> Optional[int]:
     """Return the parent's pid, or None when the process is gone or a zombie."""
     try:

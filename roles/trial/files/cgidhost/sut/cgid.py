@@ -54,6 +54,14 @@ def sha256_of_module(pid: int, module: str) -> str:
     return digest.hexdigest()
 
 
+def _nice(evidence: RunningServer) -> str:
+    """Return by how much the daemon's nice value differs from that of httpd, which started it."""
+    pid = evidence.server.acceptor()
+    if pid is None:
+        return "no cgid daemon"
+    return str(process.nice_of(pid) - process.nice_of(evidence.server.pid))
+
+
 def _daemon(server: Server, diag: SockDiag) -> int:
     pid = server.find_acceptor(diag)
     if pid is None:
@@ -109,6 +117,7 @@ class Cgid(System):
     proofs = (
         Proof("queue_limit", lambda o: str(min(o.number_of("listen_backlog"), o.number_of("somaxconn"))), _queue_limit),
         Proof("module_sha256", lambda o: o.module_sha256, _module_sha256),
+        Proof("cgid_nice", lambda o: o.text("cgid_nice"), _nice),
     )
     faults: ClassVar[Mapping[str, Callable[[Server, SockDiag], Steps]]] = {
         "freeze_cgid": _freeze,
