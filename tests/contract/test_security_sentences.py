@@ -32,6 +32,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_strict_yaml:what_is_no_plain_mapping_is_refused",
         "unit/test_strict_yaml:a_value_that_yaml_would_guess_is_refused_with_its_line",
         "unit/test_spec:a_wrong_file_is_refused_at_its_line",
+        "integration/test_inert:text_is_no_template_whatever_it_says_a_template_looks_like",
         "e2e/test_faults:hostile_text_is_inert_everywhere",
     ),
     "`extra_directives` is httpd configuration": ("e2e/test_faults:hostile_text_is_inert_everywhere",),
