@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cgidlab import cli
-from cgidlab.engine import journal, locking, readying, recovering, resuming
+from cgidlab.engine import hoststate, journal, locking, readying, recovering, resuming
 from cgidlab.engine.execute import Site
 from cgidlab.engine.loading import Request
 from cgidlab.errors import SpecError, StoreError
@@ -228,7 +228,12 @@ def test_recover_believes_no_journal_of_another_users(tmp_path: Path, monkeypatc
     run = run_on(tmp_path, "local")
     hold(run, str(ROOT / "inventories" / "local.yml"))
     asked: list[Any] = []
-    monkeypatch.setattr(recovering.hoststate, "recover", lambda *args: asked.append(args[2]) or ())
+
+    def stand_in(*args: object) -> tuple[recovering.Recovered, ...]:
+        asked.append(args[2])
+        return ()
+
+    monkeypatch.setattr(hoststate, "recover", stand_in)
     monkeypatch.setattr(recovering, "exclusive", lambda _site: nullcontext())
     os.chown(run.path, 65534, 65534)
 
