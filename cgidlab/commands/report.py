@@ -35,6 +35,17 @@ def register(verbs: options.Verbs) -> None:
     parser.set_defaults(run=run)
 
 
+def _check_writable(run: Path) -> None:
+    """Raise `StoreError` where nothing can be written, or somebody else could put a link in the place of what is."""
+    fix = "name a directory for what is derived with --output, or print it with --format md"
+    if not os.access(run, os.W_OK):
+        raise StoreError("the run's directory cannot be written", where=str(run), fix=fix)
+    if run.stat().st_uid != os.geteuid():
+        raise StoreError(
+            "the run's directory belongs to another user: nothing is written there", where=str(run), fix=fix
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Write the derived files and print the verdict and the report's path, or print the report alone.
 
@@ -55,9 +66,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         if args.output is not None:
             files.make_directory(args.output)
-        elif not os.access(opened.path, os.W_OK):
-            fix = "name a directory for what is derived with --output, or print it with --format md"
-            raise StoreError("the run's directory cannot be written", where=str(opened.path), fix=fix)
+        else:
+            _check_writable(opened.path)
         concluded = concluding.conclude(
             opened, verify=True, output=args.output, details=args.details, say=Say(args.lang)
         )

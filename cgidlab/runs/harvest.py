@@ -122,7 +122,7 @@ def _next(tar: tarfile.TarFile, bounded: "_Bounded") -> tarfile.TarInfo | None:
     member = tar.next()
     if tar.pax_headers:
         raise tarfile.ReadError("a header for all members")
-    tar.members.clear()  # it keeps each of them, with all that its headers said
+    tar.members.clear()  # type: ignore[attr-defined]  # it keeps each of them, with all that its headers said
     return member
 
 

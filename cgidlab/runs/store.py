@@ -75,6 +75,10 @@ class RunDirectory:
         """Return the directory that holds a directory a trial."""
         return self.path / "trials"
 
+    def check_owned(self) -> None:
+        """Raise `StoreError` for a directory that this user's runs cannot have left; see `rundir.check_owned`."""
+        rundir.check_owned(self.path, passed=f"{self.run_id}/ansible/*/artifacts/*/command")  # of a killed Ansible
+
     def ansible(self, name: str) -> Path:
         """Return the directory of one Ansible invocation."""
         return self.path / "ansible" / name

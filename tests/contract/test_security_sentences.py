@@ -32,6 +32,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_strict_yaml:what_is_no_plain_mapping_is_refused",
         "unit/test_strict_yaml:a_value_that_yaml_would_guess_is_refused_with_its_line",
         "unit/test_spec:a_wrong_file_is_refused_at_its_line",
+        "integration/test_inert:text_is_no_template_whatever_it_says_a_template_looks_like",
         "e2e/test_faults:hostile_text_is_inert_everywhere",
     ),
     "`extra_directives` is httpd configuration": ("e2e/test_faults:hostile_text_is_inert_everywhere",),
@@ -124,6 +125,8 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_harvest:what_headers_say_of_many_files_is_not_kept_in_memory",
         "unit/test_hostile_logs:a_line_of_gigabytes_is_one_line_that_cannot_be_read",
         "unit/test_hostile_logs:what_a_host_says_moves_no_cursor_and_runs_nowhere",
+        "unit/test_terminal:a_sockets_name_does_not_steer_the_terminal_of_who_watches",
+        "unit/test_terminal:what_is_printed_on_standard_error_is_printable_or_a_constant",
         "unit/test_report_page:hostile_text_stays_text_wherever_it_comes_from",
     ),
     "What only the control machine writes": ("unit/test_harvest:what_this_machine_writes_is_not_taken_from_a_host",),
@@ -158,6 +161,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "`report` alone writes into the directory": (
         "unit/test_rundirs:trials_that_are_a_link_are_not_followed_and_nothing_is_written_there",
+        "unit/test_foreign_runs:no_report_is_written_where_another_user_can_put_a_link_meanwhile",
     ),
     "`--resume` takes the hosts": (
         "unit/test_foreign_runs:a_target_beside_the_experiment_files_own_is_not_started",
@@ -172,6 +176,9 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "`recover` uses an inventory that a journal names": (
         "unit/test_foreign_runs:recover_starts_no_inventory_that_a_journal_alone_names",
+    ),
+    "It believes no journal of another user's": (
+        "unit/test_foreign_runs:recover_believes_no_journal_of_another_users",
     ),
     "**The server under test and its load** are reachable": (
         "unit/test_generators:a_server_listens_on_its_address_for_its_generators_alone_and_on_loopback_without_them",

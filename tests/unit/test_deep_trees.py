@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cgidlab.engine import hoststate
+from cgidlab.engine import ansible, hoststate
 from cgidlab.engine.ansible import Played, TaskFailure, TaskResult
 from cgidlab.engine.execute import Site
 
@@ -82,7 +82,7 @@ def test_a_host_whose_answer_is_nested_without_end_is_a_host_with_a_problem(
             return Played(True, False, False, {}, (), tmp_path)  # noqa: FBT003
         return Played(False, False, False, {}, (TaskFailure("h1", "t", DEEP, False),), tmp_path)  # noqa: FBT003
 
-    monkeypatch.setattr(hoststate.ansible, "play", play)
+    monkeypatch.setattr(ansible, "play", play)
     site = Site(ROOT, ROOT / "inventories" / "local.yml")
 
     found = hoststate.recover(site, ["h1"], {}, tmp_path / "work", lambda _task: None)
