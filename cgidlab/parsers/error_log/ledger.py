@@ -67,7 +67,7 @@ class Tally:
                     self._by_attempt[int(attempt)] += n
         if abs(time_ns - self._turned_ns) > _KEEP_NS or len(self._recent) >= _KEEP_REQUESTS:
             self._older, self._recent, self._turned_ns = self._recent, set(), time_ns
-        seen = set(who) - self._recent - {None}
+        seen = set(who).difference(self._recent, (None,))
         self._requests += len(seen - self._older)
         self._recent |= seen
 

@@ -1,6 +1,6 @@
 """The bytes of a log in one buffer and where its lines are: the only work that is done for every byte.
 
-Nothing is allocated for it from chunk to chunk: a page that is new to the process costs as much as a look at it.
+What is as large as the buffer is allocated once: a page that is new to the process costs as much as a look at it.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cgidlab.parsers.error_log.forms import NEWLINE
 
 HEAD = 40  # of a line: the longest time and what is told apart behind it
+_KEPT_BYTES = 4 << 20
 _ROOM = 64  # behind a chunk: the head of its last line may reach past it
 _WORD, _MANTISSA_BITS, _LOG_2_BITS, _EXPONENT_BIAS = 8, 52, 3, 1023
 
@@ -23,6 +24,8 @@ class Lines:
         self._heads = np.ndarray(len(self.data) - HEAD + 1, f"V{HEAD}", self.data, 0, (1,))  # from each place on
         self._is_end = np.zeros(len(self.data), np.bool_)
         self._has_end = np.zeros(len(self.data) // _WORD, np.bool_)
+        # glibc keeps what is freed, up to twice the largest block ever freed: the small arrays find it again
+        np.empty(_KEPT_BYTES, np.uint8)
 
     def is_zero(self, end: int) -> bool:
         """Say whether all bytes up to `end` are NUL."""

@@ -20,6 +20,9 @@ from cgidlab.parsers.error_log.wrappings import HTTPD
 from cgidlab.unpack import Stream
 
 _CHUNK = 1 << 21
+_PIECE = 1 << 20  # read at once: it stays near the processor while it is looked through
+_GATHER = 4  # pieces: their messages are cheaper counted together
+_MOST = 1 << 13  # lines that are looked at together, however short they are
 _HEAD = 1 << 14  # of a line longer than a chunk; httpd itself cuts lines at 8 kB
 _ZERO, _NINE = ord("0"), 9
 _KEEP_TAGS = 12
@@ -32,6 +35,9 @@ _TRY_TAGS = 64  # new ones in a chunk
 _SAYING = itemgetter(2, 4, 5, 6)  # of the groups of `forms.MODERN`: error, number, attempt, timed_out
 
 
+Parts = tuple[bytes | None, ...]
+
+
 class Scan:
     """Counts what it reads, file after file. Times are nanoseconds since 1970; None for no bound."""
 
@@ -40,6 +46,10 @@ class Scan:
         self._ledger = Ledger(begin_ns, end_ns)
         self._looker = Looker(self._ledger, self._calendar)
         self._layout = forms.LAYOUTS[0]
+        self._gathered = self._layout  # of the messages that were found and not yet counted, and their lines' heads
+        self._found: list[Parts] = []
+        self._heads: list[NDArray[np.uint8]] = []
+        self._pieces = 0
         self._unasked: list[int] = []  # tags of modules of which nothing is asked, the latest first
 
     def result(self) -> LogCounts:
@@ -54,12 +64,13 @@ class Scan:
         self._calendar.newest_s = newest_s
         with self._ledger.file(name):
             self._read(stream)
+            self._count_gathered()
 
     def _read(self, stream: Stream) -> None:
         lines = Lines(_CHUNK)
         buffer, view = lines.data, lines.view
         kept, skipping, first = 0, False, True
-        while count := stream.readinto(view[kept:_CHUNK]):
+        while count := stream.readinto(view[kept : min(kept + _PIECE, _CHUNK)]):
             end = kept + count
             begin = 0
             if first and end >= len(_BOM):
@@ -93,6 +104,13 @@ class Scan:
         """Count whole lines."""
         starts, ends = lines.find(begin, end)
         self._ledger.lines += len(ends)
+        for i in range(0, len(ends), _MOST):
+            self._lines(lines, starts[i : i + _MOST], ends[i : i + _MOST])
+        self._pieces += 1
+        if self._pieces % _GATHER == 0:
+            self._count_gathered()
+
+    def _lines(self, lines: Lines, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         looked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         for layout in sorted(forms.LAYOUTS, key=lambda a: a is not self._layout):  # the one seen last first
             heads = lines.heads(starts)
@@ -120,6 +138,8 @@ class Scan:
             starts, ends = starts[strange], ends[strange]
             if not len(starts):
                 break
+        if looked or len(starts):
+            self._count_gathered()  # what stands before it comes first
         for some_starts, some_ends in looked:
             self._looker.httpds(lines.cut(some_starts, some_ends + 1))
         if len(starts):
@@ -138,27 +158,38 @@ class Scan:
                 asked &= tags != tag
         return asked
 
-    def _modern_lines(self, lines: list[bytes], heads: NDArray[np.uint8], layout: Layout) -> NDArray[np.int64]:
-        """Count lines that name the module; return which of them say nothing in the default order of fields."""
+    def _modern_lines(self, lines: list[bytes], heads: NDArray[np.uint8], layout: Layout) -> list[int]:
+        """Gather lines that name the module; return which of them say nothing in the default order of fields."""
         matches = map(forms.MODERN.match, lines, repeat(layout.width + len("] ")))
         found = [match.groups() for match in matches if match]  # it matches any line
-        numbers = Numbered[tuple[bytes | None, ...]]()
-        codes = np.fromiter(map(numbers.__getitem__, map(_SAYING, found)), np.int64, len(found))
-        told = [_told(*words) for words in numbers]
-        says = np.array([t[0] != "" for t in told], np.bool_)[codes]
-        silent = np.flatnonzero(~says)
-        if len(silent):
-            heads, codes = heads[says], codes[says]
-            found = [groups for groups, one in zip(found, says.tolist(), strict=True) if one]
+        silent = [i for i, (_, _, _, _, number, attempt, late) in enumerate(found) if not (number or attempt or late)]
+        if silent:
+            without = set(silent)
+            found = [groups for i, groups in enumerate(found) if i not in without]
+            heads = np.delete(heads, silent, 0)
         if found:
-            who: list[object] = [
-                request if request and request != b"-" else (thread, client)
-                for thread, request, _, client, _, _, _ in found
-            ]
-            for i in np.flatnonzero(~np.array([t[0] == RETRY for t in told], np.bool_)[codes]).tolist():
-                who[i] = None
-            self._ledger.count(told, codes, who, self._times_ns(heads, layout))
+            if self._gathered is not layout:
+                self._count_gathered()
+                self._gathered = layout
+            self._found += found
+            self._heads.append(heads)
         return silent
+
+    def _count_gathered(self) -> None:
+        if not self._found:
+            return
+        numbers = Numbered[Parts]()
+        codes = np.fromiter(map(numbers.__getitem__, map(_SAYING, self._found)), np.int64, len(self._found))
+        told = [_told(*parts) for parts in numbers]
+        who: list[object] = [
+            request if request and request != b"-" else (thread, client)
+            for thread, request, _, client, _, _, _ in self._found
+        ]
+        is_retry = np.array([name == RETRY for name, _, _ in told])[codes]
+        for i in np.flatnonzero(~is_retry).tolist():
+            who[i] = None
+        self._ledger.count(told, codes, who, self._times_ns(np.concatenate(self._heads), self._gathered))
+        self._found, self._heads = [], []
 
     def _times_ns(self, heads: NDArray[np.uint8], layout: Layout) -> Times:
         """Return the lines' times in nanoseconds since 1970, NO_TIME where there is no such moment.
