@@ -25,6 +25,7 @@ LAYOUTS = (
     Layout(20, ctime=False, microseconds=False),
 )
 MARKS = ((0, OPEN), (14, COLON), (17, COLON))  # where, in all four, and which byte; the colons of the time of day
+MINUTE = 18  # of a line: so far it is the same within a minute
 # A line of the module from behind "[time] " on, without its newline; it matches any. An alternative of
 # nothing is cheaper than a question mark; possessive, because a line is matched in one way or not at all
 MODERN = re.compile(

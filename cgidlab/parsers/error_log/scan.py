@@ -21,7 +21,7 @@ from cgidlab.unpack import Stream
 
 _CHUNK = 1 << 21
 _PIECE = 1 << 20  # read at once: it stays near the processor while it is looked through
-_GATHER = 4  # pieces: their messages are cheaper counted together
+_GATHER = 2000  # messages of one minute, which are cheaper counted together
 _MOST = 1 << 13  # lines that are looked at together, however short they are
 _HEAD = 1 << 14  # of a line longer than a chunk; httpd itself cuts lines at 8 kB
 _ZERO, _NINE = ord("0"), 9
@@ -46,10 +46,10 @@ class Scan:
         self._ledger = Ledger(begin_ns, end_ns)
         self._looker = Looker(self._ledger, self._calendar)
         self._layout = forms.LAYOUTS[0]
-        self._gathered = self._layout  # of the messages that were found and not yet counted, and their lines' heads
+        # of the messages that were found and not yet counted: layout and minute, what they say, their lines' heads
+        self._gathered = self._layout, b""
         self._found: list[Parts] = []
         self._heads: list[NDArray[np.uint8]] = []
-        self._pieces = 0
         self._unasked: list[int] = []  # tags of modules of which nothing is asked, the latest first
 
     def result(self) -> LogCounts:
@@ -106,9 +106,6 @@ class Scan:
         self._ledger.lines += len(ends)
         for i in range(0, len(ends), _MOST):
             self._lines(lines, starts[i : i + _MOST], ends[i : i + _MOST])
-        self._pieces += 1
-        if self._pieces % _GATHER == 0:
-            self._count_gathered()
 
     def _lines(self, lines: Lines, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         looked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
@@ -168,11 +165,14 @@ class Scan:
             found = [groups for i, groups in enumerate(found) if i not in without]
             heads = np.delete(heads, silent, 0)
         if found:
-            if self._gathered is not layout:
+            first, last = bytes(heads[0, : forms.MINUTE]), bytes(heads[-1, : forms.MINUTE])
+            if self._gathered != (layout, first):
                 self._count_gathered()
-                self._gathered = layout
+                self._gathered = layout, first
             self._found += found
             self._heads.append(heads)
+            if last != first or len(self._found) >= _GATHER:
+                self._count_gathered()
         return silent
 
     def _count_gathered(self) -> None:
@@ -188,7 +188,7 @@ class Scan:
         is_retry = np.array([name == RETRY for name, _, _ in told])[codes]
         for i in np.flatnonzero(~is_retry).tolist():
             who[i] = None
-        self._ledger.count(told, codes, who, self._times_ns(np.concatenate(self._heads), self._gathered))
+        self._ledger.count(told, codes, who, self._times_ns(np.concatenate(self._heads), self._gathered[0]))
         self._found, self._heads = [], []
 
     def _times_ns(self, heads: NDArray[np.uint8], layout: Layout) -> Times:
