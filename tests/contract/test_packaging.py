@@ -66,6 +66,9 @@ def test_the_package_is_a_command_too(repo_root: Path, tmp_path: Path) -> None:
     own = tmp_path / "lab"
     assert call("init", str(own)).returncode == 0
     assert (own / "experiments" / "smoke.yml").read_bytes() == (repo_root / "experiments/smoke.yml").read_bytes()
+    said = call("new", "my-question", "--directory", str(own / "experiments"))
+    assert "cgidlab plan" in said.stdout
+    assert "runner.py" not in said.stdout
     again = call("init", str(own))
     assert (again.returncode, "nothing is overwritten" in again.stderr) == (2, True)
 
