@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cgidlab import cli
-from cgidlab.commands import new
+from cgidlab.commands import options
 from tests.contract.test_layout import texts
 
 MAX_COLUMNS = 200
@@ -44,7 +44,8 @@ def test_every_question_is_answered_in_its_first_line(repo_root: Path) -> None:
 
     assert len(sections) > 10
     for section in sections:
-        question, _, answer, after, *rest = [*section.splitlines(), "", "", ""]
+        lines: list[str] = [*section.splitlines(), "", "", ""]
+        question, answer, after, rest = lines[0], lines[2], lines[3], lines[4:]
         assert question.endswith("?")
         assert 8 < len(answer) < 110, question
         assert answer.endswith("."), question
@@ -67,7 +68,7 @@ def test_every_command_of_the_tutorial_is_one(repo_root: Path, tmp_path: Path, m
     shutil.copytree(repo_root / "experiments", tmp_path / "experiments")
     (tmp_path / "docs").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(new.options, "own", lambda name: tmp_path / name)
+    monkeypatch.setattr(options, "own", lambda name: tmp_path / name)
     shown = re.search(r"<!-- tutorial: file (\S+) -->\n```yaml\n(.*?)```", text, re.DOTALL)
     assert shown is not None
     targets = set(
