@@ -99,7 +99,7 @@ TEXTS = {
     "Latency by percentile": "パーセンタイル別レイテンシ",
     "Latency by percentile: no requests were recorded.": "パーセンタイル別レイテンシ: リクエストの記録がありません。",
     "How long the slowest took: each step to the right is a tenth as many requests. All requests of {n} of {all} complete trials, merged by cell. A line ends where fewer than {few} requests lie beyond.": "遅いリクエストほど右側です。目盛が 1 つ右に進むと、該当するリクエストは 10 分の 1 になります。完了した {all} 試行のうち {n} 試行の全リクエストをセルごとにまとめました。それより遅いリクエストが {few} 件に満たないところで線は終わります。",
-    "From load/rows.log of each trial.": "出典: 各試行の load/rows.log",
+    "From the directory load of each trial.": "出典: 各試行のディレクトリ load",
     "percentile of the requests": "リクエストのパーセンタイル",
     "Latency by percentile, p50 to p99.9, a line for each {factor}": "{factor} ごとのレイテンシ、p50 から p99.9 まで",
     # Time.
