@@ -23,6 +23,23 @@ Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning f
 4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
 
 
+class _Renamed(Plain):
+    """Standard output that calls the program by the name it was started by."""
+
+    def __init__(self, stream: TextIO, called: str) -> None:
+        super().__init__(stream)
+        self._called = called
+
+    def write(self, text: str) -> int:
+        """Write text; return how many characters were taken."""
+        super().write(_named(text, self._called))
+        return len(text)
+
+
+def _named(text: str, called: str) -> str:
+    return text if called == "runner.py" else re.sub(r"(?:\./)?\brunner\.py\b", called, text)
+
+
 def main(argv: Sequence[str], called: str = "runner.py") -> int:
     """Run one command and return its exit status. Errors go to standard error, without a traceback.
 
@@ -30,13 +47,12 @@ def main(argv: Sequence[str], called: str = "runner.py") -> int:
     """
     stand_in()
     try:
-        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
+        with contextlib.redirect_stdout(cast("TextIO", _Renamed(sys.stdout, called))):
             args = _parsers(called)[0].parse_args(_with_verb(argv))
             with signals.end_the_verb():
                 status: int = args.run(args)
     except LabError as err:
-        said = str(err) if called == "runner.py" else re.sub(r"(?:\./)?runner\.py\b", called, str(err))
-        print(printable(said), file=sys.stderr)
+        print(printable(_named(str(err), called)), file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
@@ -58,7 +74,7 @@ def _parsers(called: str = "runner.py") -> tuple[argparse.ArgumentParser, Mappin
     found = argparse.ArgumentParser(
         prog=called,
         description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
-        epilog=_EPILOG if called == "runner.py" else _EPILOG.replace("./runner.py", called),
+        epilog=_named(_EPILOG, called),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("--version", action="version", version=f"cgidlab {__version__}")

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from cgidlab import cli, figures  # noqa: E402 -- not installed: it is found beside this script
 from cgidlab.design import catalogue, specform  # noqa: E402 -- same
+from scripts import readme_parts  # noqa: E402 -- same
 
 SCHEMA = ROOT / "docs" / "experiment.schema.json"
 
@@ -25,6 +26,8 @@ PARTS = (
     ("docs/results.md", "columns", figures.markdown),
     ("docs/experiment-format.md", "options", lambda: catalogue.markdown(catalogue.load(ROOT / "roles"))),
     ("docs/cli.md", "verbs", cli.markdown),
+    ("README.md", "seven lines", functools.partial(readme_parts.verdict, "en")),
+    ("README.ja.md", "seven lines", functools.partial(readme_parts.verdict, "ja")),
 )
 
 
@@ -56,6 +59,7 @@ def main() -> int:
     for name, part, make in (*PARTS, *of_roles):
         path = ROOT / name
         wanted.append((path, f"part `{part}`", filled(path.read_text(encoding="utf-8"), part, make(), name)))
+    wanted.append((ROOT / "docs" / "pictures" / "p99.svg", "whole file", readme_parts.picture()))
     for path, part, want in wanted:
         if path.exists() and path.read_text(encoding="utf-8") == want:
             continue

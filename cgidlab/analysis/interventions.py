@@ -1,4 +1,4 @@
-"""What limits throughput, by what was held back for a second at a time: the only module that makes elasticities.
+"""What limits throughput, by what was held back for a second at a time: elasticities.
 
 Unit: the slot. Pairing: the two untouched slots around it. An elasticity is the share of throughput that is lost, by
 the share of a component that was taken away, both as logarithms: 1 where it alone sets the pace, 0 where it does not

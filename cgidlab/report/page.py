@@ -120,6 +120,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         twins=sorted(payload.twins(report, report.factor)),
         words=words,
         parts=timecharts.PARTS,
+        states=timecharts.STATE_COLOURS,
         **parts.groups,
     )
 

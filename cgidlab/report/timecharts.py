@@ -7,14 +7,14 @@ import altair as alt
 from cgidlab.report.charts import COLOURS, Lines, Spec, finish, log_ms
 from cgidlab.report.say import Say
 
-_STATES = {  # in the order of a bar: idle, which is what is left, last
+STATE_COLOURS = {  # in the order of a bar: idle, which is what is left, last
     "connect": "var(--c2)",
     "read": "var(--c1)",
     "running": "var(--c3)",
     "other": "var(--c4)",
     "idle": "var(--idle)",
 }
-STATES = tuple(_STATES)
+STATES = tuple(STATE_COLOURS)
 PARTS = {"connect": "var(--c2)", "read": "var(--c1)", "other": "var(--idle)"}
 """What a request's mean time is made of, in the order of a bar, and in which colour."""
 _WHOLE = "datum.value % 1 ? '' : datum.label"  # there is no half of a connection
@@ -115,8 +115,8 @@ def waits(rows: Sequence[str], description: str) -> Spec:
             y=_rows(rows),
             color=alt.Color(
                 "state:N",
-                scale=alt.Scale(domain=list(_STATES), range=list(_STATES.values())),
-                legend=alt.Legend(title=None, columns=5),
+                scale=alt.Scale(domain=list(STATE_COLOURS), range=list(STATE_COLOURS.values())),
+                legend=None,  # the page has one that a narrow screen can break
             ),
             order="order:Q",
             tooltip=["row:N", "state:N", alt.Tooltip("share:Q", format=".1%")],

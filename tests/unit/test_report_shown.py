@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_people_get_few_lines_on_machine_and_programs_and_the_rest_is_closed(giv
 )
 def test_an_axis_is_linear_where_levels_are_and_has_a_tick_at_each(values: Sequence[float], want: str) -> None:
     axis = axes.LevelAxis.of([float(v) for v in values])
-    drawn = charts.FactorAxis("rate", axis, ()).encoding(report.Say()).to_dict()
+    drawn: Any = charts.FactorAxis("rate", axis, ()).encoding(report.Say()).to_dict()
 
     assert axis.kind == want
     assert drawn["axis"]["values"] == sorted(values)

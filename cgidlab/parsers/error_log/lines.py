@@ -14,7 +14,7 @@ _ROOM = 64  # behind a chunk: the head of its last line may reach past it
 _WORD, _MANTISSA_BITS, _LOG_2_BITS, _EXPONENT_BIAS = 8, 52, 3, 1023
 
 
-class Lines:
+class Heads:
     """A buffer of `size` bytes, and some room behind it."""
 
     def __init__(self, size: int) -> None:

@@ -12,7 +12,7 @@ from cgidlab.parsers.error_log.counts import LogCounts
 from cgidlab.parsers.error_log.errnos import Errno
 from cgidlab.parsers.error_log.forms import Layout
 from cgidlab.parsers.error_log.ledger import Ledger, Numbered, Times, Told
-from cgidlab.parsers.error_log.lines import HEAD, Lines
+from cgidlab.parsers.error_log.lines import HEAD, Heads
 from cgidlab.parsers.error_log.looking import Looker
 from cgidlab.parsers.error_log.messages import RETRY, TIMED_OUT
 from cgidlab.parsers.error_log.times import NO_TIME, Calendar
@@ -67,7 +67,7 @@ class Scan:
             self._count_gathered()
 
     def _read(self, stream: Stream) -> None:
-        lines = Lines(_CHUNK)
+        lines = Heads(_CHUNK)
         buffer, view = lines.data, lines.view
         kept, skipping, first = 0, False, True
         while count := stream.readinto(view[kept : min(kept + _PIECE, _CHUNK)]):
@@ -100,14 +100,14 @@ class Scan:
             buffer[kept] = forms.NEWLINE
             self._chunk(lines, 0, kept + 1)
 
-    def _chunk(self, lines: Lines, begin: int, end: int) -> None:
+    def _chunk(self, lines: Heads, begin: int, end: int) -> None:
         """Count whole lines."""
         starts, ends = lines.find(begin, end)
         self._ledger.lines += len(ends)
         for i in range(0, len(ends), _MOST):
             self._lines(lines, starts[i : i + _MOST], ends[i : i + _MOST])
 
-    def _lines(self, lines: Lines, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+    def _lines(self, lines: Heads, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         looked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         for layout in sorted(forms.LAYOUTS, key=lambda a: a is not self._layout):  # the one seen last first
             heads = lines.heads(starts)
@@ -143,7 +143,7 @@ class Scan:
             self._looker.others(lines.cut(starts, ends + 1))
 
     def _asked(
-        self, lines: Lines, starts: NDArray[np.int64], tags: NDArray[np.uint64], layout: Layout
+        self, lines: Heads, starts: NDArray[np.int64], tags: NDArray[np.uint64], layout: Layout
     ) -> NDArray[np.bool_]:
         """Say which lines may be of a module that is asked about; remember the tags of those that are not."""
         asked = np.ones(len(starts), np.bool_)
