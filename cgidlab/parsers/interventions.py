@@ -54,7 +54,7 @@ def read_slots(path: Path) -> tuple[InterventionSlot, ...]:
     header, _, body = rundir.read(path, _MOST_BYTES).partition(b"\n")
     if header != _HEADER:
         raise StoreError("the header is not that of interventions", where=str(path))
-    found = []
+    found: list[InterventionSlot] = []
     for line in body.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break

@@ -29,7 +29,7 @@ def name_of(component: str) -> str:
 
 def limiting(found: Sequence[LimitsShown]) -> dict[str, LimitWord]:
     """Return by component what most trials that decide it show of it; a component that none decides is left out."""
-    said = {}
+    said: dict[str, LimitWord] = {}
     for component, held in together(found).items():
         counts = Counter(h.word for h in held if h.word is not LimitWord.UNKNOWN)
         if counts:
