@@ -22,7 +22,7 @@ MAX_NUMBER_CHARACTERS = 40  # a plain scalar that is not text: YAML reads some i
 _SHOWN_CHARACTERS = 60
 
 # What stands there is a word, and YAML's other meaning of it is none there.
-_WORDS = {("limits",): ("off",)}
+_WORDS: dict[tuple[str | int, ...], tuple[str, ...]] = {("limits",): ("off",)}
 
 Value = bool | int | float | str | list["Value"] | dict[str, "Value"]
 KeyPath = tuple[str | int, ...]

@@ -48,7 +48,7 @@ class _Shift:
             at_once=len(self._hosts),
             beside_s=limiting.extra_s(loaded.plan) if fits else 0.0,
         )
-        # On which it was not tried yet what limits: the first block there ends with it.
+        # On which this session has not tried yet what limits: the first block there ends with it.
         self._no_limits = set(self._hosts) if fits else set()
         self._records = list(session.before)
         self._numbers = Numbers(loaded, run)
@@ -102,12 +102,11 @@ class _Shift:
         if host in self._no_headroom:
             found.append(headroom_trial.beside(session.loaded, session.run, host))
         limits = limits_trial.beside(session.loaded.plan, session.run, host) if host in self._no_limits else None
+        self._no_limits -= {host}  # one that does not come home takes no other block longer: `--resume` makes it again
         if limits is not None:
             extra_s = sum(trial_s(t.cell.settings) for t in limits.trials)
             session.display.say(f"what limits throughput on {host} is tried after this block: {duration(extra_s)}")
             found.append(limits)
-        else:
-            self._no_limits -= {host}
         return found
 
     def _cancelled(self) -> bool:

@@ -165,8 +165,9 @@ def answered_ns(directory: Path) -> Ints | None:
     if sources is None or sources.requests is None:
         return None
     requests, log = sources.requests, sources.log
-    by_driver = requests.exact or log is None
-    at_us = requests.end_us[~requests.failed] if by_driver else log.end_us[_succeeded(log.status)]
+    at_us = requests.end_us[~requests.failed]
+    if log is not None and not requests.exact:
+        at_us = log.end_us[_succeeded(log.status)]
     return at_us * 1000 - sources.result.clock.to_realtime_ns(0)
 
 

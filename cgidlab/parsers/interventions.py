@@ -7,7 +7,7 @@ from typing import Literal
 
 from cgidlab import rundir
 from cgidlab.errors import StoreError
-from cgidlab.parsers.document import Count, DocumentKind, Positive
+from cgidlab.parsers.document import Count, DocumentKind, Positive, Reason, Words
 
 FILES = ("interventions.json", "interventions.csv")
 UNTOUCHED = "untouched"
@@ -20,10 +20,10 @@ _MOST_BYTES = 1 << 20
 class InterventionKind:
     """One thing that a host can hold back or let go first."""
 
-    name: str
+    name: Words
     effect: Literal["slows", "precedes", "control"]
-    component: str  # what it holds back; "": nothing
-    reason: str = ""  # why it could not be done there
+    component: Words  # what it holds back; "": nothing
+    reason: Reason = ""  # why it could not be done there
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def read_slots(path: Path) -> tuple[InterventionSlot, ...]:
     header, _, body = rundir.read(path, _MOST_BYTES).partition(b"\n")
     if header != _HEADER:
         raise StoreError("the header is not that of interventions", where=str(path))
-    found = []
+    found: list[InterventionSlot] = []
     for line in body.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break

@@ -10,6 +10,7 @@ from cgidlab.runs import records
 from cgidlab.runs.store import Damage, RunDirectory
 
 DIRECTORY = "limits"
+_PASSING = (FailureKind.INFRA, FailureKind.INTERRUPTED)
 
 
 def directory(run: RunDirectory, host: str) -> RunDirectory:
@@ -18,9 +19,9 @@ def directory(run: RunDirectory, host: str) -> RunDirectory:
 
 
 def done(run: RunDirectory, host: str) -> frozenset[str]:
-    """Return the keys of the trials that are over on a host, however they ended: none is made twice."""
+    """Return the keys of the trials that a host need not make again: what it is to blame for would end so again."""
     stored, _damaged = directory(run, host).stored_trials()
-    return frozenset(trial.key for trial in stored)
+    return frozenset(trial.key for trial in stored if trial.outcome.kind not in _PASSING)
 
 
 def shown(run: RunDirectory) -> tuple[tuple[LimitsShown, ...], tuple[Damage, ...]]:

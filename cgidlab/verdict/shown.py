@@ -29,7 +29,7 @@ def name_of(component: str) -> str:
 
 def limiting(found: Sequence[LimitsShown]) -> dict[str, LimitWord]:
     """Return by component what most trials that decide it show of it; a component that none decides is left out."""
-    said = {}
+    said: dict[str, LimitWord] = {}
     for component, held in together(found).items():
         counts = Counter(h.word for h in held if h.word is not LimitWord.UNKNOWN)
         if counts:
@@ -63,10 +63,10 @@ def _one(held: Sequence[HeldBack]) -> list[str]:
 
 
 def figures(held: HeldBack) -> str:
-    """Return " (0.93, 0.80 to 1.06)", or why there are none."""
+    """Return " 0.93 (0.80 to 1.06)", or why there are none."""
     if held.elasticity is None or held.interval is None:
         return f" ({held.reason})" if held.reason else ""
-    return f" ({held.elasticity:.2f}, {held.interval.low:.2f} to {held.interval.high:.2f})"
+    return f" {held.elasticity:.2f} ({held.interval.low:.2f} to {held.interval.high:.2f})"
 
 
 def _several(component: str, held: Sequence[HeldBack]) -> str:
@@ -108,7 +108,7 @@ def clause(found: Sequence[LimitsShown]) -> str:
     if why:
         return f"what limits was tried by holding things back and is not shown: {why}"
     said = "; ".join([*parts(found), *(f"{name}: {change(e)}" for name, e in gains(found))])
-    return f"shown by holding each back at {where(found)}, as elasticities: {said}"
+    return f"shown by holding back at {where(found)} (elasticities): {said}"
 
 
 def summary(found: Sequence[LimitsShown]) -> list[dict[str, object]]:

@@ -42,7 +42,7 @@ EN = {
     "retries_some": "Workers retried {times}: nobody listened.",
     "retries_unknown": "Whether workers retried is not known: no log could hold a retry line.",
     "limit_hint": "A hint, not shown: {facts}.",
-    "limit_shown": "Shown by holding each back at {where}: {parts}.",
+    "limit_shown": "Shown by holding back at {where} (throughput lost by share held back): {parts}.",
     "limit_first": "{name} changes throughput by {change}.",
     "limit_not_shown": "Not shown by holding things back: {why}.",
     "limit_unknown": "Not known: nothing that was observed is at its limit.",

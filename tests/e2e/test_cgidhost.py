@@ -448,7 +448,7 @@ def long_block(rig: Rig, request: pytest.FixtureRequest) -> Iterator[Callable[..
 
     def start(isolation: str = "namespaces", *, held_back: bool = False, **changes: object) -> tuple[Path, int]:
         name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-        more = {"intervention_slot_s": 1.0} if held_back else {}
+        more: dict[str, Any] = {"intervention_slot_s": 1.0} if held_back else {}
         trials = [rig.trial(n, window_s=60.0, isolation=isolation, somaxconn=99, **more) for n in (1, 2)]
         directory = rig.write(name, trials, **changes)
         started.append(directory)

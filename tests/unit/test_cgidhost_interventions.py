@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cgidhost import precedence, process, waiting
@@ -188,12 +188,18 @@ def test_a_nice_value_is_the_processs_own_and_given_back(sleeper: int) -> None:
     assert os.sched_getscheduler(sleeper) & os.SCHED_RESET_ON_FORK
 
 
-class _Waits(BaseHTTPRequestHandler):
+class _Workers(BaseHTTPRequestHandler):
     free = threading.Semaphore(1)  # as many as have a worker at a time
+    held_s: ClassVar[list[float]] = []
 
-    def do_GET(self) -> None:
+    def handle(self) -> None:
         with self.free:
-            time.sleep(int(self.path.partition("?")[2]) / 1000)
+            begin_s = time.monotonic()
+            super().handle()
+            self.held_s.append(time.monotonic() - begin_s)
+            time.sleep(0.5 if begin_s - time.monotonic() < -0.3 else 0.0)  # who waits for it is late
+
+    def do_OPTIONS(self) -> None:
         self.send_response(200)
         self.end_headers()
 
@@ -203,7 +209,7 @@ class _Waits(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def httpd() -> Iterator[tuple[str, int]]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Waits) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Workers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield "127.0.0.1", server.server_address[1]
         server.shutdown()
@@ -213,11 +219,23 @@ def httpd() -> Iterator[tuple[str, int]]:
 def test_workers_are_held_and_those_that_were_not_are_not_counted(
     httpd: tuple[str, int], free: int, want: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Waits, "free", threading.Semaphore(free))
+    monkeypatch.setattr(_Workers, "free", threading.Semaphore(free))
     held = HeldWorkers(subject(1, address=httpd[0], port=httpd[1]))
     held.probe()
+    _Workers.held_s.clear()
 
     assert held.perform(0.2, after(0.6)) == pytest.approx(want)
+    assert 0.45 < max(_Workers.held_s) < 0.9
+
+
+def test_workers_are_not_held_where_clients_would_be_lost_for_good() -> None:
+    """Ten workers, of which two are to be held, and a driver that does not come back."""
+    nobody = SimpleNamespace(address="127.0.0.1", port=1)
+
+    with pytest.raises(Unavailable, match="does not come back"):
+        HeldWorkers(Subject(nobody, 1, 10, 2, spare_workers=1)).probe()  # type: ignore[arg-type]
+    with pytest.raises(Unavailable, match="answered no request"):
+        HeldWorkers(Subject(nobody, 1, 10, 2, spare_workers=2)).probe()  # type: ignore[arg-type]
 
 
 def test_every_round_has_all_that_can_be_done_in_an_order_of_its_own() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cgidhost import interventions as on_host
 from cgidhost.interventions.performing import turns
+from numpy.typing import NDArray
 
 from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.interventions import LimitsShown, LimitWord, Performed, shown, word_for
@@ -35,13 +36,13 @@ def slots(seed: int, count: int = SLOTS) -> list[InterventionSlot]:
     return found
 
 
-def noise(rng: np.random.Generator, count: int) -> Sequence[float]:
+def noise(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Return log speeds that wander as a machine's do: 1/f, with the spread of neighbouring seconds measured there."""
     frequencies = np.fft.rfftfreq(4 * count)
     frequencies[0] = frequencies[1]
     spectrum = (rng.normal(size=frequencies.size) + 1j * rng.normal(size=frequencies.size)) / np.sqrt(frequencies)
     wander = np.fft.irfft(spectrum)[:count]
-    values: Sequence[float] = wander * 0.05 / np.std(np.diff(wander)) + rng.normal(size=count) * 0.02
+    values: NDArray[np.float64] = wander * 0.05 / np.std(np.diff(wander)) + rng.normal(size=count) * 0.02
     return values
 
 

@@ -13,13 +13,14 @@ from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord, Slo
 from cgidlab.calibrate import State, limit_controls
 from cgidlab.design import catalogue, limiting, plan, spec, strict_yaml
 from cgidlab.design.plan import blocks_within
-from cgidlab.engine import execute
+from cgidlab.engine import execute, limits_trial
 from cgidlab.errors import SpecError
 from cgidlab.model import LimitTrials, Plan
 from cgidlab.runs import limiting as kept
 from cgidlab.runs import store
 from cgidlab.verdict import Verdict, judge, summary_json
 from tests.unit import run_directories, verdict_data
+from tests.unit.test_execute import HOST
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
@@ -103,9 +104,12 @@ def test_the_host_is_told_how_long_slots_are_in_such_a_trial_alone() -> None:
     found = made()
     trial = limiting.trials(found)[0]
 
-    assert trial.intervention_slot_s == limiting.SLOT_S
-    assert {t.intervention_slot_s for t in found.trials} == {None}
-    assert execute.BLOCK_VERSION == 2
+    settings = {**trial.cell.settings, "listen_backlog": 5}
+    both = tuple(replace(t, cell=replace(t.cell, settings=settings)) for t in (found.trials[0], trial))
+
+    got = execute.block_json(execute.BlockNeeds(Path(), HOST, "/w/b1"), both, CATALOGUE)
+
+    assert [t["intervention_slot_s"] for t in got["trials"]] == [None, limiting.SLOT_S]
 
 
 def test_a_budget_has_room_for_blocks_first() -> None:
@@ -172,6 +176,21 @@ def test_a_trial_that_is_kept_is_read_and_one_that_is_damaged_or_failed_says_so(
     assert kept.done(run, "other") == frozenset()
 
 
+def test_a_trial_that_was_stopped_is_made_again_when_the_run_goes_on(tmp_path: Path) -> None:
+    found = run_directories.planned(tmp_path, FILE)
+    run = store.create(tmp_path / "results", found, "a")
+    [trial] = limiting.trials(found)
+    beside = limits_trial.beside(found, run, "local")
+    assert beside is not None
+    assert beside.trials == (trial,)
+
+    for kind, again in (("interrupted", True), ("sut", False)):
+        packed = run_directories.archive(tmp_path / kind, trial, ended="failed", kind=kind, reason="why")
+        beside.run.trials.mkdir(parents=True, exist_ok=True)
+        run_directories.keep(beside.run, packed, trial)
+        assert (limits_trial.beside(found, run, "local") is not None) == again
+
+
 # What the verdict says.
 
 
@@ -208,9 +227,9 @@ def line(tried: Sequence[LimitsShown], name: str = "Limit") -> str:
 
 def test_what_was_shown_is_said_and_nothing_of_a_hint() -> None:
     assert line([TOGETHER]) == (
-        "Shown by holding each back at listen_backlog=100, clients=400: limits: the cgid daemon "
-        "(0.90, 0.80 to 1.00) and the host's CPUs (1.10, 1.00 to 1.20); does not limit: "
-        "the driver (0.00, -0.10 to 0.10); not known of: the number of workers (nothing answers). "
+        "Shown by holding back at listen_backlog=100, clients=400 (throughput lost by share held back): "
+        "limits: the cgid daemon 0.90 (0.80 to 1.00) and the host's CPUs 1.10 (1.00 to 1.20); "
+        "does not limit: the driver 0.00 (-0.10 to 0.10); not known of: the number of workers (nothing answers). "
         "The daemon at nice -10 changes throughput by +6.4 % (+4.5 to +8.4)."
     )
     assert line([]).startswith("A hint, not shown: ")
@@ -232,7 +251,7 @@ def test_several_cells_are_counted() -> None:
 
     said = line([TOGETHER, other])
 
-    assert said.startswith("Shown by holding each back at 2 cells: ")
+    assert said.startswith("Shown by holding back at 2 cells (throughput lost by share held back): ")
     assert "the cgid daemon limits in 1, is not known in 1 of 2 (0.50 to 0.90)" in said
     assert "nice" not in said
 

@@ -13,6 +13,7 @@ from typing import Callable, Mapping, Optional, Union
 
 from . import firewall, kernel, load, namespaces, precedence, process, readback, remote, undo, waiting
 from .blockfile import TrialOrder
+from .drivers import DRIVERS
 from .ending import TrialEnd, Unavailable
 from .instruments.base import Scene
 from .instruments.running import Running
@@ -172,7 +173,11 @@ class Trial:
         if order.intervention_slot_s is None:
             return []
         pid = run.program.pid if isinstance(run, load.Load) and run.program is not None else None
-        subject = Subject(self._server, pid, order.number_of("workers"), len(os.sched_getaffinity(0)))
+        workers = order.number_of("workers")
+        # The event MPM closes kept-alive connections of a process whose threads are all busy.
+        lost = order.text("loop") == "closed" and not DRIVERS[order.text("driver")].comes_back
+        spare = max(0, workers - order.number_of("clients")) if lost else None
+        subject = Subject(self._server, pid, workers, len(os.sched_getaffinity(0)), spare)
         directory, window_s = self._places.instruments, order.seconds("window_s")
         self._performance = Performance(subject, directory, order.key, order.intervention_slot_s, window_s)
         self._performance.wait_until_ready(self._patience)
