@@ -7,6 +7,7 @@ so that `--help` answers at once.
 from cgidlab.commands import (
     calibrate,
     compare,
+    completion,
     doctor,
     history,
     new,
@@ -40,4 +41,5 @@ VERBS = (
     sources.register,
     history.register,
     parse_log.register,
+    completion.register,
 )

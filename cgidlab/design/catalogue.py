@@ -32,6 +32,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "workers": (1, 20_000),
     "threads_per_child": (1, 1000),
     "tcp_backlog": (1, 2**31 - 1),
+    "keep_alive_timeout_s": (1, 3600),
     "timeout_s": (1, 3600),
     "somaxconn": (1, 2**31 - 1),
     "max_dgram_qlen": (0, 2**31 - 1),

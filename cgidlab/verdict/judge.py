@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
+from cgidlab.verdict import advice, answered, cost, hosts, limits, overflow, retrying, short, validity, words
+from cgidlab.verdict.ending import Ending
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -33,10 +34,13 @@ class Verdict:
         return " ".join(self.lines)
 
 
-def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = ()) -> Verdict:
+def judge(
+    analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = (), ending: Ending | None = None
+) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
 
     `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it.
+    `ending` is how far it came: advice follows from that.
     """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
     place = {c.levels: i for i, c in enumerate(analysis.cells)}
@@ -53,7 +57,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
-        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors, ending))
         lines = (
             " ".join(
                 part
@@ -71,11 +75,11 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
         )
     else:
         found = limits.limits(records)
-        lines = _nothing(analysis, len(records), found)
+        lines = _nothing(analysis, len(records), found, ending)
         actions = (advice.Action(lines[-1].removesuffix(".")),)
     todo = [a.text for a in actions]
     known = short.Known(analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known))
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, answered.lines(known))
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:
@@ -108,7 +112,9 @@ def _retries(valid: Sequence[TrialRecord]) -> RetriesSeen:
     )
 
 
-def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[str, str, str, str, str]:
+def _nothing(
+    analysis: Analysis, trials: int, found: Sequence[Limit], ending: Ending | None
+) -> tuple[str, str, str, str, str]:
     """Return the lines of a run without a valid trial."""
     why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
     count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
@@ -120,7 +126,7 @@ def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[s
         words.sentence(f"{driver.text}, so it set the pace and not the server")
         if driver
         else "What limits throughput is not known.",
-        words.sentence(advice.for_nothing(driver)),
+        words.sentence(advice.for_nothing(driver, None if trials else ending)),
     )
 
 

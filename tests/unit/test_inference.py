@@ -15,6 +15,7 @@ from cgidlab.analysis.power import blocks_to_decide, chances_decided, mde, power
 from cgidlab.analysis.series import autocorrelation, start_log_ratio
 from cgidlab.analysis.sharing import Sample, Sharing, noises
 from cgidlab.analysis.trimmed import middle, trimmed_interval
+from cgidlab.model import Repetitions
 
 RUNS = 6000
 SAME_NOISE = [k for k in coverage.NOISE if not k.startswith("skewed in one")]
@@ -94,12 +95,12 @@ def test_one_look_costs_nothing() -> None:
 def test_looks_are_few_evenly_spaced_and_never_before_six_blocks(
     smallest: int, largest: int, want: tuple[int, ...]
 ) -> None:
-    assert planned_looks(smallest, largest) == want
+    assert planned_looks(Repetitions(smallest, largest)) == want
 
 
 @pytest.mark.parametrize("kind", SAME_NOISE)
 def test_planned_looks_keep_false_alarms_under_5_per_cent(kind: str) -> None:
-    looks = planned_looks(6, 30)
+    looks = planned_looks(Repetitions(6, 30))
 
     assert coverage.false_alarms(kind, np.random.default_rng(1), 3 * RUNS, looks, nominal_alpha(looks)) < 0.05
 
