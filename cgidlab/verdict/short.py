@@ -332,8 +332,8 @@ def _level(factor: str, label: str) -> str:
     return label if factor in QUEUE_FACTORS else place(factor, label)
 
 
-def _at(place: Combination) -> str:
-    return f" at {words.listing([place(n, lb) for n, lb in place])}" if place else ""
+def _at(where: Combination) -> str:
+    return f" at {words.listing([place(n, lb) for n, lb in where])}" if where else ""
 
 
 def place(name: str, label: str) -> str:
@@ -347,10 +347,10 @@ def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], fa
     if len(some) == len(everywhere):
         return ""
 
-    def place(cell: CellOverflow) -> Combination:
+    def others(cell: CellOverflow) -> Combination:
         return tuple(p for p in cell.levels if p[0] != factor)
 
-    wanted, known = [place(c) for c in some], [place(c) for c in everywhere]
+    wanted, known = [others(c) for c in some], [others(c) for c in everywhere]
     if all(len(p) == 1 and is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
         name = known[0][0][0]
         have = sorted((float(p[0][1]), p[0][1]) for p in wanted)
