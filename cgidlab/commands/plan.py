@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from dataclasses import asdict  # noqa: PLC0415 -- see cgidlab.commands
 
+    from cgidlab.design import choosing  # noqa: PLC0415 -- same
     from cgidlab.design.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     if expected is not None:
         print(expected.said)
     print(told_sources(plan))
+    for warning in choosing.warnings(plan):
+        print(f"note: {warning}")
     print("nothing was run")
     return 0
 

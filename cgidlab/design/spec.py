@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import asked, hints
+from cgidlab.design import asked, choosing, hints
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, UntilForm, check_form
@@ -75,6 +75,7 @@ def build(
                 f"`{name}` is a factor and a fixed setting", where=document.where(("factors", name)), fix="keep one"
             )
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
+    settings |= choosing.driver(catalogue, factors, settings)
     rule = _rule(document, form, factors, catalogue)
     exclude = tuple(_exclusion(document, factors, i, raw) for i, raw in enumerate(form.exclude))
     factors = _restricted(factors, only)

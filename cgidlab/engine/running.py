@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cgidlab.design import choosing
 from cgidlab.design.plan import blocks_within, estimated_s, told_sources
 from cgidlab.engine import hosts_after, journal, readying, resuming
 from cgidlab.engine.loading import Request, load_plan, new_run_id
@@ -48,6 +49,8 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
             display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
+            for warning in choosing.warnings(loaded.plan):
+                display.say(f"note: {warning}")
             if request.old is not None:
                 changes.keep_asked(run_directory, load_plan(replace(request, old=None)).plan)
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
