@@ -171,13 +171,8 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
     budget = state.get("budget")
     wanted = experiment.repetitions
     asked = wanted.asked
-    extended = (
-        (
-            f"it was extended from {asked[1]} to {wanted.max} blocks after it had been looked at, which makes its error of 5 % up to 7 %",
-        )
-        if asked
-        else ()
-    )
+    grown = f"it was extended from {asked[1]} to {wanted.max} blocks after it had been looked at" if asked else ""
+    extended = (f"{grown}, which makes its error of 5 % up to 7 %",) if grown else ()
     if not budget:
         return (*lost, *extended)
     planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
