@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self, TextIO
@@ -12,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from cgidlab.model import Figures, Outcome, Status, Trial
+from cgidlab.model import Cell, Figures, Outcome, Status, Trial
 from cgidlab.terminal import printable
 
 QUIET, USUAL, LOUD = -1, 0, 1
@@ -126,8 +127,9 @@ class Display(AbstractContextManager["Display"]):
         if self._bar:
             self._bar.update(self._task, description=_escaped(text))
 
-    def expect(self, trials: int, seconds: float) -> None:
-        """Say how many trials are to come and how long they will take."""
+    def expect(self, trials: int, seconds: float, cells: Iterable[Cell] = ()) -> None:
+        """Say how many trials are to come, of which cells, and how long they will take."""
+        self._cell_width = max(map(len, map(_name, cells)), default=0)
         self._done, self._arrived, self._again, self._total = 0, 0, 0, trials
         self._left_s, self._began_s = seconds, time.monotonic()
         if trials:
@@ -171,7 +173,7 @@ class Display(AbstractContextManager["Display"]):
 
     def _line(self, trial: Trial, outcome: Outcome, figures: Figures, left: str) -> str:
         """Return a trial in columns; a terminal too narrow for them goes without the last ones, and no line breaks."""
-        cell = " ".join(f"{name}={level.label}" for name, level in trial.cell.levels)
+        cell = _name(trial.cell)
         self._cell_width = max(self._cell_width, len(cell))
         number = f"{self._done:>{len(str(self._total))}} of {self._total}"
         room = self._console.width if self._console.is_terminal else sys.maxsize
@@ -199,6 +201,10 @@ class Display(AbstractContextManager["Display"]):
         by_pace_s = elapsed_s / share_done * (1 - share_done)
         trusted = min(1.0, share_done / _TRUSTED_SHARE)
         return max(0.0, trusted * by_pace_s + (1 - trusted) * self._left_s * (1 - share_done))
+
+
+def _name(cell: Cell) -> str:
+    return " ".join(f"{name}={level.label}" for name, level in cell.levels)
 
 
 def _escaped(text: str) -> str:

@@ -54,7 +54,7 @@ class Pacing:
         blocks = min(self._expected, self._possible)
         share = self._pending(blocks) / max(1, plan.block_trials * blocks)
         a_block_s = last_block_s(plan, run_directory.path.parent.parent) or estimated_s(plan, 1)
-        display.expect(self._pending(blocks), a_block_s * blocks * share / at_once)
+        display.expect(self._pending(blocks), a_block_s * blocks * share / at_once, plan.cells)
 
     @property
     def may_begin(self) -> int:
