@@ -97,7 +97,7 @@ def test_the_time_left_is_the_plans_at_first_and_not_a_first_trials_pace(
 ) -> None:
     """The first trial of a run has Ansible's start in its time: six times that is no estimate."""
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = io.StringIO()
     display = Display(stream)
     display.expect(60, 120.0)

@@ -62,12 +62,12 @@ def serving(serve: Serve) -> Iterator[int]:
 
 def load(program: Path, rows: Path, port: int, *, clients: int = 4, seconds: float = 0.6) -> tuple[Requests, Totals]:
     """Return the rows and totals of one run."""
-    argv = [program, str(clients), str(seconds), rows, "127.0.0.1", str(port), "/cgi-bin/hello"]
+    argv = [str(program), str(clients), str(seconds), str(rows), "127.0.0.1", str(port), "/cgi-bin/hello"]
     ran = subprocess.run(argv, check=True, capture_output=True, timeout=30)
     driver = DRIVERS["steady"]
     totals = driver.totals(ran.stdout)
     assert totals is not None, ran.stdout
-    assert driver.clients([str(word) for word in argv]) == clients
+    assert driver.clients(argv) == clients
     return driver.requests(rows), totals
 
 
