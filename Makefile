@@ -13,6 +13,8 @@ ARGS ?=
 BESIDE := -n 2
 APART := --tx '2*popen//python=tests/rigs/apart.sh .venv/bin/python' --dist load
 SLOWEST := --durations 10
+# One cell of the table that `make servers` makes
+QUICKEST_SERVER := 'tests/servers/test_fronts.py::test_an_overflow_is_one_and_costs_what_nginx_answered_with_502[php-fpm]'
 # Where guests keep roots, kernels and disks (gigabytes), and which kernels vm-matrix takes (none named: all)
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
@@ -58,11 +60,11 @@ contract: setup-dev ## tests that two halves agree
 integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
 
-e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter, and of the report in a browser (root)
-	pytest tests/e2e tests/servers/test_prometheus.py -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
+e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter and php-fpm's overflow, and of the report in a browser (root)
+	pytest tests/e2e tests/servers/test_prometheus.py $(QUICKEST_SERVER) -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
 
-servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it (root, minutes)
-	pytest tests/servers $(ARGS)
+servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it; writes docs/observe.md (root, minutes)
+	pytest tests/servers --write-table docs/observe.md $(SLOWEST) $(ARGS)
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
 	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cgidlab.commands import options
 from cgidlab.errors import LabError, SpecError
 from cgidlab.starting import command
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         windowed = args.begin is not None or args.end is not None
         print("\n".join(explain(log, zone, windowed=windowed)))
     for line in strange:
-        print(line, file=sys.stdout if args.format == "text" else sys.stderr)
+        print(printable(line), file=sys.stdout if args.format == "text" else sys.stderr)
     return 1 if strange else 0
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
-from cgidlab.verdict import validity, words
+from cgidlab.analysis.interventions import LimitsShown, LimitWord
+from cgidlab.verdict import shown, validity, words
 from cgidlab.verdict.ending import Ending, more
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
@@ -29,6 +30,13 @@ _FOR_LIMIT = {
     "MaxRequestWorkers": "raise MaxRequestWorkers",
     "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
 }
+
+_FOR_SHOWN = _FOR_LIMIT | {"host CPU": "more cores or cheaper scripts would raise throughput"}
+
+_GO_FIRST = (
+    "let the daemon run before its scripts: chrt --reset-on-fork --other --pid 0 PID, then renice -n -10 -p PID, "
+    "each time that it was started"
+)
 
 _FOR_STARVED = (
     "it competes for the CPUs: more cores or a driver on another host would raise throughput, "
@@ -60,6 +68,7 @@ class Grounds:
     found: Sequence[Limit]
     loop: Loop
     errors: Sequence[CellErrors]
+    tried: Sequence[LimitsShown] = ()
     ending: Ending | None = None  # None: not known
 
 
@@ -72,7 +81,9 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
     failing = validity.advice(grounds.errors, grounds.analysis.rule.factor)
     parts = [Action(failing)] if failing else _choices(grounds)
-    saturated = [f for f in grounds.found if f.saturated]
+    said = shown.limiting(grounds.tried)
+    # What was held back and changed nothing is no limit, however busy it is.
+    saturated = [f for f in grounds.found if f.saturated and said.get(f.name) is not LimitWord.DOES_NOT]
     together = [f for f in saturated if not f.behind]
     driver = next((f for f in together if f.name == "driver"), None)
     if driver is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
@@ -82,6 +93,8 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     elif not parts and grounds.analysis.rule.factor not in _OF_LOAD:
         of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
         parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
+    if said:
+        return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))
     if driver is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
         parts.append(
@@ -91,6 +104,20 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
         parts.append(Action(advice, saturated[0].text))
     return tuple(parts) or (Action("nothing: this is how the server answers at each load"),)
+
+
+def _shown(grounds: Grounds, said: Mapping[str, LimitWord], besides: Collection[str]) -> list[Action]:
+    """Return what follows from what was shown to limit, `besides` left out, and from what helped while it was tried."""
+    found = []
+    for name, effect in shown.gains(grounds.tried)[:1]:
+        if effect.ratio > 1:
+            found.append(Action(_GO_FIRST, f"{name}: {shown.change(effect)} throughput"))
+    for component, word in said.items():
+        limits = word in (LimitWord.LIMITS, LimitWord.IN_PART)
+        if limits and component not in besides and component in _FOR_SHOWN:
+            evidence = f"holding back {shown.name_of(component)} costs throughput"
+            found.append(Action(_FOR_SHOWN[component], evidence))
+    return found
 
 
 def _choices(grounds: Grounds) -> list[Action]:
