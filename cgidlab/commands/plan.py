@@ -28,10 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from dataclasses import asdict  # noqa: PLC0415 -- see cgidlab.commands
 
-    from cgidlab.design import (
-        choosing,
-        limiting,
-    )
+    from cgidlab.design import choosing, limiting  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.design.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
