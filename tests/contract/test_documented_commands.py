@@ -49,6 +49,7 @@ OURS = re.compile(
     r"(?<![\w./-])(?:experiments|inventories|playbooks|roles|scripts|tests|docs|contrib|cgidlab|benchmarks)/[\w./*-]+"
 )
 MADE = ("benchmarks/results/",)  # by a command, and not kept
+MADE_BY_NEW = re.compile(r"experiments/my-[a-z-]+\.yml")  # by `new`, of the reader's own
 RUNNABLE = {"help", "options", "schema", "validate", "plan", "--version"}
 """Verbs that touch nothing, and take a second at most."""
 
@@ -108,7 +109,7 @@ def _command_alone(rest: str) -> str:
 def words(text: str) -> list[str]:
     """Return a command's words, with something for what stands for something, and what may be left out in."""
     plain = text.replace("[", "").replace("]", "").replace("...", "").replace("\N{HORIZONTAL ELLIPSIS}", "")
-    return [STANDS_FOR.get(word, word) for word in shlex.split(plain)]
+    return [STANDS_FOR.get(MADE_BY_NEW.sub("FILE", word), word) for word in shlex.split(plain)]
 
 
 def own_commands() -> list[Shown]:
@@ -197,7 +198,9 @@ def test_code_names_files_of_the_project_that_are_there() -> None:
 
 
 def _is_there(path: str) -> bool:
-    if path.startswith(MADE) or (ROOT / f"{path}.py").exists():  # modules are named without their ending
+    if (
+        path.startswith(MADE) or MADE_BY_NEW.fullmatch(path) or (ROOT / f"{path}.py").exists()
+    ):  # modules are named without their ending
         return True
     return any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists()
 
