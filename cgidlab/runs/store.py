@@ -158,9 +158,8 @@ def _check_place(directory: Path) -> None:
 
 
 def _lost(directory: Path) -> StoreError:
-    return StoreError(
-        "the file is missing, so that how the trial ended is not known", where=f"{directory}/outcome.json"
-    )
+    gone = "the file is missing, so that how the trial ended is not known"
+    return StoreError(gone, where=f"{directory}/outcome.json")
 
 
 def now() -> str:
@@ -285,13 +284,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 def _repetitions_json(repetitions: Repetitions) -> dict[str, Any]:
     """Return how often the experiment was asked to be repeated: an extension is beside it."""
     least, most = repetitions.asked or (repetitions.min, repetitions.max)
-    return {
-        "min": least,
-        "max": most,
-        "passes": repetitions.passes,
-        "watch_every": repetitions.watch_every,
-        "half_widths": dict(repetitions.half_widths),
-    }
+    passes = {"passes": repetitions.passes, "watch_every": repetitions.watch_every}
+    return {"min": least, "max": most, **passes, "half_widths": dict(repetitions.half_widths)}
 
 
 def _extended_json(repetitions: Repetitions) -> dict[str, Any] | None:

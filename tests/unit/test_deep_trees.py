@@ -73,7 +73,7 @@ def test_a_tarball_that_is_too_deep_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda p: lab_source_local.describe_path(p), lambda p: lab_source_local.unpack_tar(p, p + ".d", None)]
+    "ask", [lab_source_local.describe_path, lambda p: lab_source_local.unpack_tar(p, p + ".d", None)]
 )
 def test_a_tarball_of_headers_without_end_is_refused(tmp_path: Path, ask: Callable[[str], object]) -> None:
     info = tarfile.TarInfo("x")
