@@ -1,8 +1,9 @@
-"""The command line: a list of verbs. The only module that prints an error."""
+"""The command line: a list of verbs. Where an error becomes words and an exit status."""
 
 import argparse
 import contextlib
 import difflib
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,16 +23,36 @@ Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning f
 4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit status. Errors go to standard error, without a traceback."""
+class _Renamed(Plain):
+    """Standard output that calls the program by the name it was started by."""
+
+    def __init__(self, stream: TextIO, called: str) -> None:
+        super().__init__(stream)
+        self._called = called
+
+    def write(self, text: str) -> int:
+        """Write text; return how many characters were taken."""
+        super().write(_named(text, self._called))
+        return len(text)
+
+
+def _named(text: str, called: str) -> str:
+    return text if called == "runner.py" else re.sub(r"(?:\./)?\brunner\.py\b", called, text)
+
+
+def main(argv: Sequence[str], called: str = "runner.py") -> int:
+    """Run one command and return its exit status. Errors go to standard error, without a traceback.
+
+    `called` is the name that help and errors call the program by.
+    """
     stand_in()
     try:
-        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
-            args = parser().parse_args(_with_verb(argv))
+        with contextlib.redirect_stdout(cast("TextIO", _Renamed(sys.stdout, called))):
+            args = _parsers(called)[0].parse_args(_with_verb(argv))
             with signals.end_the_verb():
                 status: int = args.run(args)
     except LabError as err:
-        print(printable(str(err)), file=sys.stderr)
+        print(printable(_named(str(err), called)), file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
@@ -48,12 +69,12 @@ def parser() -> argparse.ArgumentParser:
     return _parsers()[0]
 
 
-def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+def _parsers(called: str = "runner.py") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser of all verbs, and each verb's own."""
     found = argparse.ArgumentParser(
-        prog="runner.py",
+        prog=called,
         description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
-        epilog=_EPILOG,
+        epilog=_named(_EPILOG, called),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("--version", action="version", version=f"cgidlab {__version__}")

@@ -84,6 +84,7 @@ class Trial:
     key: str  # names cell, block and pass; stable across machines and orders of the file
     pass_number: int = 1  # from 1 within the block
     watched: bool = True  # all instruments are on; in an unwatched pass only those that are factors
+    intervention_slot_s: float | None = None  # how long each thing is held back in its window; None: nothing is
 
     @property
     def directory(self) -> str:
@@ -177,6 +178,14 @@ class NoisePolicy:
         return self.max_outsider_cpu is None and self.max_steal_share is None and self.max_slowdown_share is None
 
 
+class LimitTrials(StrEnum):
+    """In which cells a run holds back, beside its own trials, what may limit throughput."""
+
+    OFF = "off"
+    ONCE = "once"  # the reference level under the most clients
+    CELLS = "cells"  # all of them
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """An experiment file that passed every check, with `--set` and `--only` applied."""
@@ -193,6 +202,7 @@ class Experiment:
     rule: VerdictRule
     noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
+    limits: LimitTrials = LimitTrials.OFF
 
     def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
         """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 lock=${1:-requirements.lock}
 stamp=.venv/.cgidlab-stamp
-# ansible-core 2.19 is tested by its makers up to 3.13, so that one is preferred to newer ones.
+# The newest that the packages are tested with by their makers is preferred: with 3.12 and newer, ansible-core is newer too.
 pythons=(python3.13 python3.12 python3.11 python3)
 unset PYTHONHOME PYTHONPATH
 # The environment that is to be replaced must not make its successor.

@@ -1,4 +1,4 @@
-"""What a level does to a response: the only module that turns blocks of trials into effects.
+"""What a level does to a response.
 
 Unit: the trial. Pairing: the block, or its pass. An effect is the trimmed mean of the within-block log ratios to the
 reference level, its spread is shared by the comparisons of a response, and its bounds are those of all comparisons of

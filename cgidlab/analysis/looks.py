@@ -1,4 +1,4 @@
-"""When a run may look at its data, and what each look costs: the only module that knows the boundaries.
+"""When a run may look at its data, and what each look costs.
 
 Looking after every block and stopping at the first "significant" one gives
 26 % false alarms. Here at most four looks are planned, all with the same

@@ -34,7 +34,13 @@ def register(verbs: options.Verbs) -> None:
         help="which: distro (default), distro:VERSION, upstream:VERSION, path:DIR, git:REPOSITORY#REF",
     )
     options.add_sources(parser)
-    parser.add_argument("--controls-only", action="store_true", help="leave out the observer effect")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--controls-only", action="store_true", help="leave out the observer effect")
+    what.add_argument(
+        "--limits",
+        action="store_true",
+        help="instead: whether what limits is named on servers that something known limits; with the first httpd",
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
@@ -43,12 +49,13 @@ def register(verbs: options.Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table and return 0 if no row failed."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.engine import calibrating  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import calibrating, calibrating_limits  # noqa: PLC0415 -- see cgidlab.commands
 
     cancelled = signals.asked_first("ending the trial and cleaning up")
     request = _request(args)
     with progress.Display() as display:
-        done = calibrating.calibrate_hosts(request, args.results, display, cancelled)
+        make = calibrating_limits.calibrate_limits if args.limits else calibrating.calibrate_hosts
+        done = make(request, args.results, display, cancelled)
     print(json.dumps(done.document, indent=1) if args.format == "json" else f"{done.text}\n{done.directory}")
     return done.exit_code
 

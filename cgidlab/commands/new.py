@@ -32,7 +32,7 @@ def register(verbs: options.Verbs) -> None:
         help="the experiment that asks nearly the same",
     )
     parser.add_argument(
-        "--directory", type=Path, default=options.ROOT / "experiments", metavar="DIR", help="where (experiments/)"
+        "--directory", type=Path, default=options.own("experiments"), metavar="DIR", help="where (experiments/)"
     )
     parser.set_defaults(run=run)
 

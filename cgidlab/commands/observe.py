@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import alarms, exporting, options, signals
 from cgidlab.errors import LabError, SpecError
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -202,8 +203,11 @@ class _LiveLines:
 
     def show(self, live: Mapping[str, Mapping[str, Any]]) -> None:
         """Show the helpers' latest words."""
-        lines = self._lines_of(live)
-        text = "\n".join(lines)
+        try:
+            lines = self._lines_of(live)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return  # a host says something else; its last word is checked, and named then
+        text = printable("\n".join(lines))
         if not lines or text == self._last:
             return
         if self._terminal:

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+_PACKAGE = Path(__file__).resolve().parent.parent
+INSTALLED = (_PACKAGE / "project").is_dir()
+ROOT = _PACKAGE / "project" if INSTALLED else _PACKAGE.parent
+"""Roles, playbooks, inventories and experiments: the checkout, or what a wheel carries."""
+
+
+def own(name: str) -> Path:
+    """Return where a user's own files of a kind are: in the checkout, or below the directory they are in."""
+    return Path(name) if INSTALLED else ROOT / name
+
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- argparse has no public name for it
 

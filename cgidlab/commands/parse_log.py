@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cgidlab.errors import LabError, SpecError
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         windowed = args.begin is not None or args.end is not None
         print("\n".join(explain(log, zone, windowed=windowed)))
     for line in strange:
-        print(line, file=sys.stdout if args.format == "text" else sys.stderr)
+        print(printable(line), file=sys.stdout if args.format == "text" else sys.stderr)
     return 1 if strange else 0
 
 

@@ -28,8 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from dataclasses import asdict  # noqa: PLC0415 -- see cgidlab.commands
 
+    from cgidlab.design import limiting  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.design.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
 
     plan = loading.load_plan(experiments.request(args)).plan
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         told = {
             "sources": sources(plan),
-            "estimated_s": estimated_s(plan),
+            "estimated_s": estimated_s(plan) + limiting.extra_s(plan),
             "expected": None if expected is None else asdict(expected),
         }
         print(json.dumps({"schema_version": 1, **store.plan_json(plan), **told}, indent=1))
@@ -45,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     for trial in plan.trials:
         print(_line(trial, plan))
     print(_sum(plan))
+    if extra_s := limiting.extra_s(plan):
+        print(f"what limits throughput is tried beside them, {duration(extra_s)} on each host")
     if expected is not None:
         print(expected.said)
     print(told_sources(plan))

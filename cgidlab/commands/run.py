@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cgidlab.commands import changed, experiments, options, signals
 from cgidlab.errors import SpecError
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -134,7 +135,7 @@ def _said(found: RunStatus) -> str:
 
 
 def _wants_to_resume(said: str) -> bool:
-    print(said, file=sys.stderr)
+    print(printable(said), file=sys.stderr)
     while True:
         print("Go on with it (r, --resume), or begin again (n, --new)? ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()

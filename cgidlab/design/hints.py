@@ -28,6 +28,7 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "seed": ("random_seed", "rng"),
     "instruments": ("witnesses", "probes", "monitors", "observe"),
     "noise": ("sentinel", "disturbed"),
+    "limits": ("bottleneck", "interventions", "what_limits"),
     "verdict": ("rule", "decision", "analysis", "response", "responses", "reference", "smallest_effects"),
 }
 """The keys of an experiment file, and what people call them."""

@@ -1,4 +1,4 @@
-"""From an experiment file to an `Experiment`. The only module that gives its keys a meaning.
+"""From an experiment file to an `Experiment`: what its keys mean.
 
 Everything is checked before anything runs: a wrong word costs a second, not a night.
 """
@@ -20,6 +20,8 @@ from cgidlab.model import (
     Experiment,
     Factor,
     Level,
+    LimitTrials,
+    LoopKind,
     NoisePolicy,
     Repetitions,
     Scalar,
@@ -97,6 +99,7 @@ def build(
         rule=rule,
         noise=_noise(document, form),
         source=document.text,
+        limits=_limits(catalogue, form, settings, factors),
     )
     _check_size(experiment, document.where(("factors",)))
     return experiment
@@ -307,6 +310,20 @@ def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple
     if not asked:
         raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
     return tuple((response, _share(share, document.where((*path, response)))) for response, share in asked.items())
+
+
+def _limits(catalogue: Catalogue, form: FileForm, settings: Settings, factors: Sequence[Factor]) -> LimitTrials:
+    """Return where it is tried what limits. By default once, where throughput is compared and can be changed."""
+    if form.limits is not None:
+        return form.limits
+    usual = {"loop": LoopKind.CLOSED.value, "fault": "none"}
+    there = {f.name: {level.value for level in f.levels} for f in factors}
+    plain = all(
+        there.get(name, {settings.get(name, catalogue.options[name].default)}) == {value}
+        for name, value in usual.items()
+    )
+    least = form.repetitions if isinstance(form.repetitions, int) else form.repetitions.min
+    return LimitTrials.ONCE if plain and least >= MIN_BLOCKS else LimitTrials.OFF
 
 
 def _noise(document: Document, form: FileForm) -> NoisePolicy:

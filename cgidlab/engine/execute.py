@@ -344,6 +344,7 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "server_gid": SERVER_GID,
         "port": PORT,
         "fault": _fault(s),
+        "intervention_slot_s": trial.intervention_slot_s,
     }
 
 

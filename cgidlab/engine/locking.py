@@ -82,7 +82,7 @@ def _name(site: Site) -> str:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO of somebody else keeps nobody
     try:
         # Without O_CREAT: the kernel refuses that for another user's file in a directory of all.
         return os.open(path, flags)

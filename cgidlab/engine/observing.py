@@ -14,8 +14,8 @@ from cgidlab.engine import ansible, packing
 from cgidlab.engine.loading import new_run_id
 from cgidlab.engine.observe_order import NAME, ObservationRequest
 from cgidlab.engine.targets import LOCAL, inventory
-from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError
-from cgidlab.parsers import observation
+from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError, StoreError
+from cgidlab.parsers import document, observation
 from cgidlab.parsers.listeners import Listener
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.runs import store
@@ -169,10 +169,9 @@ def _where(order: ObservationRequest, staging: Path) -> tuple[Path, str]:
 
 def _live(path: Path) -> Mapping[str, Any]:
     try:
-        value: Mapping[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return document.plain(path.read_bytes(), where=str(path))
+    except (OSError, StoreError):
         return {}
-    return value
 
 
 def _watched(target: SeenTarget) -> bool:

@@ -30,8 +30,12 @@ class Pacing:
         budget_s: float | None,
         before: Sequence[TrialRecord] = (),
         at_once: int = 1,
+        beside_s: float = 0.0,
     ) -> None:
-        """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time."""
+        """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time.
+
+        `beside_s` is what one block takes longer than the others for trials that are not of the plan.
+        """
         from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
         from cgidlab.runs.blockwise import Blockwise  # noqa: PLC0415 -- same
 
@@ -40,13 +44,14 @@ class Pacing:
         self._plan, self._run, self._display, self._budget_s = plan, run_directory, display, budget_s
         self._keys = [{t.key for t in trials} for trials in plan.blocks]
         self._before = {r.key for r in before}
+        self._beside_s = beside_s
         self._spent_s = spent_s(run_directory, before)
         self._began_s = time.monotonic()
         self._expected = planned_looks(repetitions.min, repetitions.max)[0]
         self._possible = repetitions.max
         if budget_s is not None:
             done = self._finished(before)
-            within = blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s)
+            within = blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s, beside_s=beside_s)
             # Before there is a pace, one estimated for one host.
             self._possible = min(repetitions.max, max(done, within if done else within * at_once))
         self._expect(min(self._expected, self._possible))
@@ -81,7 +86,9 @@ class Pacing:
                 self._display.say(decision.reason)
             self._expected = decision.next_look or self._expected
         if self._budget_s is not None:
-            self._possible = blocks_within(self._plan, self._budget_s, done=finished, elapsed_s=elapsed_s)
+            self._possible = blocks_within(
+                self._plan, self._budget_s, done=finished, elapsed_s=elapsed_s, beside_s=self._beside_s
+            )
             if self._possible <= number < repetitions.max:
                 self._display.say(
                     f"stopping after block {number}: no further block fits into {duration(self._budget_s)}"

@@ -92,7 +92,7 @@ def load(run: RunDirectory, root: Path, request: Request | None, target: str | N
     ask for what the run was planned to be. `target` is what the command line names without a file. Raises `StoreError`
     when the plan cannot be read, or the directory is none that this user's runs leave.
     """
-    rundir.check_owned(run.path, passed=f"{run.run_id}/ansible/*/artifacts/*/command")  # what a killed Ansible leaves
+    run.check_owned()
     catalogue = cat.load(root / "roles")
     experiment = store.experiment_of(run)
     if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:

@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Sequence
 
-from cgidlab.engine import headroom_trial
+from cgidlab.design import limiting
+from cgidlab.design.plan import trial_s
+from cgidlab.engine import headroom_trial, limits_trial
 from cgidlab.engine.blocks import Beside, BlockBegin, Numbers, one_block
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.pacing import Pacing
@@ -11,6 +13,7 @@ from cgidlab.engine.readying import Ready, RunSession
 from cgidlab.engine.scheduling import Board, HostLost, Work, drive
 from cgidlab.errors import RunError
 from cgidlab.model import Trial, TrialRecord
+from cgidlab.progress import duration
 from cgidlab.runs import headroom, records, store
 
 
@@ -35,9 +38,18 @@ class _Shift:
         self._session, self._ready = session, ready
         self._hosts = {host.host: host for host in ready.hosts}
         self._blocks = dict(enumerate(loaded.plan.blocks, start=1))
+        fits = limiting.fits(loaded.plan, session.how.budget_s)
         self._pacing = Pacing(
-            loaded.plan, run, session.display, session.how.budget_s, session.before, at_once=len(self._hosts)
+            loaded.plan,
+            run,
+            session.display,
+            session.how.budget_s,
+            session.before,
+            at_once=len(self._hosts),
+            beside_s=limiting.extra_s(loaded.plan) if fits else 0.0,
         )
+        # On which this session has not tried yet what limits: the first block there ends with it.
+        self._no_limits = set(self._hosts) if fits else set()
         self._records = list(session.before)
         self._numbers = Numbers(loaded, run)
         # One a server: what is wrong with one of them says nothing of the others.
@@ -84,10 +96,18 @@ class _Shift:
         renumbered = dict(zip((t.number for t in used), self._numbers.given(used), strict=True))
         return tuple(renumbered.get(t.number, t) for t in trials)
 
-    def _beside(self, host: str) -> Beside | None:
-        if host not in self._no_headroom:
-            return None
-        return headroom_trial.beside(self._session.loaded, self._session.run, host)
+    def _beside(self, host: str) -> list[Beside]:
+        session = self._session
+        found = []
+        if host in self._no_headroom:
+            found.append(headroom_trial.beside(session.loaded, session.run, host))
+        limits = limits_trial.beside(session.loaded.plan, session.run, host) if host in self._no_limits else None
+        self._no_limits -= {host}  # one that does not come home takes no other block longer: `--resume` makes it again
+        if limits is not None:
+            extra_s = sum(trial_s(t.cell.settings) for t in limits.trials)
+            session.display.say(f"what limits throughput on {host} is tried after this block: {duration(extra_s)}")
+            found.append(limits)
+        return found
 
     def _cancelled(self) -> bool:
         return self._session.cancelled() or self.stop.is_set()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from cgidlab.model import Figures
+from cgidlab.model import Figures, LimitTrials
 from cgidlab.parsers.document import Count, DocumentKind, Positive, Share, Single, Size
 
 _MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
@@ -105,6 +105,7 @@ class PlanDocument:
     noise: Noise
     cells: tuple[PlannedCell, ...]
     trials: tuple[PlannedTrial, ...] = ()
+    limits: LimitTrials = LimitTrials.OFF
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""

@@ -17,6 +17,7 @@ CURRENT: Mapping[str, int] = {
     "readback.json": 1,
     "host.json": 1,
     "sentinel.json": 1,
+    "interventions.json": 1,
     "snapshot": 1,
     "observed host": 1,
     # of provisioning
@@ -39,6 +40,7 @@ CURRENT: Mapping[str, int] = {
     "observation.json": 1,
     "listeners.json": 1,
     "calibration.json": 1,
+    "limits.json": 1,
     "trace.json": 1,
 }
 

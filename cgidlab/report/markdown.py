@@ -7,7 +7,7 @@ from cgidlab import figures
 from cgidlab.report import words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
-from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, verdict_lines
+from cgidlab.report.facts import failures, flat, head, headline, overflow_words, verdict_lines
 from cgidlab.report.plots import noise_row, title
 
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
@@ -38,7 +38,7 @@ def as_markdown(report: ReportInput) -> str:
         out.append(f"{i}. {question}{escape(line)}")
     out += [
         "",
-        " \N{MIDDLE DOT} ".join(f"{name}: {escape(value)}" for name, value in [("Run", report.run_id), *facts(report)]),
+        " \N{MIDDLE DOT} ".join(escape(part) for part in (f"run {report.run_id}", *head(report))),
         "",
     ]
     out += [

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,9 +13,11 @@ from cgidlab.analysis import analyse
 from cgidlab.errors import StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
+from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.runs import (
     blockwise,
     headroom,
+    limiting,
     planless,
     proven,
     provenance,
@@ -27,6 +28,7 @@ from cgidlab.runs import (
     tables,
     watching,
 )
+from cgidlab.terminal import columns, folded
 
 _WIDTH = 110
 _NARROW = 60
@@ -71,7 +73,7 @@ class _Judged:
         cpu = {store.CONTROL_CPU: _control_cpu(self.run)}
         return {**found, **cpu, "hosts": snapshots.summary(self.run)}
 
-    def report(self) -> report.ReportInput:
+    def report(self, say: Say = IN_ENGLISH) -> report.ReportInput:
         return reporting.report_input(
             self.run,
             self.experiment,
@@ -80,11 +82,17 @@ class _Judged:
             self.verdict,
             self.timing,
             self.damaged,
+            say,
         )
 
 
 def conclude(
-    run: store.RunDirectory, *, verify: bool = False, output: Path | None = None, details: bool = False
+    run: store.RunDirectory,
+    *,
+    verify: bool = False,
+    output: Path | None = None,
+    details: bool = False,
+    say: Say = IN_ENGLISH,
 ) -> Concluded:
     """Measure, analyse and judge what a run directory holds, and write its derived files.
 
@@ -96,11 +104,11 @@ def conclude(
     tables.write(into, judged.rows)
     tables.write_generators(into, judged.generators)
     files.write_json(into / "summary.json", judged.summary())
-    page = report.write(judged.report(), into, script_cache())
+    page = report.write(judged.report(say), into, script_cache())
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
-    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing, details=details)
+    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing, details=details, say=say)
     return Concluded(text, page, trials, lacking, judged.damaged)
 
 
@@ -135,7 +143,10 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
     damaged = (*damaged, *(run.damage(err) for err in torn))
     analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
-    judged = verdict.judge(analysis, counted, (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven))
+    tried, unread = limiting.shown(run)
+    damaged = (*damaged, *unread)
+    notes = (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven)
+    judged = verdict.judge(analysis, counted, notes, tried)
     return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks)
 
 
@@ -208,20 +219,20 @@ def _text(
     timing: Mapping[str, float | None],
     *,
     details: bool,
+    say: Say,
 ) -> str:
     """Return the verdict as a terminal shows it: seven lines, or with `details` five questions and their answers."""
-    counts = ", ".join(f"{n} {status}" for status, n in trials.items() if n)
+    counts = ", ".join(f"{n} {say(status.value)}" for status, n in trials.items() if n)
     overhead = timing["overhead_s_per_trial"]
-    cost = f"; a trial cost {overhead:.2f} s beside warm-up and window (median)" if overhead is not None else ""
+    cost = ""
+    if overhead is not None:
+        cost = say("; a trial cost {s} s beside warm-up and window (median)", s=f"{overhead:.2f}")
     width = min(_WIDTH, max(_NARROW, shutil.get_terminal_size((_WIDTH, 24)).columns))
     if judged.answers and not details:
-        column = max(len(line.name) for line in judged.answers) + 2
-        told = [_wrapped(line.text, width, f"{line.name:{column}}", " " * column) for line in judged.answers]
+        answers = [line.told_in(say.language) for line in judged.answers]
+        column = max(columns(name) for name, _ in answers) + 2
+        told = [folded(text, width, name + " " * (column - columns(name)), " " * column) for name, text in answers]
     else:
         answered = zip(report.QUESTIONS, judged.lines, strict=True)
-        told = [f"{asked}\n{_wrapped(said, width, '  ', '  ')}" for asked, said in answered]
-    return "\n".join([question, "", *told, "", f"trials: {counts or 'none'}{cost}"])
-
-
-def _wrapped(text: str, width: int, first: str, other: str) -> str:
-    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=other, break_long_words=False)
+        told = [f"{asked}\n{folded(said, width, '  ', '  ')}" for asked, said in answered]
+    return "\n".join([question, "", *told, "", say("trials: {counts}", counts=counts or say("none")) + cost])

@@ -75,6 +75,10 @@ class RunDirectory:
         """Return the directory that holds a directory a trial."""
         return self.path / "trials"
 
+    def check_owned(self) -> None:
+        """Raise `StoreError` for a directory that this user's runs cannot have left; see `rundir.check_owned`."""
+        rundir.check_owned(self.path, passed=f"{self.run_id}/ansible/*/artifacts/*/command")  # of a killed Ansible
+
     def ansible(self, name: str) -> Path:
         """Return the directory of one Ansible invocation."""
         return self.path / "ansible" / name
@@ -256,6 +260,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "reruns": e.noise.reruns,
             "max_slowdown_share": e.noise.max_slowdown_share,
         },
+        "limits": e.limits,
         "cells": [
             {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
             for c in plan.cells
@@ -318,6 +323,7 @@ def planned(run: RunDirectory) -> Experiment:
             plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
         ),
         source="",
+        limits=plan.limits,
     )
 
 

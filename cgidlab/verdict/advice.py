@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
-from cgidlab.verdict import validity, words
+from cgidlab.analysis.interventions import LimitsShown, LimitWord
+from cgidlab.verdict import shown, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow
@@ -24,6 +25,13 @@ _FOR_LIMIT = {
     "MaxRequestWorkers": "raise MaxRequestWorkers",
     "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
 }
+
+_FOR_SHOWN = _FOR_LIMIT | {"host CPU": "more cores or cheaper scripts would raise throughput"}
+
+_GO_FIRST = (
+    "let the daemon run before its scripts: chrt --reset-on-fork --other --pid 0 PID, then renice -n -10 -p PID, "
+    "each time that it was started"
+)
 
 _FOR_STARVED = (
     "it competes for the CPUs: more cores or a driver on another host would raise throughput, "
@@ -55,6 +63,7 @@ class Grounds:
     found: Sequence[Limit]
     loop: Loop
     errors: Sequence[CellErrors]
+    tried: Sequence[LimitsShown] = ()
 
 
 def actions(grounds: Grounds) -> tuple[Action, ...]:
@@ -66,7 +75,9 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
     failing = validity.advice(grounds.errors, grounds.analysis.rule.factor)
     parts = [Action(failing)] if failing else _choices(grounds)
-    saturated = [f for f in grounds.found if f.saturated]
+    said = shown.limiting(grounds.tried)
+    # What was held back and changed nothing is no limit, however busy it is.
+    saturated = [f for f in grounds.found if f.saturated and said.get(f.name) is not LimitWord.DOES_NOT]
     together = [f for f in saturated if not f.behind]
     driver = next((f for f in together if f.name == "driver"), None)
     if driver is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
@@ -76,6 +87,8 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     elif not parts:
         of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
         parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
+    if said:
+        return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))
     if driver is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
         parts.append(
@@ -85,6 +98,20 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
         parts.append(Action(advice, saturated[0].text))
     return tuple(parts)
+
+
+def _shown(grounds: Grounds, said: Mapping[str, LimitWord], besides: Collection[str]) -> list[Action]:
+    """Return what follows from what was shown to limit, `besides` left out, and from what helped while it was tried."""
+    found = []
+    for name, effect in shown.gains(grounds.tried)[:1]:
+        if effect.ratio > 1:
+            found.append(Action(_GO_FIRST, f"{name}: {shown.change(effect)} throughput"))
+    for component, word in said.items():
+        limits = word in (LimitWord.LIMITS, LimitWord.IN_PART)
+        if limits and component not in besides and component in _FOR_SHOWN:
+            evidence = f"holding back {shown.name_of(component)} costs throughput"
+            found.append(Action(_FOR_SHOWN[component], evidence))
+    return found
 
 
 def _choices(grounds: Grounds) -> list[Action]:

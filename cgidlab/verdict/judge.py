@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
+from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, shown, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -26,6 +27,7 @@ class Verdict:
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
     answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
+    shown: tuple[LimitsShown, ...] = ()  # what limits, by holding things back; empty where that was not tried
 
     @property
     def text(self) -> str:
@@ -33,10 +35,16 @@ class Verdict:
         return " ".join(self.lines)
 
 
-def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = ()) -> Verdict:
+def judge(
+    analysis: Analysis,
+    records: Sequence[TrialRecord],
+    notes: Sequence[str] = (),
+    tried: Sequence[LimitsShown] = (),
+) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
 
-    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it.
+    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it; `tried` is what
+    trials beside it show of what limits.
     """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
     place = {c.levels: i for i, c in enumerate(analysis.cells)}
@@ -53,7 +61,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
     warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
-        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors, tried))
         lines = (
             " ".join(
                 part
@@ -66,7 +74,7 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
             ),
             _retries_line(retries),
             words.sentence("; ".join((cost.clause(analysis, loop), *warnings))),
-            _limits_line(found, costs),
+            _limits_line(found, costs, tried),
             words.sentence("; ".join(a.told for a in actions)),
         )
     else:
@@ -74,8 +82,11 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
         lines = _nothing(analysis, len(records), found)
         actions = (advice.Action(lines[-1].removesuffix(".")),)
     todo = [a.text for a in actions]
-    known = short.Known(analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known))
+    known = short.Known(
+        analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, tried
+    )
+    told = short.lines(known)
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, told, tuple(tried))
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:
@@ -235,7 +246,15 @@ def _in_cells(limit: Limit) -> str:
     return limit.text if everywhere else f"{limit.text} (in {limit.cells} of {limit.cells_known} cells)"
 
 
-def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
+def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer], tried: Sequence[LimitsShown]) -> str:
+    if tried and not shown.reason(tried):
+        hint = " and ".join(_in_cells(f) for f in found if f.saturated and not f.behind)
+        return words.sentence(shown.clause(tried) + (f"; a hint beside it: {hint}" if hint else ""))
+    told = shown.clause(tried)
+    return (words.sentence(told) + " " if told else "") + _hint(found, costs)
+
+
+def _hint(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
     full = [f for f in found if f.saturated]
     missing = limits.unobserved(found)
     unseen = f"; not observed: {words.listing(missing)}" if missing else ""

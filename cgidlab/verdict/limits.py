@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cgidlab.gathered import by_cell, median_of, numeric_setting
 from cgidlab.model import TrialRecord
+from cgidlab.verdict import japanese
 from cgidlab.verdict.loops import RATE_SERVED
 
 DAEMON_CPU = 0.9  # of a core: the thread cannot do much more
@@ -34,6 +35,10 @@ class Limit:
     strength: float  # figure over its threshold, median over the cells where saturated (else over all)
     text: str  # with its figure, "the cgid daemon's one thread used 0.97 of a core"
     figures: tuple[float, ...] = ()  # that the text is made of
+
+    def text_in(self, language: str) -> str:
+        """Return the text in one of `short.LANGUAGES`."""
+        return japanese.said(self.text) if language == "ja" else self.text
 
     @property
     def starved(self) -> bool:

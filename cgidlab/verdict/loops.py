@@ -1,4 +1,4 @@
-"""How the load came, and what that makes of a response: the only module that knows what a loop can show."""
+"""How the load came, and what a loop can show of a response."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """The verdict in seven lines: which facts each line is made of. How they are said is in `templates`.
 
 A line is data: a topic, and sentences that name a template and the values in it. Terminal, report, Markdown and JSON
-say the same by it, and so would another language.
+say the same by it, in English or another of LANGUAGES.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
+from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import templates, words
+from cgidlab.verdict import japanese, shown, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -20,6 +21,7 @@ _REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
+LANGUAGES = ("en", "ja")
 QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 
@@ -34,6 +36,10 @@ class Sentence:
     def text(self) -> str:
         """Return it in English."""
         return templates.EN[self.template].format_map(self.values)
+
+    def text_in(self, language: str) -> str:
+        """Return it in one of LANGUAGES."""
+        return japanese.sentence(self.template, self.values) if language == "ja" else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,12 @@ class ShortAnswer:
         """Return all sentences in English."""
         return " ".join(s.text for s in self.sentences)
 
+    def told_in(self, language: str) -> tuple[str, str]:
+        """Return topic and sentences in one of LANGUAGES."""
+        if language == "en":
+            return self.name, self.text
+        return japanese.TOPICS[self.topic], "".join(s.text_in(language) for s in self.sentences)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -68,6 +80,7 @@ class Known:
     retried: int | None  # retry lines in the windows; None: no log could hold one
     actions: Sequence[str]  # what to do, what counts most first
     doubts: Sequence[str]  # what weakens the answer, clauses
+    shown: Sequence[LimitsShown] = ()  # by holding things back; utilisation is a hint alone
 
 
 def lines(known: Known) -> tuple[ShortAnswer, ...]:
@@ -78,7 +91,7 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
     errors = ShortAnswer("errors", tuple(_errors(known)))
     found = [
         *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
-        ShortAnswer("limit", tuple(_limit(known.limits))),
+        ShortAnswer("limit", tuple(_limit(known.limits, known.shown))),
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
@@ -259,8 +272,21 @@ def _errors(known: Known) -> list[Sentence]:
     return said
 
 
-def _limit(found: Sequence[Limit]) -> list[Sentence]:
-    """Return what is at its limit, as a hint: what fills up does not show what limits."""
+def _limit(found: Sequence[Limit], tried: Sequence[LimitsShown]) -> list[Sentence]:
+    """Return what was shown to limit; without that what is at its limit, as a hint: filling up shows no limit."""
+    why = shown.reason(tried)
+    if tried and not why:
+        told = [_say("limit_shown", where=shown.where(tried), parts="; ".join(shown.parts(tried)))]
+        gains = shown.gains(tried)[:1]
+        return told + [_say("limit_first", name=_capitalised(name), change=shown.change(e)) for name, e in gains]
+    return ([_say("limit_not_shown", why=why)] if why else []) + _hint(found)
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _hint(found: Sequence[Limit]) -> list[Sentence]:
     full = [f for f in found if f.saturated and not f.behind] or [f for f in found if f.saturated]
     if not full:
         return [_say("limit_unknown")]

@@ -18,6 +18,7 @@ from cgidlab.analysis.findings import (
 )
 from cgidlab.analysis.intervals import Interval
 from cgidlab.parsers import versions
+from cgidlab.verdict import shown
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
@@ -109,6 +110,7 @@ def _verdict(verdict: Verdict) -> Json:
         },
         "cells": [_overflow(c) for c in verdict.cells],
         "limits": [_limit(f) for f in verdict.limits],
+        "shown": shown.summary(verdict.shown),
         "errors": [_errors(c) for c in verdict.errors],
     }
 

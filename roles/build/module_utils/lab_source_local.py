@@ -19,6 +19,7 @@ _VERSION_PART = re.compile(r"^#define AP_SERVER_(MAJOR|MINOR|PATCH)\w*_NUMBER\s+
 
 RELEASE = os.path.join("include", "ap_release.h")
 MOST_UNPACKED_BYTES = 2 << 30  # httpd with APR and PCRE has 0.1 GB
+_DEEPEST = 64
 _HEADER_BYTES, _SCRIPT_BYTES = 1 << 20, 4 << 20  # of them that are read
 
 
@@ -37,6 +38,8 @@ def members(root):
     Links are not followed, whoever changes the tree meanwhile. LabError for what is no file, directory or link.
     """
     for place, directories, files, at in os.fwalk(root):
+        if place[len(root) :].count(os.sep) > _DEEPEST:
+            raise LabError("a directory in this source is deeper than %d others" % _DEEPEST, where=root)
         skip = ignored(place, [*directories, *files], root)
         directories[:] = sorted(set(directories) - skip)
         for name in sorted({*directories, *files} - skip):
@@ -208,6 +211,8 @@ def unpack_tar(path, target, within):
                 raise LabError("the archive has a member that leads out of it: %s" % member.name, where=path)
             if member.issym() and (os.path.isabs(member.linkname) or ".." in member.linkname.split("/")):
                 raise LabError("the archive has a link that leads out of it: %s" % member.name, where=path)
+            if name.count(os.sep) > _DEEPEST:
+                raise LabError("the archive has a directory deeper than %d others" % _DEEPEST, where=path)
             total += member.size
             if total > MOST_UNPACKED_BYTES:
                 raise LabError("the archive unpacks to more than %d bytes" % MOST_UNPACKED_BYTES, where=path)

@@ -80,6 +80,11 @@ class Server:
         return self._order.address
 
     @property
+    def run_dir(self) -> str:
+        """Return the directory of its sockets."""
+        return self._places.run
+
+    @property
     def system(self) -> System:
         """Return what stands behind it."""
         return self._order.system
