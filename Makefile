@@ -4,10 +4,10 @@ SHELL := /bin/bash
 # The targets are steps in an order; trials and tests must not disturb each other.
 .NOTPARALLEL:
 
-VENV := $(CURDIR)/.venv
-PYTHON := $(VENV)/bin/python
-export PATH := $(VENV)/bin:$(PATH)
-# More words for pytest or for runner.py: make unit ARGS="-k queue", make sweep ARGS="--set window_s=5"
+# Make works in this directory, whose own path may hold spaces.
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# More words for pytest: `make unit ARGS="-k queue"`; or for runner.py: `make sweep ARGS="--set window_s=5"`
 ARGS ?=
 # Tests of real programs wait half of their time, so two go on at a time; whole runs as if on two machines (tests/rigs/apart.sh).
 BESIDE := -n 2
@@ -31,11 +31,11 @@ setup: ## make .venv from requirements.lock
 setup-dev: ## make .venv from requirements-dev.lock
 	@scripts/setup.sh requirements-dev.lock
 
-sweep: setup ## set everything up, then run experiments/backlog-sweep.yml (under 20 minutes)
-	$(PYTHON) runner.py experiments/backlog-sweep.yml $(ARGS)
+sweep: setup ## set everything up, then `./runner.py experiments/backlog-sweep.yml` (under 20 minutes)
+	./runner.py experiments/backlog-sweep.yml $(ARGS)
 
-smoke: setup ## set everything up, then run experiments/smoke.yml (under a minute once httpd is built)
-	$(PYTHON) runner.py experiments/smoke.yml $(ARGS)
+smoke: setup ## set everything up, then `./runner.py experiments/smoke.yml` (under a minute once httpd is built)
+	./runner.py experiments/smoke.yml $(ARGS)
 
 bench: bench-tools ## measure what is to be fast, next to its peers (root; on a quiet machine about 45 minutes; ARGS="NAME ...")
 	$(PYTHON) -m benchmarks $(ARGS)
@@ -91,21 +91,21 @@ audit: setup-dev ## have pip-audit look for known vulnerabilities in the locks; 
 guest-tools: setup-dev ## what vagrant-e2e, vm-one, vm-matrix and el-host need of this machine: qemu, libvirt, rpm ... (root)
 	ansible-playbook -i inventories/local.yml playbooks/guest-tools.yml
 
-vagrant-sweep: setup ## bring up CentOS in Vagrant, then run experiments/backlog-sweep.yml there (docs/vagrant.md)
+vagrant-sweep: setup ## bring up CentOS in Vagrant, then `./runner.py experiments/backlog-sweep.yml --target vagrant` (docs/vagrant.md)
 	vagrant up
-	$(PYTHON) runner.py experiments/backlog-sweep.yml --target vagrant $(ARGS)
+	./runner.py experiments/backlog-sweep.yml --target vagrant $(ARGS)
 
 vagrant-e2e: guest-tools ## boot the Vagrantfile here with a Debian box of our own, run two trials, destroy it (root, ~15 minutes)
-	$(PYTHON) -m tests.rigs.vagrant_e2e $(GUESTS)
+	$(PYTHON) -m tests.rigs.vagrant_e2e "$(GUESTS)"
 
 vm-one: guest-tools ## what one other kernel does with the queue, in an emulated machine (root, ~15 minutes)
-	$(PYTHON) -m tests.rigs.vm matrix $(GUESTS) bookworm
+	$(PYTHON) -m tests.rigs.vm matrix "$(GUESTS)" bookworm
 
 vm-matrix: guest-tools ## the same for the kernels of all Debian suites (root, an hour)
-	$(PYTHON) -m tests.rigs.vm matrix $(GUESTS) $(SUITES)
+	$(PYTHON) -m tests.rigs.vm matrix "$(GUESTS)" $(SUITES)
 
 el-host: guest-tools ## provision and measure on a host of Enterprise Linux's shape, with dnf and a source package (root)
-	$(PYTHON) -m tests.rigs.el_host $(GUESTS)
+	$(PYTHON) -m tests.rigs.el_host "$(GUESTS)"
 
 lock: setup-dev ## resolve the requirements*.in files again into their locks
 	scripts/lock.sh

@@ -12,12 +12,13 @@ from typing import TextIO, cast
 from cgidlab import __version__
 from cgidlab.commands import VERBS, options, signals
 from cgidlab.errors import LabError, SpecError
+from cgidlab.starting import PROGRAM, command
 from cgidlab.terminal import Plain, printable, stand_in
 
 _SUFFIXES = (".yml", ".yaml")
 _DOCS_WIDTH = 110
-_EPILOG = """\
-An experiment file alone means `run`:  ./runner.py experiments/backlog-sweep.yml
+_EPILOG = f"""\
+An experiment file alone means `run`:  {command("experiments/backlog-sweep.yml")}
 `help VERB` says what a verb does; `options` lists what can be set.
 Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning failed;
 4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
@@ -48,7 +49,7 @@ def main(argv: Sequence[str], called: str = "runner.py") -> int:
     stand_in()
     try:
         with contextlib.redirect_stdout(cast("TextIO", _Renamed(sys.stdout, called))):
-            args = _parsers(called)[0].parse_args(_with_verb(argv))
+            args = parsed(argv, called)
             with signals.end_the_verb():
                 status: int = args.run(args)
     except LabError as err:
@@ -64,15 +65,25 @@ def main(argv: Sequence[str], called: str = "runner.py") -> int:
     return status
 
 
+def parsed(argv: Sequence[str], called: str = "runner.py") -> argparse.Namespace:
+    """Return what a command line asks for. Raise `SpecError`, or end as argparse does, for one that is wrong."""
+    return _parsers(called)[0].parse_args(_with_verb(argv))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
     return _parsers()[0]
 
 
+def verbs() -> tuple[tuple[str, argparse.ArgumentParser], ...]:
+    """Return every verb with its own parser, in the order of the help."""
+    return tuple(_parsers()[1].items())
+
+
 def _parsers(called: str = "runner.py") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser of all verbs, and each verb's own."""
     found = argparse.ArgumentParser(
-        prog=called,
+        prog=PROGRAM if called == "runner.py" else called,
         description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
         epilog=_named(_EPILOG, called),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -87,7 +98,7 @@ def _parsers(called: str = "runner.py") -> tuple[argparse.ArgumentParser, Mappin
 def markdown() -> str:
     """Return every verb with its options as argparse shows them: the main part of docs/cli.md."""
     parts = []
-    for name, verb in _parsers()[1].items():
+    for name, verb in verbs():
         verb.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_DOCS_WIDTH)
         parts.append(f"## {name}\n\n```text\n{verb.format_help().rstrip()}\n```")
     return "\n\n".join(parts)
@@ -110,7 +121,7 @@ def _with_verb(argv: Sequence[str]) -> list[str]:
         return list(argv)
     if first.startswith("-") or (first.endswith(_SUFFIXES) and Path(first).exists()):
         return ["run", *argv]
-    raise SpecError(f"there is no verb and no experiment file `{first}`", where="runner.py", fix=_meant(first, verbs))
+    raise SpecError(f"there is no verb and no experiment file `{first}`", where=PROGRAM, fix=_meant(first, verbs))
 
 
 def _meant(word: str, verbs: Collection[str]) -> str:
@@ -120,7 +131,7 @@ def _meant(word: str, verbs: Collection[str]) -> str:
             return f"use {name}"
     near = difflib.get_close_matches(word, [*verbs, *files, *(p.stem for p in files.values())], n=1, cutoff=0.75)
     if not near:
-        return "see the verbs with: runner.py help; the experiments are in experiments/"
+        return f"see the verbs with: {command('help')}; the experiments are in experiments/"
     return f"use {next((name for name, path in files.items() if path.stem == near[0]), near[0])}"
 
 

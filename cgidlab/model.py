@@ -135,6 +135,7 @@ class VerdictRule:
     factor: str  # the factor whose effect is asked for
     reference: str  # label of the level that ratios refer to
     smallest_effects: tuple[SmallestEffect, ...]
+    bounds: tuple[tuple[str, float], ...] = ()  # response and the value it is not to pass, in its unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ class Repetitions:
     passes: int = 1  # over all cells, in each block
     watch_every: int = 1  # one pass in so many is watched by all instruments; 1: every one
     half_widths: tuple[tuple[str, float], ...] = ()  # response and share it is to be known to; empty: until decided
+    looked: tuple[int, ...] = ()  # after how many blocks it was looked at before it was extended; empty: it was not
+    asked: tuple[int, int] | None = None  # `min` and `max` before it was extended
 
     @property
     def fixed(self) -> bool:

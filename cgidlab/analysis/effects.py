@@ -82,7 +82,7 @@ def effects(
     smallest = {e.response: e.share for e in rule.smallest_effects}
     responses = list(smallest) if registered_only else list(dict.fromkeys((*smallest, *DESCRIBED)))
     bounds = Bounds(
-        looks=planned_looks(repetitions.min, repetitions.max),
+        looks=planned_looks(repetitions),
         responses=max(1, len(smallest)),
         levels=max(1, len(treated)),
         groups=max(1, len(places) + (len(places) > 1)),

@@ -25,7 +25,7 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
 
 
 def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions) -> Decision:
-    looks = planned_looks(repetitions.min, repetitions.max)
+    looks = planned_looks(repetitions)
     following = next((look for look in looks if look > done), None)
     if done >= repetitions.max:
         return _stop(f"all {done} blocks are done", done, None)

@@ -77,7 +77,7 @@ def make_plan(catalogue: Catalogue, *, target: str, httpd: str) -> Plan:
         instruments=(),
         rule=VerdictRule(_FACTOR, next(iter(LIMIT_CONTROLS)), ()),
         noise=NoisePolicy(None, None, 0),  # a control must hold on a busy host too
-        source="# Made by `runner.py calibrate --limits`; plan.json has its trials.\n",
+        source="# Made by `./runner.py calibrate --limits`; plan.json has its trials.\n",
     )
     return Plan(experiment, cells, tuple(limiting.of_cell(c, n) for n, c in enumerate(cells, start=1)))
 

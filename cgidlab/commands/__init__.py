@@ -7,6 +7,7 @@ so that `--help` answers at once.
 from cgidlab.commands import (
     calibrate,
     compare,
+    completion,
     doctor,
     history,
     init,
@@ -42,4 +43,5 @@ VERBS = (
     sources.register,
     history.register,
     parse_log.register,
+    completion.register,
 )

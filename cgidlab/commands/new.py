@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cgidlab.commands import options
 from cgidlab.errors import SpecError
+from cgidlab.starting import command
 
 if TYPE_CHECKING:
     import argparse
@@ -62,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError("the file is there already", where=str(path), fix="take another name") from err
     except OSError as err:
         raise SpecError(f"the file cannot be written: {err.strerror}", where=str(path)) from err
-    print(f"{path}: change its question, factors and settings (./runner.py options lists them)")
-    print(f"then: ./runner.py plan {path}")
+    print(f"{path}: change its question, factors and settings ({command('options')} lists them)")
+    print(f"then: {command(f'plan {path}')}")
     return 0

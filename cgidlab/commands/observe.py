@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import alarms, exporting, options, signals
@@ -46,8 +45,8 @@ def register(verbs: options.Verbs) -> None:
     )
     exporting.add(p)
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
-    p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
-    p.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_results(p, "where run directories go")
+    options.add_format(p)
     p.add_argument(
         "--fail-on",
         type=alarms.conditions,
@@ -66,7 +65,7 @@ def register(verbs: options.Verbs) -> None:
 
 def _add_where(p: argparse.ArgumentParser) -> None:
     p.add_argument("--host", metavar="HOST", help="the host to watch, or Ansible's pattern (default: this machine)")
-    p.add_argument("--target", metavar="INVENTORY", help="local, or the path of an Ansible inventory")
+    p.add_argument("--target", metavar="TARGET", help="local, or the path of an Ansible inventory")
     p.add_argument("--become", action="store_true", help="watch as root, through Ansible's become")
     p.add_argument(
         "--socket",

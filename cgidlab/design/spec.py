@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
+from cgidlab.design import asked, choosing, hints
 from cgidlab.design import catalogue as cat
-from cgidlab.design import hints
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, UntilForm, check_form
 from cgidlab.design.strict_yaml import Document, KeyPath
@@ -77,6 +77,7 @@ def build(
                 f"`{name}` is a factor and a fixed setting", where=document.where(("factors", name)), fix="keep one"
             )
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
+    settings |= choosing.driver(catalogue, factors, settings)
     rule = _rule(document, form, factors, catalogue)
     exclude = tuple(_exclusion(document, factors, i, raw) for i, raw in enumerate(form.exclude))
     factors = _restricted(factors, only)
@@ -283,12 +284,27 @@ def _rule(
         if response not in responses:
             raise hints.unknown("no response is called", response, responses, where)
         effects[response] = _share(share, where)
-    return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
+    bounds = _bounds(document, form)
+    return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()), bounds)
+
+
+def _bounds(document: Document, form: FileForm) -> tuple[tuple[str, float], ...]:
+    """Return which values responses are not to pass: those of the file, else those that its question names."""
+    if form.verdict.bounds is None:
+        return tuple(asked.bounds(form.question).items())
+    responses = list(figures.COLUMNS)
+    for response, value in form.verdict.bounds.items():
+        where = document.where(("verdict", "bounds", response))
+        if response not in responses:
+            raise hints.unknown("no response is called", response, responses, where)
+        if not 0 < value < math.inf:
+            raise SpecError(f"`{response}` is not to pass {value}", where=where, fix="write a number above 0")
+    return tuple(form.verdict.bounds.items())
 
 
 def _repetitions(document: Document, form: FileForm, rule: VerdictRule) -> Repetitions:
-    asked = form.repetitions
-    least, most = (asked, asked) if isinstance(asked, int) else (asked.min, asked.max)
+    wanted = form.repetitions
+    least, most = (wanted, wanted) if isinstance(wanted, int) else (wanted.min, wanted.max)
     found = Repetitions(least, most, form.passes, form.watch_every or WATCH_EVERY, _half_widths(document, form, rule))
     if form.watch_every is None and found.answering_blocks < MIN_BLOCKS:  # too few would be left for any claim
         return replace(found, watch_every=1)
@@ -299,17 +315,17 @@ def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple
     """Return how well responses are to be known. A bare share is that of the rule's first response: throughput."""
     if isinstance(form.repetitions, int) or not isinstance(form.repetitions.until, UntilForm):
         return ()
-    asked = form.repetitions.until.half_width
+    wanted = form.repetitions.until.half_width
     path: KeyPath = ("repetitions", "until", "half_width")
     known = [e.response for e in rule.smallest_effects]
-    if not isinstance(asked, dict):
-        return ((known[0], _share(asked, document.where(path))),)
-    for response in asked:
+    if not isinstance(wanted, dict):
+        return ((known[0], _share(wanted, document.where(path))),)
+    for response in wanted:
         if response not in known:
             raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
-    if not asked:
+    if not wanted:
         raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
-    return tuple((response, _share(share, document.where((*path, response)))) for response, share in asked.items())
+    return tuple((response, _share(share, document.where((*path, response)))) for response, share in wanted.items())
 
 
 def _limits(catalogue: Catalogue, form: FileForm, settings: Settings, factors: Sequence[Factor]) -> LimitTrials:

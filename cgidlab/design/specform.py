@@ -67,6 +67,7 @@ class VerdictForm(_Form):
     factor: str | None = None
     reference: Raw | None = None
     smallest_effects: dict[str, float | str] = Field(default_factory=dict)
+    bounds: dict[str, float] | None = None
 
 
 class NoiseForm(_Form):

@@ -23,6 +23,7 @@ from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
 from cgidlab.runs import harvest, keeping, records, store
 from cgidlab.runs.store import RunDirectory
+from cgidlab.starting import command
 
 _ANY_NOISE = NoisePolicy(None, None, 0)
 
@@ -276,7 +277,7 @@ def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirec
     if not stopped.ok:
         display.say(
             f"warning: {block.host_directory} on {block.host.host} could not be cleaned up: {stopped.why}; "
-            f"the next run there does it, and so does: python runner.py recover {run_directory.path}"
+            f"the next run there does it, and so does: {command(f'recover {run_directory.path}')}"
         )
     return stopped.ok
 

@@ -38,6 +38,7 @@ class Pacing:
         """
         from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
         from cgidlab.runs.blockwise import Blockwise  # noqa: PLC0415 -- same
+        from cgidlab.runs.expecting import last_block_s  # noqa: PLC0415 -- same
 
         self._whole_blocks = Blockwise(run_directory.path)
         repetitions = plan.experiment.repetitions
@@ -47,7 +48,7 @@ class Pacing:
         self._beside_s = beside_s
         self._spent_s = spent_s(run_directory, before)
         self._began_s = time.monotonic()
-        self._expected = planned_looks(repetitions.min, repetitions.max)[0]
+        self._expected = next(n for n in planned_looks(repetitions) if n > max(repetitions.looked, default=0))
         self._possible = repetitions.max
         if budget_s is not None:
             done = self._finished(before)
@@ -57,7 +58,8 @@ class Pacing:
         self._expect(min(self._expected, self._possible))
         blocks = min(self._expected, self._possible)
         share = self._pending(blocks) / max(1, plan.block_trials * blocks)
-        display.expect(self._pending(blocks), estimated_s(plan, blocks) * share / at_once)
+        a_block_s = last_block_s(plan, run_directory.path.parent.parent) or estimated_s(plan, 1)
+        display.expect(self._pending(blocks), a_block_s * blocks * share / at_once, plan.cells)
 
     @property
     def may_begin(self) -> int:
@@ -77,7 +79,8 @@ class Pacing:
         if not repetitions.fixed or len(so_far) <= _MOST_SHOWN:
             whole, _torn = self._whole_blocks.of(so_far)  # what cannot be read is named when the run is concluded
             decision = decide((*so_far, *whole), self._plan.experiment.rule, repetitions)
-            self._say_precision(number, decision)
+            if not self._keys[number - 1] <= self._before:  # an earlier session said it
+                self._say_precision(number, decision)
         if decision is not None and not repetitions.fixed and number >= repetitions.min:
             if decision.stop:
                 self._display.say(f"stopping after block {number}: {decision.reason}")

@@ -50,6 +50,8 @@ class _Shift:
         )
         # On which this session has not tried yet what limits: the first block there ends with it.
         self._no_limits = set(self._hosts) if fits else set()
+        if not fits and limiting.trials(loaded.plan):
+            session.display.say("what limits throughput is not tried: the budget has no room for it beside the blocks")
         self._records = list(session.before)
         self._numbers = Numbers(loaded, run)
         # One a server: what is wrong with one of them says nothing of the others.

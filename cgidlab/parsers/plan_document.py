@@ -1,7 +1,7 @@
 """`plan.json` as a type: what a run was to be, and that its parts fit each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from cgidlab.model import Figures, LimitTrials
@@ -34,6 +34,22 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Extended:
+    """How many blocks a run has, if it was extended after it was looked at, and after which blocks that was."""
+
+    min: Positive
+    max: Positive
+    looked: tuple[Positive, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what no extension can be."""
+        if not self.min <= self.max <= _MOST_BLOCKS or not self.looked:
+            raise ValueError(f"is extended to {self.min} to {self.max} blocks")
+        if list(self.looked) != sorted({*self.looked}) or self.looked[-1] > self.max:
+            raise ValueError("was looked at after blocks that are out of order, or that it does not have")
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedLevel:
     """One level of a factor."""
 
@@ -48,12 +64,13 @@ class Rule:
     factor: str
     reference: str
     smallest_effects: Mapping[str, Share]
+    bounds: Mapping[str, Size] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse responses that are no figures."""
-        unknown = sorted(self.smallest_effects.keys() - _FIGURES)
+        unknown = sorted((self.smallest_effects.keys() | self.bounds.keys()) - _FIGURES)
         if unknown:
-            raise ValueError(f"has a smallest effect of {unknown[0]!r:.60}, which is no figure")
+            raise ValueError(f"has a smallest effect or a bound of {unknown[0]!r:.60}, which is no figure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,7 @@ class PlanDocument:
     noise: Noise
     cells: tuple[PlannedCell, ...]
     trials: tuple[PlannedTrial, ...] = ()
+    extended: Extended | None = None
     limits: LimitTrials = LimitTrials.OFF
 
     def __post_init__(self) -> None:

@@ -200,7 +200,9 @@ class FactorAxis:
         axis = alt.Axis(
             title=f"{self.factor}{log}", values=list(self.scale.ticks), format=",~r", grid=False, labelOverlap=True
         )
-        return alt.X("x:Q", scale=alt.Scale(type=self.scale.kind, nice=False, zero=False, padding=14), axis=axis)
+        # A log scale has no zero to leave out, and Vega warns of being told to.
+        zero: Spec = {"zero": False} if self.scale.kind == "linear" else {}
+        return alt.X("x:Q", scale=alt.Scale(type=self.scale.kind, nice=False, padding=14, **zero), axis=axis)
 
 
 @dataclass(frozen=True, slots=True)

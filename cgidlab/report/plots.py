@@ -300,4 +300,6 @@ def time_plot(payload: Payload, say: Say) -> tuple[dict[str, charts.Spec], dict[
             "ms": [float(f"{found.queued:.4g}") for _, found in rows if found.queued is not None],
         },
     }
-    return {"parts": timecharts.request_time([row for row, _ in rows], says, say)}, sets
+    return {
+        "parts": timecharts.request_time([row for row, _ in rows], says, say, queued=bool(sets["queued"]["ms"]))
+    }, sets

@@ -129,7 +129,7 @@ def _rows(rows: Sequence[str]) -> alt.Y:
     return alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8))
 
 
-def request_time(rows: Sequence[str], description: str, say: Say) -> Spec:
+def request_time(rows: Sequence[str], description: str, say: Say, *, queued: bool) -> Spec:
     """Return what a request's mean time was made of, by cell. Data "parts": row, part, ms, order; "queued": row, ms.
 
     The time in the queue is a mark on the bar and no piece of it: it overlaps the others.
@@ -156,7 +156,9 @@ def request_time(rows: Sequence[str], description: str, say: Say) -> Spec:
             tooltip=["row:N", alt.Tooltip("ms:Q", title=say("in the queue, ms"), format=",.3~r")],
         )
     )
-    return finish(alt.layer(bars, ticks), 24 * max(2, len(rows)), description)
+    # A layer without data has no extent, of which Vega warns.
+    layers = [bars, ticks] if queued else [bars]
+    return finish(alt.layer(*layers), 24 * max(2, len(rows)), description)
 
 
 def over_the_run(blocks: Sequence[tuple[float, float]], lines: Lines, description: str, say: Say) -> Spec:

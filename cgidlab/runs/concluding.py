@@ -16,6 +16,7 @@ from cgidlab.progress import duration
 from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.runs import (
     blockwise,
+    ending,
     headroom,
     limiting,
     planless,
@@ -29,6 +30,7 @@ from cgidlab.runs import (
     watching,
 )
 from cgidlab.terminal import columns, folded
+from cgidlab.verdict.ending import Ending
 
 _WIDTH = 110
 _NARROW = 60
@@ -58,6 +60,7 @@ class _Judged:
     damaged: tuple[store.Damage, ...]
     generators: tuple[tuple[TrialRecord, Mapping[str, Any]], ...]
     whole_blocks: tuple[TrialRecord, ...] = ()  # a cell's windows of a block as one
+    ending: Ending | None = None  # None: a server was watched
 
     def summary(self) -> dict[str, Any]:
         kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
@@ -108,7 +111,7 @@ def conclude(
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
-    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing, details=details, say=say)
+    text = _text(judged, details=details, say=say)
     return Concluded(text, page, trials, lacking, judged.damaged)
 
 
@@ -145,9 +148,10 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
     tried, unread = limiting.shown(run)
     damaged = (*damaged, *unread)
+    ended = ending.how(run, experiment, rows)
     notes = (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven)
-    judged = verdict.judge(analysis, counted, notes, tried)
-    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks)
+    judged = verdict.judge(analysis, counted, notes, tried, ended)
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks, ended)
 
 
 def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
@@ -175,12 +179,16 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
         for entry in state.get(store.LOST, [])
     )
     budget = state.get("budget")
-    if not budget:
-        return lost
     wanted = experiment.repetitions
+    asked = wanted.asked
+    grown = f"it was extended from {asked[1]} to {wanted.max} blocks after it had been looked at" if asked else ""
+    extended = (f"{grown}, which makes its error of 5 % up to 7 %",) if grown else ()
+    if not budget:
+        return (*lost, *extended)
     planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
     blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
-    return (*lost, f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned")
+    cut = f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned"
+    return (*lost, *extended, cut)
 
 
 def _control_cpu(run: store.RunDirectory) -> dict[str, float] | None:
@@ -212,16 +220,12 @@ def script_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgidlab"
 
 
-def _text(
-    question: str,
-    judged: verdict.Verdict,
-    trials: Mapping[Status, int],
-    timing: Mapping[str, float | None],
-    *,
-    details: bool,
-    say: Say,
-) -> str:
-    """Return the verdict as a terminal shows it: seven lines, or with `details` five questions and their answers."""
+def _text(run: _Judged, *, details: bool, say: Say) -> str:
+    """Return the verdict as a terminal shows it: seven lines, or with `details` five questions and their answers.
+
+    Of a run that is not at its end that comes first, and what goes on with it.
+    """
+    judged, trials, timing = run.verdict, run.analysis.trials, run.timing
     counts = ", ".join(f"{n} {say(status.value)}" for status, n in trials.items() if n)
     overhead = timing["overhead_s_per_trial"]
     cost = ""
@@ -235,4 +239,6 @@ def _text(
     else:
         answered = zip(report.QUESTIONS, judged.lines, strict=True)
         told = [f"{asked}\n{folded(said, width, '  ', '  ')}" for asked, said in answered]
-    return "\n".join([question, "", *told, "", say("trials: {counts}", counts=counts or say("none")) + cost])
+    ended = [folded(line, width, "", "  ") for line in run.ending.lines] if run.ending else []
+    trials_said = say("trials: {counts}", counts=counts or say("none")) + cost
+    return "\n".join([*ended, *([""] if ended else []), run.experiment.question, "", *told, "", trials_said])

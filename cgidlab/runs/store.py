@@ -1,7 +1,7 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from cgidlab.model import (
     VerdictRule,
 )
 from cgidlab.parsers import plan_document, run_documents, trial_documents, versions
+from cgidlab.starting import command
 
 _MOST_SOURCE_BYTES = 4 << 20
 
@@ -157,9 +158,8 @@ def _check_place(directory: Path) -> None:
 
 
 def _lost(directory: Path) -> StoreError:
-    return StoreError(
-        "the file is missing, so that how the trial ended is not known", where=f"{directory}/outcome.json"
-    )
+    gone = "the file is missing, so that how the trial ended is not known"
+    return StoreError(gone, where=f"{directory}/outcome.json")
 
 
 def now() -> str:
@@ -230,7 +230,7 @@ def find(results: Path, word: str) -> RunDirectory:
         raise SpecError(
             f"{'several runs are' if found else 'no run is'} called `{word}`",
             where=str(results),
-            fix="name its directory, or see: runner.py status",
+            fix=f"name its directory, or see: {command('status')}",
         )
     return open_run(found[0])
 
@@ -244,7 +244,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "question": e.question,
         "target": e.target,
         "seed": e.seed,
-        "repetitions": {**asdict(e.repetitions), "half_widths": dict(e.repetitions.half_widths)},
+        "repetitions": _repetitions_json(e.repetitions),
+        "extended": _extended_json(e.repetitions),
         "instruments": list(e.instruments),
         "settings": dict(e.settings),
         "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
@@ -252,6 +253,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "rule": {
             "factor": e.rule.factor,
             "reference": e.rule.reference,
+            "bounds": dict(e.rule.bounds),
             "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
         },
         "noise": {
@@ -277,6 +279,19 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             for t in plan.trials
         ],
     }
+
+
+def _repetitions_json(repetitions: Repetitions) -> dict[str, Any]:
+    """Return how often the experiment was asked to be repeated: an extension is beside it."""
+    least, most = repetitions.asked or (repetitions.min, repetitions.max)
+    passes = {"passes": repetitions.passes, "watch_every": repetitions.watch_every}
+    return {"min": least, "max": most, **passes, "half_widths": dict(repetitions.half_widths)}
+
+
+def _extended_json(repetitions: Repetitions) -> dict[str, Any] | None:
+    if not repetitions.looked:
+        return None
+    return {"min": repetitions.min, "max": repetitions.max, "looked": list(repetitions.looked)}
 
 
 def experiment_of(run: RunDirectory) -> Experiment:
@@ -305,19 +320,14 @@ def planned(run: RunDirectory) -> Experiment:
         ),
         settings=plan.settings,
         exclude=plan.exclude,
-        repetitions=Repetitions(
-            plan.repetitions.min,
-            plan.repetitions.max,
-            plan.repetitions.passes,
-            plan.repetitions.watch_every,
-            tuple(plan.repetitions.half_widths.items()),
-        ),
+        repetitions=_repetitions_of(plan),
         seed=plan.seed,
         instruments=plan.instruments,
         rule=VerdictRule(
             plan.rule.factor,
             plan.rule.reference,
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
+            tuple(plan.rule.bounds.items()),
         ),
         noise=NoisePolicy(
             plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
@@ -325,6 +335,15 @@ def planned(run: RunDirectory) -> Experiment:
         source="",
         limits=plan.limits,
     )
+
+
+def _repetitions_of(plan: plan_document.PlanDocument) -> Repetitions:
+    asked = plan.repetitions
+    found = Repetitions(asked.min, asked.max, asked.passes, asked.watch_every, tuple(asked.half_widths.items()))
+    if plan.extended is None:
+        return found
+    more = plan.extended
+    return replace(found, min=more.min, max=more.max, looked=more.looked, asked=(asked.min, asked.max))
 
 
 def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, shown, validity, words
+from cgidlab.verdict import advice, answered, cost, hosts, limits, overflow, retrying, short, shown, validity, words
+from cgidlab.verdict.ending import Ending
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -40,11 +41,12 @@ def judge(
     records: Sequence[TrialRecord],
     notes: Sequence[str] = (),
     tried: Sequence[LimitsShown] = (),
+    ending: Ending | None = None,
 ) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
 
     `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it; `tried` is what
-    trials beside it show of what limits.
+    trials beside it show of what limits; `ending` is how far it came, from which advice follows.
     """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
     place = {c.levels: i for i, c in enumerate(analysis.cells)}
@@ -61,7 +63,7 @@ def judge(
     warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
-        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors, tried))
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors, tried, ending))
         lines = (
             " ".join(
                 part
@@ -79,13 +81,13 @@ def judge(
         )
     else:
         found = limits.limits(records)
-        lines = _nothing(analysis, len(records), found)
+        lines = _nothing(analysis, len(records), found, ending)
         actions = (advice.Action(lines[-1].removesuffix(".")),)
     todo = [a.text for a in actions]
     known = short.Known(
         analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, tried
     )
-    told = short.lines(known)
+    told = answered.lines(known)
     return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, told, tuple(tried))
 
 
@@ -119,7 +121,9 @@ def _retries(valid: Sequence[TrialRecord]) -> RetriesSeen:
     )
 
 
-def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[str, str, str, str, str]:
+def _nothing(
+    analysis: Analysis, trials: int, found: Sequence[Limit], ending: Ending | None
+) -> tuple[str, str, str, str, str]:
     """Return the lines of a run without a valid trial."""
     why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
     count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
@@ -131,7 +135,7 @@ def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[s
         words.sentence(f"{driver.text}, so it set the pace and not the server")
         if driver
         else "What limits throughput is not known.",
-        words.sentence(advice.for_nothing(driver)),
+        words.sentence(advice.for_nothing(driver, None if trials else ending)),
     )
 
 

@@ -149,13 +149,11 @@ def _workers(trials: Sequence[TrialRecord]) -> _Sign | None:
         return None
     busy = median_of(trials, "workers_busy_max")
     busy = median_of(trials, "scoreboard_busy_max") if busy is None else busy
+    if busy is None:  # a setting is no observation
+        return None
     if _closed(trials) and clients is not None and clients <= workers:
-        return _Sign(
-            min(0.99, (clients if busy is None else busy) / workers), (clients if busy is None else busy, workers)
-        )
-    if busy is not None:
-        return _Sign(busy / workers, (busy, workers))
-    return _Sign(clients / workers, (workers, workers)) if _closed(trials) and clients is not None else None
+        return _Sign(min(0.99, busy / workers), (busy, workers))
+    return _Sign(busy / workers, (busy, workers))
 
 
 def _tcp(trials: Sequence[TrialRecord]) -> _Sign | None:

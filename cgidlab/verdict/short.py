@@ -13,11 +13,11 @@ from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.model import FailureKind, Status, TrialRecord
 from cgidlab.verdict import japanese, shown, templates, words
 from cgidlab.verdict.limits import Limit
-from cgidlab.verdict.loops import Loop
+from cgidlab.verdict.loops import RATE_SERVED, Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
 from cgidlab.verdict.validity import CellErrors
 
-_REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
+REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
@@ -177,10 +177,10 @@ def _response(known: Known, response: str, smallest: float) -> ShortAnswer:
 def _compared(known: Known, response: str, smallest: float, compared: Sequence[Effect]) -> list[Sentence]:
     share = words.per_cent(smallest)
     if known.loop.gives(response):
-        return [_say("given")]
+        return _served(known)
     if not [e for e in compared if e.interval is not None]:
         return [_say("too_few_blocks")]
-    real = sorted((e for e in compared if e.answer in _REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
+    real = sorted((e for e in compared if e.answer in REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
     open_ = [e for e in unanswered(known.analysis.effects) if e.response == response]
     equal = [e for e in compared if e not in real and e not in open_]
     said = [_change(known, e) for e in real[:_MOST_EFFECTS]]
@@ -201,13 +201,28 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
     return said
 
 
+def _served(known: Known) -> list[Sentence]:
+    """Return what of an open loop's rates was served: to compare throughput would compare what was asked for."""
+    loop = known.loop
+    if loop.served:
+        return [_say("given")]
+    short_of = sorted((share, levels) for levels, share in loop.served_share.items() if share < RATE_SERVED)
+    whole = [levels for levels, share in loop.served_share.items() if share >= RATE_SERVED]
+    rates = [float(dict(levels).get("rate", "nan")) for levels in whole]
+    said = []
+    if known.analysis.rule.factor == "rate" and rates and all(len(levels) == 1 for levels in whole):
+        said.append(_say("served_up_to", at=place("rate", f"{max(rates):g}")))
+    worst, levels = short_of[0]
+    return [*said, _say("served_short", where=words.cell(levels), share=words.per_cent(worst))]
+
+
 def _change(known: Known, effect: Effect) -> Sentence:
     """Return one effect: in its unit before the ratio, the interval that decides, and where."""
     level = _level(effect.factor, effect.level)
     at = _at(effect.at)
     before, after = (_median(known.analysis.cells, effect, label) for label in (effect.reference, effect.level))
     direction = templates.MORE if (effect.estimate or 1.0) > 1 else templates.LESS
-    change = _ratio(effect)
+    change = ratio(effect)
     near = templates.NEAR if effect.answer is Answer.REAL_NEAR else ""
     if effect.response.endswith("_ms") and before is not None and after is not None:
         template = "change_in_unit"
@@ -217,7 +232,7 @@ def _change(known: Known, effect: Effect) -> Sentence:
     return _say(template, direction=direction, change=change, level=level, at=at, near=near, **values)
 
 
-def _ratio(effect: Effect) -> str:
+def ratio(effect: Effect) -> str:
     """Return "4.3 % more (3.2 to 5.4)", or the difference where a ratio is not defined."""
     estimate, interval = effect.estimate or 1.0, effect.family_interval or effect.interval
     if effect.scale != "ratio":
@@ -278,12 +293,10 @@ def _limit(found: Sequence[Limit], tried: Sequence[LimitsShown]) -> list[Sentenc
     if tried and not why:
         told = [_say("limit_shown", where=shown.where(tried), parts="; ".join(shown.parts(tried)))]
         gains = shown.gains(tried)[:1]
-        return told + [_say("limit_first", name=_capitalised(name), change=shown.change(e)) for name, e in gains]
+        return told + [
+            _say("limit_first", name=name[:1].upper() + name[1:], change=shown.change(e)) for name, e in gains
+        ]
     return ([_say("limit_not_shown", why=why)] if why else []) + _hint(found)
-
-
-def _capitalised(name: str) -> str:
-    return name[:1].upper() + name[1:]
 
 
 def _hint(found: Sequence[Limit]) -> list[Sentence]:
@@ -301,7 +314,7 @@ def _trust(known: Known) -> list[Sentence]:
     if noisy:
         said = [_say("trials_disturbed", some=str(noisy), all=words.count(total, "trial"))]
     if failed:
-        said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial")))
+        said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial"), why=_why(known.analysis)))
     unknown = sum(r.figures.outsider_cpu_share is None for r in known.records if r.outcome.status is Status.COMPLETE)
     if unknown and unknown < total - noisy - failed:
         said.append(_say("noise_unknown_some", some=words.count(unknown, "trial")))
@@ -309,6 +322,15 @@ def _trust(known: Known) -> list[Sentence]:
         said.append(_say("noise_unknown"))
     said += _speed(known.analysis)
     return said + [_say("clause", text=_capital(d)) for d in known.doubts[:_MOST_DOUBTS]]
+
+
+def _why(analysis: Analysis) -> str:
+    """Return the reason that most of the trials which are not valid have, and how many have it."""
+    if not analysis.reasons or not analysis.reasons[0][0]:
+        return ""
+    reason, number = analysis.reasons[0]
+    often = f" ({number} x)" if len(analysis.reasons) > 1 else ""
+    return templates.WHY.format(reason=" ".join(reason.split()), number=often)
 
 
 def _speed(analysis: Analysis) -> list[Sentence]:
@@ -325,21 +347,19 @@ def _capital(text: str) -> str:
     return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
 
 
-# Places and levels.
-
-
 def _level(factor: str, label: str) -> str:
     """Return a level as people say it: its number alone where the factor is the queue."""
-    return label if factor in QUEUE_FACTORS else f"{factor} {label}"
+    return label if factor in QUEUE_FACTORS else place(factor, label)
 
 
-def _at(place: Combination) -> str:
-    return f" at {words.listing([_place(n, lb) for n, lb in place])}" if place else ""
+def _at(where: Combination) -> str:
+    return f" at {words.listing([place(n, lb) for n, lb in where])}" if where else ""
 
 
-def _place(name: str, label: str) -> str:
+def place(name: str, label: str) -> str:
+    """Return a level as people say it: "800 requests a second", "mpm worker"."""
     unit = templates.COUNTED.get(name)
-    return f"{label} {unit}" if unit else f"{name} {label}"
+    return f"{grouped(label)} {unit}" if unit else f"{name} {label}"
 
 
 def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], factor: str) -> str:
@@ -347,22 +367,28 @@ def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], fa
     if len(some) == len(everywhere):
         return ""
 
-    def place(cell: CellOverflow) -> Combination:
+    def others(cell: CellOverflow) -> Combination:
         return tuple(p for p in cell.levels if p[0] != factor)
 
-    wanted, known = [place(c) for c in some], [place(c) for c in everywhere]
-    if all(len(p) == 1 and _is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
+    wanted, known = [others(c) for c in some], [others(c) for c in everywhere]
+    if all(len(p) == 1 and is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
         name = known[0][0][0]
         have = sorted((float(p[0][1]), p[0][1]) for p in wanted)
         above = sorted((float(p[0][1]), p[0][1]) for p in known if float(p[0][1]) >= have[0][0])
         if len(have) > 1 and have == above:
-            return f" at {_place(name, have[0][1])} or more"
+            return f" at {place(name, have[0][1])} or more"
         labels = words.listing([label for _, label in have])
-        return f" at {_place(name, labels)}"
+        return f" at {place(name, labels)}"
     return f" at {words.listing([words.cell(p) for p in wanted])}"
 
 
-def _is_number(label: str) -> bool:
+def grouped(label: str) -> str:
+    """Return a label that is a whole number with its thousands apart."""
+    return f"{int(label):,}" if label.isascii() and label.isdigit() else label
+
+
+def is_number(label: str) -> bool:
+    """Say whether a label is a number, so that it has an order."""
     try:
         float(label)
     except ValueError:

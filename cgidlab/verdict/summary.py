@@ -6,6 +6,7 @@ from typing import Any
 
 from cgidlab.analysis.findings import (
     Analysis,
+    BoundAnswer,
     CellSummary,
     Combination,
     Drift,
@@ -60,6 +61,7 @@ def summary_json(
         "cells": [_cell(c) for c in analysis.cells],
         "verdict": _verdict(verdict),
         "effects": [_effect(e) for e in analysis.effects],
+        "bounds": [_bound(b) for b in analysis.bounds],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
@@ -184,6 +186,19 @@ def _effect(effect: Effect) -> Json:
         "degrees_of_freedom": effect.df,
         "interaction_p": effect.interaction_p,
         "interaction": effect.interaction,
+    }
+
+
+def _bound(found: BoundAnswer) -> Json:
+    return {
+        "response": found.response,
+        "bound": found.bound,
+        "level": found.level,
+        "at": _levels(found.at),
+        "blocks": found.blocks,
+        "value": found.value,
+        "interval": _interval(found.interval),
+        "side": found.side.value,
     }
 
 

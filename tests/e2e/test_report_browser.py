@@ -196,8 +196,9 @@ def test_the_axis_of_the_responses_can_be_switched(shown: chromium.Browser, give
         "[...document.querySelectorAll('[data-plot=latency_p99_ms] .role-axis-title text')].map(t => t.textContent)"
     )
     ticks = (
-        "[...document.querySelectorAll('[data-plot=latency_p99_ms] .mark-group.role-axis[aria-label^=X] "
-        ".role-axis-label text')].map(t => t.textContent)"
+        "[...document.querySelectorAll('[data-plot=latency_p99_ms] .role-axis')].filter(a => "
+        "/clients|listen_backlog/.test(a.querySelector('.role-axis-title')?.textContent ?? ''))"
+        ".flatMap(a => [...a.querySelectorAll('.role-axis-label text')]).map(t => t.textContent)"
     )
     assert "clients" in shown.run(f"return {titles}")
     assert shown.run(f"return {ticks}") == ["50", "200", "400"]

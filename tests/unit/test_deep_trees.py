@@ -17,7 +17,7 @@ from cgidlab.engine.ansible import Played, TaskFailure, TaskResult
 from cgidlab.engine.execute import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 importlib.import_module("ansible.module_utils").__path__ += [
@@ -70,6 +70,18 @@ def test_a_tarball_that_is_too_deep_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(LabError, match="deeper than 64 others"):
         lab_source_local.unpack_tar(str(tmp_path / "a.tar"), str(tmp_path / "httpd"), None)
+
+
+@pytest.mark.parametrize(
+    "ask", [lab_source_local.describe_path, lambda p: lab_source_local.unpack_tar(p, p + ".d", None)]
+)
+def test_a_tarball_of_headers_without_end_is_refused(tmp_path: Path, ask: Callable[[str], object]) -> None:
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.XHDTYPE
+    (tmp_path / "a.tar").write_bytes(info.tobuf() * 3000 + bytes(1024))
+
+    with pytest.raises(LabError, match="headers of headers without end"):
+        ask(str(tmp_path / "a.tar"))
 
 
 @pytest.mark.parametrize("kind", ["answer", "failure"])

@@ -62,6 +62,10 @@ def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name
         ("Raise MaxRequestWorkers.", "MaxRequestWorkers を上げる。"),
         ("the name of a level that nobody knows", "the name of a level that nobody knows"),
         ("1024", "1024"),
+        (
+            "limits: the cgid daemon 0.93 (0.80 to 1.06) and the host's CPUs 1 (0.9 to 1); does not limit: the driver",
+            "限界である: cgid デーモン 0.93(0.80〜1.06)、ホストの CPU 1(0.9〜1)、限界ではない: 負荷生成プログラム",
+        ),
     ],
 )
 def test_a_value_is_read_by_its_form_and_stays_where_it_has_none(english: str, want: str) -> None:

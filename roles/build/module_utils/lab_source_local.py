@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import fnmatch
 import hashlib
 import os
@@ -132,7 +133,9 @@ def describe_path(path, base=None):
         path = os.path.realpath(path)
         version = version_of_tree(path)
         return _local(path, version, "tree", tree_sha256(path))
-    if os.path.isfile(path) and tarfile.is_tarfile(path):
+    with _chains_refused(path):
+        is_tar = os.path.isfile(path) and tarfile.is_tarfile(path)
+    if is_tar:
         return _local(path, "", "tar", sha256_file(path))
     raise LabError(
         "%s is %s" % (path, "no tar archive" if os.path.exists(path) else "not there"),
@@ -196,11 +199,20 @@ def _make_configure(path, target, directory, lock, within):
     run_step("buildconf", argv, target, directory, lock, within)
 
 
+@contextlib.contextmanager
+def _chains_refused(path):
+    """Raise LabError for an archive whose headers are chained without end, which tarfile reads by recursion."""
+    try:
+        yield
+    except RecursionError as chained:
+        raise LabError("the archive has headers of headers without end", where=path) from chained
+
+
 def unpack_tar(path, target, within):
     """Unpack a tarball's only directory to `target`, for the build's user; LabError when a member leads out of it."""
     outer, total = target + ".tar", 0
     os.mkdir(outer, 0o755)
-    with tarfile.open(path) as archive:
+    with _chains_refused(path), tarfile.open(path) as archive:
         for member in archive:
             name = os.path.normpath(member.name)
             if (
