@@ -24,6 +24,7 @@ from cgidlab.errors import LabError, StoreError
 
 _MESSAGE_LINES = 25
 TMP = "tmp"  # in a play's directory, and gone with it
+_UNSAFE = "__ansible_unsafe"  # how Ansible's JSON marks text that is no template
 _LOOK_S = 0.25  # between looks at `cancelled`
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _IDENT = "it"  # ansible-runner's name for its one invocation in a directory
@@ -158,7 +159,9 @@ def _inert(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
     All text, whatever is in it: one that begins with `#jinja2:` says itself what a template looks like.
     """
     if isinstance(value, str):
-        return {"__ansible_unsafe": value}
+        return {_UNSAFE: value}
+    if isinstance(value, Mapping) and list(value) == [_UNSAFE] and isinstance(value[_UNSAFE], str):
+        return dict(value)  # it is marked already
     if isinstance(value, Mapping):
         return {key: _inert(inner) for key, inner in value.items()}
     return [_inert(inner) for inner in value] if isinstance(value, list | tuple) else value

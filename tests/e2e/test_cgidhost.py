@@ -277,7 +277,8 @@ def test_the_window_is_as_long_as_ordered_and_the_phases_follow_each_other(block
     for number in COMPLETE:
         result = block[number].result
         window = result["window"]
-        ordered_ns = 4e9 if number == 11 else 1e9  # httpd looks for dead children about once a second
+        # httpd looks for dead children about once a second; what is held back takes a slot each
+        ordered_ns = {11: 4e9, 20: 14.9e9}.get(number, 1e9)
         assert 0.95 * ordered_ns <= window["end_ns"] - window["begin_ns"] <= ordered_ns + 1e6
         begins = [phase["begin_ns"] for phase in result["phases"]]
         assert begins == sorted(begins)
@@ -507,7 +508,7 @@ def test_what_holds_things_back_ends_with_a_killed_block_process(
         for one in trial_processes(directory):
             with suppress(OSError):
                 stat = process.read_text(f"/proc/{one}/stat").rpartition(")")[2].split()
-                spinning = os.sched_getscheduler(one) == os.SCHED_FIFO and int(stat[11]) > 10
+                spinning = os.sched_getscheduler(one) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO and int(stat[11]) > 10
                 if stat[0] == "T" if while_ == "stopped" else spinning:
                     return True
         return False

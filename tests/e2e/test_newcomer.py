@@ -153,7 +153,7 @@ def test_an_interrupted_sweep_says_how_far_it_came_and_goes_on(newcomer: Newcome
 
     assert process.returncode == 130, err
     assert out.startswith("INTERRUPTED, "), out
-    assert " of 6 trials: no block is whole, so no level can be compared with another." in out
+    assert " of 6 trials: no block is whole, so no level can be compared with another." in " ".join(out.split())
     assert "Go on with: ./runner.py run --resume " in out
     assert "repetitions" not in newcomer.answers("keep-alive")["Do"]
     ran = newcomer.types("run", "--resume", "keep-alive")
