@@ -19,6 +19,13 @@ MIN_BLOCKS = 6
 
 Scalar = bool | int | float | str
 Settings = Mapping[str, Scalar]
+CellPairs = tuple[tuple[str, str], ...]
+"""Factors and labels that name cells: those that have one of the labels of each factor that is named."""
+
+
+def covered(pairs: CellPairs, cell: Sequence[tuple[str, str]]) -> bool:
+    """Say whether a cell, by its factors and labels, is one of those that `pairs` name."""
+    return all(pair in pairs for pair in cell if pair[0] in {name for name, _ in pairs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +135,40 @@ class SmallestEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A bound that a figure has to keep."""
+
+    figure: str  # a column of trials.csv
+    sense: Literal["<=", ">="]
+    bound: float  # in the column's unit; shares are 0..1
+
+    def kept_by(self, value: float) -> bool:
+        """Say whether a value is on the right side of the bound."""
+        return value <= self.bound if self.sense == "<=" else value >= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What a run has to show for its outcome to be a pass."""
+
+    thresholds: tuple[Threshold, ...] = ()
+    overflow: Literal["", "not_observed", "moment"] = ""  # moment: for moments at most; empty: not asked
+    at: CellPairs = ()  # the cells that are asked; empty: all
+
+    @property
+    def nothing(self) -> bool:
+        """Say whether no outcome is required."""
+        return not self.thresholds and not self.overflow
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRule:
     """What the experiment will conclude from, registered before it runs."""
 
     factor: str  # the factor whose effect is asked for
     reference: str  # label of the level that ratios refer to
     smallest_effects: tuple[SmallestEffect, ...]
+    required: Required = Required()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +196,11 @@ class Repetitions:
             return self.max
         return self.max - -(-self.max // self.watch_every)
 
+    @property
+    def watched_blocks(self) -> int:
+        """Return how many of the most blocks have a pass that all instruments watch."""
+        return min(self.max, -(-self.max * self.passes // self.watch_every))
+
 
 @dataclass(frozen=True, slots=True)
 class NoisePolicy:
@@ -186,19 +226,18 @@ class Experiment:
     target: str
     factors: tuple[Factor, ...]
     settings: Settings  # fixed settings, short names; role defaults are not in it
-    exclude: tuple[tuple[tuple[str, str], ...], ...]  # cells to leave out: (factor, label) pairs
+    exclude: tuple[CellPairs, ...]  # cells to leave out
     repetitions: Repetitions
     seed: int
     instruments: tuple[str, ...]
     rule: VerdictRule
     noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
+    derived: tuple[tuple[str, str], ...] = ()  # settings that follow from factors: name and formula
 
     def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
         """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""
-        return any(
-            all(pair in pairs for pair in cell if pair[0] in {name for name, _ in pairs}) for pairs in self.exclude
-        )
+        return any(covered(pairs, cell) for pairs in self.exclude)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "instruments": ("witnesses", "probes", "monitors", "observe"),
     "noise": ("sentinel", "disturbed"),
     "verdict": ("rule", "decision", "analysis", "response", "responses", "reference", "smallest_effects"),
+    "require": ("required", "thresholds", "threshold", "slo", "slos", "assert", "promise"),
 }
 """The keys of an experiment file, and what people call them."""
 

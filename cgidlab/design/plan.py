@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cgidlab.design import linking
 from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
@@ -124,15 +125,15 @@ def trial_s(settings: Settings) -> float:
 def _cells(experiment: Experiment, catalogue: Catalogue) -> Iterator[Cell]:
     fixed = {**catalogue.defaults(), **experiment.settings}
     slugs = {f.name: _slugs(f.levels) for f in experiment.factors}
+    derived = linking.formulas(experiment, catalogue)
     for levels in itertools.product(*(f.levels for f in experiment.factors)):
         named = tuple(zip((f.name for f in experiment.factors), levels, strict=True))
         if experiment.excludes([(name, level.label) for name, level in named]):
             continue
-        yield Cell(
-            id=",".join(f"{name}={slugs[name][level.label]}" for name, level in named),
-            levels=named,
-            settings={**fixed, **{name: level.value for name, level in named}},
-        )
+        own = {name: level.value for name, level in named}
+        cell_id = ",".join(f"{name}={slugs[name][level.label]}" for name, level in named)
+        linked = linking.values(derived, own, catalogue, f"cell {cell_id}")
+        yield Cell(id=cell_id, levels=named, settings={**fixed, **own, **linked})
 
 
 def _slugs(levels: tuple[Level, ...]) -> dict[str, str]:

@@ -12,11 +12,11 @@ from cgidlab.engine.loading import Request, load_plan, new_run_id
 from cgidlab.engine.locking import exclusive, of_run
 from cgidlab.engine.readying import How, Ready, RunSession
 from cgidlab.engine.spreading import all_blocks
-from cgidlab.errors import RunError, SpecError, StoreError
+from cgidlab.errors import RunError, SpecError, StoreError, UnmetError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
 from cgidlab.runs import changes, store
-from cgidlab.runs.concluding import conclude
+from cgidlab.runs.concluding import Concluded, conclude
 from cgidlab.runs.store import RunDirectory
 
 INTERRUPTED_EXIT = 130
@@ -117,7 +117,14 @@ def _to_its_end(session: RunSession, ready: Ready) -> Ended:
     if cancelled:
         return Ended(concluded.text, concluded.report, INTERRUPTED_EXIT)
     whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking and not stopped
-    return Ended(concluded.text, concluded.report, 0 if whole else RunError.exit_code)
+    return Ended(concluded.text, concluded.report, _exit_code(concluded, whole=whole))
+
+
+def _exit_code(concluded: Concluded, *, whole: bool) -> int:
+    """Return the exit status: what was required and is not shown says more than trials that failed."""
+    if concluded.required is False:
+        return UnmetError.exit_code
+    return 0 if whole else RunError.exit_code
 
 
 def _check_budget(plan: Plan, budget_s: float | None) -> None:

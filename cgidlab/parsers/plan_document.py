@@ -1,11 +1,11 @@
 """`plan.json` as a type: what a run was to be, and that its parts fit each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from cgidlab.model import Figures
-from cgidlab.parsers.document import Count, DocumentKind, Positive, Share, Single, Size
+from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Share, Single, Size
 
 _MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
 _FIGURES = frozenset(f.name for f in fields(Figures))
@@ -42,12 +42,36 @@ class PlannedLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedThreshold:
+    """A bound of a figure."""
+
+    figure: str
+    sense: Literal["<=", ">="]
+    bound: Number
+
+    def __post_init__(self) -> None:
+        """Refuse what is no figure."""
+        if self.figure not in _FIGURES:
+            raise ValueError(f"bounds {self.figure!r:.60}, which is no figure")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequirements:
+    """What the outcome rests on."""
+
+    thresholds: tuple[PlannedThreshold, ...] = ()
+    overflow: Literal["", "not_observed", "moment"] = ""
+    at: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What the verdict rests on."""
 
     factor: str
     reference: str
     smallest_effects: Mapping[str, Share]
+    required: PlannedRequirements = PlannedRequirements()
 
     def __post_init__(self) -> None:
         """Refuse responses that are no figures."""
@@ -105,6 +129,7 @@ class PlanDocument:
     noise: Noise
     cells: tuple[PlannedCell, ...]
     trials: tuple[PlannedTrial, ...] = ()
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""

@@ -29,7 +29,7 @@ CURRENT: Mapping[str, int] = {
     "clocks.json": 1,
     "observed.json": 1,
     # of a run
-    "plan.json": 3,
+    "plan.json": 4,
     "asked.json": 1,
     "state.json": 1,
     "provenance.json": 2,
@@ -82,6 +82,14 @@ def _plan_has_passes(plan: Raw) -> Raw:
     return {**plan, "repetitions": {"passes": 1, "watch_every": 1, "half_widths": {}, **repetitions}}
 
 
+def _plan_requires(plan: Raw) -> Raw:
+    """Version 4 says what the outcome rests on, and which settings follow from factors. Before, none was there."""
+    rule = plan.get("rule")
+    if not isinstance(rule, dict):
+        return plan  # refused as what it is
+    return {"derived": {}, **plan, "rule": {"required": {"thresholds": [], "overflow": "", "at": []}, **rule}}
+
+
 def _trial_is_of_a_pass(trial: Raw) -> Raw:
     """Version 2 says of which pass a trial is, and whether that was watched. Before there was one, watched."""
     return {"pass_number": 1, "watched": True, **trial}
@@ -121,6 +129,7 @@ def _with_words(value: Any) -> Any:  # noqa: ANN401 -- any part of a document
 _STEPS: Mapping[tuple[str, int], Callable[[Raw], Raw]] = {
     ("plan.json", 1): _plan_says_its_kind,
     ("plan.json", 2): _plan_has_passes,
+    ("plan.json", 3): _plan_requires,
     ("trial.json", 1): _trial_is_of_a_pass,
     ("figures.json", 1): _with_words,
     ("summary.json", 1): _summary_of_a_driver,

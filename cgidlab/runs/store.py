@@ -16,8 +16,10 @@ from cgidlab.model import (
     Outcome,
     Plan,
     Repetitions,
+    Required,
     Settings,
     SmallestEffect,
+    Threshold,
     Trial,
     VerdictRule,
 )
@@ -243,12 +245,14 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "repetitions": {**asdict(e.repetitions), "half_widths": dict(e.repetitions.half_widths)},
         "instruments": list(e.instruments),
         "settings": dict(e.settings),
+        "derived": dict(e.derived),
         "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
         "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
         "rule": {
             "factor": e.rule.factor,
             "reference": e.rule.reference,
             "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
+            "required": asdict(e.rule.required),
         },
         "noise": {
             "max_outsider_cpu": e.noise.max_outsider_cpu,
@@ -313,11 +317,17 @@ def planned(run: RunDirectory) -> Experiment:
             plan.rule.factor,
             plan.rule.reference,
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
+            Required(
+                tuple(Threshold(t.figure, t.sense, t.bound) for t in plan.rule.required.thresholds),
+                plan.rule.required.overflow,
+                plan.rule.required.at,
+            ),
         ),
         noise=NoisePolicy(
             plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
         ),
         source="",
+        derived=tuple(plan.derived.items()),
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
+from cgidlab.analysis.thresholds import Fulfilment
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, retrying, short, validity, words
+from cgidlab.verdict import advice, cost, hosts, limits, overflow, requiring, retrying, short, validity, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -26,6 +27,7 @@ class Verdict:
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
     answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
+    required: tuple[Fulfilment, ...] = ()  # what is shown of each requirement; empty: the file has none
 
     @property
     def text(self) -> str:
@@ -33,10 +35,13 @@ class Verdict:
         return " ".join(self.lines)
 
 
-def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = ()) -> Verdict:
+def judge(
+    analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = (), whole: Sequence[TrialRecord] = ()
+) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
 
-    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it.
+    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it. `whole` has, where
+    blocks have several passes, each cell's windows of a block as one.
     """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
     place = {c.levels: i for i, c in enumerate(analysis.cells)}
@@ -74,8 +79,11 @@ def judge(analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[st
         lines = _nothing(analysis, len(records), found)
         actions = (advice.Action(lines[-1].removesuffix(".")),)
     todo = [a.text for a in actions]
-    known = short.Known(analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known))
+    required = requiring.fulfilments(analysis, (*records, *whole), cells)
+    known = short.Known(
+        analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, required
+    )
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known), required)
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
+from cgidlab.analysis.thresholds import Fulfilment, Shown
 from cgidlab.model import FailureKind, Status, TrialRecord
 from cgidlab.verdict import templates, words
 from cgidlab.verdict.limits import Limit
@@ -68,10 +69,14 @@ class Known:
     retried: int | None  # retry lines in the windows; None: no log could hold one
     actions: Sequence[str]  # what to do, what counts most first
     doubts: Sequence[str]  # what weakens the answer, clauses
+    required: Sequence[Fulfilment] = ()  # what is shown of each requirement
 
 
 def lines(known: Known) -> tuple[ShortAnswer, ...]:
-    """Return seven lines for two responses: the question's own factor first, errors before all where there are any."""
+    """Return seven lines for two responses: the question's own factor first, errors before all where there are any.
+
+    Where something is required, whether it is shown comes before all.
+    """
     responses = [_response(known, s.response, s.share) for s in known.analysis.rule.smallest_effects]
     queue = ShortAnswer("overflow", tuple(_overflow(known)))
     first = [queue, *responses] if known.analysis.rule.factor in QUEUE_FACTORS or not responses else [*responses, queue]
@@ -82,6 +87,8 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
+    if known.required:
+        found.insert(0, ShortAnswer("required", tuple(_required(known.required))))
     said = [line for line in found if line.sentences]
     if said and (warned := disturbed(known.records)):
         said[0] = ShortAnswer(said[0].topic, (warned, *said[0].sentences))
@@ -234,6 +241,29 @@ def _half_width(effect: Effect) -> float:
 def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float | None:
     wanted = {*effect.at, (effect.factor, label)}
     return next((c.median(effect.response) for c in cells if set(c.levels) == wanted), None)
+
+
+# What is required.
+
+
+def _required(found: Sequence[Fulfilment]) -> list[Sentence]:
+    """Return whether all is met, and of what is not the first: what is missed before what is undecided."""
+    missed, undecided, met = (
+        [f for f in found if f.state is state] for state in (Shown.MISSED, Shown.UNDECIDED, Shown.MET)
+    )
+    if not missed and not undecided:
+        closest = met[0] if len(met) == 1 else None
+        what = f"{closest.required} ({closest.why})" if closest else f"all {len(met)} requirements"
+        return [_say("required_met", what=what)]
+    said = [
+        _say(template, what=f.required, where=words.cell(f.levels), why=f.why)
+        for template, some in (("required_missed", missed), ("required_undecided", undecided))
+        for f in some[:_MOST_EFFECTS]
+    ]
+    if len(found) > len(said):
+        counts = {"missed": len(missed), "undecided": len(undecided), "met": len(met)}
+        said.append(_say("required_counts", all=str(len(found)), **{name: str(n) for name, n in counts.items()}))
+    return said
 
 
 # Errors, limit, trust.

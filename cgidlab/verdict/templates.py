@@ -1,6 +1,7 @@
 """How the verdict's lines are said in English. A language of its own is another mapping with the same keys."""
 
 TOPICS = {
+    "required": "Required",
     "overflow": "Overflow",
     "throughput_rps": "Throughput",
     "latency_p99_ms": "Tail",
@@ -41,6 +42,10 @@ EN = {
     "retries_none_asleep": "No worker retried: on Linux it sleeps instead.",
     "retries_some": "Workers retried {times}: nobody listened.",
     "retries_unknown": "Whether workers retried is not known: no log could hold a retry line.",
+    "required_met": "MET: {what}.",
+    "required_missed": "NOT MET: {what} at {where}: {why}.",
+    "required_undecided": "NOT DECIDED, which is no pass: {what} at {where}: {why}.",
+    "required_counts": "Of {all} in all {missed} are not met, {undecided} not decided, {met} met.",
     "limit_hint": "A hint, not shown: {facts}.",
     "limit_unknown": "Not known: nothing that was observed is at its limit.",
     "mostly_disturbed": "MOSTLY DISTURBED, {some} of {all}: not to be relied on.",

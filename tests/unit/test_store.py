@@ -81,7 +81,7 @@ def test_a_trial_without_an_outcome_was_not_done(tmp_path: Path, sweep: Plan) ->
     [
         ("", "cannot be read"),
         ("{", "cannot be read"),
-        ('{"schema_version": 4}', "reads up to 3"),
+        ('{"schema_version": 5}', "reads up to 4"),
         ("[]", "is not an object"),
         ('{"schema_version": 1, "document_sha256": "0"}', "was changed"),
         (None, "missing"),
