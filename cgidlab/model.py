@@ -8,6 +8,7 @@ The words are those of docs/architecture.md. Settings are keyed by short names
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 from typing import Literal
 
 from cgidlab.figures import Figures as Figures  # noqa: PLC0414 -- one of the values that pass between stages
@@ -16,6 +17,9 @@ SCHEMA_VERSION = 1  # of what verbs print as JSON; documents that are kept have 
 _LONGEST_NAME = 180
 MIN_BLOCKS = 6
 """Below this many blocks no 95 % claim is made: the sign interval needs 6 (2 x 0.5^6 = 3.1 %)."""
+
+SEARCH_PROBES = 4
+"""Trials that a block makes of one search, once it is near the limit."""
 
 Scalar = bool | int | float | str
 Settings = Mapping[str, Scalar]
@@ -162,6 +166,20 @@ class Required:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitSearch:
+    """A limit to be found, in place of levels to be compared: the last level of a factor that keeps all goals."""
+
+    factor: str
+    goals: tuple[Threshold, ...]  # of a trial
+    rising: bool  # the goals get harder to keep as the level rises: the most is asked for, else the least
+    exceed: float  # share of trials that may miss a goal
+    precision: float  # share of the level, to which the limit is to be known
+    short_s: float  # window of trials that are far from the limit
+    blocks: int  # at most
+    window_s: float  # of all other trials
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRule:
     """What the experiment will conclude from, registered before it runs."""
 
@@ -234,10 +252,27 @@ class Experiment:
     noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
     derived: tuple[tuple[str, str], ...] = ()  # settings that follow from factors: name and formula
+    search: LimitSearch | None = None  # None: its levels are compared
 
     def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
         """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""
         return any(covered(pairs, cell) for pairs in self.exclude)
+
+    @property
+    def hardest_last(self) -> tuple[Level, ...]:
+        """Return the candidates of a search in the order in which its goals get harder; none without a search."""
+        if self.search is None:
+            return ()
+        levels = next(f.levels for f in self.factors if f.name == self.search.factor)
+        return tuple(sorted(levels, key=lambda level: float(level.value), reverse=not self.search.rising))
+
+    @property
+    def places(self) -> tuple[CellPairs, ...]:
+        """Return the combinations of the factors beside the one that is searched: each has a limit of its own."""
+        if self.search is None:
+            return ()
+        others = [[(f.name, lv.label) for lv in f.levels] for f in self.factors if f.name != self.search.factor]
+        return tuple(place for place in product(*others) if not self.excludes(place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +293,10 @@ class Plan:
 
     @property
     def block_trials(self) -> int:
-        """Return how many trials a block has."""
+        """Return how many trials a block has; of a search about how many."""
+        search = self.experiment.search
+        if search is not None:
+            return SEARCH_PROBES * len(self.experiment.places)
         return len(self.cells) * self.experiment.repetitions.passes
 
 

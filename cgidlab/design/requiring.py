@@ -1,5 +1,6 @@
 """`require:`, what a run has to show: from the file's words to bounds of figures."""
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 
@@ -52,7 +53,7 @@ def required(
         else:
             check_measured(name, running, where, also=(OVERFLOW, AT))
             _check_enough(name, repetitions, where)
-            thresholds.append(_threshold(name, value, where))
+            thresholds.append(threshold(name, value, where))
     if raw and not thresholds and not overflow:
         raise SpecError(
             "nothing is required", where=document.where(("require",)), fix='name a figure: {errors: "<= 0"}'
@@ -102,7 +103,8 @@ def _overflow(value: Raw, where: str) -> str:
     return str(value)
 
 
-def _threshold(name: str, value: Raw, where: str) -> Threshold:
+def threshold(name: str, value: Raw, where: str) -> Threshold:
+    """Return the bound of a figure, written as "<= 300". Raise `SpecError` for what is none."""
     found = _BOUND.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise SpecError(
@@ -112,3 +114,14 @@ def _threshold(name: str, value: Raw, where: str) -> Threshold:
         raise SpecError(f"`{name}` is no share and takes no %", where=where, fix=f'write "{found[1]} {found[2]}"')
     bound = float(found[2]) / (100 if found[3] else 1)
     return Threshold(name, "<=" if found[1] == "<=" else ">=", bound)
+
+
+def share(value: float | str, where: str) -> float:
+    """Return a share, written as 5% or 0.05. Raise `SpecError` for what is none."""
+    try:
+        found = float(value.removesuffix("%")) / 100 if isinstance(value, str) and value.endswith("%") else float(value)
+    except ValueError:
+        found = math.nan
+    if not 0 < found <= 10:  # noqa: PLR2004 -- false for NaN too; ten times is beyond any effect that needs a test
+        raise SpecError(f"this is a share such as 5% or 0.05, not {value!r}", where=where)
+    return found

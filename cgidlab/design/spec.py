@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import arithmetic, hints, linking, requiring
+from cgidlab.design import arithmetic, hints, limit_search, linking, requiring
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
@@ -23,6 +23,7 @@ from cgidlab.model import (
     Experiment,
     Factor,
     Level,
+    LimitSearch,
     NoisePolicy,
     Repetitions,
     Required,
@@ -74,9 +75,11 @@ def build(
     """
     form = check_form(document, catalogue)
     factors = tuple(_factor(document, catalogue, name, raw) for name, raw in form.factors.items())
+    if form.search is not None:
+        factors = (*factors, limit_search.factor_of(document, catalogue, form))
     settings, formulas = _settings(document, catalogue, form)
     for name in (*settings, *formulas):
-        if name in form.factors:
+        if name in {f.name for f in factors}:
             raise SpecError(
                 f"`{name}` is a factor and a fixed setting", where=document.where(("factors", name)), fix="keep one"
             )
@@ -94,7 +97,11 @@ def build(
             fix="keep it: every ratio refers to it",
         )
     running = _instruments(catalogue, settings, factors)
-    repetitions = _repetitions(document, form, rule)
+    search = None
+    if form.search is not None:
+        search = limit_search.search_of(document, form, settings, derived, running, catalogue)
+        rule = replace(rule, smallest_effects=())
+    repetitions = _repetitions(document, form, rule, search)
     required = requiring.required(document, form.require, whole, running, repetitions)
     _check_kept(required, factors)
     experiment = Experiment(
@@ -104,6 +111,7 @@ def build(
         factors=factors,
         settings=settings,
         derived=tuple(derived.items()),
+        search=search,
         exclude=kept(exclude, factors),
         repetitions=repetitions,
         seed=form.seed,
@@ -132,6 +140,8 @@ def check(experiment: Experiment, catalogue: Catalogue, where: str) -> None:
     for name in set(experiment.instruments) - set(known):
         raise hints.unknown("no instrument is called", name, known, where)
     requiring.check(experiment.rule.required, experiment.factors, experiment.instruments, where)
+    if experiment.search is not None:
+        limit_search.check(experiment.search, experiment.factors, experiment.instruments, where)
     _check_size(experiment, where)
 
 
@@ -330,11 +340,13 @@ def _rule(
         where = document.where(("verdict", "smallest_effects", response))
         if response not in responses:
             raise hints.unknown("no response is called", response, responses, where)
-        effects[response] = _share(share, where)
+        effects[response] = requiring.share(share, where)
     return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
 
 
-def _repetitions(document: Document, form: FileForm, rule: VerdictRule) -> Repetitions:
+def _repetitions(document: Document, form: FileForm, rule: VerdictRule, search: LimitSearch | None) -> Repetitions:
+    if search is not None:
+        return Repetitions(MIN_BLOCKS, search.blocks)
     asked = form.repetitions
     least, most = (asked, asked) if isinstance(asked, int) else (asked.min, asked.max)
     found = Repetitions(least, most, form.passes, form.watch_every or WATCH_EVERY, _half_widths(document, form, rule))
@@ -351,37 +363,30 @@ def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple
     path: KeyPath = ("repetitions", "until", "half_width")
     known = [e.response for e in rule.smallest_effects]
     if not isinstance(asked, dict):
-        return ((known[0], _share(asked, document.where(path))),)
+        return ((known[0], requiring.share(asked, document.where(path))),)
     for response in asked:
         if response not in known:
             raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
     if not asked:
         raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
-    return tuple((response, _share(share, document.where((*path, response)))) for response, share in asked.items())
+    return tuple(
+        (response, requiring.share(share, document.where((*path, response)))) for response, share in asked.items()
+    )
 
 
 def _noise(document: Document, form: FileForm) -> NoisePolicy:
     if isinstance(form.noise, str):
         return NoisePolicy(None, None, 0)
-    steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    slowdown = _share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
+    steal = requiring.share(form.noise.max_steal, document.where(("noise", "max_steal")))
+    slowdown = requiring.share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
     return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
-
-
-def _share(value: float | str, where: str) -> float:
-    try:
-        share = float(value.removesuffix("%")) / 100 if isinstance(value, str) and value.endswith("%") else float(value)
-    except ValueError:
-        share = math.nan
-    if not 0 < share <= 10:  # noqa: PLR2004 -- false for NaN too; ten times is beyond any effect that needs a test
-        raise SpecError(f"this is a share such as 5% or 0.05, not {value!r}", where=where)
-    return share
 
 
 def _check_size(experiment: Experiment, where: str) -> None:
     cells = math.prod(len(f.levels) for f in experiment.factors)
     passes = experiment.repetitions.passes
-    trials = cells * experiment.repetitions.max * passes
+    # A search tries few of its candidates.
+    trials = cells * (1 if experiment.search is not None else experiment.repetitions.max * passes)
     if trials > MAX_TRIALS:
         raise SpecError(
             f"{cells} cells x {experiment.repetitions.max} blocks{f' x {passes} passes' if passes > 1 else ''} = "

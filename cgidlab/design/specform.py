@@ -23,6 +23,8 @@ MAX_PASSES = 100
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
 DEFAULT_MAX_SLOWDOWN = 0.3  # four times what the probe varied by beside other work
+DEFAULT_EXCEED = 0.5
+DEFAULT_PRECISION = 0.05
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -70,6 +72,21 @@ class RepetitionsForm(_Form):
     until: Literal["decided"] | UntilForm = "decided"
 
 
+class SearchForm(_Form):
+    """A limit to be found in place of one factor's levels."""
+
+    factor: str
+    begin: int | float = Field(alias="from")
+    to: int | float
+    most: dict[str, Raw] | None = None
+    least: dict[str, Raw] | None = None
+    exceed: float | str = DEFAULT_EXCEED
+    precision: float | str = DEFAULT_PRECISION
+    step: int = Field(default=1, ge=1)
+    short_s: int | float | None = None
+    blocks: int = Field(default=60, ge=6, le=MAX_BLOCKS)
+
+
 class VerdictForm(_Form):
     """What the verdict will rest on."""
 
@@ -94,7 +111,8 @@ class FileForm(_Form):
     name: _Name
     question: str = Field(min_length=1, max_length=500)
     target: str = Field(default="local", min_length=1, max_length=500)
-    factors: dict[str, list[Raw | LevelForm] | RangeForm] = Field(min_length=1)
+    factors: dict[str, list[Raw | LevelForm] | RangeForm] = Field(default_factory=dict)
+    search: SearchForm | None = None
     settings: dict[str, Raw] = Field(default_factory=dict)
     load: LoadForm = Field(default_factory=LoadForm)
     warmup_s: Raw | None = None
@@ -117,6 +135,7 @@ _SECTIONS: dict[str, type[_Form]] = {
     "until": UntilForm,
     "noise": NoiseForm,
     "factors": LevelForm,
+    "search": SearchForm,
     "range": RangeForm,
 }
 
@@ -183,6 +202,9 @@ def check_form(document: Document, catalogue: Catalogue) -> FileForm:
         raise SpecError(f"`repetitions` is outside 1 to {MAX_BLOCKS}", where=document.where(("repetitions",)))
     if isinstance(form.repetitions, RepetitionsForm) and form.repetitions.max < form.repetitions.min:
         raise SpecError("`max` is below `min`", where=document.where(("repetitions", "max")), fix="raise max")
+    if not form.factors and form.search is None:
+        where = document.where(("factors",))
+        raise SpecError("there is no factor", where=where, fix="add `factors:` with levels, or `search:`")
     return form
 
 
@@ -238,7 +260,7 @@ def _unknown_key(section: str, name: str, where: str, catalogue: Catalogue) -> S
 
 
 _TYPE_NAMES = frozenset(
-    {"bool", "int", "float", "str", "LevelForm", "RangeForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
+    {"bool", "int", "float", "str", "LevelForm", "RangeForm", "SearchForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
 )  # as pydantic puts the members of a union into a path
 
 

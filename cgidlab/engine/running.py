@@ -88,7 +88,10 @@ def resume(
 
 def _counted(continued: resuming.Continued) -> str:
     again = f", {len(continued.undone)} of them begun before and run again" if continued.undone else ""
-    return f"{len({r.key for r in continued.done})} trials are done, up to {continued.pending} are to come{again}"
+    done = f"{len({r.key for r in continued.done})} trials are done"
+    if continued.loaded.plan.experiment.search is not None:
+        return f"{done}{again}"
+    return f"{done}, up to {continued.pending} are to come{again}"
 
 
 @contextmanager

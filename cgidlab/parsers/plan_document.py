@@ -65,6 +65,25 @@ class PlannedRequirements:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedSearch:
+    """A limit that is to be found."""
+
+    factor: str
+    goals: tuple[PlannedThreshold, ...]
+    rising: bool
+    exceed: Share
+    precision: Share
+    short_s: Size
+    window_s: Size
+    blocks: Positive
+
+    def __post_init__(self) -> None:
+        """Refuse more blocks than can be planned, and a share of trials that is none."""
+        if self.blocks > _MOST_BLOCKS or self.exceed >= 1 or not self.goals:
+            raise ValueError("is no search")
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What the verdict rests on."""
 
@@ -130,6 +149,7 @@ class PlanDocument:
     cells: tuple[PlannedCell, ...]
     trials: tuple[PlannedTrial, ...] = ()
     derived: Mapping[str, str] = field(default_factory=dict)
+    search: PlannedSearch | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
@@ -139,6 +159,8 @@ class PlanDocument:
                 raise ValueError(f"has a factor {name!r:.60} without levels, or with one twice")
         if self.rule.reference not in labels.get(self.rule.factor, ()):
             raise ValueError("has a rule whose factor or reference is none of its own")
+        if self.search is not None and self.search.factor not in labels:
+            raise ValueError("searches a factor that is none of its own")
         for cell in self.cells:
             if cell.levels.keys() != labels.keys() or any(lv not in labels[n] for n, lv in cell.levels.items()):
                 raise ValueError(f"has a cell {cell.id!r:.60} that is none of its factors' levels")

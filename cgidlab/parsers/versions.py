@@ -87,7 +87,12 @@ def _plan_requires(plan: Raw) -> Raw:
     rule = plan.get("rule")
     if not isinstance(rule, dict):
         return plan  # refused as what it is
-    return {"derived": {}, **plan, "rule": {"required": {"thresholds": [], "overflow": "", "at": []}, **rule}}
+    return {
+        "derived": {},
+        "search": None,
+        **plan,
+        "rule": {"required": {"thresholds": [], "overflow": "", "at": []}, **rule},
+    }
 
 
 def _trial_is_of_a_pass(trial: Raw) -> Raw:

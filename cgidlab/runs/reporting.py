@@ -108,6 +108,11 @@ def windows(series: SeriesCheck | None, smallest: float) -> str:
 
 def stopping(analysis: Analysis) -> str:
     """Return the stopping rule as it was planned, and what became of it."""
+    if analysis.limits_found:
+        return (
+            f"A search, of {analysis.repetitions.max} blocks at most: it ends when every limit is known as well as was "
+            f"asked, and confirmed on both sides by trials with the whole window. {analysis.blocks} blocks were run."
+        )
     wanted = analysis.repetitions
     counts = [e.blocks for e in analysis.effects if not e.pooled and e.smallest is not None]
     unit = "passes and blocks" if wanted.passes > 1 else "blocks"

@@ -1,6 +1,6 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from cgidlab.model import (
     Experiment,
     Factor,
     Level,
+    LimitSearch,
     NoisePolicy,
     Outcome,
     Plan,
@@ -246,6 +247,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "instruments": list(e.instruments),
         "settings": dict(e.settings),
         "derived": dict(e.derived),
+        "search": None if e.search is None else asdict(e.search),
         "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
         "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
         "rule": {
@@ -318,7 +320,7 @@ def planned(run: RunDirectory) -> Experiment:
             plan.rule.reference,
             tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
             Required(
-                tuple(Threshold(t.figure, t.sense, t.bound) for t in plan.rule.required.thresholds),
+                _thresholds(plan.rule.required.thresholds),
                 plan.rule.required.overflow,
                 plan.rule.required.at,
             ),
@@ -328,7 +330,19 @@ def planned(run: RunDirectory) -> Experiment:
         ),
         source="",
         derived=tuple(plan.derived.items()),
+        search=_search(plan.search),
     )
+
+
+def _thresholds(found: Iterable[plan_document.PlannedThreshold]) -> tuple[Threshold, ...]:
+    return tuple(Threshold(t.figure, t.sense, t.bound) for t in found)
+
+
+def _search(found: plan_document.PlannedSearch | None) -> LimitSearch | None:
+    if found is None:
+        return None
+    whole = (found.exceed, found.precision, found.short_s, found.blocks, found.window_s)
+    return LimitSearch(found.factor, _thresholds(found.goals), found.rising, *whole)
 
 
 def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:

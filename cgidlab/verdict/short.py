@@ -11,7 +11,7 @@ from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
 from cgidlab.analysis.thresholds import Fulfilment, Shown
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import templates, words
+from cgidlab.verdict import limits_found, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -87,6 +87,8 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
+    if known.analysis.limits_found:
+        found.insert(0, ShortAnswer("found", tuple(_found(known.analysis))))
     if known.required:
         found.insert(0, ShortAnswer("required", tuple(_required(known.required))))
     said = [line for line in found if line.sentences]
@@ -241,6 +243,15 @@ def _half_width(effect: Effect) -> float:
 def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float | None:
     wanted = {*effect.at, (effect.factor, label)}
     return next((c.median(effect.response) for c in cells if set(c.levels) == wanted), None)
+
+
+# What was searched.
+
+
+def _found(analysis: Analysis) -> list[Sentence]:
+    most = all(limit.rising for limit in analysis.limits_found)
+    first = _say("found_most" if most else "found_least", factor=analysis.limits_found[0].factor)
+    return [first, *(_say("clause", text=limits_found.told(limit) + ".") for limit in analysis.limits_found)]
 
 
 # What is required.

@@ -58,6 +58,7 @@ def summary_json(
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],
         "verdict": _verdict(verdict),
+        "limits_found": [{**asdict(f), "at": _levels(f.at)} for f in analysis.limits_found],
         "required": [{**asdict(f), "levels": _levels(f.levels), "state": f.state.value} for f in verdict.required],
         "effects": [_effect(e) for e in analysis.effects],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],

@@ -2,6 +2,7 @@
 
 TOPICS = {
     "required": "Required",
+    "found": "Found",
     "overflow": "Overflow",
     "throughput_rps": "Throughput",
     "latency_p99_ms": "Tail",
@@ -42,6 +43,8 @@ EN = {
     "retries_none_asleep": "No worker retried: on Linux it sleeps instead.",
     "retries_some": "Workers retried {times}: nobody listened.",
     "retries_unknown": "Whether workers retried is not known: no log could hold a retry line.",
+    "found_most": "The most {factor} that keep the goal.",
+    "found_least": "The least {factor} that keeps the goal.",
     "required_met": "MET: {what}.",
     "required_missed": "NOT MET: {what} at {where}: {why}.",
     "required_undecided": "NOT DECIDED, which is no pass: {what} at {where}: {why}.",
