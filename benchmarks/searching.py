@@ -5,7 +5,7 @@ python -m benchmarks.searching [--searches N]. Fixed seed.
 A server here has a limit somewhere between 10 and 2,000 clients. A trial's response passes the goal where the
 logarithm of the level, moved by noise, passes that of the limit: a trial's own noise, and a drift that all trials of
 the same time share. A short trial has twice the noise, and a limit of its own that is 4 % higher. The true limit is
-where half of the long trials of the whole hour would miss the goal.
+where half of the long trials would miss the goal, over the time that the way to search took.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Found:
     low: float
     high: float
     trials: int  # as long ones: a short one counts as its share of the window
-    blocks: int = 0
+    blocks: int  # or trials one after another, in which the drift goes on
 
 
 def levels() -> list[float]:
@@ -93,7 +93,7 @@ def bisected(server: Server) -> Found:
         else:
             low = middle
         trials += 1
-    return Found(low, high, trials)
+    return Found(low, high, trials, trials)
 
 
 def nighthawk(server: Server) -> Found:
@@ -109,7 +109,7 @@ def nighthawk(server: Server) -> Found:
             high = middle
         else:
             low = middle
-    return Found(low, high, trials + 1)
+    return Found(low, high, trials + 1, trials + 1)
 
 
 def one_over_f(rng: np.random.Generator, n: int, sd: float) -> Array:
@@ -147,8 +147,10 @@ def main() -> None:
             holds, trials, widths, blocks = 0, [], [], []
             for _ in range(searches):
                 limit = float(np.exp(rng.uniform(np.log(1.2 * FIRST), np.log(LAST / 1.2))))
-                found = way(Server(limit, noise, drifts(rng), rng))
-                holds += found.low <= limit <= found.high
+                drift = drifts(rng)
+                found = way(Server(limit, noise, drift, rng))
+                truth = limit * math.exp(float(drift[: found.blocks].mean()))
+                holds += found.low <= truth <= found.high
                 trials.append(found.trials)
                 blocks.append(found.blocks)
                 if found.low > 0 and math.isfinite(found.high):

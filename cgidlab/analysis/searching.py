@@ -2,9 +2,10 @@
 
 Levels are in the order in which the goal gets harder. The share of trials that miss it rises with the level as a normal
 distribution's does with the logarithm, and the limit is where it passes the share that is allowed (the exceed ratio).
-How steep it rises is not known, nor how far a block's own hour moves the limit: both are averaged over, so that an
-interval is as wide as what was seen allows. That is the psychometric function of QUEST and its kin (Watson and Pelli
-1983, Perception and Psychophysics 33; Kontsevich and Tyler 1999, Vision Research 39) with an effect of the block.
+How steep it rises is not known, nor how far the host's mood moves the limit from one spell of a few blocks to the
+next: both are averaged over, so that an interval is as wide as what was seen allows. That is the psychometric function
+of QUEST and its kin (Watson and Pelli 1983, Perception and Psychophysics 33; Kontsevich and Tyler 1999,
+Vision Research 39) with an effect of the spell.
 A short trial is believed less: its window is another one than that of the question.
 """
 
@@ -20,11 +21,14 @@ from cgidlab.analysis.intervals import MIN_BLOCKS
 
 Array = NDArray[np.float64]
 
-_SPREADS = (0.005, 0.015, 0.04, 0.1, 0.25)  # of a trial, in the logarithm of the level
-_BLOCK_SPREADS = (0.0, 0.02, 0.05, 0.1)
+_SPREADS = (0.005, 0.02, 0.06, 0.18)  # of a trial, in the logarithm of the level
+_SPELL_SPREADS = (0.005, 0.025, 0.08)  # of a spell, in the same
+SPELL = 3
+"""Blocks that share one effect: a host that is slow in one is slow in the next."""
+
 _SHORT_DOUBT = 0.15  # added to a short trial's spread: by so much its limit may be another one
 _LAPSE = 0.02  # of trials that say the contrary of what they should, whatever the level
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 _SURE = 0.02
 """The error of the interval by which a search stops. It stops where that happens to be narrow, which makes 2 % into the
 5 % that are said (python -m benchmarks.searching)."""
@@ -80,8 +84,9 @@ class Search:
         # The limit lies between two levels, or beyond the ends.
         self._limits: Array = np.concatenate([[self._u[0] - step], middles, [self._u[-1] + step]])
         self._shift = float(stats.norm.ppf(exceed))
-        shape = (len(self._limits), len(_SPREADS), len(_BLOCK_SPREADS))
+        shape = (len(self._limits), len(_SPREADS), len(_SPELL_SPREADS))
         self._log: Array = np.zeros(shape)
+        self._spells: dict[tuple[str, int], tuple[list[Probe], Array]] = {}
         self._probes: list[Probe] = []
 
     @property
@@ -90,21 +95,25 @@ class Search:
         return tuple(self._probes)
 
     def learn(self, probes: Sequence[Probe]) -> None:
-        """Take in the trials of whole blocks."""
-        blocks: dict[tuple[str, int], list[Probe]] = {}
+        """Take in the trials of blocks."""
+        spells: dict[tuple[str, int], list[Probe]] = {}
         for probe in probes:
-            blocks.setdefault(probe.block, []).append(probe)
-        for some in blocks.values():
-            self._log += self._likelihood(some)
+            host, block = probe.block
+            spells.setdefault((host, block // SPELL), []).append(probe)
+        for spell, new in spells.items():
+            known, before = self._spells.get(spell, ([], np.zeros(1)))
+            now = self._likelihood([*known, *new])
+            self._log = self._log - before + now
+            self._spells[spell] = [*known, *new], now
         self._probes += probes
 
     def _likelihood(self, probes: Sequence[Probe]) -> Array:
-        """Return the logarithm of how likely a block's trials are: by limit, spread of a trial and of a block."""
+        """Return the logarithm of how likely a spell's trials are: by limit, spread of a trial and of a spell."""
         u = self._u[[p.level for p in probes]]
         spread = np.asarray(_SPREADS)[:, None]
         doubt = np.asarray([_SHORT_DOUBT if p.short else 0.0 for p in probes])
         sd = np.sqrt(spread**2 + doubt**2)  # by spread and probe
-        moved = np.asarray(_BLOCK_SPREADS)[:, None] * _NODES  # by block spread and node
+        moved = np.asarray(_SPELL_SPREADS)[:, None] * _NODES  # by spread of a spell and node
         away = u[None, None, None, None, :] - self._limits[:, None, None, None, None] - moved[None, None, :, :, None]
         missed = _LAPSE + (1 - 2 * _LAPSE) * special.ndtr(away / sd[None, :, None, None, :] + self._shift)
         said = np.asarray([p.missed for p in probes])

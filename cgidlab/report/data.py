@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import Effect, HostsApart, NoiseFloor
+from cgidlab.analysis.findings import Effect, FoundLimit, HostsApart, NoiseFloor
 from cgidlab.instruments.base import TrialDetail
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
 from cgidlab.verdict.limits import Limit
@@ -58,3 +58,4 @@ class ReportInput:
     whole_blocks: tuple[TrialRecord, ...] = ()  # where a block has several passes, each cell's windows of it as one
     watching: str = ""  # which passes answer and which are watched, and what that does; empty: nothing was varied
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why
+    searched: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from cgidlab.analysis.findings import Effect
 from cgidlab.model import Status, TrialRecord
-from cgidlab.report import charts, payload, plots, script, words
+from cgidlab.report import charts, payload, plots, script, search_plot, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, status_counts, verdict_lines
@@ -96,12 +96,15 @@ def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Pa
     of_trial, trial_specs = plots.trial_plots()
     specs = effect_specs | noise_specs | response_specs | trial_specs
     specs |= plots.drift_plot(report, cells, carried) | plots.waits_plot(carried)
+    searched, search_specs = search_plot.plots(report.searched)
+    specs |= search_specs
     specs["small"] = charts.small("Queue depth as an area, workers asleep in connect as a dashed line")
     if carried.latency_cells:
         specs["ecdf"] = charts.distribution(
             plots.latency_range(carried), "Share of requests answered within a time, for the two chosen cells"
         )
     groups = {"effect_plots": effects, "noise_plots": noise, "response_plots": responses, "trial_plots": of_trial}
+    groups |= {"search_plots": searched}
     groups |= {"has_drift": "drift" in specs, "has_waits": "waits" in specs}
     return _Parts(specs, effect_sets | noise_sets, groups)
 

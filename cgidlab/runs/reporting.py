@@ -55,6 +55,7 @@ def report_input(
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
+        searched=analysis.limits_found,
     )
 
 
