@@ -1,6 +1,7 @@
 """Does a search's interval hold the limit, and what does it cost? Prints a table of docs/statistics.md.
 
-python -m benchmarks.searching [--searches N]. Fixed seed.
+python -m benchmarks.searching [--searches N] [--mlrsearch DIR]. Fixed seed; half an hour. DIR is where
+the package MLRsearch 1.2.1 lies, a peer (pip install --no-deps --target DIR MLRsearch==1.2.1).
 
 A server here has a limit somewhere between 10 and 2,000 clients. A trial's response passes the goal where the
 logarithm of the level, moved by noise, passes that of the limit: a trial's own noise, and a drift that all trials of
@@ -9,7 +10,9 @@ where half of the long trials would miss the goal, over the time that the way to
 """
 
 import argparse
+import importlib
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -112,6 +115,35 @@ def nighthawk(server: Server) -> Found:
     return Found(low, high, trials + 1, trials + 1)
 
 
+def mlrsearch(directory: str) -> Callable[[Server], Found]:
+    """Return the search of the package MLRsearch, which takes 21 trials (of a second) for a decision."""
+    sys.path.insert(0, directory)
+    package = importlib.import_module("MLRsearch")
+
+    def search(server: Server) -> Found:
+        trials = 0
+
+        class Measurer(package.AbstractMeasurer):  # type: ignore[name-defined,misc]  # the package is there at run time
+            def measure(self, intended_duration: float, intended_load: float) -> object:
+                nonlocal trials
+                missed = server.misses(intended_load, trials, short=intended_duration < 1)
+                trials += 1
+                return package.MeasurementResult(
+                    intended_duration=intended_duration,
+                    intended_load=intended_load,
+                    offered_count=1000,
+                    forwarding_count=0 if missed else 1000,
+                )
+
+        goal = package.SearchGoal(loss_ratio=0.5, exceed_ratio=EXCEED, relative_width=PRECISION, fail_fast=False)
+        config = package.Config(goals=[goal], min_load=FIRST, max_load=LAST, search_duration_max=1e9)
+        found = package.MultipleLossRatioSearch(config=config).search(measurer=Measurer(), debug=lambda _: None)[goal]
+        low, high = found.relevant_lower_bound, found.relevant_upper_bound
+        return Found(0.0 if low is None else float(low), math.inf if high is None else float(high), trials, trials)
+
+    return search
+
+
 def one_over_f(rng: np.random.Generator, n: int, sd: float) -> Array:
     """Return a drift of n blocks: 1/f, with mean 0 over them."""
     frequencies = np.fft.rfftfreq(2 * n)[1:]
@@ -135,30 +167,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--searches", type=int, default=400)
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
+    parser.add_argument("--mlrsearch", metavar="DIR")
     asked = parser.parse_args()
     searches = asked.searches
+    ways = dict(WAYS)
+    if asked.mlrsearch:
+        ways["MLRsearch 1.2.1"] = mlrsearch(asked.mlrsearch)
     grid = math.ceil(math.log(LAST / FIRST) / math.log(1 + PRECISION)) * GRID_BLOCKS
     print(f"a grid of the same precision: {grid} trials")
     print("| noise | way | holds the limit | trials | of a grid | half width |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for kind, (noise, drifts) in KINDS.items():
-        for name, way in ((n, w) for n, w in WAYS.items() if n in asked.ways):
+        for name, way in ((n, w) for n, w in ways.items() if n in asked.ways or n not in WAYS):
             rng = np.random.default_rng(19)
-            holds, trials, widths, blocks = 0, [], [], []
+            holds, trials, widths = 0, [], []
             for _ in range(searches):
                 limit = float(np.exp(rng.uniform(np.log(1.2 * FIRST), np.log(LAST / 1.2))))
                 drift = drifts(rng)
                 found = way(Server(limit, noise, drift, rng))
-                truth = limit * math.exp(float(drift[: found.blocks].mean()))
+                truth = limit * math.exp(float(np.resize(drift, found.blocks).mean()))
                 holds += found.low <= truth <= found.high
                 trials.append(found.trials)
-                blocks.append(found.blocks)
                 if found.low > 0 and math.isfinite(found.high):
                     widths.append(found.high / found.low - 1)
             mean = float(np.mean(trials))
             print(
                 f"| {kind} | {name} | {100 * holds / searches:.1f} % | {mean:.0f} | {mean / grid:.0%} | "
-                f"{50 * float(np.median(widths)):.1f} % | {np.mean(blocks):.0f} {max(blocks)}"
+                f"{50 * float(np.median(widths)):.1f} % |",
+                flush=True,
             )
 
 

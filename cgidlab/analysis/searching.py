@@ -37,6 +37,7 @@ _COARSE = 1.5
 """Short trials look until the limit is known within this ratio."""
 
 _HALF = 0.5
+_NEAR = 2  # steps: candidates are half of the precision apart, and whole numbers a little more
 _COARSE_PROBES, _FINE_PROBES, _CONFIRMING = 3, 4, 2  # trials a block; of these two or, on each side, two
 
 
@@ -143,10 +144,10 @@ class Search:
         return Believed(low, high, blocks, len(self._probes), kept, missed)
 
     def close(self, low: int | None, high: int | None) -> bool:
-        """Say whether two levels are as near each other as was asked, or neighbours."""
+        """Say whether two levels are as near each other as was asked, or have no more than one candidate between them."""
         if low is None or high is None:
             return self._beyond(low, high)
-        return high - low <= 1 or abs(float(self._u[high] - self._u[low])) <= math.log1p(self._precision) + 1e-9
+        return high - low <= _NEAR or abs(float(self._u[high] - self._u[low])) <= math.log1p(self._precision) + 1e-9
 
     def _beyond(self, low: int | None, high: int | None) -> bool:
         """Say whether the limit is shown to lie beyond an end."""
