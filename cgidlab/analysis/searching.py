@@ -144,7 +144,7 @@ class Search:
         return Believed(low, high, blocks, len(self._probes), kept, missed)
 
     def close(self, low: int | None, high: int | None) -> bool:
-        """Say whether two levels are as near each other as was asked, or have no more than one candidate between them."""
+        """Say whether two levels are as near as was asked, or have no more than one candidate between them."""
         if low is None or high is None:
             return self._beyond(low, high)
         return high - low <= _NEAR or abs(float(self._u[high] - self._u[low])) <= math.log1p(self._precision) + 1e-9

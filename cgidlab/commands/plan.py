@@ -76,10 +76,10 @@ def _sum(plan: Plan) -> str:
     if search is not None:
         levels, places = plan.experiment.hardest_last, len(plan.experiment.places)
         low, high = (end.label for end in (levels[0], levels[-1]))
-        cells = f"{places} cell{'' if places == 1 else 's'}"
+        where = f"{places} cell{'' if places == 1 else 's'}"
         blocks = f"{plan.experiment.repetitions.min} to {search.blocks} blocks of about {plan.block_trials} trials"
         times = f"{duration(estimated_s(plan))} to {duration(estimated_s(plan, search.blocks))}"
-        head = f"a search among {len(levels)} levels of {search.factor}, {low} to {high}, in {cells}"
+        head = f"a search among {len(levels)} levels of {search.factor}, {low} to {high}, in {where}"
         return f"{head}: {blocks}, about {times}"
     cells, reps, each = len(plan.cells), plan.experiment.repetitions, plan.block_trials
     design = f"{cells} cells x {f'{reps.passes} passes x ' if reps.passes > 1 else ''}"

@@ -277,7 +277,7 @@ def test_a_level_that_changed_is_said_of_its_run_with_what_came_with_it(tmp_path
     assert change.low < 0.95 < change.high
     assert rows[7].changed == ("kernel of web1: 6.1.0 -> 6.12.1",)
     assert "CHANGED with it: throughput at the reference level 5.1 % less (" in page.as_text(rows)
-    assert "throughput at the reference level 5\\.1 % less" in page.as_markdown("upgrade", rows)
+    assert "throughput at the reference level 5.1 % less" in page.as_markdown("upgrade", rows)
     assert json.loads(page.as_json("upgrade", rows))["runs"][7]["changes"][0]["seen_in"] == rows[8].run_id
     assert "strokeDash" in json.dumps(page.plots(rows)["reference"])
     assert "strokeDash" not in json.dumps(page.plots(rows)["effect"])
