@@ -4,15 +4,17 @@ SHELL := /bin/bash
 # The targets are steps in an order; trials and tests must not disturb each other.
 .NOTPARALLEL:
 
-VENV := $(CURDIR)/.venv
-PYTHON := $(VENV)/bin/python
-export PATH := $(VENV)/bin:$(PATH)
-# More words for pytest or for runner.py: make unit ARGS="-k queue", make sweep ARGS="--set window_s=5"
+# Make works in this directory, whose own path may hold spaces.
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# More words for pytest: `make unit ARGS="-k queue"`; or for runner.py: `make sweep ARGS="--set window_s=5"`
 ARGS ?=
 # Tests of real programs wait half of their time, so two go on at a time; whole runs as if on two machines (tests/rigs/apart.sh).
 BESIDE := -n 2
 APART := --tx '2*popen//python=tests/rigs/apart.sh .venv/bin/python' --dist load
 SLOWEST := --durations 10
+# One cell of the table that `make servers` makes
+QUICKEST_SERVER := 'tests/servers/test_fronts.py::test_an_overflow_is_one_and_costs_what_nginx_answered_with_502[php-fpm]'
 # Where guests keep roots, kernels and disks (gigabytes), and which kernels vm-matrix takes (none named: all)
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
@@ -29,11 +31,11 @@ setup: ## make .venv from requirements.lock
 setup-dev: ## make .venv from requirements-dev.lock
 	@scripts/setup.sh requirements-dev.lock
 
-sweep: setup ## set everything up, then run experiments/backlog-sweep.yml (under 20 minutes)
-	$(PYTHON) runner.py experiments/backlog-sweep.yml $(ARGS)
+sweep: setup ## set everything up, then `./runner.py experiments/backlog-sweep.yml` (under 20 minutes)
+	./runner.py experiments/backlog-sweep.yml $(ARGS)
 
-smoke: setup ## set everything up, then run experiments/smoke.yml (under a minute once httpd is built)
-	$(PYTHON) runner.py experiments/smoke.yml $(ARGS)
+smoke: setup ## set everything up, then `./runner.py experiments/smoke.yml` (under a minute once httpd is built)
+	./runner.py experiments/smoke.yml $(ARGS)
 
 bench: bench-tools ## measure what is to be fast, next to its peers (root; on a quiet machine about 45 minutes; ARGS="NAME ...")
 	$(PYTHON) -m benchmarks $(ARGS)
@@ -58,11 +60,11 @@ contract: setup-dev ## tests that two halves agree
 integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
 
-e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter, and of the report in a browser (root)
-	pytest tests/e2e tests/servers/test_prometheus.py -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
+e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter and php-fpm's overflow, and of the report in a browser (root)
+	pytest tests/e2e tests/servers/test_prometheus.py $(QUICKEST_SERVER) -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
 
-servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it (root, minutes)
-	pytest tests/servers $(ARGS)
+servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it; writes docs/observe.md (root, minutes)
+	pytest tests/servers --write-table docs/observe.md $(SLOWEST) $(ARGS)
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)
 	@[ "$$(id -u)" != 0 ] || { log=$$(mktemp); ansible-playbook -i inventories/local.yml playbooks/test-tools.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; rm -f "$$log"; }
@@ -89,21 +91,21 @@ audit: setup-dev ## have pip-audit look for known vulnerabilities in the locks; 
 guest-tools: setup-dev ## what vagrant-e2e, vm-one, vm-matrix and el-host need of this machine: qemu, libvirt, rpm ... (root)
 	ansible-playbook -i inventories/local.yml playbooks/guest-tools.yml
 
-vagrant-sweep: setup ## bring up CentOS in Vagrant, then run experiments/backlog-sweep.yml there (docs/vagrant.md)
+vagrant-sweep: setup ## bring up CentOS in Vagrant, then `./runner.py experiments/backlog-sweep.yml --target vagrant` (docs/vagrant.md)
 	vagrant up
-	$(PYTHON) runner.py experiments/backlog-sweep.yml --target vagrant $(ARGS)
+	./runner.py experiments/backlog-sweep.yml --target vagrant $(ARGS)
 
 vagrant-e2e: guest-tools ## boot the Vagrantfile here with a Debian box of our own, run two trials, destroy it (root, ~15 minutes)
-	$(PYTHON) -m tests.rigs.vagrant_e2e $(GUESTS)
+	$(PYTHON) -m tests.rigs.vagrant_e2e "$(GUESTS)"
 
 vm-one: guest-tools ## what one other kernel does with the queue, in an emulated machine (root, ~15 minutes)
-	$(PYTHON) -m tests.rigs.vm matrix $(GUESTS) bookworm
+	$(PYTHON) -m tests.rigs.vm matrix "$(GUESTS)" bookworm
 
 vm-matrix: guest-tools ## the same for the kernels of all Debian suites (root, an hour)
-	$(PYTHON) -m tests.rigs.vm matrix $(GUESTS) $(SUITES)
+	$(PYTHON) -m tests.rigs.vm matrix "$(GUESTS)" $(SUITES)
 
 el-host: guest-tools ## provision and measure on a host of Enterprise Linux's shape, with dnf and a source package (root)
-	$(PYTHON) -m tests.rigs.el_host $(GUESTS)
+	$(PYTHON) -m tests.rigs.el_host "$(GUESTS)"
 
 lock: setup-dev ## resolve the requirements*.in files again into their locks
 	scripts/lock.sh

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import scale
 from benchmarks.figures import RESULTS, ROOT, say, table
+from scripts.write_docs import filled
 
 # In the order of the table.
 NAMES = (
@@ -71,12 +72,7 @@ def _kept() -> list[Path]:
 def _write_docs(text: str) -> None:
     content = DOCS.read_text()
     for name, part in (("benchmarks", text), ("scale", scale.section())):
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, found_begin, rest = content.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not found_begin or not found_end:
-            raise SystemExit(f"{DOCS} has no place for it: {begin.strip()} ... {end.strip()}")
-        content = before + begin + part + end + after
+        content = filled(content, name, part.rstrip("\n"), DOCS.name)
     DOCS.write_text(content)
 
 

@@ -27,7 +27,7 @@ from cgidlab.analysis.findings import Answer, Combination, Effect, band, unanswe
 from cgidlab.analysis.intervals import t_interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import Unit
-from cgidlab.model import Figures, Outcome, Status, TrialRecord
+from cgidlab.model import Figures, Outcome, Repetitions, Status, TrialRecord
 
 Array = NDArray[np.float64]
 Truth = Mapping[tuple[str, str], float]
@@ -226,7 +226,9 @@ def with_looks(runs: int, rng: np.random.Generator) -> None:
         "noise", "looks", "false difference", "by every look at 5 %", "false equivalence", "decided at the end",
         "blocks, median",
     )  # fmt: skip
-    for (name, noise), looks in product(noises().items(), (planned_looks(6, 30), planned_looks(12, 36))):
+    for (name, noise), looks in product(
+        noises().items(), (planned_looks(Repetitions(6, 30)), planned_looks(Repetitions(12, 36)))
+    ):
         alarms = naive = wrong = decided = 0
         stopped = []
         for _ in range(runs):

@@ -13,6 +13,7 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from cgidlab.analysis.looks import nominal_alpha, planned_looks
 from cgidlab.analysis.power import mde
+from cgidlab.model import Repetitions
 
 Array = NDArray[np.float64]
 CELLS = 4
@@ -106,7 +107,7 @@ def main() -> None:
             _row(kind, n, *(f"{100 * f:.1f}" for f in found))
 
     print("\nFalse alarms on A/A data, %\n")
-    looks = planned_looks(6, 30)
+    looks = planned_looks(Repetitions(6, 30))
     _row("data", "every block, 5 % each", f"looks {looks}, 5 % each", f"looks {looks}, as used")
     _row(*["---"] * 4)
     nominal = nominal_alpha(looks)

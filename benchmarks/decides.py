@@ -65,7 +65,7 @@ def main() -> int:
 
 def design(text: str, changed: dict[str, str]) -> str:
     """Return an experiment file with some of its keys changed, and trials that are not run again for noise."""
-    for key, value in {**changed, "noise": "ignore"}.items():
+    for key, value in {**changed, "noise": "ignore", "limits": "off"}.items():
         line = f"{key}: {value}"
         text, there = re.subn(rf"^{key}:.*$", line, text, flags=re.MULTILINE)
         text += "" if there else f"{line}\n"

@@ -67,7 +67,7 @@ def main() -> int:
         [
             Row(
                 f"error_log scan, {args.size_mb / 1000:g} GB with 2 % retry lines, from the page cache",
-                f">= `grep -c`, <= {GOAL_MB} MB of its own memory",
+                f"no slower than `grep -c`, <= {GOAL_MB} MB of its own memory",
                 statistics.median(ours_s) <= statistics.median(grep_s) and own_mb <= GOAL_MB,
                 (
                     Series("wall", "s", ours_s),

@@ -44,6 +44,7 @@ warmup_s: {warmup_s}
 window_s: {window_s}
 repetitions: {blocks}
 noise: ignore
+limits: off
 """
 
 

@@ -1,9 +1,11 @@
 """What `observe --all` costs on a host with 1,000 listening unix sockets and 8,000 others, and how often it looks.
 
     python -m benchmarks.listeners [--rounds 5] [--seconds 10] [--listeners 1000] [--others 8000] [--cost 0.01]
+                                  [--write-docs]
 
 The helper that watches is the one of an observation, without Ansible. Its cost is what it measures of itself: the CPU
 time of its whole process in the window, and what it took once before and after. As root connects are counted too.
+`--write-docs` puts the row into docs/observe.md.
 """
 
 import argparse
@@ -20,8 +22,10 @@ from typing import Any
 
 from benchmarks import figures
 from benchmarks.figures import ROOT, Row, Series
+from scripts.write_docs import filled
 
 HELPERS = ROOT / "roles" / "trial" / "files"
+DOCS = ROOT / "docs" / "observe.md"
 _LATE_S = 120.0
 # Holds sockets until its standard input ends.
 HOLDER = """
@@ -49,12 +53,17 @@ def main() -> int:
     parser.add_argument("--listeners", type=int, default=1000)
     parser.add_argument("--others", type=int, default=8000)
     parser.add_argument("--cost", type=float, default=0.01)
+    parser.add_argument("--write-docs", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cgidlab-bench-") as directory, _sockets(directory, args):
         seen = [_watched(Path(directory) / f"watch{n}", args) for n in range(args.rounds)]
     if min(len(s["every"]) for s in seen) < args.listeners:
         raise SystemExit("not every listener was seen")
-    figures.write("listeners", [_row(seen, args)])
+    kept = figures.write("listeners", [_row(seen, args)])
+    text = figures.table([json.loads(kept.read_text())])
+    print(text)
+    if args.write_docs:
+        DOCS.write_text(filled(DOCS.read_text(), "listeners", text.rstrip("\n"), DOCS.name))
     return 0
 
 

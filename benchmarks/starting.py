@@ -28,7 +28,7 @@ def main() -> int:
         "starting",
         [
             Row(
-                "start of `runner.py --help`",
+                "start of `./runner.py --help`",
                 f"<= {GOAL_S} s",
                 median(ours) <= GOAL_S,
                 (Series("", "s", ours),),

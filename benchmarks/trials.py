@@ -43,6 +43,7 @@ load: {{loop: closed, driver: h2load, clients: 50}}
 warmup_s: {warmup}
 window_s: {window}
 repetitions: {rounds}
+limits: off
 """
 
 

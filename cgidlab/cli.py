@@ -1,8 +1,9 @@
-"""The command line: a list of verbs. The only module that prints an error."""
+"""The command line: a list of verbs. Where an error becomes words and an exit status."""
 
 import argparse
 import contextlib
 import difflib
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,27 +12,48 @@ from typing import TextIO, cast
 from cgidlab import __version__
 from cgidlab.commands import VERBS, options, signals
 from cgidlab.errors import LabError, SpecError
+from cgidlab.starting import PROGRAM, command
 from cgidlab.terminal import Plain, printable, stand_in
 
 _SUFFIXES = (".yml", ".yaml")
 _DOCS_WIDTH = 110
-_EPILOG = """\
-An experiment file alone means `run`:  ./runner.py experiments/backlog-sweep.yml
+_EPILOG = f"""\
+An experiment file alone means `run`:  {command("experiments/backlog-sweep.yml")}
 `help VERB` says what a verb does; `options` lists what can be set.
 Exit status: 0 done; 2 the experiment file or the command line; 3 provisioning failed;
 4 finished, but some trials failed or are invalid; 130 interrupted; 1 anything else."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit status. Errors go to standard error, without a traceback."""
+class _Renamed(Plain):
+    """Standard output that calls the program by the name it was started by."""
+
+    def __init__(self, stream: TextIO, called: str) -> None:
+        super().__init__(stream)
+        self._called = called
+
+    def write(self, text: str) -> int:
+        """Write text; return how many characters were taken."""
+        super().write(_named(text, self._called))
+        return len(text)
+
+
+def _named(text: str, called: str) -> str:
+    return text if called == "runner.py" else re.sub(r"(?:\./)?\brunner\.py\b", called, text)
+
+
+def main(argv: Sequence[str], called: str = "runner.py") -> int:
+    """Run one command and return its exit status. Errors go to standard error, without a traceback.
+
+    `called` is the name that help and errors call the program by.
+    """
     stand_in()
     try:
-        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
-            args = parser().parse_args(_with_verb(argv))
+        with contextlib.redirect_stdout(cast("TextIO", _Renamed(sys.stdout, called))):
+            args = parsed(argv, called)
             with signals.end_the_verb():
                 status: int = args.run(args)
     except LabError as err:
-        print(printable(str(err)), file=sys.stderr)
+        print(printable(_named(str(err), called)), file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
@@ -43,17 +65,27 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
+def parsed(argv: Sequence[str], called: str = "runner.py") -> argparse.Namespace:
+    """Return what a command line asks for. Raise `SpecError`, or end as argparse does, for one that is wrong."""
+    return _parsers(called)[0].parse_args(_with_verb(argv))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
     return _parsers()[0]
 
 
-def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+def verbs() -> tuple[tuple[str, argparse.ArgumentParser], ...]:
+    """Return every verb with its own parser, in the order of the help."""
+    return tuple(_parsers()[1].items())
+
+
+def _parsers(called: str = "runner.py") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser of all verbs, and each verb's own."""
     found = argparse.ArgumentParser(
-        prog="runner.py",
+        prog=PROGRAM if called == "runner.py" else called,
         description="Experiments on Apache httpd's mod_cgid that end in a verdict.",
-        epilog=_EPILOG,
+        epilog=_named(_EPILOG, called),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("--version", action="version", version=f"cgidlab {__version__}")
@@ -66,7 +98,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentP
 def markdown() -> str:
     """Return every verb with its options as argparse shows them: the main part of docs/cli.md."""
     parts = []
-    for name, verb in _parsers()[1].items():
+    for name, verb in verbs():
         verb.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_DOCS_WIDTH)
         parts.append(f"## {name}\n\n```text\n{verb.format_help().rstrip()}\n```")
     return "\n\n".join(parts)
@@ -89,7 +121,7 @@ def _with_verb(argv: Sequence[str]) -> list[str]:
         return list(argv)
     if first.startswith("-") or (first.endswith(_SUFFIXES) and Path(first).exists()):
         return ["run", *argv]
-    raise SpecError(f"there is no verb and no experiment file `{first}`", where="runner.py", fix=_meant(first, verbs))
+    raise SpecError(f"there is no verb and no experiment file `{first}`", where=PROGRAM, fix=_meant(first, verbs))
 
 
 def _meant(word: str, verbs: Collection[str]) -> str:
@@ -99,7 +131,7 @@ def _meant(word: str, verbs: Collection[str]) -> str:
             return f"use {name}"
     near = difflib.get_close_matches(word, [*verbs, *files, *(p.stem for p in files.values())], n=1, cutoff=0.75)
     if not near:
-        return "see the verbs with: runner.py help; the experiments are in experiments/"
+        return f"see the verbs with: {command('help')}; the experiments are in experiments/"
     return f"use {next((name for name, path in files.items() if path.stem == near[0]), near[0])}"
 
 

@@ -1,4 +1,4 @@
-"""The kinds of failure and what is done about each: the only module that knows the rules. Pure."""
+"""The kinds of failure and what is done about each. Pure."""
 
 import errno
 import os

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, tzinfo
 from cgidlab.parsers.error_log import RETRY, TIMED_OUT, LogCounts, Retries
 from cgidlab.parsers.error_log.messages import ANSWERED_503
 from cgidlab.parsers.error_log.wrappings import STRANGE
+from cgidlab.starting import command
 from cgidlab.terminal import printable
 
 MOST_LINES = 10
 _EXAMPLE = 100
 _SHOWN_MINUTES = 3
 _DEFAULT_ATTEMPTS = 15
-_OBSERVE = "python runner.py observe --duration 60"
+_OBSERVE = command("observe --duration 60")
 _LATE_S = 40  # a worker retries for 32 s
 _RETRIES = ("retry_refused", "retry_missing", "retry_other")
 _RESTARTS = {  # in the order in which they explain the others
@@ -59,7 +60,10 @@ _NOBODY = "the socket was there and nobody listened: the cgid daemon had died or
 _MEANING = {  # of an error that mod_cgid met, and what to do
     "ECONNREFUSED": (
         f"{_NOBODY} On Linux a full queue never refuses.",
-        "look for AH01239 and the OOM killer at that time; `runner.py experiments/daemon-restart.yml` shows its cost.",
+        (
+            "look for AH01239 and the OOM killer at that time; "
+            f"`{command('experiments/daemon-restart.yml')}` shows its cost."
+        ),
     ),
     "ENOENT": (
         f"{_GONE} The queue was not full.",
@@ -75,7 +79,10 @@ _MEANING = {  # of an error that mod_cgid met, and what to do
     ),
     "EAGAIN": (
         "a client that does not wait met a full queue: the daemon was too slow for what came.",
-        "raise DEFAULT_CGID_LISTENBACKLOG and net.core.somaxconn; `runner.py experiments/backlog-sweep.yml` tries it.",
+        (
+            "raise DEFAULT_CGID_LISTENBACKLOG and net.core.somaxconn; "
+            f"`{command('experiments/backlog-sweep.yml')}` tries it."
+        ),
     ),
     "EINVAL": (
         "mod_cgid has no socket in this process: it was loaded by a reload, and its daemon was never started.",

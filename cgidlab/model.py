@@ -95,6 +95,7 @@ class Trial:
     key: str  # names cell, block and pass; stable across machines and orders of the file
     pass_number: int = 1  # from 1 within the block
     watched: bool = True  # all instruments are on; in an unwatched pass only those that are factors
+    intervention_slot_s: float | None = None  # how long each thing is held back in its window; None: nothing is
 
     @property
     def directory(self) -> str:
@@ -186,6 +187,7 @@ class VerdictRule:
     factor: str  # the factor whose effect is asked for
     reference: str  # label of the level that ratios refer to
     smallest_effects: tuple[SmallestEffect, ...]
+    bounds: tuple[tuple[str, float], ...] = ()  # response and the value it is not to pass, in its unit
     required: Required = Required()
 
 
@@ -198,6 +200,8 @@ class Repetitions:
     passes: int = 1  # over all cells, in each block
     watch_every: int = 1  # one pass in so many is watched by all instruments; 1: every one
     half_widths: tuple[tuple[str, float], ...] = ()  # response and share it is to be known to; empty: until decided
+    looked: tuple[int, ...] = ()  # after how many blocks it was looked at before it was extended; empty: it was not
+    asked: tuple[int, int] | None = None  # `min` and `max` before it was extended
 
     @property
     def fixed(self) -> bool:
@@ -235,6 +239,14 @@ class NoisePolicy:
         return self.max_outsider_cpu is None and self.max_steal_share is None and self.max_slowdown_share is None
 
 
+class LimitTrials(StrEnum):
+    """In which cells a run holds back, beside its own trials, what may limit throughput."""
+
+    OFF = "off"
+    ONCE = "once"  # the reference level under the most clients
+    CELLS = "cells"  # all of them
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """An experiment file that passed every check, with `--set` and `--only` applied."""
@@ -251,6 +263,7 @@ class Experiment:
     rule: VerdictRule
     noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
+    limits: LimitTrials = LimitTrials.OFF
     derived: tuple[tuple[str, str], ...] = ()  # settings that follow from factors: name and formula
     search: LimitSearch | None = None  # None: its levels are compared
 

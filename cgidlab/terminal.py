@@ -1,9 +1,10 @@
 """Text for people: shows what a host or a file says without doing what its control sequences ask for."""
 
 import os
+import re
 import sys
 from typing import Any, TextIO
-from unicodedata import category
+from unicodedata import category, east_asian_width
 
 
 def stand_in() -> None:
@@ -33,6 +34,27 @@ def shown(value: object) -> object:
 def is_shown(character: str) -> bool:
     """Say whether a character is shown as itself: no control, no change of direction, no half of a pair."""
     return character.isprintable() or category(character) == "Zs"  # spaces of every script
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: the letters of East Asia take two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def folded(text: str, width: int, first: str, other: str) -> str:
+    """Return a text in lines of at most `width` columns, `first` before the first of them and `other` before the rest.
+
+    A line ends at a space or after a letter that takes two columns; no word is cut.
+    """
+    lines, line = [], first
+    # A full stop or a bracket that closes stays with what is before it.
+    pieces = re.findall(r"[^\s\u2e80-\uffef]+\s*|[\u2e80-\uffef][\u3001\u3002\u300d\uff09)\u3005\u30fc]*\s*", text)
+    for piece in pieces:
+        if columns(line + piece.rstrip()) > width and line.strip():
+            lines.append(line.rstrip())
+            line = other
+        line += piece
+    return "\n".join([*lines, line.rstrip()])
 
 
 class Plain:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from cgidlab.errors import LabError
+from cgidlab.starting import command
 
 STDIN = Path("-")
 _PIECE = 1 << 16
@@ -26,7 +27,7 @@ _XZ_MEMORY = 128 << 20  # as much as zstd takes; what was packed with `xz -9` ne
 _FOREIGN = {
     b"PK\x03\x04": ("a zip archive", "unpack it first"),
     b"7z\xbc\xaf": ("a 7z archive", "unpack it first"),
-    b"LPKSHHRH": ("a journal", "read it with: journalctl --file FILE | runner.py parse-log -"),
+    b"LPKSHHRH": ("a journal", f"read it with: journalctl --file FILE | {command('parse-log -')}"),
 }
 
 

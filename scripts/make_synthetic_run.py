@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,7 @@ def _figures(seen: Observed, window_s: float) -> Figures:
         queue_full_share=float((seen.depth > seen.limit).mean()),
         workers_in_connect_max=int(seen.asleep.max()),
         workers_in_connect_mean=float(seen.asleep.mean()),
+        workers_in_read_mean=float(_worker_states(seen)["read"].mean()),
         retries_in_window=0,
         gave_up_503=0,
     )
@@ -200,16 +201,12 @@ def detail(made: SyntheticTrial) -> report.TrialDetail | None:
     seen = made.observed
     if seen is None:
         return None
-    edges = np.linspace(0, made.window_s, 41)
-    counts, _ = np.histogram(seen.start_s, edges)
-    rate = report.Series(((edges[:-1] + edges[1:]) / 2).tolist(), (counts / np.diff(edges)).tolist())
     if not seen.instruments:
-        return report.TrialDetail(throughput_rps=rate)
+        return report.TrialDetail()
     return report.TrialDetail(
         queue_depth=report.Series(seen.sample_s.tolist(), seen.depth.tolist()),
         queue_limit=seen.limit,
         workers_in_connect=report.Series(seen.sample_s.tolist(), seen.asleep.tolist()),
-        throughput_rps=rate,
         worker_states={k: float(np.mean(v)) for k, v in _worker_states(seen).items()},
     )
 
@@ -228,12 +225,11 @@ def report_input(run: SyntheticRun) -> report.ReportInput:
     experiment = run.plan.experiment
     found = analyse.analyse(records, experiment)
 
-    def latency(trials: Sequence[TrialRecord]) -> list[float] | None:
-        seen = [o.latency_us for t in trials if (o := by_number[t.number].observed) is not None]
-        if not seen:
+    def requests(trial: TrialRecord) -> report.Answered | None:
+        made = by_number[trial.number]
+        if (seen := made.observed) is None:
             return None
-        merged: Floats = np.quantile(np.concatenate(seen) / 1000, report.QUANTILE_SHARES)
-        return [float(v) for v in merged]
+        return report.Answered(seen.start_s, seen.latency_us / 1000, made.window_s, exact=True)
 
     return report.ReportInput(
         experiment=experiment.name,
@@ -267,7 +263,7 @@ def report_input(run: SyntheticRun) -> report.ReportInput:
         timing={"wall_s": 1234.5, "measured_s": 432.0, "overhead_s_per_trial": 0.45},
         provenance=PROVENANCE,
         detail=lambda trial: detail(by_number[trial.number]),
-        latency=latency,
+        requests=requests,
     )
 
 

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 lock=${1:-requirements.lock}
 stamp=.venv/.cgidlab-stamp
-# ansible-core 2.19 is tested by its makers up to 3.13, so that one is preferred to newer ones.
+# The newest that the packages are tested with by their makers is preferred: with 3.12 and newer, ansible-core is newer too.
 pythons=(python3.13 python3.12 python3.11 python3)
 unset PYTHONHOME PYTHONPATH
 # The environment that is to be replaced must not make its successor.
@@ -63,6 +63,8 @@ find_python() {
 # Install the distribution's package that gives find_python something to find.
 install_python() {
   local -a become=() packages=() install=()
+  # A network that is not there has to be said in seconds.
+  local -a quick=(-o Acquire::Retries=1 -o Acquire::http::Timeout=8 -o Acquire::https::Timeout=8)
   local package manual
   if command -v apt-get >/dev/null; then
     packages=(python3-venv)
@@ -72,7 +74,7 @@ install_python() {
     fi
     manual='apt-get install'
     install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
-      -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+      "${quick[@]}" -o DPkg::Lock::Timeout=300)
   elif command -v dnf >/dev/null; then
     packages=(python3.12 python3.11)
     manual='dnf install'
@@ -91,7 +93,7 @@ install_python() {
   : "${by:=as root}"
   if [ "$manual" = "apt-get install" ]; then
     say "no Python here can make virtual environments; running apt-get update $by"
-    quietly "${become[@]}" apt-get update -qq -o Acquire::Retries=3 || say "going on with the package lists that are there"
+    quietly "${become[@]}" apt-get update -qq "${quick[@]}" || say "going on with the package lists that are there"
   fi
   for package in "${packages[@]}"; do
     say "running $manual $package $by; set-up installs no other system package"
@@ -123,8 +125,45 @@ isolate_pip() {
   export PIP_CONFIG_FILE=/dev/null PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_RETRIES=10
 }
 
+# Say within seconds, and not after all of pip's tries, that the package index cannot be reached, and what its name is.
+# Whatever answers there is an answer: what it is worth is pip's to say.
+reach_index() {
+  local lost
+  lost=$(.venv/bin/python -I - "${PIP_INDEX_URL:-https://pypi.org/simple/}" "${PIP_PROXY:-}" 2>&1 <<'PYTHON'
+import socket, sys, threading
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+index, proxy = sys.argv[1:]
+PORTS, LIMIT_S, place = {"http": 80, "https": 443}, 8, urlsplit(index)
+if place.scheme not in PORTS or not place.hostname:
+    sys.exit(0)
+proxy = proxy or ("" if proxy_bypass(place.hostname) else getproxies().get(place.scheme, ""))
+if proxy:
+    place = urlsplit(proxy if "://" in proxy else "http://" + proxy)
+port, said = place.port or PORTS.get(place.scheme, 80), []
+
+def ask():
+    try:
+        socket.create_connection((place.hostname, port), LIMIT_S).close()
+        said.append("")
+    except OSError as error:
+        said.append(error.strerror or str(error))
+
+thread = threading.Thread(target=ask, daemon=True)  # a name server may be silent for longer than a connect
+thread.start()
+thread.join(LIMIT_S)
+why = said[0] if said else f"no answer in {LIMIT_S} s"
+sys.exit(f"{place.hostname}:{port} ({why})" if why else 0)
+PYTHON
+  ) || die "the package index cannot be reached: $lost" \
+    "check the network and its name server; behind a proxy set https_proxy; for a mirror: pip config set global.index-url URL"
+}
+
 install_packages() {
   local attempt said
+  # A lock may name no package, and needs no network then.
+  if grep -q "^[a-zA-Z0-9]" "$lock"; then reach_index; fi
   for attempt in 1 2 3; do
     # Wheels alone: nothing is compiled, and no package runs code of its own to be installed.
     if said=$(.venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r "$lock" 2>&1); then

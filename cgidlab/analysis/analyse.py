@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 
+from cgidlab.analysis.bounds import bound_answers
 from cgidlab.analysis.conditions import block_s, drift, pace, series_check
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import (
@@ -72,7 +73,7 @@ def analyse(
     return Analysis(
         rule=rule,
         repetitions=experiment.repetitions,
-        looks=planned_looks(experiment.repetitions.min, experiment.repetitions.max),
+        looks=planned_looks(experiment.repetitions),
         trials={s: counts[s] for s in Status},
         reasons=_reasons(windows),
         blocks=len({(r.host, r.block) for r in complete(windows)}),
@@ -87,6 +88,7 @@ def analyse(
         per_block=_per_block(windows, open_windows),
         lost=_lost(open_windows, experiment),
         observer=observer_effects(windows, rule),
+        bounds=bound_answers(asked, rule, experiment.repetitions, experiment.factors) if rule.bounds else (),
         limits_found=_limits_found(records, experiment),
     )
 

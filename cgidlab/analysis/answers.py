@@ -1,4 +1,4 @@
-"""What an effect's intervals say of the smallest effect that matters: the only module that makes answers of them."""
+"""What an effect's intervals say of the smallest effect that matters."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How far apart all comparisons of a run may come by chance alone: the only module that knows their joint distribution.
+"""How far apart all comparisons of a run may come by chance alone: their joint distribution.
 
 Levels at one place share the reference they are compared with, so that their statistics correlate by one half:
 Dunnett's distribution (1955, Journal of the American Statistical Association 50). Places (combinations of the other

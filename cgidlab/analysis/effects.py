@@ -1,4 +1,4 @@
-"""What a level does to a response: the only module that turns blocks of trials into effects.
+"""What a level does to a response.
 
 Unit: the trial. Pairing: the block, or its pass. An effect is the trimmed mean of the within-block log ratios to the
 reference level, its spread is shared by the comparisons of a response, and its bounds are those of all comparisons of
@@ -82,7 +82,7 @@ def effects(
     smallest = {e.response: e.share for e in rule.smallest_effects}
     responses = list(smallest) if registered_only else list(dict.fromkeys((*smallest, *DESCRIBED)))
     bounds = Bounds(
-        looks=planned_looks(repetitions.min, repetitions.max),
+        looks=planned_looks(repetitions),
         responses=max(1, len(smallest)),
         levels=max(1, len(treated)),
         groups=max(1, len(places) + (len(places) > 1)),

@@ -109,6 +109,29 @@ def _holds_for(common: Effect | None, cell: Effect) -> bool:
     return common.answer is not Answer.EQUIVALENT or low < math.log(cell.estimate) < high
 
 
+class Side(StrEnum):
+    """On which side of a value that is not to be passed a response is."""
+
+    KEPT = "kept"
+    PASSED = "passed"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAnswer:
+    """A response at one level beside the value that it is not to pass."""
+
+    response: str
+    bound: float  # in the response's unit
+    factor: str
+    level: str
+    at: Combination  # levels of the other factors
+    blocks: int
+    value: float | None  # geometric mean over blocks
+    interval: Interval | None  # 95 % for all levels and bounds together; None below six blocks
+    side: Side
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
     """The difference found between two labels of one value: what this host makes of nothing."""
@@ -320,6 +343,7 @@ class Analysis:
     observer: tuple[ObserverEffect, ...] = ()  # by response of the rule; empty: all passes are watched
     limits_found: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
     pace: HostSpeed | None = None  # None: one block, or no probe
+    bounds: tuple[BoundAnswer, ...] = ()  # by response, combination and level; empty: no value was named
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

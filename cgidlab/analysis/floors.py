@@ -1,4 +1,4 @@
-"""What is found where there is nothing: the only module that compares two labels of one value."""
+"""What is found where there is nothing."""
 
 import math
 from collections.abc import Sequence

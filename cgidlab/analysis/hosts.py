@@ -1,4 +1,4 @@
-"""What each host says by itself: the only module that compares servers, and never averages over them.
+"""What each host says by itself: servers are compared, and never averaged over.
 
 Effects are made within blocks, and a block ran on one host; blocks are nested in hosts. Here the same effects
 are made host by host, and it is asked whether the hosts agree.

@@ -1,4 +1,4 @@
-"""Intervals for the mean of within-block differences: the only module that knows how one is made.
+"""Intervals for the mean of within-block differences.
 
 docs/statistics.md has the simulation the choices rest on: Student's t keeps
 its 95 % at 6 to 30 blocks on every kind of data tried, the bootstrap does not

@@ -1,4 +1,4 @@
-"""When a run may look at its data, and what each look costs: the only module that knows the boundaries.
+"""When a run may look at its data, and what each look costs.
 
 Looking after every block and stopping at the first "significant" one gives
 26 % false alarms. Here at most four looks are planned, all with the same
@@ -12,6 +12,7 @@ import numpy as np
 from scipy import optimize, stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from cgidlab.analysis.intervals import MIN_BLOCKS
+from cgidlab.model import Repetitions
 
 MAX_LOOKS = 4
 _SOLVED_SHARE = 0.9
@@ -19,12 +20,19 @@ _SOLVED_SHARE = 0.9
 at its level raises 5.0 % to 5.4 % on normal data (benchmarks/coverage.py). With this it is 4.8 %."""
 
 
-def planned_looks(min_blocks: int, max_blocks: int) -> tuple[int, ...]:
+def planned_looks(repetitions: Repetitions) -> tuple[int, ...]:
     """Return after how many blocks a run looks: at most MAX_LOOKS, evenly from min to max.
 
     A fixed number of blocks is one look at the end. No look comes before
-    MIN_BLOCKS blocks, where nothing could be decided.
+    MIN_BLOCKS blocks, where nothing could be decided. A run that was extended has the looks that were taken before,
+    and those after them: all share the error.
     """
+    before = tuple(n for n in repetitions.looked if n < repetitions.max)
+    least = max(repetitions.min, 1 + max(before, default=0))
+    return (*before, *_evenly(least, repetitions.max))
+
+
+def _evenly(min_blocks: int, max_blocks: int) -> tuple[int, ...]:
     first = max(min_blocks, MIN_BLOCKS)
     if min_blocks == max_blocks or first >= max_blocks:
         return (max_blocks,)

@@ -1,4 +1,4 @@
-"""What watching does to a response: the only module that compares watched with unwatched passes."""
+"""What watching does to a response."""
 
 import math
 from collections.abc import Mapping, Sequence

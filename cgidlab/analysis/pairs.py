@@ -1,4 +1,4 @@
-"""Which trials are compared with which: the only module that knows blocks and cells of records.
+"""Which trials are compared with which.
 
 Only complete trials count. A pass is one window of every cell on one host, in random order, and a block is one pass or
 several. Two trials are a pair when host, block, pass and every other factor agree; for a percentile, which is one of

@@ -1,4 +1,4 @@
-"""The spread of a comparison, learnt from all comparisons of its response: the only module that shares spreads."""
+"""The spread of a comparison, learnt from all comparisons of its response."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
     Pure: the same records give the same decision.
     """
     found = _observed(effects(answering(records), rule, repetitions, registered_only=True))
-    looks = planned_looks(repetitions.min, repetitions.max)
+    looks = planned_looks(repetitions)
     required = thresholds_shown(rule.required, records, looks)
     undecided = sum(f.state is Shown.UNDECIDED for f in required)
     done = len({r.block for r in records})
@@ -31,7 +31,7 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
 
 
 def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions, undecided: int) -> Decision:
-    looks = planned_looks(repetitions.min, repetitions.max)
+    looks = planned_looks(repetitions)
     following = next((look for look in looks if look > done), None)
     if done >= repetitions.max:
         return _stop(f"all {done} blocks are done", done, None)

@@ -1,4 +1,4 @@
-"""The middle of within-block differences and its error: the only module that knows what is trimmed."""
+"""The middle of within-block differences and its error."""
 
 import math
 from dataclasses import dataclass
@@ -45,10 +45,14 @@ class Middle:
         return abs(self.value - self.mean) > self.error > 0
 
 
-def middle(values: Values) -> Middle:
-    """Return the middle of at least two values: trimmed by TRIM_SHARE a side from TRIM_FROM on, else the mean."""
+def middle(values: Values, cut: int | None = None) -> Middle:
+    """Return the middle of at least two values: trimmed by TRIM_SHARE a side from TRIM_FROM on, else the mean.
+
+    With `cut`, which has to leave two values, by so many a side.
+    """
     d = np.sort(np.asarray(values, dtype=float))
-    cut = int(TRIM_SHARE * d.size) if d.size >= TRIM_FROM else 0
+    if cut is None:
+        cut = int(TRIM_SHARE * d.size) if d.size >= TRIM_FROM else 0
     kept = d.size - 2 * cut
     inner = d[cut : d.size - cut]
     wins = np.clip(d, inner[0], inner[-1])

@@ -136,7 +136,7 @@ def make_plan(catalogue: Catalogue, *, target: str, httpds: Sequence[str], contr
         instruments=_INSTRUMENTS,
         rule=VerdictRule(FACTOR, IDLE, ()),
         noise=NoisePolicy(None, None, 0),  # a control must hold on a busy host too
-        source="# Made by `runner.py calibrate`; plan.json has its trials.\n",
+        source="# Made by `./runner.py calibrate`; plan.json has its trials.\n",
     )
     return Plan(experiment, cells, tuple(trials))
 

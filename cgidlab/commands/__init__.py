@@ -7,8 +7,10 @@ so that `--help` answers at once.
 from cgidlab.commands import (
     calibrate,
     compare,
+    completion,
     doctor,
     history,
+    init,
     new,
     observe,
     parse_log,
@@ -28,6 +30,7 @@ VERBS = (
     validate.register,
     plan.register,
     new.register,
+    init.register,
     settable.register,
     schema.register,
     status.register,
@@ -40,4 +43,5 @@ VERBS = (
     sources.register,
     history.register,
     parse_log.register,
+    completion.register,
 )

@@ -24,31 +24,44 @@ def register(verbs: options.Verbs) -> None:
         "witness whether it saw that. A run does the controls by itself where they never passed.",
     )
     parser.add_argument(
-        "experiment", type=Path, nargs="?", help="experiments/<name>.yml: its target and each httpd it names"
+        "experiment",
+        type=Path,
+        nargs="?",
+        metavar="EXPERIMENT",
+        help="experiments/<name>.yml: its target and each httpd it names",
     )
-    parser.add_argument("--target", help="local (default), vagrant, or the path of an Ansible inventory")
+    options.add_target(parser)
     parser.add_argument(
         "--httpd",
         action="extend",
         nargs="+",
+        metavar="SOURCE",
         help="which: distro (default), distro:VERSION, upstream:VERSION, path:DIR, git:REPOSITORY#REF",
     )
     options.add_sources(parser)
-    parser.add_argument("--controls-only", action="store_true", help="leave out the observer effect")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--controls-only", action="store_true", help="leave out the observer effect")
+    what.add_argument(
+        "--limits",
+        action="store_true",
+        help="instead: whether what limits is named on servers that something known limits; with the first httpd",
+    )
+    options.add_results(parser, "where run directories go")
+    options.add_format(parser)
+    options.add_level(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and return 0 if no row failed."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.engine import calibrating  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.engine import calibrating, calibrating_limits  # noqa: PLC0415 -- see cgidlab.commands
 
     cancelled = signals.asked_first("ending the trial and cleaning up")
     request = _request(args)
-    with progress.Display() as display:
-        done = calibrating.calibrate_hosts(request, args.results, display, cancelled)
+    with progress.Display(level=args.level) as display:
+        make = calibrating_limits.calibrate_limits if args.limits else calibrating.calibrate_hosts
+        done = make(request, args.results, display, cancelled)
     print(json.dumps(done.document, indent=1) if args.format == "json" else f"{done.text}\n{done.directory}")
     return done.exit_code
 

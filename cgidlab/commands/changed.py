@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from cgidlab.runs.store import RunDirectory
 
 
-def looked(request: Request, results: Path, cancelled: Callable[[], bool]) -> Looked:
+def looked(request: Request, results: Path, cancelled: Callable[[], bool], level: int) -> Looked:
     """Look at the target, say what was found in one line, and return it."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import looking  # noqa: PLC0415 -- see cgidlab.commands
 
-    with progress.Display() as display:
+    with progress.Display(level=level) as display:
         found = looking.look(request, results, display, cancelled)
     print(looking.told(found), flush=True)
     return found

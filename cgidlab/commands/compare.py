@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import options
@@ -11,13 +12,12 @@ from cgidlab.commands import options
 if TYPE_CHECKING:
     import argparse
 
-    from cgidlab.analysis.findings import Combination
     from cgidlab.analysis.intervals import Interval
     from cgidlab.compare import Ratio
     from cgidlab.runs.comparing import Compared
 
 WORSE_EXIT = 1
-_VALUE_WIDTH = 46
+_VALUE_WIDTH = 24
 
 
 def register(verbs: options.Verbs) -> None:
@@ -45,13 +45,14 @@ def register(verbs: options.Verbs) -> None:
         metavar="FIELD",
         help="compare although these fields differ, because they are what is compared",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_format(parser, "text", "json", "junit", explained="junit: a test case a comparison, for CI")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; the exit status says whether a response of the rule got worse."""
-    from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.compare import junit  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.runs import store  # noqa: PLC0415 -- same
     from cgidlab.runs.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
 
     found = compare_runs(
@@ -60,7 +61,12 @@ def run(args: argparse.Namespace) -> int:
         threshold=args.threshold,
         across=args.across,
     )
-    print(json.dumps(_document(found), indent=1, allow_nan=False) if args.format == "json" else as_text(found))
+    if args.format == "json":
+        print(json.dumps(_document(found), indent=1, allow_nan=False))
+    elif args.format == "junit":
+        print(junit.xml(Path(found.b).parent.name, found.ratios), end="")
+    else:
+        print(as_text(found))
     return WORSE_EXIT if found.worse else 0
 
 
@@ -99,16 +105,14 @@ def _bounds(interval: Interval | None) -> list[float] | None:
 
 
 def as_text(found: Compared) -> str:
-    """Return the comparison for a terminal."""
-    lines = [f"A  {found.a}", f"B  {found.b}", "", *_differences(found), ""]
-    for place in (*found.cells, ()):
-        here = [r for r in found.ratios if r.at == place]
-        if here:
-            lines += [_title(place), *(f"  {_line(r)}" for r in here), ""]
+    """Return the comparison for a terminal: what differs, a line a comparison, and what they come to."""
+    from cgidlab.compare import telling  # noqa: PLC0415 -- see cgidlab.commands
+
+    lines = [f"A  {found.a}", f"B  {found.b}", *_differences(found), "", *telling.table(found.ratios)]
     for name, cells in (("A", found.only_a), ("B", found.only_b)):
         if cells:
-            lines.append(f"only in {name}: {'; '.join(_title(c) for c in cells)}")
-    lines += [f"warning: {w}" for w in found.warnings]
+            lines.append(f"only in {name}: {'; '.join(telling.cell(c) for c in cells)}")
+    lines += ["", telling.conclusion(found.ratios), telling.LEGEND, *(f"warning: {w}" for w in found.warnings)]
     if found.suggestion:
         lines += [
             "",
@@ -116,54 +120,13 @@ def as_text(found: Compared) -> str:
             "",
             found.suggestion,
         ]
-    return "\n".join([*lines, "", _conclusion(found)])
+    return "\n".join(lines)
 
 
 def _differences(found: Compared) -> list[str]:
-    if not found.differences:
-        return ["nothing that was recorded around the runs differs"]
-    return ["what differs (A, B):", *(f"  {d.word}: {_cut(d.before)}, {_cut(d.now)}" for d in found.differences)]
+    said = [f"{d.word} {_cut(d.before)} -> {_cut(d.now)}" for d in found.differences]
+    return [f"differs: {'; '.join(said)}" if said else "differs: nothing that was recorded around the runs"]
 
 
 def _cut(value: str) -> str:
     return value if len(value) <= _VALUE_WIDTH else value[: _VALUE_WIDTH - 3] + "..."
-
-
-def _title(cell: Combination) -> str:
-    return ", ".join(f"{n}={label}" for n, label in cell) or "all cells together"
-
-
-def _line(ratio: Ratio) -> str:
-    if ratio.estimate is None:
-        return f"{ratio.response}: not known in both runs"
-    what = "ratio" if ratio.scale == "ratio" else "difference"
-    bounds = f", 95 % interval {ratio.interval.low:.3f} to {ratio.interval.high:.3f}" if ratio.interval else ""
-    unit = "blocks" if ratio.pooled or ratio.against else "trials"
-    judged = f": {ratio.answer.value}" if ratio.threshold is not None else ""
-    note = f" ({ratio.note})" if ratio.note else ""
-    against = f", to {ratio.against} in each run" if ratio.against else ""
-    counts = f"(A {ratio.n_a}, B {ratio.n_b} {unit})"
-    return f"{ratio.response}{against}: {what} {ratio.estimate:.3f}{bounds} {counts}{judged}{note}"
-
-
-def _conclusion(found: Compared) -> str:
-    judged = [r for r in found.ratios if r.threshold is not None]
-    if found.worse:
-        parts = (
-            f"{r.response} by more than {r.threshold:.0%} at {_title(r.at)} (ratio {r.estimate:.2f}"
-            f"{f', to {r.against} in each run' if r.against else ''})"
-            for r in found.worse
-        )
-        return f"B is worse than A: {'; '.join(parts)}."
-    if not any(r.interval for r in judged):
-        return (
-            "No claim: six complete blocks with a level and its reference in both runs, or four earlier runs, are the "
-            "least that make one."
-        )
-    near = [r for r in judged if r.answer.value == "real_near"]
-    if near:
-        told = "; ".join(f"{r.response} at {_title(r.at)}, ratio {r.estimate:.2f}" for r in near)
-        return f"B differs from A by about as much as matters: {told}."
-    open_ = sum(r.answer.value == "inconclusive" for r in judged)
-    left = f" {open_} of {len(judged)} comparisons are inconclusive." if open_ else ""
-    return f"Nothing is shown to be worse in B by more than its threshold.{left}"

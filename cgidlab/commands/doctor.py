@@ -23,8 +23,9 @@ def register(verbs: options.Verbs) -> None:
         help="say whether hosts are fit for trials, and what to do where they are not",
         description="Examines every host of a target and changes nothing. Exit status 0: no row failed; 3: one did.",
     )
-    parser.add_argument("--target", default="local", help="local, vagrant, or the path of an Ansible inventory")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_target(parser, "local")
+    options.add_format(parser)
+    options.add_level(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab.engine import examining  # noqa: PLC0415 -- same
 
     cancelled = signals.asked_first("ending the examination")
-    with progress.Display() as display:
+    with progress.Display(level=args.level) as display:
         found = examining.diagnose(args.target, options.ROOT, display, cancelled)
     print(json.dumps(_document(found), indent=1) if args.format == "json" else _text(found))
     return found.exit_code

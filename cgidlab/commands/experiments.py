@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgidlab.commands.options import ROOT
+from cgidlab.commands import options
 from cgidlab.errors import SpecError
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def add_experiment(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the experiment file and what may be changed of it on the command line."""
-    parser.add_argument("experiment", type=Path, nargs="?" if optional else None, help="experiments/<name>.yml")
+    parser.add_argument(
+        "experiment", type=Path, nargs="?" if optional else None, metavar="EXPERIMENT", help="experiments/<name>.yml"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a fixed setting; may be repeated"
     )
@@ -27,7 +29,7 @@ def add_experiment(parser: argparse.ArgumentParser, *, optional: bool = False) -
         metavar="FACTOR=LEVEL,...",
         help="keep only these levels of a factor; may be repeated",
     )
-    parser.add_argument("--target", help="local, vagrant, or the path of an Ansible inventory")
+    options.add_target(parser)
 
 
 def request(args: argparse.Namespace) -> Request:
@@ -36,7 +38,7 @@ def request(args: argparse.Namespace) -> Request:
 
     return Request(
         experiment=args.experiment,
-        root=ROOT,
+        root=options.ROOT,
         overrides=tuple(_pair("--set", text) for text in args.set),
         only=tuple((name, tuple(labels.split(","))) for name, labels in (_pair("--only", text) for text in args.only)),
         target=args.target,

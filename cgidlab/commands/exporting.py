@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError(f"{given[0]} is about a look, not about --serve or --textfile", where="--serve", fix=fix)
     if args.serve is not None:
         _try(args.serve)
+    if args.textfile is not None:
+        _look_at(args.textfile.parent)
     helpers = options.ROOT / "roles" / "trial" / "files"
     words = [sys.executable, "-I", "-B", "-c", _PROGRAM, str(helpers), "serve", "--cost", str(args.cost)]
     words += ["--listen", args.serve] if args.serve is not None else []
@@ -77,6 +79,16 @@ def _try(address: str) -> None:
         raise ProvisionError(f"{address}: {err.strerror}", where="--serve", fix="take another port") from err
 
 
+def _look_at(directory: Path) -> None:
+    """Raise `ProvisionError` where no file can be made there: node_exporter makes its directory, and may be absent."""
+    fix = "make it, or name the directory that node_exporter was given (--collector.textfile.directory)"
+    if not directory.is_dir():
+        raise ProvisionError(f"there is no directory {directory}", where="--textfile", fix=fix)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        fix = "run as root, or name another one"
+        raise ProvisionError(f"{directory} cannot be written to", where="--textfile", fix=fix)
+
+
 def _address(text: str) -> str:
     found = _ADDRESS.fullmatch(text)
     if found is None or int(found.group(1)) > _LARGEST_PORT:
@@ -88,6 +100,4 @@ def _prom_file(text: str) -> Path:
     path = Path(text).absolute()
     if path.suffix != ".prom":
         raise SpecError(f"`{text}` does not end in .prom: node_exporter reads no other files", where="--textfile")
-    if not path.parent.is_dir():
-        raise SpecError(f"there is no directory {path.parent}", where="--textfile", fix="make it, or name another one")
     return path

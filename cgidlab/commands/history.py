@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cgidlab.commands import options
 
 if TYPE_CHECKING:
     import argparse
-
-    from cgidlab.commands import options
 
 
 def register(verbs: options.Verbs) -> None:
@@ -19,9 +18,9 @@ def register(verbs: options.Verbs) -> None:
         description="Prints all runs, oldest first, and writes a page with plots and a table beside them "
         "(history.html). With --format json or md it prints the table alone and writes nothing.",
     )
-    parser.add_argument("experiment", help="its name, experiments/<name>.yml, or results/<name>")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories are")
-    parser.add_argument("--format", choices=("text", "json", "md"), default="text")
+    parser.add_argument("experiment", metavar="EXPERIMENT", help="its name, experiments/<name>.yml, or results/<name>")
+    options.add_results(parser)
+    options.add_format(parser, "text", "json", "md")
     parser.set_defaults(run=run)
 
 

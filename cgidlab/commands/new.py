@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cgidlab.commands import options
 from cgidlab.errors import SpecError
+from cgidlab.starting import command
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +33,7 @@ def register(verbs: options.Verbs) -> None:
         help="the experiment that asks nearly the same",
     )
     parser.add_argument(
-        "--directory", type=Path, default=options.ROOT / "experiments", metavar="DIR", help="where (experiments/)"
+        "--directory", type=Path, default=options.own("experiments"), metavar="DIR", help="where (experiments/)"
     )
     parser.set_defaults(run=run)
 
@@ -62,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError("the file is there already", where=str(path), fix="take another name") from err
     except OSError as err:
         raise SpecError(f"the file cannot be written: {err.strerror}", where=str(path)) from err
-    print(f"{path}: change its question, factors and settings (./runner.py options lists them)")
-    print(f"then: ./runner.py plan {path}")
+    print(f"{path}: change its question, factors and settings ({command('options')} lists them)")
+    print(f"then: {command(f'plan {path}')}")
     return 0

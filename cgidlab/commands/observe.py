@@ -6,11 +6,11 @@ import json
 import re
 import sys
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import alarms, exporting, options, signals
 from cgidlab.errors import LabError, SpecError
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -45,8 +45,8 @@ def register(verbs: options.Verbs) -> None:
     )
     exporting.add(p)
     p.add_argument("--watch", action="store_true", help="show what is seen while it is")
-    p.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
-    p.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_results(p, "where run directories go")
+    options.add_format(p)
     p.add_argument(
         "--fail-on",
         type=alarms.conditions,
@@ -65,7 +65,7 @@ def register(verbs: options.Verbs) -> None:
 
 def _add_where(p: argparse.ArgumentParser) -> None:
     p.add_argument("--host", metavar="HOST", help="the host to watch, or Ansible's pattern (default: this machine)")
-    p.add_argument("--target", metavar="INVENTORY", help="local, or the path of an Ansible inventory")
+    p.add_argument("--target", metavar="TARGET", help="local, or the path of an Ansible inventory")
     p.add_argument("--become", action="store_true", help="watch as root, through Ansible's become")
     p.add_argument(
         "--socket",
@@ -202,8 +202,11 @@ class _LiveLines:
 
     def show(self, live: Mapping[str, Mapping[str, Any]]) -> None:
         """Show the helpers' latest words."""
-        lines = self._lines_of(live)
-        text = "\n".join(lines)
+        try:
+            lines = self._lines_of(live)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return  # a host says something else; its last word is checked, and named then
+        text = printable("\n".join(lines))
         if not lines or text == self._last:
             return
         if self._terminal:
@@ -231,9 +234,11 @@ def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _listed(seen: Listed) -> str:
     from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers.observation import span  # noqa: PLC0415 -- see cgidlab.commands
 
     several = len(seen.hosts) > 1
     lines = [table(seen.listeners) if seen.listeners else "no unix stream socket listens", ""]
+    lines += [f"watched{f' on {h.host}' if several else ''} {span(h.begin, h.end)}" for h in seen.hosts]
     lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
     lines += [f"not watched: {failure}" for failure in seen.failures]
     lines += [_cost_line(h, several=several) for h in seen.hosts]
@@ -280,6 +285,7 @@ def _host(host: Observation) -> dict[str, Any]:
     return {
         "host": host.host,
         "ended": host.ended,
+        **host.window,
         "length_s": round(host.length_s, 3),
         "cost": dict(host.cost),
         "notes": list(host.notes),

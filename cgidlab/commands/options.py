@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+_PACKAGE = Path(__file__).resolve().parent.parent
+INSTALLED = (_PACKAGE / "project").is_dir()
+ROOT = _PACKAGE / "project" if INSTALLED else _PACKAGE.parent
+"""Roles, playbooks, inventories and experiments: the checkout, or what a wheel carries."""
+
+
+def own(name: str) -> Path:
+    """Return where a user's own files of a kind are: in the checkout, or below the directory they are in."""
+    return Path(name) if INSTALLED else ROOT / name
+
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- argparse has no public name for it
 
@@ -28,13 +37,48 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_target(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add which hosts are meant."""
+    usual = "the experiment's own" if default is None else default
+    parser.add_argument(
+        "--target",
+        default=default,
+        metavar="TARGET",
+        help=f"local, vagrant, or the path of an Ansible inventory (default: {usual})",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser, *forms: str, explained: str = "") -> None:
+    """Add how the result is printed: as text, as JSON, and in further forms; the first is the default."""
+    choices = forms or ("text", "json")
+    what = explained or "how the result is printed"
+    parser.add_argument("--format", choices=choices, default=choices[0], help=f"{what} (default: {choices[0]})")
+
+
+def add_level(parser: argparse.ArgumentParser) -> None:
+    """Add how much is said beside the result: `level` is -1, 0 or 1 (`progress.Display`)."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "-q",
+        "--quiet",
+        dest="level",
+        action="store_const",
+        const=-1,
+        default=0,
+        help="print errors and the result alone",
+    )
+    group.add_argument(
+        "-v", "--verbose", dest="level", action="store_const", const=1, default=0, help="print each step as well"
+    )
+
+
 RUN_HELP = "results/<experiment>/<run-id>, its id alone, or an experiment's name for its latest run"
 
 
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add where run directories are."""
+def add_results(parser: argparse.ArgumentParser, what: str = "where run directories are") -> None:
+    """Add where run directories are, or go."""
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="where run directories are (results)"
+        "--results", type=Path, default=Path("results"), metavar="DIR", help=f"{what} (default: results)"
     )
 
 

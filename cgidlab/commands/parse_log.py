@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cgidlab.commands import options
 from cgidlab.errors import LabError, SpecError
+from cgidlab.starting import command
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from cgidlab.commands import options
     from cgidlab.parsers.error_log import LogCounts
 
 _DESCRIPTION = """Counts mod_cgid's messages by AH number and error, its connect retries by errno, attempt and request,
@@ -33,6 +35,7 @@ def register(verbs: options.Verbs) -> None:
         "file",
         type=Path,
         nargs="*",
+        metavar="FILE",
         help="error_logs, read in order of time; of a directory those with `error` in their name, or all; "
         "- is standard input, and so is none",
     )
@@ -40,8 +43,10 @@ def register(verbs: options.Verbs) -> None:
         "--from", dest="begin", metavar="T", help="begin of the window: seconds since 1970 or ISO 8601 (zone: --tz)"
     )
     p.add_argument("--to", dest="end", metavar="T", help="end of the window; not part of it")
-    p.add_argument("--tz", default="UTC", help="zone of the log's times and of T without one (default: UTC)")
-    p.add_argument("--format", choices=("text", "json"), default="text")
+    p.add_argument(
+        "--tz", default="UTC", metavar="ZONE", help="zone of the log's times and of T without one (default: UTC)"
+    )
+    options.add_format(p)
     p.set_defaults(run=run)
 
 
@@ -53,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.file and sys.stdin.isatty():
         raise SpecError(
-            "no log is named", where="FILE", fix="name a file, or pipe one: journalctl -u httpd | runner.py parse-log"
+            "no log is named",
+            where="FILE",
+            fix=f"name a file, or pipe one: journalctl -u httpd | {command('parse-log')}",
         )
     zone = _zone(args.tz)
     window = Window(_moment_ns("--from", args.begin, zone), _moment_ns("--to", args.end, zone))
@@ -67,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         windowed = args.begin is not None or args.end is not None
         print("\n".join(explain(log, zone, windowed=windowed)))
     for line in strange:
-        print(line, file=sys.stdout if args.format == "text" else sys.stderr)
+        print(printable(line), file=sys.stdout if args.format == "text" else sys.stderr)
     return 1 if strange else 0
 
 

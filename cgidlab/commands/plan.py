@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cgidlab.commands import experiments, options
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from cgidlab.model import Plan, Trial
     from cgidlab.runs.expecting import Expected
@@ -19,8 +19,8 @@ def register(verbs: options.Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser("plan", help="list the trials an experiment expands to")
     experiments.add_experiment(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are: what to expect")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_results(parser, "where runs are: what to expect")
+    options.add_format(parser)
     parser.set_defaults(run=run)
 
 
@@ -28,8 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from dataclasses import asdict  # noqa: PLC0415 -- see cgidlab.commands
 
+    from cgidlab.design import choosing, limiting  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.design.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
 
     plan = loading.load_plan(experiments.request(args)).plan
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         told = {
             "sources": sources(plan),
-            "estimated_s": estimated_s(plan),
+            "estimated_s": estimated_s(plan) + limiting.extra_s(plan),
             "expected": None if expected is None else asdict(expected),
         }
         print(json.dumps({"schema_version": 1, **store.plan_json(plan), **told}, indent=1))
@@ -45,9 +47,13 @@ def run(args: argparse.Namespace) -> int:
     for trial in plan.trials:
         print(_line(trial, plan))
     print(_sum(plan))
+    if extra_s := limiting.extra_s(plan):
+        print(f"what limits throughput is tried beside them, {duration(extra_s)} on each host")
     if expected is not None:
         print(expected.said)
     print(told_sources(plan))
+    for warning in choosing.warnings(plan):
+        print(f"note: {warning}")
     print("nothing was run")
     return 0
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cgidlab.commands import options
 from cgidlab.errors import ProvisionError
 
 if TYPE_CHECKING:
     import argparse
 
-    from cgidlab.commands import options
     from cgidlab.engine.hoststate import Recovered
 
 
@@ -25,20 +24,22 @@ def register(verbs: options.Verbs) -> None:
         "where they name nothing, this machine.",
     )
     parser.add_argument("what", nargs="?", metavar="RUN|HOST", help="results/<experiment>/<run-id>, or a host's name")
-    parser.add_argument("--target", help="local, or the path of an Ansible inventory: recover its servers")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories are")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--target", metavar="TARGET", help="local, or the path of an Ansible inventory: recover its servers"
+    )
+    options.add_results(parser)
+    options.add_format(parser)
+    options.add_level(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Recover, say host by host what that came to, and return 0 if nothing is left on any of them."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.commands.options import ROOT  # noqa: PLC0415 -- same
     from cgidlab.engine import recovering  # noqa: PLC0415 -- same
 
-    with progress.Display() as display:
-        found = recovering.recover(ROOT, args.results, args.what, args.target, display)
+    with progress.Display(level=args.level) as display:
+        found = recovering.recover(options.ROOT, args.results, args.what, args.target, display)
     if args.format == "json":
         hosts = [{"host": f.host, "undone": list(f.undone), "problems": list(f.problems)} for f in found]
         print(json.dumps({"schema_version": 1, "hosts": hosts}, indent=1))

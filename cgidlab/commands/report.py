@@ -24,6 +24,9 @@ def register(verbs: options.Verbs) -> None:
     )
     parser.add_argument("--details", action="store_true", help="print five questions with all figures, not seven lines")
     parser.add_argument(
+        "--lang", choices=("en", "ja"), default="en", help="language of verdict and report (en); details stay English"
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
@@ -32,27 +35,42 @@ def register(verbs: options.Verbs) -> None:
     parser.set_defaults(run=run)
 
 
+def _check_writable(run: Path) -> None:
+    """Raise `StoreError` where nothing can be written, or somebody else could put a link in the place of what is."""
+    fix = "name a directory for what is derived with --output, or print it with --format md"
+    if not os.access(run, os.W_OK):
+        raise StoreError("the run's directory cannot be written", where=str(run), fix=fix)
+    if run.stat().st_uid != os.geteuid():
+        raise StoreError(
+            "the run's directory belongs to another user: nothing is written there", where=str(run), fix=fix
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Write the derived files and print the verdict and the report's path, or print the report alone.
 
     Files that are damaged are left out and named, and the exit status is then 1.
     """
     from cgidlab import files  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.report import Say  # noqa: PLC0415 -- same
     from cgidlab.runs import concluding, store  # noqa: PLC0415 -- same
 
     opened = store.find(args.results, args.run_name)
     if args.format != "html":
         if args.output is not None:
             raise SpecError("md, json and junit are printed", where="--output", fix="leave out --output, or --format")
+        if args.lang != "en":
+            raise SpecError("md, json and junit are English", where="--lang", fix="leave out --lang, or --format")
         text, damaged = concluding.as_text(opened, args.format)
         print(text, end="")
     else:
         if args.output is not None:
             files.make_directory(args.output)
-        elif not os.access(opened.path, os.W_OK):
-            fix = "name a directory for what is derived with --output, or print it with --format md"
-            raise StoreError("the run's directory cannot be written", where=str(opened.path), fix=fix)
-        concluded = concluding.conclude(opened, verify=True, output=args.output, details=args.details)
+        else:
+            _check_writable(opened.path)
+        concluded = concluding.conclude(
+            opened, verify=True, output=args.output, details=args.details, say=Say(args.lang)
+        )
         damaged = concluded.damaged
         print(concluded.text)
         print(concluded.report)

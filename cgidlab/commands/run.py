@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from cgidlab.commands import changed, experiments, options, signals
 from cgidlab.errors import SpecError
+from cgidlab.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
 
+    from cgidlab.engine.extending import More
     from cgidlab.engine.loading import Request
     from cgidlab.runs.status import RunStatus
     from cgidlab.runs.store import RunDirectory
@@ -26,7 +29,7 @@ def register(verbs: options.Verbs) -> None:
     parser = verbs.add_parser("run", help="run an experiment (the verb may be left out)")
     experiments.add_experiment(parser, optional=True)
     options.add_sources(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where run directories go")
+    options.add_results(parser, "where run directories go")
     parser.add_argument(
         "--budget",
         type=options.duration_of("--budget"),
@@ -58,11 +61,24 @@ def register(verbs: options.Verbs) -> None:
         metavar="FIELD",
         help="with --resume: go on although this is not what it was; may be repeated",
     )
+    longer = parser.add_mutually_exclusive_group()
+    longer.add_argument(
+        "--blocks",
+        type=_more_blocks,
+        metavar="+N",
+        help="with --resume RUN: give a run that has ended so many blocks more",
+    )
+    longer.add_argument(
+        "--until",
+        choices=("decided",),
+        help="with --resume RUN and --budget, which is for these blocks alone: more blocks until all is decided",
+    )
     parser.add_argument(
         "--profile-run",
         action="store_true",
         help="write trace.json into the run directory: where the time went, for a browser's trace viewer",
     )
+    options.add_level(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,16 +92,17 @@ def run(args: argparse.Namespace) -> int:
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
     request = None if args.experiment is None else experiments.request(args)
     resumed = None if args.if_changed and request else _chosen(args, request)
-    how = readying.How(args.budget, args.uncalibrated, args.fail_fast, tuple(args.accept_changed))
+    accepted, more = tuple(args.accept_changed), _more(args, resumed)
+    how = readying.How(args.budget, args.uncalibrated, args.fail_fast, accepted, more)
     if resumed is None and how.accepted:
         raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
     cancelled = signals.asked_first("ending the trial and cleaning up")
-    looked = changed.looked(request, args.results, cancelled) if args.if_changed and request else None
+    looked = changed.looked(request, args.results, cancelled, args.level) if args.if_changed and request else None
     if looked and not looked.reason_to_run:
         return 0
     if looked and request:
         request = replace(request, old=looked.old)
-    with profiling.ProfilingDisplay() if args.profile_run else progress.Display() as display:
+    with profiling.ProfilingDisplay(args.level) if args.profile_run else progress.Display(level=args.level) as display:
         if resumed is not None:
             ended = running.resume(resumed, request, options.ROOT, args.results, display, cancelled, how, args.target)
         else:
@@ -100,6 +117,28 @@ def run(args: argparse.Namespace) -> int:
     if looked.old is not None:
         return max(ended.exit_code, changed.beside(looked.latest, ended.report))
     return max(ended.exit_code, changed.compared(looked.latest, ended.report, looked.note))
+
+
+def _more_blocks(text: str) -> int:
+    """Return how many blocks `+20` asks for. Raise `SpecError` for anything else: 20 might mean 20 in all."""
+    if not re.fullmatch(r"\+[1-9][0-9]{0,3}", text):
+        raise SpecError(f"--blocks takes how many more, not `{text}`", where="--blocks", fix="--blocks +20")
+    return int(text)
+
+
+def _more(args: argparse.Namespace, resumed: RunDirectory | None) -> More | None:
+    """Return how much longer a run is to be, None for as long as it was to be."""
+    from cgidlab.engine.extending import More  # noqa: PLC0415 -- see cgidlab.commands
+
+    if args.blocks is None and args.until is None:
+        return None
+    if resumed is None:
+        raise SpecError(
+            "only a run that is there can get more blocks", where="--blocks, --until", fix="add --resume RUN"
+        )
+    if args.until and args.budget is None:
+        raise SpecError("`until decided` may take for ever", where="--until", fix="add --budget 1h")
+    return More(args.blocks, args.budget)
 
 
 def _chosen(args: argparse.Namespace, request: Request | None) -> RunDirectory | None:
@@ -134,7 +173,7 @@ def _said(found: RunStatus) -> str:
 
 
 def _wants_to_resume(said: str) -> bool:
-    print(said, file=sys.stderr)
+    print(printable(said), file=sys.stderr)
     while True:
         print("Go on with it (r, --resume), or begin again (n, --new)? ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()

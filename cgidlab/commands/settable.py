@@ -25,7 +25,7 @@ def register(verbs: options.Verbs) -> None:
         "what else it is called (MaxRequestWorkers, concurrency), or part of what it does.",
     )
     parser.add_argument("word", nargs="?", metavar="WORD", help="an option, or a word to look for")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_format(parser)
     parser.set_defaults(run=run)
 
 

@@ -25,9 +25,10 @@ def register(verbs: options.Verbs) -> None:
         description="Asks each server's distribution, the Apache project's archive, the cache and, with --sources, a "
         "directory of tarballs. The first column is what to write as `httpd` in an experiment file.",
     )
-    parser.add_argument("--target", default="local", help="local, vagrant, or the path of an Ansible inventory")
+    options.add_target(parser, "local")
     options.add_sources(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_format(parser)
+    options.add_level(parser)
     parser.set_defaults(run=run)
 
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine.offering import offers  # noqa: PLC0415 -- see cgidlab.commands
 
-    with progress.Display() as display:
+    with progress.Display(level=args.level) as display:
         found = offers(options.ROOT, args.target, args.sources, display)
     if args.format == "json":
         hosts = [{"host": host, "sources": [asdict(o) for o in said]} for host, said in found.items()]

@@ -18,7 +18,7 @@ def register(verbs: options.Verbs) -> None:
     parser = verbs.add_parser("status", help="say how far a run is, or the newest run of every experiment")
     parser.add_argument("run_name", nargs="?", metavar="RUN", help=options.RUN_HELP)
     options.add_results(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options.add_format(parser)
     parser.set_defaults(run=run)
 
 

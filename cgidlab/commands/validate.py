@@ -14,9 +14,14 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Say that the file is good; what is wrong with it is raised."""
+    from cgidlab.design import choosing  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
 
     plan = loading.load_plan(experiments.request(args)).plan
     most = plan.block_trials * plan.experiment.repetitions.max
     print(f"{args.experiment}: good; {len(plan.cells)} cells, {most} trials at most")
+    for bound in plan.experiment.rule.bounds:
+        print(f"asks whether {bound[0]} passes {bound[1]:g}")
+    for warning in choosing.warnings(plan):
+        print(f"note: {warning}")
     return 0

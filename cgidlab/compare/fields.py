@@ -1,4 +1,4 @@
-"""What makes two runs comparable: the only module that knows the fields, and what each verb does where one differs.
+"""What makes two runs comparable: a table of the fields, and what each verb does where one differs.
 
 `run --resume` asks whether trials to come may stand beside those that are done, `compare` whether a ratio says
 what changed, `run --if-changed` whether a run would tell anything new. All three read the same two documents of a

@@ -1,4 +1,4 @@
-"""Ratios of responses between two runs: the only module that knows how unpaired trials are compared.
+"""Ratios of responses between two runs.
 
 Two runs share neither hour nor noise: separate runs of one build differ by far more than what varies within either.
 So what is compared is what each run found within its blocks, the ratio of a level to the reference level that both

@@ -30,7 +30,7 @@ def with_old(experiment: Experiment, httpd: str, build_key: str) -> Experiment:
         factors=(*others, factor) if own is None else tuple(factor if f is own else f for f in experiment.factors),
         settings={name: value for name, value in experiment.settings.items() if name != FACTOR},
         rule=VerdictRule(
-            FACTOR, before, experiment.rule.smallest_effects, _of_the_new(experiment.rule.required, levels)
+            FACTOR, before, experiment.rule.smallest_effects, required=_of_the_new(experiment.rule.required, levels)
         ),
     )
 

@@ -32,6 +32,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "workers": (1, 20_000),
     "threads_per_child": (1, 1000),
     "tcp_backlog": (1, 2**31 - 1),
+    "keep_alive_timeout_s": (1, 3600),
     "timeout_s": (1, 3600),
     "somaxconn": (1, 2**31 - 1),
     "max_dgram_qlen": (0, 2**31 - 1),
@@ -47,6 +48,13 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 # Options of a trial role that say how a host is provisioned, the same for every trial on it.
 _OF_PROVISIONING: Mapping[str, frozenset[str]] = {"build": frozenset({"mirror", "refresh", "cflags", "compiler"})}
+_EXAMPLES = {
+    "extra_directives": 'extra_directives: "MaxKeepAliveRequests 100"',
+    "log_level": 'log_level: "warn cgid:debug"',
+    "httpd": 'httpd: "upstream:2.4.62"',
+    "patches": 'patches: "retry-at-notice"',
+}
+"""Of options whose default shows nothing of what they take."""
 _INSTRUMENTS = "instruments"
 # Each instrument says itself what it is; no task on a host takes these.
 _SWITCHES = tuple(
@@ -162,12 +170,18 @@ def _declared(roles_dir: Path) -> Iterator[Option]:
 
 def markdown(catalogue: Catalogue) -> str:
     """Return every option with the first sentence on it: the table of docs/experiment-format.md."""
-    rows = ["| option | takes | default | what |", "| --- | --- | --- | --- |"]
+    rows = ["| option | takes | default | what | example |", "| --- | --- | --- | --- | --- |"]
     for option in catalogue.options.values():
         takes = ", ".join(f"`{c}`" for c in option.choices) or option.type
         default = "required" if option.default is None else f"`{json.dumps(option.default)}`"
-        rows.append(f"| `{option.name}` | {takes} | {default} | {option.summary} |")
+        rows.append(f"| `{option.name}` | {takes} | {default} | {option.summary} | {_example(option)} |")
     return "\n".join(rows)
+
+
+def _example(option: Option) -> str:
+    value = option.choices[-1] if option.choices else not option.default if option.type == "bool" else option.default
+    text = _EXAMPLES.get(option.name) or f"{option.name}: {json.dumps(value)}"
+    return f"`{text}`"
 
 
 def instruments(catalogue: Catalogue) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from cgidlab.errors import SpecError
+from cgidlab.starting import command
 
 # Below it the nearest word is another word: `duration` and `isolation` are alike to 0.71.
 _LIKENESS = 0.75
@@ -28,6 +29,7 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "seed": ("random_seed", "rng"),
     "instruments": ("witnesses", "probes", "monitors", "observe"),
     "noise": ("sentinel", "disturbed"),
+    "limits": ("bottleneck", "interventions", "what_limits"),
     "verdict": ("rule", "decision", "analysis", "response", "responses", "reference", "smallest_effects"),
     "require": ("required", "thresholds", "threshold", "slo", "slos", "assert", "promise"),
     "search": ("find", "limit", "capacity", "searching", "bisect"),
@@ -59,7 +61,7 @@ def unknown(
     elif len(known) <= _MANY:
         fix = f"use one of: {', '.join(f'`{word}`' for word in sorted(known))}"
     else:
-        fix = "see which there are with: runner.py options"
+        fix = f"see which there are with: {command('options')}"
     return SpecError(f"{what} `{name}`", where=where, fix=fix)
 
 

@@ -19,6 +19,7 @@ _NOT_BESIDE = {
     "passes": "leave it out: a block has the trials that the search needs",
     "watch_every": "leave it out: trials are watched where a goal needs an instrument",
     "require": "leave it out: the goals are below `search:`",
+    "limits": "leave it out: ask what limits in an experiment that compares levels, such as what-limits.yml",
     "verdict": "leave it out: the answer is the limit, in each cell of the other factors",
 }
 _MOST_CANDIDATES = 2000

@@ -112,13 +112,15 @@ def estimated_s(plan: Plan, blocks: int | None = None) -> float:
     return (plan.experiment.repetitions.passes * a_pass + ESTIMATED_BLOCK_S) * blocks
 
 
-def blocks_within(plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0) -> int:
+def blocks_within(plan: Plan, budget_s: float, *, done: int = 0, elapsed_s: float = 0.0, beside_s: float = 0.0) -> int:
     """Return how many blocks fit into a budget in all, at most the plan's.
 
-    By the pace of the `done` blocks, which took `elapsed_s`; by the estimate before there is one.
+    By the pace of the `done` blocks, which took `elapsed_s`; by the estimate before there is one. The first of them
+    takes `beside_s` longer than the others.
     """
-    pace_s = elapsed_s / done if done else estimated_s(plan, 1)
-    more = max(0, int((budget_s - elapsed_s) // pace_s)) if pace_s > 0 else plan.experiment.repetitions.max
+    pace_s = max(0.0, elapsed_s - beside_s) / done if done else estimated_s(plan, 1)
+    left_s = budget_s - elapsed_s - (0.0 if done else beside_s)
+    more = max(0, int(left_s // pace_s)) if pace_s > 0 else plan.experiment.repetitions.max
     return min(plan.experiment.repetitions.max, done + more)
 
 
@@ -179,6 +181,7 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix="use log_level: warn",
         )
+    _check_nice(cell)
     if s["fault"] != "none" and float(s["fault_at_s"]) + float(s["fault_for_s"]) > float(s["window_s"]):
         raise SpecError(
             f"the fault would last beyond the window of {s['window_s']} s",
@@ -186,6 +189,19 @@ def _check_cell(cell: Cell) -> None:
             fix="lower fault_at_s or fault_for_s, or raise window_s",
         )
     _check_load(cell)
+
+
+def _check_nice(cell: Cell) -> None:
+    s = cell.settings
+    nice, where = int(s["cgid_nice"]), f"cell {cell.id}"
+    if not -20 <= nice <= 19:  # noqa: PLR2004 -- what the kernel knows
+        raise SpecError(f"cgid_nice={nice} is no nice value", where=where, fix="use -20 to 19")
+    if nice and system_of(s) != CGID:
+        raise SpecError("prefork runs mod_cgi, which has no daemon for cgid_nice", where=where, fix="use cgid_nice: 0")
+    if nice and s["fault"] == "kill_cgid":
+        raise SpecError(
+            "a daemon that is killed comes back without its cgid_nice", where=where, fix="use another fault, or none"
+        )
 
 
 def _check_load(cell: Cell) -> None:

@@ -1,4 +1,4 @@
-"""From an experiment file to an `Experiment`. The only module that gives its keys a meaning.
+"""From an experiment file to an `Experiment`: what its keys mean.
 
 Everything is checked before anything runs: a wrong word costs a second, not a night.
 """
@@ -10,37 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import arithmetic, hints, limit_search, linking, requiring
+from cgidlab.design import arithmetic, choosing, deciding, hints, limit_search, linking, requiring
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
-from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, RangeForm, Raw, UntilForm, check_form
+from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, RangeForm, Raw, check_form
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
-from cgidlab.model import (
-    MIN_BLOCKS,
-    CellPairs,
-    Experiment,
-    Factor,
-    Level,
-    LimitSearch,
-    NoisePolicy,
-    Repetitions,
-    Required,
-    Scalar,
-    Settings,
-    SmallestEffect,
-    VerdictRule,
-)
+from cgidlab.model import CellPairs, Experiment, Factor, Level, Required, Scalar, Settings
 from cgidlab.terminal import is_shown
 
 MAX_TRIALS = 200_000
 _MOST_LEVELS = 1000  # of a range
 _RATIO = re.compile(r"x([0-9]{1,6}(?:\.[0-9]{1,6})?)")
-WATCH_EVERY = 4
-# 5 % of throughput and 20 % of the tail: below the first a capacity plan does not change, and
-# a tail's own spread between equal trials is about that large.
-DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
 # Columns of trials.csv that say which trial a row is; a factor of that name would hide them.
 IDENTITY_COLUMNS = (
     "trial",
@@ -85,7 +67,8 @@ def build(
             )
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
     derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
-    rule = _rule(document, form, factors, catalogue)
+    settings |= choosing.driver(catalogue, factors, settings, derived)
+    rule = deciding.rule(document, form, factors, catalogue)
     exclude = tuple(
         itertools.chain.from_iterable(_exclusions(document, factors, i, raw) for i, raw in enumerate(form.exclude))
     )
@@ -100,8 +83,8 @@ def build(
     search = None
     if form.search is not None:
         search = limit_search.search_of(document, form, settings, derived, running, catalogue)
-        rule = replace(rule, smallest_effects=())
-    repetitions = _repetitions(document, form, rule, search)
+        rule = replace(rule, smallest_effects=(), bounds=())
+    repetitions = deciding.repetitions(document, form, rule, search)
     required = requiring.required(document, form.require, whole, running, repetitions)
     _check_kept(required, factors)
     experiment = Experiment(
@@ -117,8 +100,9 @@ def build(
         seed=form.seed,
         instruments=running,
         rule=replace(rule, required=required),
-        noise=_noise(document, form),
+        noise=deciding.noise(document, form),
         source=document.text,
+        limits=deciding.limits(catalogue, form, settings, factors),
     )
     _check_size(experiment, document.where(("factors",)))
     return experiment
@@ -314,72 +298,6 @@ def _exclusions(
     if isinstance(raw, str):
         return pairs_where(document, factors, path, raw)
     return (pairs_of(document, factors, path, raw),)
-
-
-def _rule(
-    document: Document,
-    form: FileForm,
-    factors: tuple[Factor, ...],
-    catalogue: Catalogue,
-) -> VerdictRule:
-    by_name = {f.name: f for f in factors}
-    name = form.verdict.factor or factors[0].name
-    if name not in by_name:
-        raise hints.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
-    labels = [lv.label for lv in by_name[name].levels]
-    if form.verdict.reference is not None:
-        reference = label_of(form.verdict.reference)
-        if reference not in labels:
-            raise hints.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
-    else:
-        usual = catalogue.options[name].default
-        reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
-    effects = dict(DEFAULT_SMALLEST_EFFECTS)
-    responses = list(figures.COLUMNS)
-    for response, share in form.verdict.smallest_effects.items():
-        where = document.where(("verdict", "smallest_effects", response))
-        if response not in responses:
-            raise hints.unknown("no response is called", response, responses, where)
-        effects[response] = requiring.share(share, where)
-    return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()))
-
-
-def _repetitions(document: Document, form: FileForm, rule: VerdictRule, search: LimitSearch | None) -> Repetitions:
-    if search is not None:
-        return Repetitions(MIN_BLOCKS, search.blocks)
-    asked = form.repetitions
-    least, most = (asked, asked) if isinstance(asked, int) else (asked.min, asked.max)
-    found = Repetitions(least, most, form.passes, form.watch_every or WATCH_EVERY, _half_widths(document, form, rule))
-    if form.watch_every is None and found.answering_blocks < MIN_BLOCKS:  # too few would be left for any claim
-        return replace(found, watch_every=1)
-    return found
-
-
-def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple[tuple[str, float], ...]:
-    """Return how well responses are to be known. A bare share is that of the rule's first response: throughput."""
-    if isinstance(form.repetitions, int) or not isinstance(form.repetitions.until, UntilForm):
-        return ()
-    asked = form.repetitions.until.half_width
-    path: KeyPath = ("repetitions", "until", "half_width")
-    known = [e.response for e in rule.smallest_effects]
-    if not isinstance(asked, dict):
-        return ((known[0], requiring.share(asked, document.where(path))),)
-    for response in asked:
-        if response not in known:
-            raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
-    if not asked:
-        raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
-    return tuple(
-        (response, requiring.share(share, document.where((*path, response)))) for response, share in asked.items()
-    )
-
-
-def _noise(document: Document, form: FileForm) -> NoisePolicy:
-    if isinstance(form.noise, str):
-        return NoisePolicy(None, None, 0)
-    steal = requiring.share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    slowdown = requiring.share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
-    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
 
 
 def _check_size(experiment: Experiment, where: str) -> None:

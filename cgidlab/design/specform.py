@@ -10,10 +10,10 @@ from cgidlab.design.arithmetic import BEGINS
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
-from cgidlab.model import Option
+from cgidlab.model import LimitTrials, Option
 
 # What lies beside the experiments below results/: `store` and the verbs of these names make it.
-RESERVED_NAMES = ("calibration", "latest", "observe", "observe-all")
+RESERVED_NAMES = ("calibration", "calibration-limits", "latest", "observe", "observe-all")
 LOAD_KEYS = ("loop", "driver", "clients", "rate")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
@@ -93,6 +93,7 @@ class VerdictForm(_Form):
     factor: str | None = None
     reference: Raw | None = None
     smallest_effects: dict[str, float | str] = Field(default_factory=dict)
+    bounds: dict[str, float] | None = None
 
 
 class NoiseForm(_Form):
@@ -124,6 +125,13 @@ class FileForm(_Form):
     seed: int = Field(default=1, ge=0, le=2**63 - 1)
     instruments: list[str] | None = None
     noise: NoiseForm | Literal["ignore"] = Field(default_factory=NoiseForm)
+    limits: LimitTrials | None = Field(
+        default=None,
+        strict=False,
+        description="Where it is tried what limits throughput, by holding things back in a trial beside the run: once "
+        "(the reference level with the most clients), in all cells, or off. The default is once where a closed loop "
+        "has enough blocks for a claim and no fault, else off.",
+    )
     verdict: VerdictForm = Field(default_factory=VerdictForm)
     require: dict[str, Raw | dict[str, Raw | list[Raw]]] = Field(default_factory=dict)
 

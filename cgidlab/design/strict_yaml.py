@@ -21,6 +21,9 @@ MAX_NODES = 20_000
 MAX_NUMBER_CHARACTERS = 40  # a plain scalar that is not text: YAML reads some in time that grows with its square
 _SHOWN_CHARACTERS = 60
 
+# What stands there is a word, and YAML's other meaning of it is none there.
+_WORDS: dict[tuple[str | int, ...], tuple[str, ...]] = {("limits",): ("off",)}
+
 Value = bool | int | float | str | list["Value"] | dict[str, "Value"]
 KeyPath = tuple[str | int, ...]
 
@@ -115,6 +118,8 @@ def _convert(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: st
     if isinstance(node, yaml.SequenceNode):
         return [_convert(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)  # noqa: S101 -- YAML has no fourth kind of node
+    if node.value in _WORDS.get(path, ()):
+        return str(node.value)
     return _scalar(node, f"{name}, line {node.start_mark.line + 1}, {'.'.join(map(str, path))}")
 
 

@@ -153,9 +153,12 @@ def play(
 
 
 def _inert(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
-    """Return a value in which Ansible takes no text for a template: much of it comes from files and from hosts."""
+    """Return a value in which Ansible takes no text for a template: much of it comes from files and from hosts.
+
+    All text, whatever is in it: one that begins with `#jinja2:` says itself what a template looks like.
+    """
     if isinstance(value, str):
-        return {"__ansible_unsafe": value} if "{" in value else value
+        return {"__ansible_unsafe": value}
     if isinstance(value, Mapping):
         return {key: _inert(inner) for key, inner in value.items()}
     return [_inert(inner) for inner in value] if isinstance(value, list | tuple) else value

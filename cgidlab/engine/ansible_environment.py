@@ -1,4 +1,4 @@
-"""What Ansible's programs need of their environment beside the user's own: the only module that knows its settings."""
+"""What Ansible's programs need of their environment beside the user's own."""
 
 import atexit
 import locale

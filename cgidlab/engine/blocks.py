@@ -23,6 +23,7 @@ from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
 from cgidlab.runs import harvest, keeping, records, store
 from cgidlab.runs.store import RunDirectory
+from cgidlab.starting import command
 
 _ANY_NOISE = NoisePolicy(None, None, 0)
 
@@ -44,7 +45,7 @@ class BlockBegin:
     stop_rule: StopRule = field(default_factory=StopRule)
     numbers: "Numbers | None" = None  # of the run, where blocks of it run at once
     others: bool = False  # hosts that could run the block as well
-    beside: Beside | None = None
+    beside: Sequence[Beside] = ()
 
 
 class Numbers:
@@ -88,7 +89,7 @@ class _Call:
     """The state of one call of Ansible for trials of a block."""
 
     trials: dict[int, Trial]
-    beside: dict[int, Trial] = field(default_factory=dict)
+    beside: dict[int, tuple[Beside, Trial]] = field(default_factory=dict)
     came_home: set[int] = field(default_factory=set)
     news: list[str] = field(default_factory=list)
     fault: LabError | None = None
@@ -171,15 +172,16 @@ def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
     return ", ".join(f"{n} {kind.value}" for kind, n in counts.items())
 
 
-def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Beside | None = None) -> list[TrialRecord]:
+def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequence[Beside] = ()) -> list[TrialRecord]:
     run, host = where.run, where.host
     name = run.unused_ansible(name)
     loaded_by = generators.of_server(run.path / "hosts", host)
     trials = generators.placed(trials, loaded_by)
-    riding = generators.placed(beside.trials, loaded_by) if beside else ()
+    besides = {t.number: (b, t) for b in beside for t in generators.placed(b.trials, loaded_by)}
+    riding = tuple(t for _, t in besides.values())
     block = execute.BlockNeeds(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
-    state = _Call({t.number: t for t in trials}, {t.number: t for t in riding})
-    desk = _Desk(where, state, beside)
+    state = _Call({t.number: t for t in trials}, besides)
+    desk = _Desk(where, state)
     room = Room(run)
     limits = where.loaded.site.limits
     patience_s = max(limits.of_trial_s(t) for t in (*trials, *riding)) + limits.silence_s
@@ -217,9 +219,9 @@ class _Desk:
     in its window meanwhile. Only one that failed is looked at at once.
     """
 
-    def __init__(self, where: _Where, state: _Call, beside: Beside | None) -> None:
+    def __init__(self, where: _Where, state: _Call) -> None:
         self.kept: list[TrialRecord] = []
-        self._where, self._state, self._beside = where, state, beside
+        self._where, self._state = where, state
         self.shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
         self._waiting: list[Arrival] = []
 
@@ -241,9 +243,10 @@ class _Desk:
     def _take(self, arrival: Arrival) -> None:
         where, state = self._where, self._state
         try:
-            if self._beside and arrival.number in state.beside:
+            if arrival.number in state.beside:
+                beside, trial = state.beside[arrival.number]
                 with suppress(harvest.BadArchive):
-                    _kept(where, self._beside.run, state.beside[arrival.number], arrival, _ANY_NOISE)
+                    _kept(where, beside.run, trial, arrival, _ANY_NOISE)
                 return
             record = _keep(where, state, arrival)
         except LabError as err:  # raised here it would leave Ansible's process behind
@@ -274,7 +277,7 @@ def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirec
     if not stopped.ok:
         display.say(
             f"warning: {block.host_directory} on {block.host.host} could not be cleaned up: {stopped.why}; "
-            f"the next run there does it, and so does: python runner.py recover {run_directory.path}"
+            f"the next run there does it, and so does: {command(f'recover {run_directory.path}')}"
         )
     return stopped.ok
 

@@ -60,11 +60,12 @@ def calibrate_hosts(
     `RunError` when none could be run, and `InterruptedRun` when it was stopped; then there
     is no calibration.json and nothing is proven.
     """
-    with exclusive(_site(request)):
+    with exclusive(site_of(request)):
         return _calibrated(request, results, display, cancelled)
 
 
-def _site(request: CalibrationRequest) -> Site:
+def site_of(request: CalibrationRequest) -> Site:
+    """Return the files and hosts that are meant."""
     return replace(targets.site(request.target, request.root), tarballs=request.tarballs)
 
 
@@ -82,7 +83,7 @@ def _calibrated(
     plan = calibrate.make_plan(
         catalogue, target=request.target, httpds=request.httpds, controls_only=request.controls_only
     )
-    loaded = Loaded(plan, catalogue, _site(request))
+    loaded = Loaded(plan, catalogue, site_of(request))
     run = store.create(results, plan, new_run_id())
     display.say(f"calibration {run.path}")
     try:
@@ -237,20 +238,16 @@ def _log(run: Path, observations: Sequence[calibrate.ControlTrial], control: str
 
 def _text(entries: Sequence[Mapping[str, Any]]) -> str:
     """Return the table, and which witnesses are proven."""
-    columns = ("state", "control", "kind", "witness", "expected", "found")
     lines = []
     for entry in entries:
-        rows = [{c: str(row[c]) for c in columns} | {"reason": row["reason"]} for row in entry["rows"]]
         several = len(entry["builds"]) > 1
-        for row, whole in zip(rows, entry["rows"], strict=True):
-            row["control"] += f" ({whole['httpd']})" if several and whole["httpd"] else ""
-        widths = {c: max(len(c), *(len(row[c]) for row in rows)) for c in columns[:-1]}
+        rows = [
+            {**row, "control": row["control"] + (f" ({row['httpd']})" if several and row["httpd"] else "")}
+            for row in entry["rows"]
+        ]
         versions = ", ".join(str(build["version"]) for build in entry["builds"])
         lines.append(f"{entry['host']}, kernel {entry['kernel']}, httpd {versions}")
-        lines.append("  ".join(c.ljust(widths.get(c, 0)) for c in columns).rstrip())
-        for row in rows:
-            why = f" ({row['reason']})" if row["reason"] else ""
-            lines.append("  ".join(row[c].ljust(widths.get(c, 0)) for c in columns).rstrip() + why)
+        lines += table(rows, "witness")
         good = calibrate.proven(entry["witnesses"])
         lines.append(f"proven: {', '.join(w for w in entry['witnesses'] if w in good) or 'no witness'}")
         if missing := [w for w in entry["witnesses"] if w not in good]:
@@ -259,3 +256,15 @@ def _text(entries: Sequence[Mapping[str, Any]]) -> str:
             facts = ", ".join(f"{k} {v}" for k, v in build.items() if k not in ("httpd", "version", "build_key"))
             lines.append(f"httpd {build['version']} ({build['httpd']}): {facts}")
     return "\n".join(lines)
+
+
+def table(rows: Sequence[Mapping[str, Any]], about: str) -> list[str]:
+    """Return the lines of a table of rows; `about` is what its `witness` is called."""
+    columns = ("state", "control", "kind", "witness", "expected", "found")
+    told = [{c: c for c in columns} | {"witness": about}, *({c: str(row[c]) for c in columns} for row in rows)]
+    widths = {c: max(len(row[c]) for row in told) for c in columns[:-1]}
+    why = ["", *(f" ({row['reason']})" if row["reason"] else "" for row in rows)]
+    return [
+        "  ".join(row[c].ljust(widths.get(c, 0)) for c in columns).rstrip() + reason
+        for row, reason in zip(told, why, strict=True)
+    ]

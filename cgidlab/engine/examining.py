@@ -8,7 +8,7 @@ from typing import Any
 
 from cgidlab import files
 from cgidlab.engine import ansible, doctor, packing, targets
-from cgidlab.engine.locking import exclusive
+from cgidlab.engine.locking import beside_a_run
 from cgidlab.errors import InterruptedRun, ProvisionError
 from cgidlab.progress import Display
 
@@ -38,7 +38,8 @@ class Diagnosis:
 def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], bool]) -> Diagnosis:
     """Examine every host of a target; a host that cannot be reached has a row that says so.
 
-    Raises `SpecError` for what is no target, `ProvisionError` when a run has its hosts now.
+    While a run has the hosts the examination goes on beside it, and says so: a trial notices the second that it takes
+    as somebody else's work. Raises `SpecError` for what is no target.
     """
     site = targets.found(target, root)
     groups = {
@@ -52,7 +53,9 @@ def diagnose(target: str, root: Path, display: Display, cancelled: Callable[[], 
         if asked in _ASKED and not result.result.get("skipped"):
             results[result.host][asked] = dict(result.result)
 
-    with exclusive(site), tempfile.TemporaryDirectory(prefix="cgidlab-doctor-") as temporary:
+    with beside_a_run(site) as busy, tempfile.TemporaryDirectory(prefix="cgidlab-doctor-") as temporary:
+        if busy:
+            display.say(f"{busy}; a trial may count this examination as a disturbance and be run again")
         directory = Path(temporary)
         helper = directory / "cgidhost.pyz"
         files.write_bytes(helper, packing.pack_helper(site.roles / "trial" / "files" / "cgidhost"))

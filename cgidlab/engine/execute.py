@@ -14,6 +14,7 @@ from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.systems import system_of
 from cgidlab.engine import ansible, arrivals, generators, packing, unreachable
 from cgidlab.engine.arrivals import Arrival
+from cgidlab.engine.configurations import LOOPBACK, SERVER_GID, SERVER_USER, to_check
 from cgidlab.engine.sources import Tarball, needed
 from cgidlab.errors import LabError, ProvisionError
 from cgidlab.model import Limits, Plan, Scalar, Settings, Trial
@@ -23,9 +24,6 @@ from cgidlab.parsers.host_report import GeneratorReport, HostReport
 # Each trial has a network of its own, so that the port can be the same for all.
 PORT = 8080
 BLOCK_VERSION = 2  # of block.json (cgidhost.blockfile)
-LOOPBACK = "127.0.0.1"
-SERVER_USER = "nobody"
-SERVER_GID = 65534  # of nobody's group on every supported distribution, whatever its name
 # Whose options the helper needs: what is built is a path to it, and an instrument a name.
 _OF_HELPER = ("cgid", "scripts", "server", "kernel", "load", "trial")
 # Longer than an emulated, busy host takes from one look of the control machine to the next.
@@ -88,6 +86,9 @@ def provision(
     helper = invocation_dir / "cgidhost.pyz"
     files.write_bytes(helper, packing.pack_helper(site.roles / "trial" / "files" / "cgidhost"))
     settings = [cell.settings for cell in plan.cells]
+    configurations = to_check(plan, cat.load(site.roles))
+    checked = invocation_dir / "configurations.json"
+    files.write_json(checked, {"configurations": configurations})
     played = ansible.play(
         site.playbook("provision"),
         site.inventory,
@@ -98,6 +99,7 @@ def provision(
             "cgidlab_helper_archive": str(helper.resolve()),
             "cgidlab_provision_dir": str(hosts_dir.resolve()),
             "cgidlab_snapshot_dir": str(snapshots_dir.resolve()),
+            "cgidlab_configurations_file": str(checked.resolve()) if configurations else "",
             "cgidlab_become_asked": become_password is not None,
             "cgidlab_code_sha256": "" if site.refresh or _moves(settings) else code_sha256,
             **_sources(site, settings),
@@ -344,6 +346,7 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "server_gid": SERVER_GID,
         "port": PORT,
         "fault": _fault(s),
+        "intervention_slot_s": trial.intervention_slot_s,
     }
 
 

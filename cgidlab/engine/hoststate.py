@@ -107,7 +107,7 @@ def _answer(stdout: str) -> dict[str, list[str]]:
     try:
         said = json.loads(stdout)
         return {name: [str(text) for text in said[name]] for name in ("undone", "problems")}
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         return {"undone": [], "problems": [f"the helper gave no answer: {err!r}"]}
 
 
@@ -116,6 +116,6 @@ def _said_error(message: str) -> str:
     for line in message.splitlines():
         try:
             return str(json.loads(line)["error"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return message

@@ -9,9 +9,14 @@ from pathlib import Path
 
 from cgidlab.engine.execute import Site
 from cgidlab.errors import LabError, ProvisionError, StoreError
+from cgidlab.starting import command
 
 # Every user of a machine has to meet at one place, and this one is there and writable on all of them.
 _PLACE = Path("/var/tmp")  # noqa: S108 -- a link or a file of somebody else does no harm: it is never written to
+
+
+class TargetBusyError(ProvisionError):
+    """Somebody else has the hosts."""
 
 
 @contextmanager
@@ -35,6 +40,18 @@ def exclusive(site: Site, place: Path = _PLACE) -> Iterator[None]:
 
 
 @contextmanager
+def beside_a_run(site: Site, place: Path = _PLACE) -> Iterator[str]:
+    """Look at the site's hosts, also while a run has them: yield who has them, '' for nobody, who then cannot begin."""
+    try:
+        with exclusive(site, place):
+            yield ""
+            return
+    except TargetBusyError as err:
+        busy = err.what
+    yield busy
+
+
+@contextmanager
 def of_run(directory: Path) -> Iterator[None]:
     """Have a run directory to oneself; raise `ProvisionError` with who has it otherwise.
 
@@ -51,7 +68,7 @@ def of_run(directory: Path) -> Iterator[None]:
             raise ProvisionError(
                 f"this run directory is in use: {_holder(handle)}",
                 where=str(directory),
-                fix="wait until it has ended; how far it is: runner.py status",
+                fix=f"wait until it has ended; how far it is: {command('status')}",
             ) from err
         yield
     finally:
@@ -68,7 +85,7 @@ def _locked(path: Path) -> int:
         except BlockingIOError as err:
             holder = _holder(handle)
             os.close(handle)
-            raise ProvisionError(
+            raise TargetBusyError(
                 f"another run has this target: {holder}", where=str(path), fix="wait until it has ended"
             ) from err
         os.close(handle)  # its holder ended, and took the name away, between our two calls
@@ -82,7 +99,7 @@ def _name(site: Site) -> str:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO of somebody else keeps nobody
     try:
         # Without O_CREAT: the kernel refuses that for another user's file in a directory of all.
         return os.open(path, flags)

@@ -175,7 +175,7 @@ def _experiment(order: ObservationRequest, cells: Sequence[Cell]) -> Experiment:
         "sockets": list(order.sockets),
         "error_logs": list(order.error_logs),
     }
-    source = "# An observation, not an experiment: what `runner.py observe` was asked for.\n"
+    source = "# An observation, not an experiment: what `./runner.py observe` was asked for.\n"
     return Experiment(
         name=NAME,
         question=QUESTION,

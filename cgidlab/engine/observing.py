@@ -14,8 +14,8 @@ from cgidlab.engine import ansible, packing
 from cgidlab.engine.loading import new_run_id
 from cgidlab.engine.observe_order import NAME, ObservationRequest
 from cgidlab.engine.targets import LOCAL, inventory
-from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError
-from cgidlab.parsers import observation
+from cgidlab.errors import InterruptedRun, LabError, ProvisionError, SpecError, StoreError
+from cgidlab.parsers import document, observation
 from cgidlab.parsers.listeners import Listener
 from cgidlab.parsers.observation import Observation, SeenTarget
 from cgidlab.runs import store
@@ -77,7 +77,7 @@ def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[]
     """
     run, seen, failures = _seen(LISTENERS, order, results, cancelled, live)
     rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
-    hosts = {h.host: {k: h.raw[k] for k in ("ended", "facts", "notes", "cost")} for h in seen}
+    hosts = {h.host: {**h.window, **{k: h.raw[k] for k in ("ended", "facts", "notes", "cost")}} for h in seen}
     run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
     return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
 
@@ -169,10 +169,9 @@ def _where(order: ObservationRequest, staging: Path) -> tuple[Path, str]:
 
 def _live(path: Path) -> Mapping[str, Any]:
     try:
-        value: Mapping[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return document.plain(path.read_bytes(), where=str(path))
+    except (OSError, StoreError):
         return {}
-    return value
 
 
 def _watched(target: SeenTarget) -> bool:

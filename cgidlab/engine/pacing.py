@@ -30,29 +30,36 @@ class Pacing:
         budget_s: float | None,
         before: Sequence[TrialRecord] = (),
         at_once: int = 1,
+        beside_s: float = 0.0,
     ) -> None:
-        """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time."""
+        """Begin to count. `before` are the records of an earlier session; `at_once` blocks run at a time.
+
+        `beside_s` is what one block takes longer than the others for trials that are not of the plan.
+        """
         from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
         from cgidlab.runs.blockwise import Blockwise  # noqa: PLC0415 -- same
+        from cgidlab.runs.expecting import last_block_s  # noqa: PLC0415 -- same
 
         self._whole_blocks = Blockwise(run_directory.path)
         repetitions = plan.experiment.repetitions
         self._plan, self._run, self._display, self._budget_s = plan, run_directory, display, budget_s
         self._keys = [{t.key for t in trials} for trials in plan.blocks]
         self._before = {r.key for r in before}
+        self._beside_s = beside_s
         self._spent_s = spent_s(run_directory, before)
         self._began_s = time.monotonic()
-        self._expected = planned_looks(repetitions.min, repetitions.max)[0]
+        self._expected = next(n for n in planned_looks(repetitions) if n > max(repetitions.looked, default=0))
         self._possible = repetitions.max
         if budget_s is not None:
             done = self._finished(before)
-            within = blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s)
+            within = blocks_within(plan, budget_s, done=done, elapsed_s=self._spent_s, beside_s=beside_s)
             # Before there is a pace, one estimated for one host.
             self._possible = min(repetitions.max, max(done, within if done else within * at_once))
         self._expect(min(self._expected, self._possible))
         blocks = min(self._expected, self._possible)
         share = self._pending(blocks) / max(1, plan.block_trials * blocks)
-        display.expect(self._pending(blocks), estimated_s(plan, blocks) * share / at_once)
+        a_block_s = last_block_s(plan, run_directory.path.parent.parent) or estimated_s(plan, 1)
+        display.expect(self._pending(blocks), a_block_s * blocks * share / at_once, plan.cells)
 
     @property
     def may_begin(self) -> int:
@@ -72,7 +79,8 @@ class Pacing:
         if not repetitions.fixed or len(so_far) <= _MOST_SHOWN:
             whole, _torn = self._whole_blocks.of(so_far)  # what cannot be read is named when the run is concluded
             decision = decide((*so_far, *whole), self._plan.experiment.rule, repetitions)
-            self._say_precision(number, decision)
+            if not self._keys[number - 1] <= self._before:  # an earlier session said it
+                self._say_precision(number, decision)
         if decision is not None and not repetitions.fixed and number >= repetitions.min:
             if decision.stop:
                 self._display.say(f"stopping after block {number}: {decision.reason}")
@@ -81,7 +89,9 @@ class Pacing:
                 self._display.say(decision.reason)
             self._expected = decision.next_look or self._expected
         if self._budget_s is not None:
-            self._possible = blocks_within(self._plan, self._budget_s, done=finished, elapsed_s=elapsed_s)
+            self._possible = blocks_within(
+                self._plan, self._budget_s, done=finished, elapsed_s=elapsed_s, beside_s=self._beside_s
+            )
             if self._possible <= number < repetitions.max:
                 self._display.say(
                     f"stopping after block {number}: no further block fits into {duration(self._budget_s)}"

@@ -8,6 +8,7 @@ from typing import Any
 from cgidlab import files
 from cgidlab.compare import Recorded, differing
 from cgidlab.engine import calibrating, resuming
+from cgidlab.engine.extending import More
 from cgidlab.engine.loading import Loaded
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.resuming import Continued
@@ -27,6 +28,7 @@ class How:
     uncalibrated: bool = False
     fail_fast: bool = False
     accepted: tuple[str, ...] = ()  # fields that may have changed in a resumed run
+    more: More | None = None  # blocks that a resumed run gets beside its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def again(session: RunSession, continued: Continued) -> Ready:
     if told := [str(d) for d in differing.worth_telling(differences) if not d.decides]:
         session.display.say(f"since the run was begun: {'; '.join(told)}")
     resuming.tidy(run, continued.undone)
+    if continued.extended:
+        run.write("plan.json", store.plan_json(continued.loaded.plan))
     run.set_state(store.RUNNING, asked_budget_s=session.how.budget_s, budget=None, stopped=None)
     take_over(found_in, run.path / "hosts")
     before = provenance.of(run)

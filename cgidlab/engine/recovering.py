@@ -65,6 +65,7 @@ def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> 
     run = store.open_run(Path(what)) if what and (Path(what) / "plan.json").is_file() else None
     if run is not None:
         _refuse_if_running(run)
+        run.check_owned()
     runs = _parts(run) if run is not None else [p for r in _runs(results) if not _lives(r) for p in _parts(r)]
     host = what if run is None else None
     held = {r: tuple(h for h in journal.held(r) if host in (None, h.host)) for r in runs}
@@ -166,6 +167,7 @@ def _runs(results: Path) -> Iterator[RunDirectory]:
             continue  # latest, or what is no run of these results
         try:
             if any(journal.held(part) for part in _parts(run)):
+                run.check_owned()
                 yield run
         except StoreError:
             continue

@@ -14,8 +14,9 @@ from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
 from cgidlab.design import spec
-from cgidlab.engine import arrivals, targets
+from cgidlab.engine import arrivals, extending, targets
 from cgidlab.engine.execute import Site
+from cgidlab.engine.extending import More
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
@@ -46,6 +47,7 @@ class Continued:
     environments: frozenset[str]  # of the trials that are done
     before: Recorded  # what the run wrote down of itself
     differences: tuple[Difference, ...]  # of what is known without asking a host
+    extended: bool = False  # by this session
 
     @property
     def pending(self) -> int:
@@ -56,17 +58,33 @@ class Continued:
 def interrupted(request: Request, results: Path) -> status.RunStatus | None:
     """Return how far the newest run of the same experiment is, if it was interrupted; None otherwise.
 
-    The same: file, levels, settings and target. Raises `SpecError` for a request that cannot be run.
+    The same: file, levels, settings and target. A run that has no trial never began: there is nothing
+    of it to go on with, and it is passed over. Raises `SpecError` for a request that cannot be run.
     """
     experiment = load_plan(request).plan.experiment
     for run in _newest_first(results / experiment.name):
         try:
-            if _source(run) == experiment.source and store.experiment_of(run) == experiment:
+            if not _began(run):
+                continue
+            if _source(run) == experiment.source and _as_asked(store.experiment_of(run)) == experiment:
                 found = status.status(run.path)
                 return found if found.state == store.INTERRUPTED else None
         except StoreError:
             continue
     return None
+
+
+def _began(run: RunDirectory) -> bool:
+    """Say whether a run came as far as a trial, if only one that came home and was not looked at."""
+    return bool(run.trial_directories()) or any(run.path.glob("ansible/*/incoming/*"))
+
+
+def _as_asked(experiment: Experiment) -> Experiment:
+    """Return an experiment as its file asked for it, without the blocks that it was extended by."""
+    had = experiment.repetitions
+    if had.asked is None:
+        return experiment
+    return replace(experiment, repetitions=replace(had, min=had.asked[0], max=had.asked[1], looked=(), asked=None))
 
 
 def latest(results: Path, request: Request) -> RunDirectory:
@@ -85,14 +103,17 @@ def latest(results: Path, request: Request) -> RunDirectory:
     )
 
 
-def load(run: RunDirectory, root: Path, request: Request | None, target: str | None = None) -> Continued:
+def load(
+    run: RunDirectory, root: Path, request: Request | None, target: str | None = None, more: More | None = None
+) -> Continued:
     """Return what a run needs to go on.
 
     `request` is the experiment file and words of the command line, if any were given: they have to
-    ask for what the run was planned to be. `target` is what the command line names without a file. Raises `StoreError`
-    when the plan cannot be read, or the directory is none that this user's runs leave.
+    ask for what the run was planned to be. `target` is what the command line names without a file. With `more` the
+    run gets further blocks. Raises `StoreError` when the plan cannot be read, or the directory is none that this
+    user's runs leave.
     """
-    rundir.check_owned(run.path, passed=f"{run.run_id}/ansible/*/artifacts/*/command")  # what a killed Ansible leaves
+    run.check_owned()
     catalogue = cat.load(root / "roles")
     experiment = store.experiment_of(run)
     if watching.is_observation(run) or run.path.parent.name == calibrate.NAME:
@@ -101,9 +122,14 @@ def load(run: RunDirectory, root: Path, request: Request | None, target: str | N
     site = _site(run, experiment.target, root, request, target)
     plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
+    if experiment.repetitions.looked:
+        plan = extending.numbered(plan, stored, run)
     taken_in(run, plan)
     before = _recorded(run, stored, experiment)
     now = standing(run)
+    if more is not None:
+        experiment = extending.extended(experiment, more, run, plan, now.done)
+        plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
     if request is not None:
         was_asked = replace(before, plan=run.read(changes.ASKED)) if changes.is_beside(run) else before
@@ -119,6 +145,7 @@ def load(run: RunDirectory, root: Path, request: Request | None, target: str | N
         environments=now.environments,
         before=before,
         differences=tuple(found),
+        extended=more is not None,
     )
 
 

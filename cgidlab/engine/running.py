@@ -6,18 +6,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cgidlab.design import choosing
 from cgidlab.design.plan import blocks_within, estimated_s, told_sources
-from cgidlab.engine import hosts_after, readying, resuming
+from cgidlab.engine import hosts_after, journal, readying, resuming
 from cgidlab.engine.loading import Request, load_plan, new_run_id
 from cgidlab.engine.locking import exclusive, of_run
+from cgidlab.engine.pacing import spent_s
 from cgidlab.engine.readying import How, Ready, RunSession
 from cgidlab.engine.spreading import all_blocks
-from cgidlab.errors import RunError, SpecError, StoreError, UnmetError
+from cgidlab.errors import InterruptedRun, RunError, SpecError, StoreError, UnmetError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
-from cgidlab.runs import changes, store
+from cgidlab.runs import changes, ending, status, store
 from cgidlab.runs.concluding import Concluded, conclude
 from cgidlab.runs.store import RunDirectory
+from cgidlab.verdict import words
 
 INTERRUPTED_EXIT = 130
 
@@ -46,6 +49,8 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
             display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
+            for warning in choosing.warnings(loaded.plan):
+                display.say(f"note: {warning}")
             if request.old is not None:
                 changes.keep_asked(run_directory, load_plan(replace(request, old=None)).plan)
             run_directory.set_state(store.RUNNING, asked_budget_s=how.budget_s)
@@ -69,12 +74,13 @@ def resume(
     Trials that count (see `resuming`) stay as they are; all others are run. `request` is what the command
     line asks for beside the run, if anything, and `target` the hosts that it names without a file. Raises
     `SpecError` with everything that is not what it was and not accepted, and `ProvisionError` when another process
-    has the run or its target.
+    has the run or its target. With `how.more` the run gets further blocks, and
+    a budget is theirs alone.
     """
     with of_run(run_directory.path):
-        continued = resuming.load(run_directory, root, request, target)
+        continued = resuming.load(run_directory, root, request, target, how.more)
         resuming.refuse(continued, continued.differences, how.accepted)
-        how = replace(how, budget_s=how.budget_s or run_directory.state().get("asked_budget_s"))
+        how = replace(how, budget_s=_budget_s(how, continued))
         loaded = continued.loaded
         session = RunSession(loaded, run_directory, results, display, cancelled, how, continued.done)
         with exclusive(loaded.site):
@@ -84,6 +90,13 @@ def resume(
             ready = readying.again(session, continued)
             with _last_word(session):
                 return _to_its_end(session, ready)
+
+
+def _budget_s(how: How, continued: resuming.Continued) -> float | None:
+    """Return the time for all trials of the run together, earlier sessions' included."""
+    if how.more is None:
+        return how.budget_s or continued.run.state().get("asked_budget_s")
+    return None if how.budget_s is None else how.budget_s + spent_s(continued.run, continued.done)
 
 
 def _counted(continued: resuming.Continued) -> str:
@@ -99,10 +112,32 @@ def _last_word(session: RunSession) -> Iterator[None]:
     """Have the run's state say that it was interrupted, whatever it was that did it."""
     try:
         yield
-    except BaseException:
+    except BaseException as err:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             session.run.set_state(store.INTERRUPTED)
+        if isinstance(err, KeyboardInterrupt):
+            raise _left_at_once(session.run) from err
         raise
+
+
+def _left_at_once(run: RunDirectory) -> InterruptedRun:
+    """Return what somebody who did not wait is told: what is kept, what hosts may still hold, what to do."""
+    kept = f"stopped at once; {words.count(status.status(run.path).done, 'trial')} are kept"
+    again = ending.go_on(run)
+    try:
+        held = journal.held(run)
+    except StoreError:
+        return InterruptedRun(f"{kept}; what its hosts still hold cannot be read", where=str(run.path), fix=again)
+    if not held:
+        return InterruptedRun(kept, where=str(run.path), fix=f"go on with: {again}")
+    hosts = ", ".join(dict.fromkeys(f"{h.block} on {h.host}" for h in held))
+    sysctls = sum(len(h.sysctls) for h in held)
+    also = f" and {words.count(sysctls, 'sysctl')}" if sysctls else ""
+    return InterruptedRun(
+        f"{kept}; its hosts may still hold processes and {hosts}{also}",
+        where=str(run.path),
+        fix=f"give them back with: {ending.give_back(run)}; go on with: {again} (which gives them back as well)",
+    )
 
 
 def _to_its_end(session: RunSession, ready: Ready) -> Ended:

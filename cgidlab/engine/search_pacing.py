@@ -73,7 +73,7 @@ class SearchPacing:
         if all(limit.known for limit in found):
             self._display.say(f"stopping after block {number}: every limit is known as well as was asked")
             return self._ended(so_far)
-        if number == self._search.blocks:
+        if number == self._loaded.plan.experiment.repetitions.max:
             return self._ended(so_far)
         if self._budget_s is not None and elapsed_s * (number + 1) / number > self._budget_s:
             self._display.say(f"stopping after block {number}: no further block fits into {duration(self._budget_s)}")

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cgidlab.engine import headroom_trial
+from cgidlab.design import limiting
+from cgidlab.design.plan import trial_s
+from cgidlab.engine import headroom_trial, limits_trial
 from cgidlab.engine.blocks import Beside, BlockBegin, Numbers, one_block
 from cgidlab.engine.halting import StopRule
 from cgidlab.engine.pacing import Pacing
@@ -13,6 +15,7 @@ from cgidlab.engine.scheduling import Board, HostLost, Work, drive
 from cgidlab.engine.search_pacing import SearchPacing
 from cgidlab.errors import RunError
 from cgidlab.model import Trial, TrialRecord
+from cgidlab.progress import duration
 from cgidlab.runs import headroom, records, store
 
 
@@ -37,13 +40,12 @@ class _Shift:
         self._session, self._ready = session, ready
         self._hosts = {host.host: host for host in ready.hosts}
         self._blocks = dict(enumerate(loaded.plan.blocks, start=1))
-        self._pacing: Pacing | SearchPacing
-        if loaded.plan.experiment.search is not None:
-            self._pacing = SearchPacing(loaded, run, session.display, session.how.budget_s, session.before)
-        else:
-            self._pacing = Pacing(
-                loaded.plan, run, session.display, session.how.budget_s, session.before, at_once=len(self._hosts)
-            )
+        fits = limiting.fits(loaded.plan, session.how.budget_s)
+        self._pacing = self._paced(beside_s=limiting.extra_s(loaded.plan) if fits else 0.0)
+        # On which this session has not tried yet what limits: the first block there ends with it.
+        self._no_limits = set(self._hosts) if fits else set()
+        if not fits and limiting.trials(loaded.plan):
+            session.display.say("what limits throughput is not tried: the budget has no room for it beside the blocks")
         self._records = list(session.before)
         self._numbers = Numbers(loaded, run)
         # One a server: what is wrong with one of them says nothing of the others.
@@ -58,6 +60,21 @@ class _Shift:
         numbers = range(1, loaded.plan.experiment.repetitions.max + 1)
         self.board = Board(list(numbers), list(self._hosts), begun)
         self.board.limit = self._pacing.may_begin
+
+    def _paced(self, beside_s: float) -> Pacing | SearchPacing:
+        """Return what says how long the run is; `beside_s` is what one block takes longer than the others."""
+        session, plan = self._session, self._session.loaded.plan
+        if plan.experiment.search is not None:
+            return SearchPacing(session.loaded, session.run, session.display, session.how.budget_s, session.before)
+        return Pacing(
+            plan,
+            session.run,
+            session.display,
+            session.how.budget_s,
+            session.before,
+            at_once=len(self._hosts),
+            beside_s=beside_s,
+        )
 
     def run(self, host: str, block: int) -> list[TrialRecord]:
         """Run a block on a server and return the records that are new. Raise `HostLost` for one that others can run."""
@@ -100,10 +117,18 @@ class _Shift:
         renumbered = dict(zip((t.number for t in used), self._numbers.given(used), strict=True))
         return tuple(renumbered.get(t.number, t) for t in trials)
 
-    def _beside(self, host: str) -> Beside | None:
-        if host not in self._no_headroom:
-            return None
-        return headroom_trial.beside(self._session.loaded, self._session.run, host)
+    def _beside(self, host: str) -> list[Beside]:
+        session = self._session
+        found = []
+        if host in self._no_headroom:
+            found.append(headroom_trial.beside(session.loaded, session.run, host))
+        limits = limits_trial.beside(session.loaded.plan, session.run, host) if host in self._no_limits else None
+        self._no_limits -= {host}  # one that does not come home takes no other block longer: `--resume` makes it again
+        if limits is not None:
+            extra_s = sum(trial_s(t.cell.settings) for t in limits.trials)
+            session.display.say(f"what limits throughput on {host} is tried after this block: {duration(extra_s)}")
+            found.append(limits)
+        return found
 
     def _cancelled(self) -> bool:
         return self._session.cancelled() or self.stop.is_set()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cgidlab.arrays import Flags, Ints, np
+from cgidlab.arrays import Flags, Floats, Ints, np
 from cgidlab.instruments.controls import Expectation
 from cgidlab.instruments.gauges import Held, hold
 from cgidlab.model import Check, Figures, Settings, skipped
@@ -30,13 +30,22 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The requests of a trial that were answered in its window, and how long each had taken."""
+
+    at_s: Floats  # of the answer, since the window's begin
+    latency_ms: Floats
+    window_s: float
+    exact: bool  # False: a request's time is known to the second only
+
+
+@dataclass(frozen=True, slots=True)
 class TrialDetail:
     """What one trial's instruments saw over its window, as a report draws it. None: the instrument did not run."""
 
     queue_depth: Series | None = None
     queue_limit: int | None = None
     workers_in_connect: Series | None = None
-    throughput_rps: Series | None = None
     worker_states: Mapping[str, float] | None = None  # mean number of threads by `worker_states.STATES`
 
 

@@ -16,7 +16,7 @@ from cgidlab.arrays import Flags, Ints
 from cgidlab.drivers.base import Driver, Requests, Totals
 from cgidlab.figures import merged
 from cgidlab.instruments import INSTRUMENTS, check_known
-from cgidlab.instruments.base import Evidence, Series, TrialDetail, together
+from cgidlab.instruments.base import Answered, Evidence, TrialDetail, together
 from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.measure import merging, physics
 from cgidlab.measure import requests as reqs
@@ -29,10 +29,11 @@ __all__ = [
     "Check",
     "Measured",
     "TrialDetail",
+    "answered",
+    "answered_ns",
     "detail",
     "latencies_us",
     "measure",
-    "throughput_series",
     "whole",
     "write_rows",
 ]
@@ -155,6 +156,21 @@ def latencies_us(directory: Path) -> Ints | None:
     return requests.within(reqs.span_us(result.window, result.clock.to_realtime_ns(0))).latencies_us
 
 
+def answered_ns(directory: Path) -> Ints | None:
+    """Return when each good answer was there, by the host's CLOCK_MONOTONIC; None if there is no window or no log.
+
+    Where the driver places no request exactly, the server's log says it.
+    """
+    sources = _sources(directory, _read_result(directory))
+    if sources is None or sources.requests is None:
+        return None
+    requests, log = sources.requests, sources.log
+    at_us = requests.end_us[~requests.failed]
+    if log is not None and not requests.exact:
+        at_us = log.end_us[_succeeded(log.status)]
+    return at_us * 1000 - sources.result.clock.to_realtime_ns(0)
+
+
 def _requests(directory: Path, result: Result) -> Requests | None:
     """Return what the driver logged, on all machines that made the load."""
     if merging.applies(directory):
@@ -173,13 +189,16 @@ def whole(directories: Sequence[Path]) -> Figures:
     return replace(_latencies(together_us), requests=len(together_us))
 
 
-def throughput_series(directory: Path) -> Sequence[float] | None:
-    """Return successful answers a second, second by second of the window, None where there is none."""
-    sources = _sources(directory, _read_result(directory))
-    if sources is None or sources.requests is None:
+def answered(directory: Path) -> Answered | None:
+    """Return the requests answered in the window, None if there is no window or no log that says how long each took."""
+    result = _read_result(directory)
+    requests = None if result.window is None else _requests(directory, result)
+    if result.window is None or requests is None or not requests.timed:
         return None
-    series: list[float] = reqs.by_second(sources.requests, sources.span_us, sources.log).throughput_rps.tolist()
-    return series or None
+    span = reqs.span_us(result.window, result.clock.to_realtime_ns(0))
+    inside, begin_us = requests.within(span), requests.span(span)[0]
+    at_us = inside.end_us if inside.exact else inside.start_us
+    return Answered((at_us - begin_us) / 1e6, inside.latency_us / 1e3, result.window.length_s, inside.exact)
 
 
 def detail(directory: Path) -> TrialDetail | None:
@@ -188,13 +207,7 @@ def detail(directory: Path) -> TrialDetail | None:
     if result.window is None:
         return None
     evidence = Evidence(directory, result, result.window)
-    series = throughput_series(directory)
-    rate = TrialDetail() if series is None else TrialDetail(throughput_rps=_by_second(series))
-    return together((rate, *(i.detail(evidence) for i in INSTRUMENTS)))
-
-
-def _by_second(values: Sequence[float]) -> Series:
-    return Series([n + 0.5 for n in range(len(values))], values)
+    return together(i.detail(evidence) for i in INSTRUMENTS)
 
 
 def _client(s: _Sources) -> tuple[Figures, reqs.Seconds | None]:

@@ -1,4 +1,4 @@
-"""When a trial was too disturbed to be believed: the only module that knows what disturbs one."""
+"""When a trial was too disturbed to be believed."""
 
 from cgidlab.model import Figures, NoisePolicy
 

@@ -49,6 +49,8 @@ Share = Annotated[float, Field(gt=0, le=10)]  # as an experiment file may ask fo
 Single = bool | Whole | Number | str  # a setting
 Fact = Single | None  # what somebody said of a host; null: not to be had
 Moment = Annotated[float, Field(ge=0, le=_YEAR_9999_S)]  # seconds since 1970
+Words = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_ ]{0,40}$")]  # what a host calls a thing
+Reason = Annotated[str, StringConstraints(max_length=500)]
 HostName = Annotated[str, StringConstraints(max_length=255), AfterValidator(_file_name)]
 
 

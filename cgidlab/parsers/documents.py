@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,10 @@ class Clock:
     def to_realtime_ns(self, monotonic_ns: int) -> int:
         """Return the same moment as nanoseconds since 1970."""
         return monotonic_ns + self.realtime_ns - self.monotonic_ns
+
+    def to_utc(self, monotonic_ns: int) -> datetime:
+        """Return the same moment as a time in UTC."""
+        return datetime.fromtimestamp(self.to_realtime_ns(monotonic_ns) / 1e9, UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
 from cgidlab.parsers.document import Count, DocumentKind, Number, Whole
+from cgidlab.parsers.documents import Clock
 from cgidlab.parsers.listeners import Listener, listener
 from cgidlab.rundir import read as read_file
 
@@ -49,6 +51,7 @@ class _Facts:
 @dataclass(frozen=True, slots=True)
 class _ObservationFile:
     ended: str
+    clock: Clock
     begin_ns: Whole
     end_ns: Whole
     targets: tuple[_ServerTold, ...]
@@ -76,12 +79,19 @@ class Observation:
     host: str
     ended: str  # duration, full, stopped or nothing
     length_s: float
+    begin: datetime  # of its window
+    end: datetime
     targets: tuple[SeenTarget, ...]
     notes: tuple[str, ...]  # what could not be seen of the host
     listeners: tuple[str, ...]  # all unix sockets that could have been named
     every: tuple[Listener, ...]  # of `--all`, else none
     cost: Mapping[str, float | None]  # cpu_share, cpu_s, set_up_cpu_s, packing_cpu_s, limit
     raw: Mapping[str, Any]
+
+    @property
+    def window(self) -> dict[str, str]:
+        """Return begin and end of its window in UTC, as JSON has them."""
+        return {"begin": moment(self.begin), "end": moment(self.end)}
 
 
 HOST = DocumentKind("observed host", _ObservationFile)
@@ -99,6 +109,8 @@ def read(path: Path, host: str) -> Observation:
         host=host,
         ended=found.ended,
         length_s=(found.end_ns - found.begin_ns) / 1e9,
+        begin=found.clock.to_utc(found.begin_ns),
+        end=found.clock.to_utc(found.end_ns),
         targets=tuple(
             SeenTarget(t.label, Path(t.archive).name, t.pid, told)
             for t, told in zip(found.targets, raw["targets"], strict=True)
@@ -109,3 +121,14 @@ def read(path: Path, host: str) -> Observation:
         cost=found.cost,
         raw=raw,
     )
+
+
+def span(begin: datetime, end: datetime) -> str:
+    """Return when a window began and ended, for a sentence; its dates where they differ."""
+    form = "%H:%M:%S" if begin.date() == end.date() else "%Y-%m-%d %H:%M:%S"
+    return f"from {begin:{form}} to {end:{form}} UTC"
+
+
+def moment(at: datetime) -> str:
+    """Return a time as documents have it, ISO 8601 to the millisecond."""
+    return at.isoformat(timespec="milliseconds")

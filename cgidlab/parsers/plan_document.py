@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from cgidlab.model import Figures
+from cgidlab.model import Figures, LimitTrials
 from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Share, Single, Size
 
 _MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
@@ -31,6 +31,22 @@ class Range:
         unknown = sorted(self.half_widths.keys() - _FIGURES)
         if unknown:
             raise ValueError(f"names {unknown[0]!r:.60}, which is no figure")
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """How many blocks a run has, if it was extended after it was looked at, and after which blocks that was."""
+
+    min: Positive
+    max: Positive
+    looked: tuple[Positive, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what no extension can be."""
+        if not self.min <= self.max <= _MOST_BLOCKS or not self.looked:
+            raise ValueError(f"is extended to {self.min} to {self.max} blocks")
+        if list(self.looked) != sorted({*self.looked}) or self.looked[-1] > self.max:
+            raise ValueError("was looked at after blocks that are out of order, or that it does not have")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +106,14 @@ class Rule:
     factor: str
     reference: str
     smallest_effects: Mapping[str, Share]
+    bounds: Mapping[str, Size] = field(default_factory=dict)
     required: PlannedRequirements = PlannedRequirements()
 
     def __post_init__(self) -> None:
         """Refuse responses that are no figures."""
-        unknown = sorted(self.smallest_effects.keys() - _FIGURES)
+        unknown = sorted((self.smallest_effects.keys() | self.bounds.keys()) - _FIGURES)
         if unknown:
-            raise ValueError(f"has a smallest effect of {unknown[0]!r:.60}, which is no figure")
+            raise ValueError(f"has a smallest effect or a bound of {unknown[0]!r:.60}, which is no figure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +165,8 @@ class PlanDocument:
     noise: Noise
     cells: tuple[PlannedCell, ...]
     trials: tuple[PlannedTrial, ...] = ()
+    extended: Extended | None = None
+    limits: LimitTrials = LimitTrials.OFF
     derived: Mapping[str, str] = field(default_factory=dict)
     search: PlannedSearch | None = None
 

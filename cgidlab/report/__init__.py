@@ -3,18 +3,22 @@
 from pathlib import Path
 
 from cgidlab import files
-from cgidlab.instruments.base import Series, TrialDetail
+from cgidlab.instruments.base import Answered, Series, TrialDetail
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
 from cgidlab.report.junit import as_junit
 from cgidlab.report.markdown import as_markdown
 from cgidlab.report.page import render
+from cgidlab.report.say import LANGUAGES, Say
 
 __all__ = [
+    "LANGUAGES",
     "QUANTILE_SHARES",
     "QUESTIONS",
+    "Answered",
     "ReportInput",
+    "Say",
     "Series",
     "TrialDetail",
     "as_json",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import quantiles
 from typing import TypeVar
 
 from cgidlab import gathered
@@ -11,6 +12,7 @@ from cgidlab.gathered import Levels
 from cgidlab.model import Factor, Status, TrialRecord
 
 T = TypeVar("T")
+_FEW = 3  # values, of which quartiles say nothing that the median does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,19 @@ class CellTrials:
     def median(self, column: str) -> float | None:
         """Return the median of a figure over the complete trials that know it, or None; see `gathered.known`."""
         return gathered.median_of((*self.complete, *self.whole), column)
+
+    def quartiles(self, column: str) -> tuple[float, float] | None:
+        """Return the quartiles of the same trials; None of fewer than three, or where they do not differ."""
+        known = gathered.known((*self.complete, *self.whole), column)
+        if len(known) < _FEW:
+            return None
+        low, _, high = quantiles(known, n=4, method="inclusive")
+        return (low, high) if low < high else None
+
+    @property
+    def witnessed(self) -> tuple[TrialRecord, ...]:
+        """Return the complete trials that say what happened inside the server."""
+        return tuple(gathered.witnessing(self.complete))
 
 
 def by_cell(
@@ -73,16 +88,15 @@ def spread(trials: Sequence[T], room: int) -> tuple[T, ...]:
     return tuple(trials[(2 * i + 1) * len(trials) // (2 * room)] for i in range(room))
 
 
-def with_room(cells: Sequence[CellTrials], room: int) -> tuple[tuple[TrialRecord, ...], ...]:
-    """Return for each cell the trials to show in detail: the same number each, at most `room` together.
+def with_room(cells: Sequence[Sequence[T]], room: int) -> tuple[tuple[T, ...], ...]:
+    """Return of each cell's trials those to show in detail: the same number each, at most `room` together.
 
     With more cells than room the last cells get none.
     """
-    total = sum(len(c.complete) for c in cells)
-    if total <= room:
-        return tuple(c.complete for c in cells)
+    if sum(map(len, cells)) <= room:
+        return tuple(map(tuple, cells))
     each = max(1, room // max(1, len(cells)))
-    return tuple(spread(c.complete, each) if i * each < room else () for i, c in enumerate(cells))
+    return tuple(spread(trials, each) if i * each < room else () for i, trials in enumerate(cells))
 
 
 def reasons(trials: Iterable[TrialRecord]) -> tuple[tuple[str, str, int, tuple[TrialRecord, ...]], ...]:
@@ -102,9 +116,3 @@ def reasons(trials: Iterable[TrialRecord]) -> tuple[tuple[str, str, int, tuple[T
 def _reason(alike: Sequence[TrialRecord]) -> str:
     first = alike[0].outcome.reason or "no reason was recorded"
     return first if len({t.outcome.reason for t in alike}) == 1 else f"{first} and the like"
-
-
-def of_reference(trials: Iterable[TrialRecord], factor: str, reference: str) -> tuple[TrialRecord, ...]:
-    """Return the complete trials at the reference level, which show the host's drift."""
-    want = (factor, reference)
-    return tuple(t for t in trials if t.outcome.status is Status.COMPLETE and want in t.levels)

@@ -1,4 +1,4 @@
-"""Vega-Lite specifications of the report's plots.
+"""Vega-Lite specifications of the report's plots: intervals, responses, percentiles. Those over time: `timecharts`.
 
 Each function returns a specification without its data. Plots read named data
 sets that the page hands over when it draws, so that numbers are in the file
@@ -8,18 +8,21 @@ once. Colours are CSS variables of the page: light, dark and print follow it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 
 from cgidlab.analysis.findings import Answer
-from cgidlab.figures import Column
+from cgidlab.figures import Better, Column
+from cgidlab.report.axes import LevelAxis
+from cgidlab.report.say import Say
 
 Spec = dict[str, Any]
 
 COLOURS = tuple(f"var(--c{i})" for i in range(1, 7))
 MAX_SPOKEN = 60  # cells named in a description; the table has them all
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 2])
 ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.COSTS_AT_LEAST: ("var(--bad)", "square"),
     Answer.EQUIVALENT: ("var(--good)", "circle"),
@@ -28,14 +31,6 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.INCONCLUSIVE: ("var(--unsure)", "diamond"),
     Answer.DESCRIBED: ("var(--ink)", "cross"),
 }
-_STATES = {  # in the order of a bar: idle, which is what is left, last
-    "connect": "var(--c2)",
-    "read": "var(--c1)",
-    "running": "var(--c3)",
-    "other": "var(--c4)",
-    "idle": "var(--idle)",
-}
-STATES = tuple(_STATES)
 
 CONFIG: Spec = {
     "background": "transparent",
@@ -80,10 +75,12 @@ _DIGITS: tuple[tuple[float, ...], ...] = (
 )
 _FEW_TICKS = 3
 _AXIS_ROOM = 5  # labels fit a narrow plot when neighbours are a fifth of its axis apart
-_WHOLE = "datum.value % 1 ? '' : datum.label"  # there is no half of a connection
 _AS_CHANGE = (  # from ten on the ratio itself is easier to read
     "datum.value >= 10 ? '\u00d7' + format(datum.value, ',~r') : replace(format(datum.value - 1, '+.0%'), '%', ' %')"
 )
+ROW_HEIGHT = 36  # of an interval, whose label has two lines
+PERCENTILES = {2: "p50", 10: "p90", 100: "p99", 1000: "p99.9"}
+"""Ticks of the percentile axis: one request in so many took longer."""
 
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, description: str) -> Spec:
@@ -108,6 +105,12 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
+def log_ms(ends: tuple[float, float], say: Say) -> tuple[alt.Scale, alt.Axis]:
+    """Return scale and axis of a latency."""
+    axis = alt.Axis(title=say("milliseconds (log scale)"), values=log_ticks(*ends), format=",~r", labelOverlap=True)
+    return alt.Scale(type="log", nice=False, domain=list(ends)), axis
+
+
 def _ratio_scale(ends: Sequence[float]) -> tuple[alt.Scale, list[float]]:
     low, high = min(*ends, 0.97), max(*ends, 1.03)
     pad = (high / low) ** 0.05
@@ -119,24 +122,45 @@ def _ratio_scale(ends: Sequence[float]) -> tuple[alt.Scale, list[float]]:
     return alt.Scale(type="log", domain=[low, high], nice=False), sorted(ticks)
 
 
-def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float | None, description: str) -> Spec:
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """What a plot of intervals shows beside its data."""
+
+    rows: Sequence[str]  # labels, of two lines each
+    ends: Sequence[float]  # of all intervals
+    share: float | None  # the smallest effect that matters
+    better: Better | None  # which way the response should go; None: neither, or it is not about better and worse
+    description: str
+
+    def title(self, say: Say) -> str:
+        """Return the axis's title, which says which side is better."""
+        if self.better is None:
+            return say("change against the reference")
+        if self.better is Better.LOWER:
+            return say("← better · worse →")
+        return say("← worse · better →")
+
+
+def effects(data: str, shown: Intervals, say: Say) -> Spec:
     """Return intervals of ratios, one row each, over the band of changes that do not matter.
 
-    Fields of `data`: row, ratio, low, high, answer, and text for the tooltip.
-    `ends` are all ends of intervals, `share` the smallest effect or None.
+    Fields of `data`: row, ratio, low and high of the comparison's own interval, wide_low and wide_high of that of all
+    comparisons together, answer, and text for the tooltip.
     """
+    share = shown.share
     # A share of 1 and more leaves every fall inside the band: it begins where the log axis does.
-    band = [] if share is None else [1 - share if share < 1 else min([*ends, 1 / (1 + share)]), 1 + share]
-    scale, ticks = _ratio_scale([*ends, *band])
+    band = [] if share is None else [1 - share if share < 1 else min([*shown.ends, 1 / (1 + share)]), 1 + share]
+    scale, ticks = _ratio_scale([*shown.ends, *band])
     x_axis = alt.Axis(
-        title="change against the reference", values=ticks, labelExpr=_AS_CHANGE, grid=False, labelFlush=20
+        title=shown.title(say), values=ticks, labelExpr=_AS_CHANGE, grid=False, labelFlush=20, labelOverlap=True
     )
-    y = alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8))
+    y_axis = alt.Axis(title=None, domain=False, ticks=False, labelPadding=8, labelExpr="split(datum.value, '\\n')")
+    y = alt.Y("row:N", sort=list(shown.rows), axis=y_axis)
     answers = [str(a) for a in ANSWER_MARKS]
     colour = alt.Color(
         "answer:N",
         scale=alt.Scale(domain=answers, range=[ANSWER_MARKS[a][0] for a in answers]),
-        legend=None,  # the page explains the three answers once, above the plots
+        legend=None,  # the page explains the answers once, above the plots
     )
     layers: list[alt.Chart] = []
     if band:
@@ -146,9 +170,9 @@ def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float 
     middle = alt.Chart(alt.InlineData(values=[{"one": 1}]))
     layers.append(middle.mark_rule(color="var(--rule)", aria=False).encode(x=alt.X("one:Q", scale=scale, axis=x_axis)))
     base = alt.Chart(alt.NamedData(data)).encode(y=y, color=colour, tooltip=alt.Tooltip("text:N", title=" "))
-    layers.append(
-        base.mark_rule(strokeWidth=2.5, aria=False).encode(x=alt.X("low:Q", scale=scale, axis=x_axis), x2="high:Q")
-    )
+    for low, high, width in (("wide_low", "wide_high", 1.0), ("low", "high", 3.5)):
+        edge = alt.X(f"{low}:Q", scale=scale, axis=x_axis)
+        layers.append(base.mark_rule(strokeWidth=width, aria=False).encode(x=edge, x2=f"{high}:Q"))
     shape = alt.Shape(
         "answer:N", scale=alt.Scale(domain=answers, range=[ANSWER_MARKS[a][1] for a in answers]), legend=None
     )
@@ -157,61 +181,73 @@ def effects(data: str, rows: Sequence[str], ends: Sequence[float], share: float 
             x=alt.X("ratio:Q", scale=scale, axis=x_axis), shape=shape, description="text:N"
         )
     )
-    return finish(alt.layer(*layers), 26 * max(2, len(rows)), description)
+    return finish(alt.layer(*layers), ROW_HEIGHT * max(2, len(shown.rows)), shown.description)
 
 
 @dataclass(frozen=True, slots=True)
 class FactorAxis:
-    """The factor's axis: numeric `ticks`, or None for levels that are names and stand in `order`."""
+    """A factor's axis: a scale for levels that are numbers, or None for names, which stand in `order`."""
 
     factor: str
-    ticks: Sequence[float] | None
+    scale: LevelAxis | None
     order: Sequence[str]
 
-    def encoding(self) -> alt.X:
-        """Return the x channel; a log scale needs every level above zero."""
-        if self.ticks is None:
+    def encoding(self, say: Say) -> alt.X:
+        """Return the x channel, with a tick at each level."""
+        if self.scale is None:
             return alt.X("level:N", sort=list(self.order), axis=alt.Axis(title=self.factor, labelAngle=0, grid=False))
-        kind: Literal["log", "symlog"] = "log" if min(self.ticks) > 0 else "symlog"
+        log = "" if self.scale.kind == "linear" else f" ({say('log scale')})"
         axis = alt.Axis(
-            title=f"{self.factor} ({kind} scale)",
-            values=list(self.ticks),
-            format=",~r",
-            grid=False,
-            labelOverlap=True,
+            title=f"{self.factor}{log}", values=list(self.scale.ticks), format=",~r", grid=False, labelOverlap=True
         )
-        return alt.X("x:Q", scale=alt.Scale(type=kind, nice=False, padding=14), axis=axis)
+        # A log scale has no zero to leave out, and Vega warns of being told to.
+        zero = {"zero": False} if self.scale.kind == "linear" else {}
+        return alt.X("x:Q", scale=alt.Scale(type=self.scale.kind, nice=False, padding=14, **zero), axis=axis)
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What tells the lines of a plot apart: the levels of the other factors, by colour and by shape."""
+    """What tells the lines of a plot apart: levels, by colour and by shape."""
 
     labels: Sequence[str]
     title: str
+    field: str = "at"
 
     @property
     def _legend(self) -> alt.Legend | None:
         return alt.Legend(title=self.title) if len(self.labels) > 1 else None
 
+    def _hues(self) -> list[str]:
+        return [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]
+
     def colour(self) -> alt.Color:
         """Return the colour channel."""
-        hues = [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]
-        return alt.Color("at:N", scale=alt.Scale(domain=list(self.labels), range=hues), legend=self._legend)
+        scale = alt.Scale(domain=list(self.labels), range=self._hues())
+        return alt.Color(f"{self.field}:N", scale=scale, legend=self._legend)
 
     def edge(self) -> alt.Stroke:
         """Return the channel of a mark's edge, which is all that a hollow mark has."""
-        hues = [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]
-        return alt.Stroke("at:N", scale=alt.Scale(domain=list(self.labels), range=hues), legend=self._legend)
+        scale = alt.Scale(domain=list(self.labels), range=self._hues())
+        return alt.Stroke(f"{self.field}:N", scale=scale, legend=self._legend)
 
     def shape(self) -> alt.Shape:
         """Return the shape channel, for those who cannot tell the colours apart."""
         shapes = [SHAPES[i % len(SHAPES)] for i in range(len(self.labels))]
-        return alt.Shape("at:N", scale=alt.Scale(domain=list(self.labels), range=shapes), legend=self._legend)
+        return alt.Shape(
+            f"{self.field}:N", scale=alt.Scale(domain=list(self.labels), range=shapes), legend=self._legend
+        )
+
+    def dash(self) -> alt.StrokeDash:
+        """Return the channel of a line's dashes, for the same."""
+        dashes = [DASHES[i % len(DASHES)] for i in range(len(self.labels))]
+        scale = alt.Scale(domain=list(self.labels), range=dashes)
+        return alt.StrokeDash(f"{self.field}:N", scale=scale, legend=self._legend)
 
 
-def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float, float], description: str) -> Spec:
-    """Return a response against the factor: every trial a dot, a line through the medians.
+def by_factor(
+    column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float, float], description: str, say: Say
+) -> Spec:
+    """Return a response against a factor: every trial a dot, a line through the medians.
 
     Data "dots" (x, level, at, twin, trial, and one column per response) and
     "medians" (the same without trial). Dots of a twin, a second name of a
@@ -219,18 +255,16 @@ def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float,
     largest value.
     """
     latency = column.unit == "ms"
-    unit = "milliseconds" if latency else "requests per second"
+    unit = say("milliseconds") if latency else say("requests per second")
     if latency:
-        low, high = ends[0] / 1.1, ends[1] * 1.1
-        scale = alt.Scale(type="log", nice=False, domain=[low, high])
-        y_axis = alt.Axis(title=f"{unit} (log scale)", values=log_ticks(low, high), format=",~r")
+        scale, y_axis = log_ms((ends[0] / 1.1, ends[1] * 1.1), say)
     else:
         scale, y_axis = alt.Scale(zero=True), alt.Axis(title=unit, tickCount=5, format=",d")
-    x, y = axis.encoding(), alt.Y(f"{column.name}:Q", scale=scale, axis=y_axis)
+    x, y = axis.encoding(say), alt.Y(f"{column.name}:Q", scale=scale, axis=y_axis)
     tooltip = [
-        alt.Tooltip("trial:Q", title="trial"),
+        alt.Tooltip("trial:Q", title=say("trial")),
         alt.Tooltip("level:N", title=axis.factor),
-        alt.Tooltip("at:N", title=lines.title or "at"),
+        alt.Tooltip("at:N", title=lines.title or " "),
         alt.Tooltip(f"{column.name}:Q", title=unit, format=",.4~r"),
     ]
     dots = (
@@ -243,126 +277,40 @@ def by_factor(column: Column, axis: FactorAxis, lines: Lines, ends: tuple[float,
             color=lines.colour(),
             stroke=lines.edge(),
             shape=lines.shape(),
-            fillOpacity=alt.condition("datum.twin", alt.value(0), alt.value(0.55)),
+            fillOpacity=alt.condition("datum.twin", alt.value(0), alt.value(0.45)),
             tooltip=tooltip,
         )
     )
     medians = alt.Chart(alt.NamedData("medians")).transform_filter(f"isValid(datum.{column.name}) && !datum.twin")
     trend = medians.mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=lines.colour())
-    return finish(alt.layer(trend, dots), 250, description)
+    return finish(alt.layer(trend, dots), 260, description)
 
 
-def distribution(ends: tuple[float, float], description: str) -> Spec:
-    """Return two cumulative distributions of latency. Data "ecdf": slot (A or B), ms, share.
+def percentiles(lines: Lines, ends: tuple[float, float], description: str, say: Say) -> Spec:
+    """Return latency against its percentile, a line a level. Data "percentiles": `lines.field`, n, ms.
 
-    The axis reaches from one of `ends` to the other whichever cells are
-    chosen, so that the eye can compare across choices.
+    One request in `n` took longer than `ms`: on a log axis p50, p90, p99 and p99.9 stand evenly, as in HDR plots. The
+    axis reaches as far whatever is chosen, so that the eye can compare across choices.
     """
-    colours = alt.Scale(domain=["A", "B"], range=list(COLOURS[:2]))
-    dashes = alt.Scale(domain=["A", "B"], range=[[1, 0], [6, 3]])
-    x = alt.X(
-        "ms:Q",
-        scale=alt.Scale(type="log", nice=False, domain=list(ends)),
-        axis=alt.Axis(title="latency, ms (log scale)", format=",~r", values=log_ticks(*ends), labelOverlap=True),
+    named = ", ".join(f"'{n}': '{name}'" for n, name in PERCENTILES.items())
+    x_axis = alt.Axis(
+        title=say("percentile of the requests"),
+        values=list(PERCENTILES),
+        labelExpr=f"{{{named}}}[datum.value]",
+        labelOverlap=False,
     )
-    y = alt.Y("share:Q", axis=alt.Axis(title="share of requests answered by then", format="%", tickCount=5))
-    lines = (
-        alt.Chart(alt.NamedData("ecdf"))
-        .mark_line(interpolate="step-after", strokeWidth=2.2, clip=True)
+    x = alt.X("n:Q", scale=alt.Scale(type="log", nice=False, domain=[min(PERCENTILES), max(PERCENTILES)]), axis=x_axis)
+    scale, y_axis = log_ms(ends, say)
+    lines_drawn = (
+        alt.Chart(alt.NamedData("percentiles"))
+        .mark_line(strokeWidth=2.2, clip=True)
         .encode(
             x=x,
-            y=y,
-            color=alt.Color("slot:N", scale=colours, legend=None),
-            strokeDash=alt.StrokeDash("slot:N", scale=dashes, legend=None),
-            order="share:Q",
+            y=alt.Y("ms:Q", scale=scale, axis=y_axis),
+            color=lines.colour(),
+            strokeDash=lines.dash(),
+            order="n:Q",
+            tooltip=[f"{lines.field}:N", alt.Tooltip("share:Q", format=".4~p"), alt.Tooltip("ms:Q", format=",.4~r")],
         )
     )
-    return finish(alt.layer(lines), 300, description)
-
-
-def over_time(
-    data: str, title: str, colour: str, *, description: str, limit: bool = False, middles: bool = False
-) -> Spec:
-    """Return one figure over a trial's window. `data` holds t (seconds) and v; "limit" holds v and text.
-
-    A value holds until the next, or with `middles` as far to either side: rates
-    are given at the middle of the stretch they were counted over.
-    """
-    x_axis = alt.Axis(title="seconds into the window", grid=False, tickCount=5, labelOverlap=True)
-    x = alt.X("t:Q", axis=x_axis, scale=alt.Scale(nice=False, zero=True))
-    y_axis = alt.Axis(title=title, tickCount=4, format=",~r", labelExpr=_WHOLE)
-    y = alt.Y("v:Q", axis=y_axis, scale=alt.Scale(zero=True))
-    line: Spec = {"color": colour, "strokeWidth": 1}
-    hold: Literal["step", "step-after"] = "step" if middles else "step-after"
-    area = alt.Chart(alt.NamedData(data)).mark_area(line=line, color=colour, fillOpacity=0.18, interpolate=hold)
-    layers: list[alt.Chart] = [area.encode(x=x, y=y)]
-    if limit:
-        layers += _limit(y)
-    return finish(alt.layer(*layers), 170, description)
-
-
-def _limit(y: alt.Y) -> list[alt.Chart]:
-    known = alt.Chart(alt.NamedData("limit"))
-    words = known.mark_text(align="right", baseline="bottom", fontSize=11, color="var(--soft)", aria=False)
-    return [
-        known.mark_rule(strokeDash=[5, 4], strokeWidth=1.3, color="var(--soft)", aria=False).encode(y=y),
-        words.encode(y=alt.value(-4), x=alt.value("width"), text="text:N"),
-    ]
-
-
-def small(description: str) -> Spec:
-    """Return queue depth (area) and workers asleep in connect (line) of one trial, in little room."""
-    x = alt.X(
-        "t:Q", axis=alt.Axis(title=None, grid=False, tickCount=4, format="~s"), scale=alt.Scale(nice=False, zero=True)
-    )
-    y = alt.Y("v:Q", axis=alt.Axis(title=None, tickCount=3, format=",~r", labelExpr=_WHOLE), scale=alt.Scale(zero=True))
-    depth = alt.Chart(alt.NamedData("depth"))
-    depth = depth.mark_area(
-        line={"color": COLOURS[0], "strokeWidth": 1.5}, color=COLOURS[0], fillOpacity=0.18, interpolate="step-after"
-    ).encode(x=x, y=y)
-    asleep = alt.Chart(alt.NamedData("asleep"))
-    asleep = asleep.mark_line(color=COLOURS[1], strokeWidth=1.6, interpolate="step-after", strokeDash=[4, 2])
-    return finish(alt.layer(depth, asleep.encode(x=x, y=y), *_limit(y)), 110, description)
-
-
-def waits(rows: Sequence[str], description: str) -> Spec:
-    """Return where the workers of each cell were. Data "waits": row, state, share, order."""
-    chart = (
-        alt.Chart(alt.NamedData("waits"))
-        .mark_bar(stroke="var(--paper)", strokeWidth=1)
-        .encode(
-            x=alt.X(
-                "share:Q",
-                stack="zero",
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(title=None, format="%", tickCount=4),
-            ),
-            y=alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8)),
-            color=alt.Color(
-                "state:N",
-                scale=alt.Scale(domain=list(_STATES), range=list(_STATES.values())),
-                legend=alt.Legend(title=None, columns=5),
-            ),
-            order="order:Q",
-            tooltip=["row:N", "state:N", alt.Tooltip("share:Q", format=".1%")],
-        )
-    )
-    return finish(chart, 24 * max(2, len(rows)), description)
-
-
-def drift(lines: Lines, description: str) -> Spec:
-    """Return throughput of the reference level over the run. Data "drift": minutes, rps, at, trial."""
-    y_axis = alt.Axis(title="requests per second", tickCount=5, format=",d")
-    base = alt.Chart(alt.NamedData("drift")).encode(
-        x=alt.X(
-            "minutes:Q",
-            axis=alt.Axis(title="minutes into the run", grid=False, tickCount=6),
-            scale=alt.Scale(zero=True),
-        ),
-        y=alt.Y("rps:Q", axis=y_axis, scale=alt.Scale(zero=True)),
-        color=lines.colour(),
-    )
-    dots = base.mark_point(filled=True, size=34, opacity=0.9, aria=False).encode(
-        shape=lines.shape(), tooltip=["trial:Q", alt.Tooltip("rps:Q", format=",.0f")]
-    )
-    return finish(alt.layer(base.mark_line(strokeWidth=1, opacity=0.6, aria=False), dots), 220, description)
+    return finish(alt.layer(lines_drawn), 320, description)

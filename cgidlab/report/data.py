@@ -1,32 +1,36 @@
 """What a report is made from: the values it takes, and nothing that reads or computes them."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Effect, FoundLimit, HostsApart, NoiseFloor
-from cgidlab.instruments.base import TrialDetail
+from cgidlab.instruments.base import Answered, TrialDetail
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
+from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.verdict.limits import Limit
 
 
 def _quantile_shares() -> tuple[float, ...]:
-    body = [i / 200 for i in range(196)]  # 0, 0.5, ... 97.5 %
-    tail = [1 - 0.025 * 0.78**i for i in range(1, 28)]  # ever closer to 1: the tail is what is asked for
-    return (*body, *tail, 1.0)
+    slower = [0.5 * 0.002 ** (i / 60) for i in range(61)]  # from one request in two to one in a thousand
+    return tuple(sorted({round(1 - share, 7) for share in (*slower, 0.1, 0.01, 0.001)}))
 
 
 QUANTILE_SHARES: tuple[float, ...] = _quantile_shares()
-"""Shares of the requests at which `ReportInput.latency` gives quantiles: rising, from 0 to 1."""
+"""Shares of the requests at which a report has quantiles: from p50 to p99.9, as dense as a percentile plot is read."""
+
+
+def beyond(share: float) -> float:
+    """Return of how many requests one takes longer than the quantile at `share`."""
+    return math.inf if share >= 1 else 1 / (1 - share)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
     """Everything a report says. `trials` are in the order of the run.
 
-    `detail` and `latency` are asked only for the trials the report has room
-    for, so that a large run costs no more than they do. `latency` merges the
-    requests of the trials it is given and returns milliseconds at
-    QUANTILE_SHARES, or None when there are no requests to merge.
+    `detail` and `requests` are asked only for the trials the report has room
+    for, so that a large run costs no more than they do.
     """
 
     experiment: str
@@ -50,7 +54,7 @@ class ReportInput:
     timing: Mapping[str, object]
     provenance: Mapping[str, object]
     detail: Callable[[TrialRecord], TrialDetail | None]
-    latency: Callable[[Sequence[TrialRecord]], Sequence[float] | None]
+    requests: Callable[[TrialRecord], Answered | None]
     limits: tuple[Limit, ...] = ()  # best evidence first
     hosts: tuple[HostsApart, ...] = ()  # each comparison host by host; empty: one host
     observed: bool = False  # servers were watched as they were: nothing was varied
@@ -59,3 +63,4 @@ class ReportInput:
     watching: str = ""  # which passes answer and which are watched, and what that does; empty: nothing was varied
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why
     searched: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
+    say: Say = IN_ENGLISH  # the language it is told in

@@ -1,10 +1,11 @@
 """The short facts of a run that every form of the report states: counts, times, provenance in a line each."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from cgidlab import gathered
 from cgidlab.failures import RULES
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report import words
@@ -96,29 +97,114 @@ def status_counts(trials: Iterable[TrialRecord]) -> dict[str, int]:
     return {status.value: counts[status] for status in Status}
 
 
-def facts(report: ReportInput) -> list[tuple[str, str]]:
-    """Return the facts for the head of the report as (name, value)."""
-    counts = status_counts(report.trials)
-    total = sum(counts.values())
-    wall = report.timing.get("wall_s")
-    return [
-        ("Trials", f"{counts['complete']:,} of {total:,} complete"),
-        ("Cells", f"{len({t.levels for t in report.trials}):,}"),
-        ("Blocks", f"{len({t.block for t in report.trials}):,}"),
-        ("Took", words.duration(float(wall) if isinstance(wall, int | float) else None)),
-        ("Overhead a trial", words.duration(gathered.overhead_s(report.trials))),
-    ]
+def head(report: ReportInput) -> tuple[str, ...]:
+    """Return the parts of the one line above a report: when, where, on what, how long, how many trials."""
+    say, counts = report.say, status_counts(report.trials)
+    total, wall = sum(counts.values()), report.timing.get("wall_s")
+    hosts = list(dict.fromkeys(t.host for t in report.trials))
+    there = [_facts_of(report, host) for host in hosts]
+    kernels = _distinct(f.get("kernel") for f in there)
+    versions = _distinct(build.get("version") for host in hosts for build in _builds(report, host).values())
+    some = say("{n} trials", n=f"{total:,}")
+    if counts["complete"] != total:
+        some = say("{some} of {all} trials complete", some=f"{counts['complete']:,}", all=f"{total:,}")
+    cores = _distinct(f.get("cpus") for f in there)
+    parts = (
+        _began(report),
+        say("host {name}", name=hosts[0]) if len(hosts) == 1 else say("{n} hosts", n=len(hosts)),
+        say("{n} cores", n=", ".join(cores)) if cores else "",
+        f"Linux {', '.join(kernels)}" if kernels else "",
+        f"httpd {', '.join(versions)}" if versions else "",
+        words.duration(float(wall), say) if isinstance(wall, int | float) else "",
+        some,
+    )
+    return tuple(part for part in parts if part)
+
+
+def _began(report: ReportInput) -> str:
+    first = min((t.started_s for t in report.trials if t.started_s is not None), default=None)
+    return report.run_id if first is None else f"{datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _distinct(values: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(str(v) for v in values if v is not None))
+
+
+def _part(value: object, *names: str) -> Mapping[str, object]:
+    """Return what a nested mapping holds under these names; nothing where it is no mapping."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _facts_of(report: ReportInput, host: str) -> Mapping[str, object]:
+    return _part(report.provenance, "hosts", host, "facts")
+
+
+def _builds(report: ReportInput, host: str) -> dict[str, Mapping[str, object]]:
+    return {level: _part(found) for level, found in _part(report.provenance, "hosts", host, "httpd").items()}
+
+
+def provenance_lines(report: ReportInput) -> list[tuple[str, str]]:
+    """Return on what a run rests in a few lines for people as (name, value): less than eight, whatever its size."""
+    say, hosts = report.say, list(dict.fromkeys(t.host for t in report.trials))
+    of, control = _part(report.provenance), _part(report.provenance, "control")
+    machines = _distinct(_joined_up(_facts_of(report, h), _MACHINE) for h in hosts)
+    systems = _distinct(_joined_up(_facts_of(report, h), _SYSTEM) for h in hosts)
+    builds = {level: build for h in hosts for level, build in _builds(report, h).items()}
+    tools = _distinct(
+        f"{name} {_part(tool).get('version', '')}".strip()
+        for h in hosts
+        for name, tool in _part(report.provenance, "hosts", h, "tools").items()
+    )
+    packages = [f"{name} {version}" for name, version in _part(control, "packages").items()]
+    commit = str(_part(of, "git").get("commit") or "")[:10]
+    changed = say("changed since") if _part(of, "git").get("changed") else ""
+    found = {
+        say("Machine"): "; ".join(machines),
+        say("System"): "; ".join(systems),
+        "httpd": "; ".join(
+            f"{level}: {build.get('version')} ({build.get('source')})" for level, build in builds.items()
+        ),
+        say("Programs"): ", ".join(tools),
+        say("Witnesses proven by"): ", ".join(
+            _distinct(_part(entry).get("run") for entry in _part(of, "calibration", "hosts").values())
+        ),
+        "cgidlab": " ".join(part for part in (str(of.get("cgidlab") or ""), commit, changed) if part),
+        say("Run from"): ", ".join([f"Python {control['python']}" if "python" in control else "", *packages]).strip(
+            ", "
+        ),
+    }
+    return [(name, value) for name, value in found.items() if value]
+
+
+_MACHINE = ("cpu_model", "cpus", "memory_mb", "virtualization")
+_SYSTEM = ("distribution", "distribution_version", "kernel", "architecture", "clocksource")
+_UNITS = {"cpus": "CPUs", "memory_mb": "MB"}
+
+
+def _joined_up(of: Mapping[str, object], names: Iterable[str]) -> str | None:
+    found = [f"{of[name]} {_UNITS[name]}" if name in _UNITS else str(of[name]) for name in names if of.get(name)]
+    return ", ".join(found) or None
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
-    """Return a nested mapping as (dotted name, text) in its own order; None reads "not known"."""
+    """Return a nested mapping as (dotted name, text) in its own order, as JSON writes it; None reads "not known"."""
     rows: list[tuple[str, str]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             rows += flat(value, f"{name}.")
+        elif isinstance(value, list | tuple) and any(isinstance(v, Mapping | list | tuple) for v in value):
+            rows += flat({str(i): v for i, v in enumerate(value, start=1)}, f"{name}.")
         elif isinstance(value, list | tuple):
-            rows.append((name, ", ".join(str(v) for v in value)))
+            rows.append((name, ", ".join(_text(v) for v in value)))
         else:
-            rows.append((name, words.NOT_KNOWN if value is None else str(value)))
+            rows.append((name, _text(value)))
     return rows
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return words.NOT_KNOWN
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,6 +1,7 @@
 """All runs of one experiment as Markdown, JSON and one HTML page: what stands where."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,23 +93,31 @@ def as_json(experiment: str, rows: Sequence[HistoryRow]) -> str:
     return json.dumps(value, indent=1, allow_nan=False)
 
 
-def cells(row: HistoryRow) -> tuple[str, ...]:
-    """Return a row's cells as people read them, in the order of the headings."""
-    versions = ", ".join(v if v in level else f"{level} {v}" for level, v in row.httpd.items())
+def cells(row: HistoryRow, level: str) -> tuple[str, ...]:
+    """Return a row's cells as people read them, in the order of the headings; `level` is that of all rows."""
     said = overflow_words(row.overflow) if row.overflow else row.note
-    return (row.run_id, row.state, said, effect_words(row), versions, row.kernel, "; ".join(row.changed), _changes(row))
+    new, changes = "; ".join(row.changed), "; ".join(change.told for change in row.changes)
+    return (row.run_id, row.state, said, effect_words(row, level), versions_of(row), row.kernel, new, changes)
 
 
-def _changes(row: HistoryRow) -> str:
-    return "; ".join(change.told for change in row.changes)
+def versions_of(row: HistoryRow) -> str:
+    """Return the versions of httpd that a run had."""
+    return ", ".join(v if v in level else f"{level} {v}" for level, v in row.httpd.items())
 
 
-def effect_words(row: HistoryRow) -> str:
-    """Return the main effect: the level that changes the response most, with its interval."""
-    known = [e for e in row.effects if e.ratio]
-    if not known:
+def main_level(rows: Sequence[HistoryRow]) -> str:
+    """Return the level whose effect is told of every run: one that most runs have, of those the one that does most."""
+    found: dict[str, list[float]] = {}
+    for effect in (e for row in rows for e in row.effects if e.ratio):
+        found.setdefault(effect.level, []).append(abs(math.log(effect.ratio or 1.0)))
+    return max(found, key=lambda level: (len(found[level]), sum(found[level])), default="")
+
+
+def effect_words(row: HistoryRow, level: str) -> str:
+    """Return what the level changes of the response, with its interval."""
+    most = next((e for e in row.effects if e.ratio and e.level == level), None)
+    if most is None:
         return words.NOT_KNOWN if row.verdict else ""
-    most = max(known, key=lambda e: abs((e.ratio or 1.0) - 1))
     bounds = f" ({most.low:.2f} to {most.high:.2f})" if most.low is not None and most.high is not None else ""
     response = figures.title(row.response)
     return f"{response} at {most.level} against {most.reference}: ratio {most.ratio:.2f}{bounds}"
@@ -116,7 +125,7 @@ def effect_words(row: HistoryRow) -> str:
 
 def as_markdown(experiment: str, rows: Sequence[HistoryRow]) -> str:
     """Return a table of the runs as GitHub-flavoured Markdown; strings from runs cannot become markup."""
-    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *([escape(c) for c in cells(row)] for row in rows)]
+    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *([escape(c) for c in cells(row, main_level(rows))] for row in rows)]
     return "\n".join(
         [
             f"# {escape(experiment)}: {len(rows)} run{'' if len(rows) == 1 else 's'}",
@@ -128,9 +137,9 @@ def as_markdown(experiment: str, rows: Sequence[HistoryRow]) -> str:
 
 def as_text(rows: Sequence[HistoryRow]) -> str:
     """Return the runs for a terminal, one paragraph each."""
-    parts = []
+    parts, level = [], main_level(rows)
     for row in rows:
-        said = cells(row)
+        said = cells(row, level)
         parts += [f"{said[0]}  {said[1]}: {said[2]}", *(f"  {text}" for text in _details(row, said))]
     return "\n".join(parts)
 
@@ -164,7 +173,7 @@ def render(experiment: str, rows: Sequence[HistoryRow], cache: Path | None = Non
     )
     return environment.get_template("history.html.j2").render(
         experiment=experiment,
-        rows=[(row, cells(row)) for row in reversed(rows)],
+        rows=[(row, cells(row, main_level(rows))) for row in reversed(rows)],
         headings=_HEADINGS,
         plots=[(name, title) for name, title in _TITLES.items() if name in specs],
         response=figures.title(next((r.response for r in rows if r.response), "")),
@@ -187,7 +196,7 @@ def plots(rows: Sequence[HistoryRow]) -> dict[str, charts.Spec]:
         share = next((row.share for row in reversed(rows) if row.share), None)
         specs["effect"] = _effect_plot(points, share, [r.run_id for r in rows], _marks(rows, reference=False))
     levels = [
-        {"run": r.run_id, "value": r.reference, "text": f"{r.run_id}: {cells(r)[4]}"} for r in rows if r.reference
+        {"run": r.run_id, "value": r.reference, "text": f"{r.run_id}: {versions_of(r)}"} for r in rows if r.reference
     ]
     if levels:
         specs["reference"] = _reference_plot(levels, [r.run_id for r in rows], _marks(rows, reference=True))
@@ -222,7 +231,7 @@ def _point(row: HistoryRow, effect: MainEffect) -> dict[str, Any]:
         "ratio": effect.ratio,
         "low": effect.low or effect.ratio,
         "high": effect.high or effect.ratio,
-        "text": f"{row.run_id}, {effect.level}: {effect_words_of(effect)}; httpd {cells(row)[4]}",
+        "text": f"{row.run_id}, {effect.level}: {effect_words_of(effect)}; httpd {versions_of(row)}",
     }
 
 

@@ -7,16 +7,29 @@ from cgidlab import figures
 from cgidlab.report import words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
-from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, verdict_lines
+from cgidlab.report.facts import failures, flat, head, headline, overflow_words, verdict_lines
 from cgidlab.report.plots import noise_row, title
 
-_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
+# Wherever it stands; a name such as listen_backlog, a range and a sign mean nothing to Markdown, so they stay readable.
+_ACTIVE = re.compile(
+    r"[\\`*\[\]|~@]"
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within a word it is no emphasis
+    r"|<(?=[A-Za-z/!?])"  # a tag
+    r"|#(?=\d)"  # an issue
+    r"|^[#>+-]|^\d{1,9}(?=[.)](?:\s|$))"  # a heading, a quotation, a list
+)
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is, on one line: no markup, no HTML, no link, no mention."""
     one_line = " ".join(text.split())
-    return _ACTIVE.sub(r"\\\1", one_line).replace("&", "&amp;")
+    return _ENTITY.sub("&amp;", _ACTIVE.sub(_escaped, one_line))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return it with a backslash; behind a number it is the point that makes a list."""
+    return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> list[str]:
@@ -38,7 +51,7 @@ def as_markdown(report: ReportInput) -> str:
         out.append(f"{i}. {question}{escape(line)}")
     out += [
         "",
-        " \N{MIDDLE DOT} ".join(f"{name}: {escape(value)}" for name, value in [("Run", report.run_id), *facts(report)]),
+        " \N{MIDDLE DOT} ".join(escape(part) for part in (f"run {report.run_id}", *head(report))),
         "",
     ]
     out += [

@@ -1,6 +1,6 @@
 """The report as one self-contained HTML page: what stands where, and its tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,41 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from cgidlab.analysis.findings import Effect
+from cgidlab.figures import Column
 from cgidlab.model import Status, TrialRecord
-from cgidlab.report import charts, payload, plots, script, search_plot, words
+from cgidlab.report import charts, payload, plots, script, search_plot, timecharts, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
-from cgidlab.report.data import QUANTILE_SHARES, ReportInput
-from cgidlab.report.facts import facts, failures, flat, headline, overflow_words, status_counts, verdict_lines
+from cgidlab.report.data import QUANTILE_SHARES, ReportInput, beyond
+from cgidlab.report.facts import (
+    failures,
+    flat,
+    head,
+    headline,
+    overflow_words,
+    provenance_lines,
+    status_counts,
+    verdict_lines,
+)
+from cgidlab.report.say import Say
 from cgidlab.terminal import shown
 
 CANVAS_ABOVE_TRIALS = 2500  # so many dots are too many SVG elements; a canvas draws them all the same
 MAX_ORDER_TRIALS = 2000
+
+_SECTIONS = (  # id, heading, and what is said where there is nothing to show: nothing where that was not asked
+    ("searched", "Where the limit lies", ""),
+    ("cost", "What it cost", "What it cost: there were not enough complete trials to compare levels."),
+    ("responses", "Every trial", "Responses: no complete trial measured one."),
+    ("latency", "Latency by percentile", "Latency by percentile: no requests were recorded."),
+    (
+        "time",
+        "Where a request's time goes",
+        "Where a request's time goes: no trial recorded the states of its workers.",
+    ),
+    ("over-time", "Inside a trial", "Inside a trial: no instrument recorded a series."),
+    ("limits", "What limits throughput", "What limits throughput: nothing that could limit was observed."),
+    ("run", "Over the run", "Over the run: no complete trial."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +60,18 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
     cells = by_cell(report.trials, report.factors, report.whole_blocks)
     carried = payload.build(report, cells)
     parts = _plots(report, cells, carried)
-    titles = [title for title, _ in carried.latency_cells]
     data = {
         "specs": parts.specs,
         "config": charts.CONFIG,
         "sets": carried.sets | parts.sets,
+        "axes": carried.axes,
+        "factor": report.factor,
         "details": carried.details,
-        "latency": [values for _, values in carried.latency_cells],
-        "shares": [float(f"{s:.7g}") for s in QUANTILE_SHARES],
+        "latency": carried.latency,
+        "shares": QUANTILE_SHARES,
+        "beyond": [float(f"{beyond(s):.5g}") for s in QUANTILE_SHARES],
+        "heatDecade": payload.HEAT_DECADE,
+        "words": {"limit": report.say("limit"), "shown": report.say("{n} of {all} shown")},
         "canvas": len(report.trials) > CANVAS_ABOVE_TRIALS,
     }
     bundle, own = script.plotting_script(cache), script.page_script()
@@ -53,66 +83,110 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         lstrip_blocks=True,
         finalize=shown,
     )
-    environment.filters |= {"number": words.number, "change": words.change, "percent": words.percent}
+    environment.filters |= {"number": words.number, "percent": words.percent}
+    there = _there(report, carried, parts)
     return environment.get_template("report.html.j2").render(
         r=report,
+        t=report.say,
         policy=script.policy(bundle, own),
         bundle=bundle,
         own=own,
         style=script.page_style(),
         data=script.embedded_json(data),
+        head=head(report),
         headline=headline(report),
         lines=verdict_lines(report),
         overflow=overflow_words(report.overflow),
-        facts=facts(report),
         counts=status_counts(report.trials),
         reasons=reasons(report.trials),
         failures=failures(report.trials),
-        cells=[_cell_row(c) for c in cells],
+        sections=[(id_, report.say(name)) for id_, name, _ in _SECTIONS if there[id_]],
+        absent=[report.say(missing) for missing in _absent(report, there)],
+        there=there,
+        cells=[_cell_row(c, report.say) for c in cells],
         columns=words.SHOWN,
         trial_rows=[_trial_row(t) for t in report.trials],
         factor_names=[name for name, _ in cells[0].levels] if cells else [],
-        effects=[_effect_row(e) for e in report.effects],
-        answers=_answers(report.effects),
+        effects=[_effect_row(e, report.say) for e in report.effects],
+        answers=_answers(report.effects, report.say),
         carried=carried,
-        choices=_choices(cells, carried),
-        contrast=plots.contrast(report, cells, titles) if titles else (0, 0),
+        choices=_choices(cells, carried, report.say),
+        axes=payload.axes(report),
         room=payload.MAX_DETAILED_TRIALS,
         n_complete=sum(len(c.complete) for c in cells),
+        people=provenance_lines(report),
         provenance=flat(report.provenance),
-        timing=flat(report.timing),
         order=_order(report),
         href=payload.href,
-        twins=sorted(payload.twins(report)),
+        twins=sorted(payload.twins(report, report.factor)),
         words=words,
+        parts=timecharts.PARTS,
+        states=timecharts.STATE_COLOURS,
         **parts.groups,
     )
 
 
+def _there(report: ReportInput, carried: payload.Payload, parts: _Parts) -> dict[str, bool]:
+    """Return of each section whether it has anything to show."""
+    return {
+        "searched": bool(parts.groups["search_plots"]),
+        "cost": bool(report.effects or report.hosts),
+        "responses": bool(parts.groups["response_plots"]),
+        "latency": bool(carried.latency),
+        "time": bool(carried.time_rows or carried.wait_rows),
+        "over-time": bool(carried.shown or carried.details),
+        "limits": bool(report.limits),
+        "run": "run" in parts.specs or bool(parts.groups["noise_plots"]) or bool(report.trials),
+    }
+
+
+def _absent(report: ReportInput, there: Mapping[str, bool]) -> list[str]:
+    """Return what is said of sections that have nothing to show, where that was asked: a search compares no levels."""
+    return [
+        missing
+        for id_, _, missing in _SECTIONS
+        if missing and not there[id_] and not (report.searched and id_ == "cost")
+    ]
+
+
 def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Payload) -> _Parts:
-    effects, effect_specs, effect_sets = plots.effect_plots(report.effects)
-    noise, noise_specs, noise_sets = plots.noise_plot(report.noise_floor)
+    say = report.say
+    effects, effect_specs, effect_sets = plots.effect_plots(report.effects, say)
+    noise, noise_specs, noise_sets = plots.noise_plot(report.noise_floor, say)
     responses, response_specs = plots.response_plots(report, cells)
-    of_trial, trial_specs = plots.trial_plots()
-    specs = effect_specs | noise_specs | response_specs | trial_specs
-    specs |= plots.drift_plot(report, cells, carried) | plots.waits_plot(carried)
-    searched, search_specs = search_plot.plots(report.searched)
+    of_trial, trial_specs = plots.trial_plots(report, carried)
+    places, percentile_specs = plots.percentile_plot(report, cells, carried)
+    time_specs, time_sets = plots.time_plot(carried, say)
+    specs = effect_specs | noise_specs | response_specs | trial_specs | percentile_specs | time_specs
+    searched, search_specs = search_plot.plots(report.searched, say)
     specs |= search_specs
-    specs["small"] = charts.small("Queue depth as an area, workers asleep in connect as a dashed line")
-    if carried.latency_cells:
-        specs["ecdf"] = charts.distribution(
-            plots.latency_range(carried), "Share of requests answered within a time, for the two chosen cells"
-        )
+    specs |= plots.run_plot(report, cells, carried) | plots.waits_plot(carried, say)
+    if carried.shown:
+        says = say("Queue depth as an area, workers asleep in connect as a dashed line")
+        specs["small"] = timecharts.small(carried.top, says)
     groups = {"effect_plots": effects, "noise_plots": noise, "response_plots": responses, "trial_plots": of_trial}
-    groups |= {"search_plots": searched}
-    groups |= {"has_drift": "drift" in specs, "has_waits": "waits" in specs}
-    return _Parts(specs, effect_sets | noise_sets, groups)
+    groups |= {
+        "search_plots": searched,
+        "places": places,
+        "has_run": "run" in specs,
+        "has_waits": "waits" in specs,
+        "has_parts": "parts" in specs,
+    }
+    return _Parts(specs, effect_sets | noise_sets | time_sets, groups)
 
 
-def _cell_row(cell: CellTrials) -> dict[str, Any]:
-    figures = [words.number(cell.median(c.name), c.unit) for c in words.SHOWN]
+def _cell_row(cell: CellTrials, say: Say) -> dict[str, Any]:
+    figures = [(words.number(cell.median(c.name), c.unit), _spread(cell, c, say)) for c in words.SHOWN]
     labels = [label for _, label in cell.levels]
     return {"labels": labels, "complete": len(cell.complete), "all": len(cell.trials), "figures": figures}
+
+
+def _spread(cell: CellTrials, column: Column, say: Say) -> str:
+    found = cell.quartiles(column.name)
+    if found is None:
+        return ""
+    low, high = (words.number(end, column.unit) for end in found)
+    return "" if low == high else say("{low} to {high}", low=low.removesuffix(" %"), high=high)
 
 
 def _trial_row(trial: TrialRecord) -> dict[str, Any]:
@@ -120,39 +194,44 @@ def _trial_row(trial: TrialRecord) -> dict[str, Any]:
     return {"trial": trial, "labels": [label for _, label in trial.levels], "figures": figures}
 
 
-def _effect_row(effect: Effect) -> dict[str, Any]:
-    size, interval = words.effect_size(effect)
-    answer = words.ANSWERS[effect.answer]
+def _effect_row(effect: Effect, say: Say) -> dict[str, Any]:
+    size, interval = words.effect_size(effect, say)
     return {
         "effect": effect,
-        "title": plots.title(effect.response),
+        "title": plots.title(effect.response, say),
+        "where": words.where(effect, say),
         "size": size,
         "interval": interval,
-        "answer": answer,
+        "answer": say(words.ANSWERS[effect.answer]),
+        "checks": words.checks(effect, say),
     }
 
 
 _GLYPHS = {"square": "■", "circle": "●", "triangle-up": "▲", "triangle-down": "▼", "diamond": "◆", "cross": "✚"}
 
 
-def _answers(effects: Sequence[Effect]) -> list[tuple[str, str, str]]:
-    given = {e.answer for e in effects if plots.on_ratio_axis(e)}
-    marks = [(words.ANSWERS[a], *charts.ANSWER_MARKS[a]) for a in words.ANSWERS if a in given]
+def _answers(effects: Sequence[Effect], say: Say) -> list[tuple[str, str, str]]:
+    given = {e.answer for e in plots.asked(effects) if plots.on_ratio_axis(e)}
+    marks = [(say(words.ANSWERS[a]), *charts.ANSWER_MARKS[a]) for a in words.ANSWERS if a in given]
     return [(text, colour, _GLYPHS[shape]) for text, colour, shape in marks]
 
 
-def _choices(cells: Sequence[CellTrials], carried: payload.Payload) -> list[tuple[str, list[tuple[int, str]]]]:
+def _choices(
+    cells: Sequence[CellTrials], carried: payload.Payload, say: Say
+) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Return the trials that can be looked into by cell: those with a series first."""
     groups = []
     for cell in cells:
         trials = [t for t in cell.trials if t.number in carried.details]
+        trials.sort(key=lambda t: not {"depth", "asleep"} & carried.details[t.number].keys())
         if trials:
-            groups.append((cell.title, [(t.number, _choice(t)) for t in trials]))
+            groups.append((cell.title, [(t.number, _choice(t, say)) for t in trials]))
     return groups
 
 
-def _choice(trial: TrialRecord) -> str:
-    ended = "" if trial.outcome.status is Status.COMPLETE else f" ({trial.outcome.status.value})"
-    return f"trial {trial.number}, block {trial.block}{ended}"
+def _choice(trial: TrialRecord, say: Say) -> str:
+    text = say("trial {n}, block {block}", n=trial.number, block=trial.block)
+    return text if trial.outcome.status is Status.COMPLETE else f"{text} ({trial.outcome.status.value})"
 
 
 def _order(report: ReportInput) -> list[tuple[int, str]]:

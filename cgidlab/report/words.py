@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from cgidlab.analysis.findings import Answer, Effect, HostsApart
 from cgidlab.analysis.intervals import Interval
-from cgidlab.figures import COLUMNS, Column, title
+from cgidlab.figures import COLUMNS, Column
+from cgidlab.report.say import IN_ENGLISH, Say
 
 NOT_KNOWN = "not known"
 
@@ -60,9 +61,11 @@ def change(ratio: float | None) -> str:
     return f"{100 * (ratio - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
-def interval(found: Interval | None) -> str:
-    """Return a 95 % interval of a ratio as changes, or say that no claim is made."""
-    return "no claim" if found is None else f"{change(found.low)} to {change(found.high)}"
+def interval(found: Interval | None, say: Say = IN_ENGLISH) -> str:
+    """Return an interval of a ratio as changes, or say that no claim is made."""
+    if found is None:
+        return say("no claim")
+    return say("{low} to {high}", low=change(found.low), high=change(found.high))
 
 
 ANSWERS: dict[Answer, str] = {
@@ -70,27 +73,27 @@ ANSWERS: dict[Answer, str] = {
     Answer.EQUIVALENT: "equivalent: changes by less than that",
     Answer.GAINS_AT_LEAST: "gains at least that much",
     Answer.REAL_NEAR: "real, near what matters",
-    Answer.INCONCLUSIVE: "inconclusive",
+    Answer.INCONCLUSIVE: "not decided",
     Answer.DESCRIBED: "no smallest effect was named",
 }
 
 
-def effect_size(effect: Effect) -> tuple[str, str]:
+def effect_size(effect: Effect, say: Say = IN_ENGLISH) -> tuple[str, str]:
     """Return an effect and its interval: as changes for a ratio, in the response's unit for a difference."""
     if effect.scale == "ratio":
-        return change(effect.estimate), interval(effect.interval)
+        return change(effect.estimate), interval(effect.interval, say)
     if effect.interval is None:
-        return number(effect.estimate), "no claim"
-    return number(effect.estimate), f"{number(effect.interval.low)} to {number(effect.interval.high)}"
+        return number(effect.estimate), say("no claim")
+    return number(effect.estimate), _plain(effect.interval, say)
 
 
-def checks(effect: Effect) -> tuple[str, ...]:
+def checks(effect: Effect, say: Say = IN_ENGLISH) -> tuple[str, ...]:
     """Return what stands beside an effect's interval: what it can show, its family's interval, and the checks."""
 
     def told(found: Interval | None) -> str:
         if found is None:
             return ""
-        return interval(found) if effect.scale == "ratio" else _plain(found)
+        return interval(found, say) if effect.scale == "ratio" else _plain(found, say)
 
     p = effect.wilcoxon_p
     return (
@@ -102,46 +105,53 @@ def checks(effect: Effect) -> tuple[str, ...]:
     )
 
 
-def where(effect: Effect) -> str:
+def where(effect: Effect, say: Say = IN_ENGLISH) -> str:
     """Return at which levels of the other factors two levels were compared."""
     if effect.pooled:
-        return "all together"
+        return say("all together")
     return ", ".join(f"{factor} {label}" for factor, label in effect.at)
 
 
-def host_rows(found: Sequence[HostsApart]) -> list[tuple[str, ...]]:
+def title(name: str, say: Say = IN_ENGLISH) -> str:
+    """Return a figure's name in running text; what is no figure keeps its name."""
+    return say(COLUMNS[name].title) if name in COLUMNS else name
+
+
+def host_rows(found: Sequence[HostsApart], say: Say = IN_ENGLISH) -> list[tuple[str, ...]]:
     """Return a row for each host of each comparison: what it found by itself, and whether the hosts agree."""
-    agree = {True: "no", False: "as far as can be told"}
+    agree = {True: say("no"), False: say("as far as can be told")}
     return [
         (
-            title(apart.response),
+            title(apart.response, say),
             apart.level,
             ", ".join(f"{factor} {label}" for factor, label in apart.at),
             e.host,
             change(e.estimate) if apart.scale == "ratio" else number(e.estimate),
-            interval(e.interval) if apart.scale == "ratio" or e.interval is None else _plain(e.interval),
+            interval(e.interval, say) if apart.scale == "ratio" or e.interval is None else _plain(e.interval, say),
             str(e.blocks),
             number(level.median),
-            agree[apart.differ] if apart.p is not None else "too few blocks to ask",
+            agree[apart.differ] if apart.p is not None else say("too few blocks to ask"),
         )
         for apart in found
         for e, level in zip(apart.effects, apart.levels, strict=True)
     ]
 
 
-def _plain(found: Interval) -> str:
-    return f"{number(found.low)} to {number(found.high)}"
+def _plain(found: Interval, say: Say) -> str:
+    return say("{low} to {high}", low=number(found.low), high=number(found.high))
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float | None, say: Say = IN_ENGLISH) -> str:
     """Return a length of time as one reads it."""
     if seconds is None or not math.isfinite(seconds):
-        return NOT_KNOWN
+        return say(NOT_KNOWN)
     if seconds < 60:  # noqa: PLR2004 -- seconds in a minute
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 -- one digit before the point
+        return say("{s} s", s=f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}")  # noqa: PLR2004 -- one digit before the point
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if hours:
+        return say("{h} h {min} min", h=hours, min=f"{minutes:02d}")
+    return say("{min} min {s} s", min=minutes, s=f"{rest:02d}")
 
 
 _TIMES = {
@@ -151,9 +161,9 @@ _TIMES = {
 }
 
 
-def times(timing: Mapping[str, object]) -> list[tuple[str, str]]:
+def times(timing: Mapping[str, object], say: Say = IN_ENGLISH) -> list[tuple[str, str]]:
     """Return how long the run took as (name, duration)."""
     return [
-        (_TIMES.get(name, name), duration(float(value) if isinstance(value, int | float) else None))
+        (say(_TIMES.get(name, name)), duration(float(value) if isinstance(value, int | float) else None, say))
         for name, value in timing.items()
     ]

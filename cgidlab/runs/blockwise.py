@@ -1,4 +1,4 @@
-"""The windows of a cell in one block, taken as one: the only module that makes records of pass 0.
+"""The windows of a cell in one block, taken as one: records of pass 0.
 
 A percentile is one of all requests of a cell in a block: the mean of short windows' percentiles is another figure.
 """

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,9 +13,12 @@ from cgidlab.analysis import analyse
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
+from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.runs import (
     blockwise,
+    ending,
     headroom,
+    limiting,
     planless,
     proven,
     provenance,
@@ -27,6 +29,8 @@ from cgidlab.runs import (
     tables,
     watching,
 )
+from cgidlab.terminal import columns, folded
+from cgidlab.verdict.ending import Ending
 
 JUNIT = "junit.xml"
 _WIDTH = 110
@@ -58,6 +62,7 @@ class _Judged:
     damaged: tuple[store.Damage, ...]
     generators: tuple[tuple[TrialRecord, Mapping[str, Any]], ...]
     whole_blocks: tuple[TrialRecord, ...] = ()  # a cell's windows of a block as one
+    ending: Ending | None = None  # None: a server was watched
 
     def summary(self) -> dict[str, Any]:
         kinds = Counter(r.outcome.kind for r in self.rows if r.outcome.kind is not None)
@@ -81,7 +86,7 @@ class _Judged:
     def junit(self) -> str:
         return report.as_junit(self.experiment.name, self.run.run_id, self.verdict.required)
 
-    def report(self) -> report.ReportInput:
+    def report(self, say: Say = IN_ENGLISH) -> report.ReportInput:
         return reporting.report_input(
             self.run,
             self.experiment,
@@ -90,11 +95,17 @@ class _Judged:
             self.verdict,
             self.timing,
             self.damaged,
+            say,
         )
 
 
 def conclude(
-    run: store.RunDirectory, *, verify: bool = False, output: Path | None = None, details: bool = False
+    run: store.RunDirectory,
+    *,
+    verify: bool = False,
+    output: Path | None = None,
+    details: bool = False,
+    say: Say = IN_ENGLISH,
 ) -> Concluded:
     """Measure, analyse and judge what a run directory holds, and write its derived files.
 
@@ -106,12 +117,12 @@ def conclude(
     tables.write(into, judged.rows)
     tables.write_generators(into, judged.generators)
     files.write_json(into / "summary.json", judged.summary())
-    page = report.write(judged.report(), into, script_cache())
+    page = report.write(judged.report(say), into, script_cache())
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
-    text = _text(judged.experiment.question, judged.verdict, trials, judged.timing, details=details)
-    if not judged.experiment.rule.required.nothing:
+    text = _text(judged, details=details, say=say)
+    if judged.required is not None:
         files.write_text(into / JUNIT, judged.junit())
     return Concluded(text, page, trials, lacking, judged.damaged, judged.required)
 
@@ -156,9 +167,12 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
     damaged = (*damaged, *(run.damage(err) for err in torn))
     analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
+    tried, unread = limiting.shown(run)
+    damaged = (*damaged, *unread)
+    ended = ending.how(run, experiment, rows)
     notes = (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven)
-    judged = verdict.judge(analysis, counted, notes, whole_blocks)
-    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks)
+    judged = verdict.judge(analysis, counted, notes, tried, ended, whole_blocks)
+    return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks, ended)
 
 
 def _unreadable(run: store.RunDirectory) -> tuple[store.Damage, ...]:
@@ -186,12 +200,16 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
         for entry in state.get(store.LOST, [])
     )
     budget = state.get("budget")
-    if not budget:
-        return lost
     wanted = experiment.repetitions
+    asked = wanted.asked
+    grown = f"it was extended from {asked[1]} to {wanted.max} blocks after it had been looked at" if asked else ""
+    extended = (f"{grown}, which makes its error of 5 % up to 7 %",) if grown else ()
+    if not budget:
+        return (*lost, *extended)
     planned = f"{wanted.min}" if wanted.fixed else f"{wanted.min} to {wanted.max}"
     blocks = f"{budget['blocks']} block{'' if budget['blocks'] == 1 else 's'}"
-    return (*lost, f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned")
+    cut = f"the budget of {duration(budget['budget_s'])} cut the run to {blocks} of the {planned} planned"
+    return (*lost, *extended, cut)
 
 
 def _control_cpu(run: store.RunDirectory) -> dict[str, float] | None:
@@ -223,27 +241,25 @@ def script_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgidlab"
 
 
-def _text(
-    question: str,
-    judged: verdict.Verdict,
-    trials: Mapping[Status, int],
-    timing: Mapping[str, float | None],
-    *,
-    details: bool,
-) -> str:
-    """Return the verdict as a terminal shows it: seven lines, or with `details` five questions and their answers."""
-    counts = ", ".join(f"{n} {status}" for status, n in trials.items() if n)
+def _text(run: _Judged, *, details: bool, say: Say) -> str:
+    """Return the verdict as a terminal shows it: seven lines, or with `details` five questions and their answers.
+
+    Of a run that is not at its end that comes first, and what goes on with it.
+    """
+    judged, trials, timing = run.verdict, run.analysis.trials, run.timing
+    counts = ", ".join(f"{n} {say(status.value)}" for status, n in trials.items() if n)
     overhead = timing["overhead_s_per_trial"]
-    cost = f"; a trial cost {overhead:.2f} s beside warm-up and window (median)" if overhead is not None else ""
+    cost = ""
+    if overhead is not None:
+        cost = say("; a trial cost {s} s beside warm-up and window (median)", s=f"{overhead:.2f}")
     width = min(_WIDTH, max(_NARROW, shutil.get_terminal_size((_WIDTH, 24)).columns))
     if judged.answers and not details:
-        column = max(len(line.name) for line in judged.answers) + 2
-        told = [_wrapped(line.text, width, f"{line.name:{column}}", " " * column) for line in judged.answers]
+        answers = [line.told_in(say.language) for line in judged.answers]
+        column = max(columns(name) for name, _ in answers) + 2
+        told = [folded(text, width, name + " " * (column - columns(name)), " " * column) for name, text in answers]
     else:
         answered = zip(report.QUESTIONS, judged.lines, strict=True)
-        told = [f"{asked}\n{_wrapped(said, width, '  ', '  ')}" for asked, said in answered]
-    return "\n".join([question, "", *told, "", f"trials: {counts or 'none'}{cost}"])
-
-
-def _wrapped(text: str, width: int, first: str, other: str) -> str:
-    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=other, break_long_words=False)
+        told = [f"{asked}\n{folded(said, width, '  ', '  ')}" for asked, said in answered]
+    ended = [folded(line, width, "", "  ") for line in run.ending.lines] if run.ending else []
+    trials_said = say("trials: {counts}", counts=counts or say("none")) + cost
+    return "\n".join([*ended, *([""] if ended else []), run.experiment.question, "", *told, "", trials_said])

@@ -55,10 +55,16 @@ def expected(plan: Plan, results: Path) -> Expected | None:
         return None
     run, effects, block_s = found
     repetitions = plan.experiment.repetitions
-    looks = planned_looks(repetitions.min, repetitions.max)
+    looks = planned_looks(repetitions)
     at = {n: sum(_chance(plan, looks, e, n) >= CHANCE for e in effects) for n in looks}
     best = max(looks, key=lambda n: (at[n], -n))
     return Expected(run.run_id, best, best * block_s, len(effects), at[best])
+
+
+def last_block_s(plan: Plan, results: Path) -> float | None:
+    """Return how long a block took in the last finished run of the same cells, Ansible's start included; None: none."""
+    found = _last(plan, results)
+    return None if found is None else found[2]
 
 
 def _last(plan: Plan, results: Path) -> tuple[RunDirectory, Sequence[Mapping[str, Any]], float] | None:

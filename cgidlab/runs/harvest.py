@@ -22,7 +22,8 @@ MAX_FILES = 1000
 # What the control machine writes into a trial's directory: from a host it would be believed.
 _OURS = frozenset({"trial.json", "outcome.json", "figures.json", "load/requests.parquet"})
 _CHUNK = 1 << 20
-_MAX_READ = 4 << 20  # in one go; the names that a host gives its files need some hundred bytes
+_MAX_HEADER_BYTES = 16 << 10  # of one member; the names that a host gives its files need some hundred bytes
+_MAX_NAME_BYTES, _MAX_PART_BYTES, _MAX_DEPTH = 1024, 255, 16
 
 
 class BadArchive(StoreError):  # noqa: N818 -- what it is says more than that it is one
@@ -70,6 +71,8 @@ def _add_load(load: Path, directory: Path) -> None:
     files.write_bytes(directory / "clocks.json", clocks)
     for name in archives:
         own = directory / name.removesuffix(".tar.gz")
+        if rundir.is_there(own):
+            raise BadArchive("the server sent what a generator sends", where=str(load / name))
         files.make_directory(own)
         _extract(load / name, own)
         _check_sums(own)
@@ -91,17 +94,47 @@ def _extract(archive: Path, directory: Path) -> None:
 
 
 def _extract_from(file: io.FileIO, archive: Path, directory: Path) -> None:
-    total = 0
-    with gzip.GzipFile(fileobj=file) as packed, tarfile.open(fileobj=_Bounded(packed), mode="r:") as tar:
-        for count, member in enumerate(tar):
-            parts = PurePosixPath(member.name).parts
-            hostile = not parts or parts[0] == "/" or ".." in parts or not member.name.isprintable()
-            if hostile or not member.isfile() or str(PurePosixPath(*parts)) in _OURS or count > MAX_FILES:
-                raise BadArchive(f"the archive holds {member.name!r}, which is no file of a trial", where=str(archive))
-            total += member.size
-            if total > MAX_UNPACKED_BYTES:
-                raise BadArchive(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
-            _copy(tar, member, directory.joinpath(*parts))
+    total, count = 0, 0
+    names: set[PurePosixPath] = set()
+    inner: set[PurePosixPath] = set()  # directories
+    with gzip.GzipFile(fileobj=file) as packed:
+        bounded = _Bounded(packed)
+        with tarfile.open(fileobj=bounded, mode="r:") as tar:
+            while (member := _next(tar, bounded)) is not None:
+                path = _place_of(member)
+                taken = path is not None and (path in names | inner or not names.isdisjoint(path.parents))
+                if path is None or taken or str(path) in _OURS or count > MAX_FILES:
+                    what = f"the archive holds {member.name!r:.200}, which is no file of a trial"
+                    raise BadArchive(what, where=str(archive))
+                total += member.size
+                if total > MAX_UNPACKED_BYTES:
+                    raise BadArchive(f"the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes", where=str(archive))
+                bounded.left = member.size
+                _copy(tar, member, directory / path)
+                count += 1
+                names.add(path)
+                inner.update(path.parents)
+
+
+def _next(tar: tarfile.TarFile, bounded: "_Bounded") -> tarfile.TarInfo | None:
+    """Return the next member; raise `tarfile.ReadError` for one that is more than a short name and a size."""
+    bounded.left = _MAX_HEADER_BYTES
+    member = tar.next()
+    if tar.pax_headers:
+        raise tarfile.ReadError("a header for all members")
+    tar.members.clear()  # type: ignore[attr-defined]  # it keeps each of them, with all that its headers said
+    return member
+
+
+def _place_of(member: tarfile.TarInfo) -> PurePosixPath | None:
+    """Return where a member belongs below a trial's directory; None for what a trial does not have."""
+    name = member.name
+    plain = member.isfile() and not member.issparse() and member.size >= 0
+    if not (plain and name.isprintable() and len(name.encode()) <= _MAX_NAME_BYTES):
+        return None
+    path = PurePosixPath(name)
+    too_long = len(path.parts) > _MAX_DEPTH or max(len(part.encode()) for part in (*path.parts, "")) > _MAX_PART_BYTES
+    return None if too_long or not path.parts or path.is_absolute() or ".." in path.parts else path
 
 
 def _not_kept(directory: Path, err: OSError) -> StoreError:
@@ -109,15 +142,20 @@ def _not_kept(directory: Path, err: OSError) -> StoreError:
 
 
 class _Bounded(io.RawIOBase):
-    """An unpacked archive of which nobody reads much at once: tarfile would take a header of any length whole."""
+    """An unpacked archive of which nobody reads more than `left`.
+
+    tarfile would take a header of any length whole, and one header after the other of what they say of one member.
+    """
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
+        self.left = _MAX_HEADER_BYTES
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes; raise `tarfile.ReadError` for more than a header can have."""
-        if not 0 <= size <= _MAX_READ:
-            raise tarfile.ReadError(f"a header of {size} bytes")
+        """Return up to `size` bytes; raise `tarfile.ReadError` for more than are left."""
+        if not 0 <= size <= self.left:
+            raise tarfile.ReadError(f"its headers have more than {_MAX_HEADER_BYTES} bytes")
+        self.left -= size
         return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:

@@ -15,6 +15,7 @@ from cgidlab.parsers import plan_document
 from cgidlab.report.history import HistoryRow, LevelChange, MainEffect
 from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
+from cgidlab.starting import command
 
 _UNREADABLE = "unreadable"
 
@@ -88,7 +89,7 @@ def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Record
         changed=tuple(map(str, new)),
     )
     if not rundir.is_there(run.path / "summary.json"):
-        return replace(known, note="it has no summary: `runner.py report` makes it"), now
+        return replace(known, note=f"it has no summary: `{command('report')}` makes it"), now
     summary = run.read("summary.json")
     response = next(iter(plan["rule"]["smallest_effects"]), "throughput_rps")
     share = plan["rule"]["smallest_effects"].get(response)

@@ -8,7 +8,7 @@ from typing import Any
 from cgidlab import files, rundir
 from cgidlab.errors import StoreError
 from cgidlab.parsers import documents, trial_documents, versions
-from cgidlab.progress import Display
+from cgidlab.progress import USUAL, Display
 
 NAME = "trace.json"
 _RUNNER = "the runner"
@@ -17,8 +17,8 @@ _RUNNER = "the runner"
 class ProfilingDisplay(Display):
     """A display that also remembers when each step of the runner began, in seconds since 1970."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, level: int = USUAL) -> None:
+        super().__init__(level=level)
         self.steps: list[tuple[float, str]] = [(time.time(), "loading the plan")]
 
     def step(self, text: str) -> None:

@@ -1,18 +1,21 @@
 """From what a run concluded to what its report shows. Reads a trial's raw files only when the report asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import TypeVar
 
 from cgidlab import measure, report
 from cgidlab.analysis.findings import Analysis, Drift, SeriesCheck
 from cgidlab.errors import StoreError
-from cgidlab.figures import title
 from cgidlab.model import Experiment, Status, TrialRecord
 from cgidlab.progress import duration
+from cgidlab.report.say import IN_ENGLISH, Say
+from cgidlab.report.words import title
 from cgidlab.runs import provenance, store, watching
 from cgidlab.verdict import Verdict
+
+T = TypeVar("T")
 
 
 def report_input(
@@ -23,6 +26,7 @@ def report_input(
     verdict: Verdict,
     timing: Mapping[str, object],
     damaged: Sequence[store.Damage] = (),
+    say: Say = IN_ENGLISH,
 ) -> report.ReportInput:
     """Return everything the report of a run says. `records` may hold a cell's windows of a block as one (pass 0)."""
     return report.ReportInput(
@@ -33,7 +37,7 @@ def report_input(
         overflow=verdict.overflow.value,
         verdict=verdict.text,
         verdict_lines=verdict.lines,
-        answers=tuple((line.name, line.text) for line in verdict.answers),
+        answers=tuple(line.told_in(say.language) for line in verdict.answers),
         factors=experiment.factors,
         factor=experiment.rule.factor,
         reference=experiment.rule.reference,
@@ -43,33 +47,40 @@ def report_input(
         whole_blocks=tuple(r for r in records if not r.pass_number),
         effects=analysis.effects,
         noise_floor=analysis.noise_floor,
-        drift=drift_words(analysis.drift),
-        windows=windows(analysis.series, _smallest(experiment)),
-        stopping=stopping(analysis),
-        watching="" if watching.is_observation(run) else f"{watching_words(analysis)}{_control(run)}",
+        drift=drift_words(analysis.drift, say),
+        windows=windows(analysis.series, _smallest(experiment), say),
+        stopping=stopping(analysis, say),
+        watching="" if watching.is_observation(run) else f"{watching_words(analysis, say)}{_control(run, say)}",
         timing=timing,
         provenance={k: v for k, v in provenance.of(run).items() if k != "schema_version"},
-        detail=lambda record: _detail(run.path / record.directory, record.outcome.status),
-        latency=lambda some: _latency(run.path, some),
-        limits=verdict.limits,
+        detail=lambda record: _read(measure.detail, run.path / record.directory, record.outcome.status),
+        requests=lambda record: _read(measure.answered, run.path / record.directory, record.outcome.status),
+        limits=tuple(replace(f, text=f.text_in(say.language)) for f in verdict.limits),
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
         searched=analysis.limits_found,
+        say=say,
     )
 
 
-def drift_words(drift: Drift | None) -> str:
+def drift_words(drift: Drift | None, say: Say = IN_ENGLISH) -> str:
     """Return between which paces the host moved over the run, and what that means."""
     if drift is None:
-        return "Too few blocks with a trial of the reference level to see a range."
-    said = f"Throughput of the reference level lay between {_signed(drift.low)} and {_signed(drift.high)} of its median"
+        return say("Too few blocks with a trial of the reference level to see a range.")
     meaning = (
-        "more than the smallest effect that matters; ratios within blocks bear that, medians do not"
+        say("more than the smallest effect that matters; ratios within blocks bear that, medians do not")
         if drift.flagged
-        else "less than the smallest effect that matters"
+        else say("less than the smallest effect that matters")
     )
-    return f"{said}, block by block, in {duration(drift.hours * 3600)}: {meaning}."
+    return say(
+        "Throughput of the reference level lay between {low} and {high} of its median, block by block, in {time}: "
+        "{meaning}.",
+        low=_signed(drift.low),
+        high=_signed(drift.high),
+        time=duration(drift.hours * 3600),
+        meaning=meaning,
+    )
 
 
 def _signed(share: float) -> str:
@@ -81,114 +92,142 @@ def _smallest(experiment: Experiment) -> float:
     return next(shares, 0.05)
 
 
-def windows(series: SeriesCheck | None, smallest: float) -> str:
+def windows(series: SeriesCheck | None, smallest: float, say: Say = IN_ENGLISH) -> str:
     """Return what the series by the second say of the windows: their start, and their memory."""
     if series is None:
-        return "No throughput by the second is known."
+        return say("No throughput by the second is known.")
     said = []
     if series.start_ratio is not None:
         found = series.start_interval
-        interval = f"95 % interval {found.low:.3f} to {found.high:.3f}" if found else "too few blocks for an interval"
+        interval = (
+            say("95 % interval {low} to {high}", low=f"{found.low:.3f}", high=f"{found.high:.3f}")
+            if found
+            else say("too few blocks for an interval")
+        )
         if series.warm_up_short:
-            meaning = "the warm-up was too short"
+            meaning = say("the warm-up was too short")
         elif found is not None and found.inside(1 - smallest, 1 + smallest):
-            meaning = "the warm-up was long enough"
+            meaning = say("the warm-up was long enough")
         else:
-            meaning = "that does not show whether the warm-up was long enough"
+            meaning = say("that does not show whether the warm-up was long enough")
         said.append(
-            f"The first quarter of the windows ran at {series.start_ratio:.3f} of the rest ({interval}): {meaning}"
+            say(
+                "The first quarter of the windows ran at {ratio} of the rest ({interval}): {meaning}.",
+                ratio=f"{series.start_ratio:.3f}",
+                interval=interval,
+                meaning=meaning,
+            )
         )
     if series.autocorrelation is not None:
-        memory = f"{series.autocorrelation:.2f}".replace("-", "\N{MINUS SIGN}")
         said.append(
-            f"Throughput of one second and of the next correlate by {memory} (median of {series.trials} trials); "
-            "a window counts as one observation"
+            say(
+                "Throughput of one second and of the next correlate by {memory} (median of {n} trials); "
+                "a window counts as one observation.",
+                memory=f"{series.autocorrelation:.2f}".replace("-", "\N{MINUS SIGN}"),
+                n=series.trials,
+            )
         )
-    return ". ".join(said) + "." if said else "The windows are too short for series by the second."
+    return " ".join(said) if said else say("The windows are too short for series by the second.")
 
 
-def stopping(analysis: Analysis) -> str:
+def stopping(analysis: Analysis, say: Say = IN_ENGLISH) -> str:
     """Return the stopping rule as it was planned, and what became of it."""
     if analysis.limits_found:
-        return (
-            f"A search, of {analysis.repetitions.max} blocks at most: it ends when every limit is known as well as was "
-            f"asked, and confirmed on both sides by trials with the whole window. {analysis.blocks} blocks were run."
+        return say(
+            "A search, of {most} blocks at most: it ends when every limit is known as well as was asked, and confirmed "
+            "on both sides by trials with the whole window. {n} blocks were run.",
+            most=analysis.repetitions.max,
+            n=analysis.blocks,
         )
     wanted = analysis.repetitions
     counts = [e.blocks for e in analysis.effects if not e.pooled and e.smallest is not None]
-    unit = "passes and blocks" if wanted.passes > 1 else "blocks"
-    done = f"comparisons rest on {_span(counts)} complete {unit}" if counts else "no comparison could be made"
+    rest = (
+        say("comparisons rest on {span} complete passes and blocks", span=_span(counts))
+        if counts and wanted.passes > 1
+        else say("comparisons rest on {span} complete blocks", span=_span(counts))
+        if counts
+        else say("no comparison could be made")
+    )
     if wanted.fixed:
-        return f"{wanted.min} blocks were planned, with one look at the end; {done}."
-    looks = ", ".join(str(n) for n in analysis.looks)
-    widths = [f"{title(response)} to \N{PLUS-MINUS SIGN}{100 * share:g} %" for response, share in wanted.half_widths]
-    until = f"known ({', '.join(widths)})" if widths else "decided"
-    return (
-        f"From {wanted.min} to {wanted.max} blocks, until a look finds every comparison {until}; looks come after "
-        f"{looks} blocks; {done}. "
-        "All looks share one error of 5 %, and intervals are as wide as that takes."
+        return say("{n} blocks were planned, with one look at the end; {rest}.", n=wanted.min, rest=rest)
+    widths = [f"{title(response, say)} \N{PLUS-MINUS SIGN}{100 * share:g} %" for response, share in wanted.half_widths]
+    return say(
+        "From {min} to {max} blocks, until a look finds every comparison {until}; looks come after {looks} blocks; "
+        "{rest}. All looks share one error of 5 %, and intervals are as wide as that takes.",
+        min=wanted.min,
+        max=wanted.max,
+        until=say("known ({widths})", widths=", ".join(widths)) if widths else say("decided"),
+        looks=", ".join(str(n) for n in analysis.looks),
+        rest=rest,
     )
 
 
-def watching_words(analysis: Analysis) -> str:
+def watching_words(analysis: Analysis, say: Say = IN_ENGLISH) -> str:
     """Return which passes answer, which are watched, of what a percentile is, and what watching does to responses."""
     wanted = analysis.repetitions
-    said = [f"A block is {wanted.passes} passes over its cells"] if wanted.passes > 1 else []
+    said = [say("A block is {n} passes over its cells.", n=wanted.passes)] if wanted.passes > 1 else []
     if wanted.watch_every == 1:
-        said.append("All passes are watched by all instruments, whose cost is in every figure")
-    else:
-        unit = "pass" if wanted.passes > 1 else "block"
+        said.append(say("All passes are watched by all instruments, whose cost is in every figure."))
+    elif wanted.passes > 1:
         said.append(
-            f"One {unit} in {wanted.watch_every} is watched by all instruments and says what happened inside the "
-            "server; responses are from the others"
+            say(
+                "One pass in {n} is watched by all instruments and says what happened inside the server; responses "
+                "are from the others.",
+                n=wanted.watch_every,
+            )
+        )
+    else:
+        said.append(
+            say(
+                "One block in {n} is watched by all instruments and says what happened inside the server; responses "
+                "are from the others.",
+                n=wanted.watch_every,
+            )
         )
     if wanted.passes > 1:
-        said.append("A percentile is one of all requests of a cell in a block's windows together")
+        said.append(say("A percentile is one of all requests of a cell in a block's windows together."))
     for o in analysis.observer:
         span = (
-            f"95 % interval {_signed(o.interval.low - 1)} to {_signed(o.interval.high - 1)}"
+            say("95 % interval {low} to {high}", low=_signed(o.interval.low - 1), high=_signed(o.interval.high - 1))
             if o.interval
-            else "too few passes for an interval"
+            else say("too few passes for an interval")
         )
         said.append(
-            f"Where it is watched, {title(o.response)} of a window differs by {_signed(o.ratio - 1)} "
-            f"({span}; {o.passes} watched passes against those next to them)"
+            say(
+                "Where it is watched, {response} of a window differs by {change} ({span}; {n} watched passes against "
+                "those next to them).",
+                response=title(o.response, say),
+                change=_signed(o.ratio - 1),
+                span=span,
+                n=o.passes,
+            )
         )
-    return ". ".join(said) + "."
+    return " ".join(said)
 
 
-def _control(run: store.RunDirectory) -> str:
+def _control(run: store.RunDirectory, say: Say) -> str:
     """Return what this program took of the trials' machine; nothing where it ran on another one."""
     said = run.state().get(store.CONTROL_CPU)
     if not said or not said["trials"] or not said["windows_s"]:
         return ""
     share = 100 * said["in_windows_s"] / said["windows_s"] / said["cores"]
-    return (
-        f" The runner and Ansible, on the same machine, used {said['cpu_s'] / said['trials']:.2f} s of CPU a trial, "
-        f"and {share:.2f} % of all cores within the windows."
+    return " " + say(
+        "The runner and Ansible, on the same machine, used {cpu} s of CPU a trial, and {share} % of all cores within "
+        "the windows.",
+        cpu=f"{said['cpu_s'] / said['trials']:.2f}",
+        share=f"{share:.2f}",
     )
 
 
 def _span(counts: Sequence[int]) -> str:
     low, high = min(counts), max(counts)
-    return f"{low}" if low == high else f"{low} to {high}"
+    return f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
 
 
-def _detail(directory: Path, status: Status) -> report.TrialDetail | None:
+def _read(what: Callable[[Path], T | None], directory: Path, status: Status) -> T | None:
     try:
-        return measure.detail(directory)
+        return what(directory)
     except StoreError:
         if status is Status.COMPLETE:
             raise
         return None  # missing or damaged files are why it is not complete, as its reason says
-
-
-def _latency(run: Path, records: Sequence[TrialRecord]) -> Sequence[float] | None:
-    """Return the quantiles of all requests of some trials together, in milliseconds."""
-    found = [measure.latencies_us(run / r.directory) for r in records]
-    observed = [f for f in found if f is not None and f.size]
-    if not observed:
-        return None
-    merged = np.concatenate(observed)
-    quantiles: list[float] = np.quantile(merged / 1000.0, report.QUANTILE_SHARES).tolist()
-    return quantiles

@@ -1,30 +1,17 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cgidlab import files, processes, rundir
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.model import (
-    Experiment,
-    Factor,
-    Level,
-    LimitSearch,
-    NoisePolicy,
-    Outcome,
-    Plan,
-    Repetitions,
-    Required,
-    Settings,
-    SmallestEffect,
-    Threshold,
-    Trial,
-    VerdictRule,
-)
+from cgidlab.model import Experiment, Outcome, Plan, Settings, Trial
 from cgidlab.parsers import plan_document, run_documents, trial_documents, versions
+from cgidlab.runs import planned_values
+from cgidlab.starting import command
 
 _MOST_SOURCE_BYTES = 4 << 20
 
@@ -77,6 +64,10 @@ class RunDirectory:
     def trials(self) -> Path:
         """Return the directory that holds a directory a trial."""
         return self.path / "trials"
+
+    def check_owned(self) -> None:
+        """Raise `StoreError` for a directory that this user's runs cannot have left; see `rundir.check_owned`."""
+        rundir.check_owned(self.path, passed=f"{self.run_id}/ansible/*/artifacts/*/command")  # of a killed Ansible
 
     def ansible(self, name: str) -> Path:
         """Return the directory of one Ansible invocation."""
@@ -229,55 +220,14 @@ def find(results: Path, word: str) -> RunDirectory:
         raise SpecError(
             f"{'several runs are' if found else 'no run is'} called `{word}`",
             where=str(results),
-            fix="name its directory, or see: runner.py status",
+            fix=f"name its directory, or see: {command('status')}",
         )
     return open_run(found[0])
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as it is kept: cells once, trials by their number."""
-    e = plan.experiment
-    return {
-        "kind": "experiment",
-        "experiment": e.name,
-        "question": e.question,
-        "target": e.target,
-        "seed": e.seed,
-        "repetitions": {**asdict(e.repetitions), "half_widths": dict(e.repetitions.half_widths)},
-        "instruments": list(e.instruments),
-        "settings": dict(e.settings),
-        "derived": dict(e.derived),
-        "search": None if e.search is None else asdict(e.search),
-        "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
-        "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
-        "rule": {
-            "factor": e.rule.factor,
-            "reference": e.rule.reference,
-            "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
-            "required": asdict(e.rule.required),
-        },
-        "noise": {
-            "max_outsider_cpu": e.noise.max_outsider_cpu,
-            "max_steal_share": e.noise.max_steal_share,
-            "reruns": e.noise.reruns,
-            "max_slowdown_share": e.noise.max_slowdown_share,
-        },
-        "cells": [
-            {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
-            for c in plan.cells
-        ],
-        "trials": [
-            {
-                "number": t.number,
-                "block": t.block,
-                "pass_number": t.pass_number,
-                "watched": t.watched,
-                "cell": t.cell.id,
-                "key": t.key,
-            }
-            for t in plan.trials
-        ],
-    }
+    return planned_values.written(plan)
 
 
 def experiment_of(run: RunDirectory) -> Experiment:
@@ -296,53 +246,7 @@ def source_of(run: RunDirectory) -> str:
 
 def planned(run: RunDirectory) -> Experiment:
     """Return the experiment of a run without its source, from `plan.json` alone. Raise `StoreError` for damage."""
-    plan = plan_document.PLAN.read(run.path / "plan.json")
-    return Experiment(
-        name=plan.experiment,
-        question=plan.question,
-        target=plan.target,
-        factors=tuple(
-            Factor(name, tuple(Level(lv.label, lv.value) for lv in levels)) for name, levels in plan.factors.items()
-        ),
-        settings=plan.settings,
-        exclude=plan.exclude,
-        repetitions=Repetitions(
-            plan.repetitions.min,
-            plan.repetitions.max,
-            plan.repetitions.passes,
-            plan.repetitions.watch_every,
-            tuple(plan.repetitions.half_widths.items()),
-        ),
-        seed=plan.seed,
-        instruments=plan.instruments,
-        rule=VerdictRule(
-            plan.rule.factor,
-            plan.rule.reference,
-            tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
-            Required(
-                _thresholds(plan.rule.required.thresholds),
-                plan.rule.required.overflow,
-                plan.rule.required.at,
-            ),
-        ),
-        noise=NoisePolicy(
-            plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
-        ),
-        source="",
-        derived=tuple(plan.derived.items()),
-        search=_search(plan.search),
-    )
-
-
-def _thresholds(found: Iterable[plan_document.PlannedThreshold]) -> tuple[Threshold, ...]:
-    return tuple(Threshold(t.figure, t.sense, t.bound) for t in found)
-
-
-def _search(found: plan_document.PlannedSearch | None) -> LimitSearch | None:
-    if found is None:
-        return None
-    whole = (found.exceed, found.precision, found.short_s, found.blocks, found.window_s)
-    return LimitSearch(found.factor, _thresholds(found.goals), found.rising, *whole)
+    return planned_values.experiment(plan_document.PLAN.read(run.path / "plan.json"))
 
 
 def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:

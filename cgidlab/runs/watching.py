@@ -1,7 +1,7 @@
 """From an observation's files to its verdict."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cgidlab import rundir
@@ -60,7 +60,7 @@ def _seen(run: store.RunDirectory, row: TrialRecord, target: Mapping[str, Any]) 
         httpd=bool(target["httpd"]),
         length_s=window.length_s if window else 0.0,
         events=tuple(
-            f"{event['what']} at {_utc(result.clock.to_realtime_ns(int(event['at_ns'])))}" for event in target["events"]
+            f"{event['what']} at {result.clock.to_utc(int(event['at_ns'])):%H:%M:%S} UTC" for event in target["events"]
         ),
         stopped=bool(target["stopped"]),
         unseen={name: i.reason for name, i in result.instruments.items() if i.state == "unavailable"},
@@ -86,9 +86,7 @@ def queue_wait_ms(run: store.RunDirectory, row: TrialRecord) -> float | None:
 def begin_and_end(run: store.RunDirectory, row: TrialRecord) -> dict[str, str | None]:
     """Return when a socket's window began and ended, in UTC as ISO 8601 has it; None without a window."""
     edges = _edges(_result(run, row)) or (None, None)
-    return {
-        k: None if at is None else at.isoformat(timespec="milliseconds") for k, at in zip(_EDGES, edges, strict=True)
-    }
+    return {k: None if at is None else parsed.moment(at) for k, at in zip(_EDGES, edges, strict=True)}
 
 
 def _result(run: store.RunDirectory, row: TrialRecord) -> documents.Result:
@@ -98,20 +96,9 @@ def _result(run: store.RunDirectory, row: TrialRecord) -> documents.Result:
 def _edges(result: documents.Result) -> tuple[datetime, datetime] | None:
     if result.window is None:
         return None
-    begin, end = (
-        datetime.fromtimestamp(result.clock.to_realtime_ns(edge) / 1e9, UTC)
-        for edge in (result.window.begin_ns, result.window.end_ns)
-    )
-    return begin, end
+    return result.clock.to_utc(result.window.begin_ns), result.clock.to_utc(result.window.end_ns)
 
 
 def _span(result: documents.Result) -> str:
     edges = _edges(result)
-    if edges is None:
-        return ""
-    form = "%H:%M:%S" if edges[0].date() == edges[1].date() else "%Y-%m-%d %H:%M:%S"
-    return f"from {edges[0]:{form}} to {edges[1]:{form}} UTC"
-
-
-def _utc(realtime_ns: int) -> str:
-    return f"{datetime.fromtimestamp(realtime_ns / 1e9, UTC):%H:%M:%S} UTC"
+    return "" if edges is None else parsed.span(*edges)

@@ -1,17 +1,23 @@
 """What an experiment's verdict advises, with the figure it rests on."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab import figures
-from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, unanswered
+from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, FoundLimit, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
-from cgidlab.verdict import validity, words
+from cgidlab.analysis.interventions import LimitsShown, LimitWord
+from cgidlab.verdict import shown, validity, words
+from cgidlab.verdict.ending import Ending, more
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.templates import COUNTED
 from cgidlab.verdict.validity import CellErrors
 
+_MOST_MINUTES = 8 * 60  # more than a working day is no advice
+_OF_LOAD = {"rate", "clients"}
 _QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 _FOR_LIMIT = {
@@ -24,6 +30,13 @@ _FOR_LIMIT = {
     "MaxRequestWorkers": "raise MaxRequestWorkers",
     "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
 }
+
+_FOR_SHOWN = _FOR_LIMIT | {"host CPU": "more cores or cheaper scripts would raise throughput"}
+
+_GO_FIRST = (
+    "let the daemon run before its scripts: chrt --reset-on-fork --other --pid 0 PID, then renice -n -10 -p PID, "
+    "each time that it was started"
+)
 
 _FOR_STARVED = (
     "it competes for the CPUs: more cores or a driver on another host would raise throughput, "
@@ -55,27 +68,33 @@ class Grounds:
     found: Sequence[Limit]
     loop: Loop
     errors: Sequence[CellErrors]
+    tried: Sequence[LimitsShown] = ()
+    ending: Ending | None = None  # None: not known
 
 
 def actions(grounds: Grounds) -> tuple[Action, ...]:
     """Return what to do, what counts most first."""
-    if grounds.overflow is Overflow.INCONCLUSIVE:
-        torn = [c for c in grounds.cells if c.against]
+    torn = [c for c in grounds.cells if c.against]
+    if grounds.overflow is Overflow.INCONCLUSIVE and (torn or grounds.analysis.rule.factor in _QUEUE_FACTORS):
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
         return (Action(f"{what} before changing anything"),)
     # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
     failing = validity.advice(grounds.errors, grounds.analysis.rule.factor)
-    parts = [Action(failing)] if failing else _choices(grounds)
-    saturated = [f for f in grounds.found if f.saturated]
+    parts = [Action(failing)] if failing else _searched(grounds) or _choices(grounds)
+    said = shown.limiting(grounds.tried)
+    # What was held back and changed nothing is no limit, however busy it is.
+    saturated = [f for f in grounds.found if f.saturated and said.get(f.name) is not LimitWord.DOES_NOT]
     together = [f for f in saturated if not f.behind]
     driver = next((f for f in together if f.name == "driver"), None)
     if driver is not None:  # it sets the pace whatever the server could do: no throughput is known to be equal
         parts.insert(0, Action(f"{_FOR_LIMIT[driver.name]}: {driver.text}"))
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
-        parts.append(Action(_repeat(grounds.analysis)))
-    elif not parts:
+        parts.append(Action(_repeat(grounds)))
+    elif not parts and grounds.analysis.rule.factor not in _OF_LOAD:
         of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
         parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
+    if said:
+        return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))
     if driver is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
         parts.append(
@@ -84,12 +103,51 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     elif driver is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
         parts.append(Action(advice, saturated[0].text))
-    return tuple(parts)
+    return tuple(parts) or (Action("nothing: this is how the server answers at each load"),)
+
+
+def _shown(grounds: Grounds, said: Mapping[str, LimitWord], besides: Collection[str]) -> list[Action]:
+    """Return what follows from what was shown to limit, `besides` left out, and from what helped while it was tried."""
+    found = []
+    for name, effect in shown.gains(grounds.tried)[:1]:
+        if effect.ratio > 1:
+            found.append(Action(_GO_FIRST, f"{name}: {shown.change(effect)} throughput"))
+    for component, word in said.items():
+        limits = word in (LimitWord.LIMITS, LimitWord.IN_PART)
+        if limits and component not in besides and component in _FOR_SHOWN:
+            evidence = f"holding back {shown.name_of(component)} costs throughput"
+            found.append(Action(_FOR_SHOWN[component], evidence))
+    return found
+
+
+def _searched(grounds: Grounds) -> list[Action]:
+    """Return what follows from the limits that were searched for; empty where none was."""
+    found, ending = grounds.analysis.limits_found, grounds.ending
+    if not found:
+        return []
+    if not all(limit.known for limit in found):
+        said = "these blocks do not show the limit as well as was asked"
+        if ending is not None:
+            further = "" if ending.interrupted else " --until decided --budget 30m"
+            said += f": go on with the run, `{ending.command}{further}`"
+        return [Action(f"change nothing yet: {said}")]
+    return [_within(limit, several=len(found) > 1) for limit in found]
+
+
+def _within(limit: FoundLimit, *, several: bool) -> Action:
+    where = f" with {words.cell(limit.at)}" if several else ""
+    if limit.keeps is None:
+        return Action(f"look beyond {limit.first}, where the search begins{where}: no {limit.factor} kept the goal")
+    if limit.factor in _OF_LOAD:
+        return Action(f"plan for at most {float(limit.keeps):,g} {COUNTED[limit.factor]} on such a host{where}")
+    return Action(f"take {'at most' if limit.rising else 'at least'} {limit.factor}={limit.keeps}{where}")
 
 
 def _choices(grounds: Grounds) -> list[Action]:
     """Return which levels to take, to leave and to weigh; empty where no effect says so."""
     analysis = grounds.analysis
+    if analysis.rule.factor in _OF_LOAD:  # how much is asked of a server is nothing to prefer
+        return _capacity(analysis)
     mixed = _mixed(analysis)
     gain = _best(analysis, Answer.GAINS_AT_LEAST, without=mixed)
     loss = _best(analysis, Answer.COSTS_AT_LEAST, without=mixed)
@@ -110,8 +168,24 @@ def _choices(grounds: Grounds) -> list[Action]:
     return parts
 
 
-def for_nothing(driver: Limit | None) -> str:
-    """Return what to do when no trial is valid; `driver` is the driver when it was saturated."""
+def _capacity(analysis: Analysis) -> list[Action]:
+    """Return up to which load the values that are not to be passed are kept; nothing where none was named."""
+    known = [b for b in analysis.bounds if _number(b.level)[0] < math.inf]
+    kept, passed = ([b for b in known if b.side is side] for side in (Side.KEPT, Side.PASSED))
+    within = [b for b in kept if all(float(p.level) > float(b.level) for p in passed if p.at == b.at)]
+    if not within or not passed:
+        return []
+    most = min(max(float(b.level) for b in within if b.at == at) for at in {b.at for b in within})
+    return [Action(f"plan for at most {most:,.0f} {COUNTED[analysis.rule.factor]} on such a host")]
+
+
+def for_nothing(driver: Limit | None, ending: Ending | None) -> str:
+    """Return what to do when no trial is valid.
+
+    `driver` is the driver when it was saturated, `ending` how the run came to its end when no trial was run.
+    """
+    if ending is not None and ending.interrupted:
+        return f"go on with the run, `{ending.command}`"
     if driver is not None:
         return "lower the load or put the driver on another host, then run again"
     return "remove the reason why the trials are not valid, then run again"
@@ -191,21 +265,53 @@ def _number(label: str) -> tuple[float, str]:
         return float("inf"), label
 
 
-def _repeat(analysis: Analysis) -> str:
-    if analysis.blocks < MIN_BLOCKS:  # a spread of so few blocks predicts nothing
-        return f"change nothing yet: set repetitions to {MIN_BLOCKS} or more, which is the least that decides anything"
+def _repeat(grounds: Grounds) -> str:
+    """Return what decides a run that did not: by why it did not, with the command and the time that it takes here."""
+    analysis, ending = grounds.analysis, grounds.ending
     open_ = unanswered(analysis.effects)
-    lacking = [c for c in analysis.cells if 2 * c.n <= c.planned and _concerns(c.levels, open_, analysis)]
-    if lacking:  # more blocks would be lost alike
-        worst = min(lacking, key=lambda c: c.n / max(1, c.planned))
+    if ending is not None and ending.interrupted:
+        left = max(0, ending.planned_blocks - ending.whole_blocks)
+        said = f"go on with the run, `{ending.command}`{_takes(analysis, left)}"
+    elif lacking := [c for c in analysis.cells if 2 * c.n <= c.planned and _concerns(c.levels, open_, analysis)]:
+        worst = min(lacking, key=lambda c: c.n / max(1, c.planned))  # more blocks would be lost alike
         why = f" ({analysis.reasons[0][0]})" if analysis.reasons and analysis.reasons[0][0] else ""
         lost = f"{worst.planned - worst.n} of {words.count(worst.planned, 'trial')} of {words.cell(worst.levels)}"
-        return f"change nothing yet: remove what made {lost} count for nothing{why}, more blocks would be lost alike"
+        said = f"remove what made {lost} count for nothing{why}, more blocks would be lost alike"
+    elif analysis.blocks < MIN_BLOCKS:  # a spread of so few blocks predicts nothing
+        said = f"{MIN_BLOCKS} blocks are the least that decides anything{_least(analysis, ending)}"
+    else:
+        said = _more_time(analysis, open_, ending)
+    return f"change nothing yet: {said}"
+
+
+def _more_time(analysis: Analysis, open_: Sequence[Effect], ending: Ending | None) -> str:
+    """Return how much longer the run would have to be, by the spread that it has."""
     known = sorted(m for e in open_ if (m := analysis.more_minutes(e)) is not None)
-    if not known:
-        return "change nothing yet: these blocks do not decide it"
-    some = "" if len(known) == len(open_) else f", which would probably decide {len(known)} of {len(open_)} comparisons"
-    return f"change nothing yet; run {words.minutes(known[-1])} more for a decision{some}"
+    if not known or not analysis.block_s:
+        return "these blocks do not decide it"
+    what = "it" if len(known) == len(open_) else f"{len(known)} of {len(open_)} comparisons"
+    takes = f"{words.minutes(known[-1])} more would probably decide {what}"
+    if known[-1] > _MOST_MINUTES:
+        wide = max((e.half_width for e in open_ if e.half_width is not None), default=None)
+        as_is = f", or take it as known to \N{PLUS-MINUS SIGN}{words.per_cent(wide)}" if wide else ""
+        return f"{takes}; take fewer levels or a larger smallest effect{as_is}"
+    blocks = math.ceil(60 * known[-1] / analysis.block_s)
+    return takes if ending is None else f"`{more(ending, blocks, analysis.block_s)}`, {takes}"
+
+
+def _least(analysis: Analysis, ending: Ending | None) -> str:
+    """Return how a run that ended too early gets the blocks it lacks: what cut it is what has to give way."""
+    lacks = MIN_BLOCKS - analysis.blocks
+    if ending is None:
+        return ""
+    cut = f", and the budget cut the run to {analysis.blocks}" if ending.budget_s is not None else ""
+    typed = f"{cut}: `{more(ending, lacks, analysis.block_s)}`{_takes(analysis, lacks)}"
+    return typed if cut else f"{typed}, or set repetitions to {MIN_BLOCKS} or more in the file"
+
+
+def _takes(analysis: Analysis, blocks: int) -> str:
+    """Return the time of so many blocks here; nothing where no block's was measured."""
+    return f", {words.minutes(blocks * analysis.block_s / 60)} here" if analysis.block_s and blocks else ""
 
 
 def _concerns(levels: Combination, found: Sequence[Effect], analysis: Analysis) -> bool:

@@ -68,7 +68,8 @@ def _response(analysis: Analysis, loop: Loop, response: str, compared: Sequence[
     if not seen:
         return f"what it does to {name} is not known: no block has the cells to compare"
     if loop.gives(response):
-        return f"{name} is what the open loop asked for and was served in every cell, so it compares nothing"
+        served = "and was served in every cell" if loop.served else "as far as it was served"
+        return f"{name} is what the open loop asked for {served}, so it compares nothing"
     smallest = words.per_cent(seen[0].smallest or 0.0)
     if max(e.blocks for e in seen) < MIN_BLOCKS:
         return (

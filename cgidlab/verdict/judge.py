@@ -4,9 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
+from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.analysis.thresholds import Fulfilment
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, cost, hosts, limits, overflow, requiring, retrying, short, validity, words
+from cgidlab.verdict import (
+    advice,
+    answered,
+    cost,
+    hosts,
+    limits,
+    overflow,
+    requiring,
+    retrying,
+    short,
+    shown,
+    validity,
+    words,
+)
+from cgidlab.verdict.ending import Ending
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -28,6 +43,7 @@ class Verdict:
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
     answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
     required: tuple[Fulfilment, ...] = ()  # what is shown of each requirement; empty: the file has none
+    shown: tuple[LimitsShown, ...] = ()  # what limits, by holding things back; empty where that was not tried
 
     @property
     def text(self) -> str:
@@ -36,11 +52,17 @@ class Verdict:
 
 
 def judge(
-    analysis: Analysis, records: Sequence[TrialRecord], notes: Sequence[str] = (), whole: Sequence[TrialRecord] = ()
+    analysis: Analysis,
+    records: Sequence[TrialRecord],
+    notes: Sequence[str] = (),
+    tried: Sequence[LimitsShown] = (),
+    ending: Ending | None = None,
+    whole: Sequence[TrialRecord] = (),
 ) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
 
-    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it. `whole` has, where
+    `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it; `tried` is what
+    trials beside it show of what limits; `ending` is how far it came, from which advice follows. `whole` has, where
     blocks have several passes, each cell's windows of a block as one.
     """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
@@ -58,7 +80,7 @@ def judge(
     warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
-        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors))
+        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors, tried, ending))
         lines = (
             " ".join(
                 part
@@ -71,19 +93,20 @@ def judge(
             ),
             _retries_line(retries),
             words.sentence("; ".join((cost.clause(analysis, loop), *warnings))),
-            _limits_line(found, costs),
+            _limits_line(found, costs, tried),
             words.sentence("; ".join(a.told for a in actions)),
         )
     else:
         found = limits.limits(records)
-        lines = _nothing(analysis, len(records), found)
+        lines = _nothing(analysis, len(records), found, ending)
         actions = (advice.Action(lines[-1].removesuffix(".")),)
     todo = [a.text for a in actions]
     required = requiring.fulfilments(analysis, (*records, *whole), cells)
     known = short.Known(
-        analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, required
+        analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, tried, required
     )
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, short.lines(known), required)
+    told = answered.lines(known)
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, told, required, tuple(tried))
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:
@@ -116,7 +139,9 @@ def _retries(valid: Sequence[TrialRecord]) -> RetriesSeen:
     )
 
 
-def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[str, str, str, str, str]:
+def _nothing(
+    analysis: Analysis, trials: int, found: Sequence[Limit], ending: Ending | None
+) -> tuple[str, str, str, str, str]:
     """Return the lines of a run without a valid trial."""
     why = "; ".join(f"{n} x {reason}" for reason, n in analysis.reasons[:3] if reason) or "no reason was recorded"
     count = "no trial was run" if not trials else f"none of {words.count(trials, 'trial')} is valid"
@@ -128,7 +153,7 @@ def _nothing(analysis: Analysis, trials: int, found: Sequence[Limit]) -> tuple[s
         words.sentence(f"{driver.text}, so it set the pace and not the server")
         if driver
         else "What limits throughput is not known.",
-        words.sentence(advice.for_nothing(driver)),
+        words.sentence(advice.for_nothing(driver, None if trials else ending)),
     )
 
 
@@ -243,7 +268,15 @@ def _in_cells(limit: Limit) -> str:
     return limit.text if everywhere else f"{limit.text} (in {limit.cells} of {limit.cells_known} cells)"
 
 
-def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
+def _limits_line(found: Sequence[Limit], costs: Mapping[str, Answer], tried: Sequence[LimitsShown]) -> str:
+    if tried and not shown.reason(tried):
+        hint = " and ".join(_in_cells(f) for f in found if f.saturated and not f.behind)
+        return words.sentence(shown.clause(tried) + (f"; a hint beside it: {hint}" if hint else ""))
+    told = shown.clause(tried)
+    return (words.sentence(told) + " " if told else "") + _hint(found, costs)
+
+
+def _hint(found: Sequence[Limit], costs: Mapping[str, Answer]) -> str:
     full = [f for f in found if f.saturated]
     missing = limits.unobserved(found)
     unseen = f"; not observed: {words.listing(missing)}" if missing else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cgidlab.gathered import by_cell, median_of, numeric_setting
 from cgidlab.model import TrialRecord
+from cgidlab.verdict import japanese
 from cgidlab.verdict.loops import RATE_SERVED
 
 DAEMON_CPU = 0.9  # of a core: the thread cannot do much more
@@ -34,6 +35,10 @@ class Limit:
     strength: float  # figure over its threshold, median over the cells where saturated (else over all)
     text: str  # with its figure, "the cgid daemon's one thread used 0.97 of a core"
     figures: tuple[float, ...] = ()  # that the text is made of
+
+    def text_in(self, language: str) -> str:
+        """Return the text in one of `short.LANGUAGES`."""
+        return japanese.said(self.text) if language == "ja" else self.text
 
     @property
     def starved(self) -> bool:
@@ -144,13 +149,11 @@ def _workers(trials: Sequence[TrialRecord]) -> _Sign | None:
         return None
     busy = median_of(trials, "workers_busy_max")
     busy = median_of(trials, "scoreboard_busy_max") if busy is None else busy
+    if busy is None:  # a setting is no observation
+        return None
     if _closed(trials) and clients is not None and clients <= workers:
-        return _Sign(
-            min(0.99, (clients if busy is None else busy) / workers), (clients if busy is None else busy, workers)
-        )
-    if busy is not None:
-        return _Sign(busy / workers, (busy, workers))
-    return _Sign(clients / workers, (workers, workers)) if _closed(trials) and clients is not None else None
+        return _Sign(min(0.99, busy / workers), (busy, workers))
+    return _Sign(busy / workers, (busy, workers))
 
 
 def _tcp(trials: Sequence[TrialRecord]) -> _Sign | None:

@@ -1,4 +1,4 @@
-"""How the load came, and what that makes of a response: the only module that knows what a loop can show."""
+"""How the load came, and what a loop can show of a response."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +19,8 @@ class Loop:
     kinds: tuple[str, ...] = ()  # closed, open; both where the loop is a factor
     served: bool = False  # every cell of an open loop was served what was asked for
     under_way: dict[Combination, int] = field(default_factory=dict)  # requests that a closed loop always has, by cell
+    served_share: dict[Combination, float] = field(default_factory=dict)  # of what an open loop asked for, by cell
+    rates: bool = False  # cells ask for several rates
 
     def of(self, response: str) -> str:
         """Return the loop beside a latency: " in a closed loop"; empty for other responses."""
@@ -27,8 +29,8 @@ class Loop:
         return " in " + " and ".join(f"{'an' if kind == 'open' else 'a'} {kind} loop" for kind in self.kinds)
 
     def gives(self, response: str) -> bool:
-        """Say whether the driver and not the server decided what the response is."""
-        return response == "throughput_rps" and self.kinds == ("open",) and self.served
+        """Say whether the driver and not the server decided what it is: to compare it would compare requests."""
+        return response == "throughput_rps" and self.kinds == ("open",) and (self.served or self.rates)
 
     def always(self, effects: Sequence[Effect]) -> int | None:
         """Return how many requests were always under way where the smallest load showed one of the effects.
@@ -56,5 +58,7 @@ def loop_of(valid: Sequence[TrialRecord]) -> Loop:
             under_way[r.levels] = int(clients if workers is None else min(clients, workers))
         elif rate and r.figures.throughput_rps is not None:
             served.setdefault(r.levels, []).append(r.figures.throughput_rps / rate)
-    all_served = bool(served) and all(median(shares) >= RATE_SERVED for shares in served.values())
-    return Loop(kinds, all_served, under_way)
+    share = {cell: median(shares) for cell, shares in served.items()}
+    all_served = bool(share) and all(s >= RATE_SERVED for s in share.values())
+    rates = {numeric_setting(r, "rate") for r in valid}
+    return Loop(kinds, all_served, under_way, share, len(rates) > 1)

@@ -1,4 +1,4 @@
-"""What to do about a watched queue: the only module that tells a burst from too few who accept."""
+"""What to do about a watched queue: a burst is not too few who accept."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which setting holds the queue of which program: the only module that knows the servers people put behind others.
+"""Which setting holds the queue of which program.
 
 A program is known by the name its process has, as the watched host tells it.
 """

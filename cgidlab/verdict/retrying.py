@@ -1,4 +1,4 @@
-"""What kernel and log say of workers that tried again: the only module that sets the two side by side."""
+"""What kernel and log say of workers that tried again, side by side."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """The verdict in seven lines: which facts each line is made of. How they are said is in `templates`.
 
 A line is data: a topic, and sentences that name a template and the values in it. Terminal, report, Markdown and JSON
-say the same by it, and so would another language.
+say the same by it, in English or another of LANGUAGES.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,20 @@ from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
+from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.analysis.thresholds import Fulfilment, Shown
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import limits_found, templates, words
+from cgidlab.verdict import japanese, limits_found, shown, templates, words
 from cgidlab.verdict.limits import Limit
-from cgidlab.verdict.loops import Loop
+from cgidlab.verdict.loops import RATE_SERVED, Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
 from cgidlab.verdict.validity import CellErrors
 
-_REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
+REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
+LANGUAGES = ("en", "ja")
 QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 
@@ -35,6 +37,10 @@ class Sentence:
     def text(self) -> str:
         """Return it in English."""
         return templates.EN[self.template].format_map(self.values)
+
+    def text_in(self, language: str) -> str:
+        """Return it in one of LANGUAGES."""
+        return japanese.sentence(self.template, self.values) if language == "ja" else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,12 @@ class ShortAnswer:
         """Return all sentences in English."""
         return " ".join(s.text for s in self.sentences)
 
+    def told_in(self, language: str) -> tuple[str, str]:
+        """Return topic and sentences in one of LANGUAGES."""
+        if language == "en":
+            return self.name, self.text
+        return japanese.TOPICS[self.topic], "".join(s.text_in(language) for s in self.sentences)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -69,6 +81,7 @@ class Known:
     retried: int | None  # retry lines in the windows; None: no log could hold one
     actions: Sequence[str]  # what to do, what counts most first
     doubts: Sequence[str]  # what weakens the answer, clauses
+    shown: Sequence[LimitsShown] = ()  # by holding things back; utilisation is a hint alone
     required: Sequence[Fulfilment] = ()  # what is shown of each requirement
 
 
@@ -83,7 +96,7 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
     errors = ShortAnswer("errors", tuple(_errors(known)))
     found = [
         *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
-        ShortAnswer("limit", tuple(_limit(known.limits))),
+        ShortAnswer("limit", tuple(_limit(known.limits, known.shown))),
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
@@ -173,10 +186,10 @@ def _response(known: Known, response: str, smallest: float) -> ShortAnswer:
 def _compared(known: Known, response: str, smallest: float, compared: Sequence[Effect]) -> list[Sentence]:
     share = words.per_cent(smallest)
     if known.loop.gives(response):
-        return [_say("given")]
+        return _served(known)
     if not [e for e in compared if e.interval is not None]:
         return [_say("too_few_blocks")]
-    real = sorted((e for e in compared if e.answer in _REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
+    real = sorted((e for e in compared if e.answer in REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
     open_ = [e for e in unanswered(known.analysis.effects) if e.response == response]
     equal = [e for e in compared if e not in real and e not in open_]
     said = [_change(known, e) for e in real[:_MOST_EFFECTS]]
@@ -197,13 +210,28 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
     return said
 
 
+def _served(known: Known) -> list[Sentence]:
+    """Return what of an open loop's rates was served: to compare throughput would compare what was asked for."""
+    loop = known.loop
+    if loop.served:
+        return [_say("given")]
+    short_of = sorted((share, levels) for levels, share in loop.served_share.items() if share < RATE_SERVED)
+    whole = [levels for levels, share in loop.served_share.items() if share >= RATE_SERVED]
+    rates = [float(dict(levels).get("rate", "nan")) for levels in whole]
+    said = []
+    if known.analysis.rule.factor == "rate" and rates and all(len(levels) == 1 for levels in whole):
+        said.append(_say("served_up_to", at=place("rate", f"{max(rates):g}")))
+    worst, levels = short_of[0]
+    return [*said, _say("served_short", where=words.cell(levels), share=words.per_cent(worst))]
+
+
 def _change(known: Known, effect: Effect) -> Sentence:
     """Return one effect: in its unit before the ratio, the interval that decides, and where."""
     level = _level(effect.factor, effect.level)
     at = _at(effect.at)
     before, after = (_median(known.analysis.cells, effect, label) for label in (effect.reference, effect.level))
     direction = templates.MORE if (effect.estimate or 1.0) > 1 else templates.LESS
-    change = _ratio(effect)
+    change = ratio(effect)
     near = templates.NEAR if effect.answer is Answer.REAL_NEAR else ""
     if effect.response.endswith("_ms") and before is not None and after is not None:
         template = "change_in_unit"
@@ -213,7 +241,7 @@ def _change(known: Known, effect: Effect) -> Sentence:
     return _say(template, direction=direction, change=change, level=level, at=at, near=near, **values)
 
 
-def _ratio(effect: Effect) -> str:
+def ratio(effect: Effect) -> str:
     """Return "4.3 % more (3.2 to 5.4)", or the difference where a ratio is not defined."""
     estimate, interval = effect.estimate or 1.0, effect.family_interval or effect.interval
     if effect.scale != "ratio":
@@ -300,8 +328,21 @@ def _errors(known: Known) -> list[Sentence]:
     return said
 
 
-def _limit(found: Sequence[Limit]) -> list[Sentence]:
-    """Return what is at its limit, as a hint: what fills up does not show what limits."""
+def _limit(found: Sequence[Limit], tried: Sequence[LimitsShown]) -> list[Sentence]:
+    """Return what was shown to limit; without that what is at its limit, as a hint: filling up shows no limit."""
+    why = shown.reason(tried)
+    if tried and not why:
+        told = [_say("limit_shown", where=shown.where(tried), parts="; ".join(shown.parts(tried)))]
+        gains = shown.gains(tried)[:1]
+        return told + [_say("limit_first", name=_capitalised(name), change=shown.change(e)) for name, e in gains]
+    return ([_say("limit_not_shown", why=why)] if why else []) + _hint(found)
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _hint(found: Sequence[Limit]) -> list[Sentence]:
     full = [f for f in found if f.saturated and not f.behind] or [f for f in found if f.saturated]
     if not full:
         return [_say("limit_unknown")]
@@ -316,7 +357,7 @@ def _trust(known: Known) -> list[Sentence]:
     if noisy:
         said = [_say("trials_disturbed", some=str(noisy), all=words.count(total, "trial"))]
     if failed:
-        said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial")))
+        said.append(_say("trials_failed", some=str(failed), all=words.count(total, "trial"), why=_why(known.analysis)))
     unknown = sum(r.figures.outsider_cpu_share is None for r in known.records if r.outcome.status is Status.COMPLETE)
     if unknown and unknown < total - noisy - failed:
         said.append(_say("noise_unknown_some", some=words.count(unknown, "trial")))
@@ -324,6 +365,16 @@ def _trust(known: Known) -> list[Sentence]:
         said.append(_say("noise_unknown"))
     said += _speed(known.analysis)
     return said + [_say("clause", text=_capital(d)) for d in known.doubts[:_MOST_DOUBTS]]
+
+
+def _why(analysis: Analysis) -> str:
+    """Return the reason that most of the trials which are not valid have, and how many have it."""
+    if not analysis.reasons or not analysis.reasons[0][0]:
+        return ""
+    reason, number = analysis.reasons[0]
+    return templates.WHY.format(
+        reason=" ".join(reason.split()), number=f" ({number} x)" if len(analysis.reasons) > 1 else ""
+    )
 
 
 def _speed(analysis: Analysis) -> list[Sentence]:
@@ -345,16 +396,17 @@ def _capital(text: str) -> str:
 
 def _level(factor: str, label: str) -> str:
     """Return a level as people say it: its number alone where the factor is the queue."""
-    return label if factor in QUEUE_FACTORS else f"{factor} {label}"
+    return label if factor in QUEUE_FACTORS else place(factor, label)
 
 
-def _at(place: Combination) -> str:
-    return f" at {words.listing([_place(n, lb) for n, lb in place])}" if place else ""
+def _at(where: Combination) -> str:
+    return f" at {words.listing([place(n, lb) for n, lb in where])}" if where else ""
 
 
-def _place(name: str, label: str) -> str:
+def place(name: str, label: str) -> str:
+    """Return a level as people say it: "800 requests a second", "mpm worker"."""
     unit = templates.COUNTED.get(name)
-    return f"{label} {unit}" if unit else f"{name} {label}"
+    return f"{grouped(label)} {unit}" if unit else f"{name} {label}"
 
 
 def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], factor: str) -> str:
@@ -362,22 +414,28 @@ def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], fa
     if len(some) == len(everywhere):
         return ""
 
-    def place(cell: CellOverflow) -> Combination:
+    def others(cell: CellOverflow) -> Combination:
         return tuple(p for p in cell.levels if p[0] != factor)
 
-    wanted, known = [place(c) for c in some], [place(c) for c in everywhere]
-    if all(len(p) == 1 and _is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
+    wanted, known = [others(c) for c in some], [others(c) for c in everywhere]
+    if all(len(p) == 1 and is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
         name = known[0][0][0]
         have = sorted((float(p[0][1]), p[0][1]) for p in wanted)
         above = sorted((float(p[0][1]), p[0][1]) for p in known if float(p[0][1]) >= have[0][0])
         if len(have) > 1 and have == above:
-            return f" at {_place(name, have[0][1])} or more"
+            return f" at {place(name, have[0][1])} or more"
         labels = words.listing([label for _, label in have])
-        return f" at {_place(name, labels)}"
+        return f" at {place(name, labels)}"
     return f" at {words.listing([words.cell(p) for p in wanted])}"
 
 
-def _is_number(label: str) -> bool:
+def grouped(label: str) -> str:
+    """Return a label that is a whole number with its thousands apart."""
+    return f"{int(label):,}" if label.isascii() and label.isdigit() else label
+
+
+def is_number(label: str) -> bool:
+    """Say whether a label is a number, so that it has an order."""
     try:
         float(label)
     except ValueError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cgidlab.analysis.findings import (
     Analysis,
+    BoundAnswer,
     CellSummary,
     Combination,
     Drift,
@@ -18,6 +19,7 @@ from cgidlab.analysis.findings import (
 )
 from cgidlab.analysis.intervals import Interval
 from cgidlab.parsers import versions
+from cgidlab.verdict import shown
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
@@ -61,6 +63,7 @@ def summary_json(
         "limits_found": [{**asdict(f), "at": _levels(f.at)} for f in analysis.limits_found],
         "required": [{**asdict(f), "levels": _levels(f.levels), "state": f.state.value} for f in verdict.required],
         "effects": [_effect(e) for e in analysis.effects],
+        "bounds": [_bound(b) for b in analysis.bounds],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
@@ -111,6 +114,7 @@ def _verdict(verdict: Verdict) -> Json:
         },
         "cells": [_overflow(c) for c in verdict.cells],
         "limits": [_limit(f) for f in verdict.limits],
+        "shown": shown.summary(verdict.shown),
         "errors": [_errors(c) for c in verdict.errors],
     }
 
@@ -184,6 +188,19 @@ def _effect(effect: Effect) -> Json:
         "degrees_of_freedom": effect.df,
         "interaction_p": effect.interaction_p,
         "interaction": effect.interaction,
+    }
+
+
+def _bound(found: BoundAnswer) -> Json:
+    return {
+        "response": found.response,
+        "bound": found.bound,
+        "level": found.level,
+        "at": _levels(found.at),
+        "blocks": found.blocks,
+        "value": found.value,
+        "interval": _interval(found.interval),
+        "side": found.side.value,
     }
 
 

@@ -3,6 +3,7 @@
 TOPICS = {
     "required": "Required",
     "found": "Found",
+    "answer": "Answer",
     "overflow": "Overflow",
     "throughput_rps": "Throughput",
     "latency_p99_ms": "Tail",
@@ -50,6 +51,9 @@ EN = {
     "required_undecided": "NOT DECIDED, which is no pass: {what} at {where}: {why}.",
     "required_counts": "Of {all} in all {missed} are not met, {undecided} not decided, {met} met.",
     "limit_hint": "A hint, not shown: {facts}.",
+    "limit_shown": "Shown by holding back at {where} (throughput lost by share held back): {parts}.",
+    "limit_first": "{name} changes throughput by {change}.",
+    "limit_not_shown": "Not shown by holding things back: {why}.",
     "limit_unknown": "Not known: nothing that was observed is at its limit.",
     "mostly_disturbed": "MOSTLY DISTURBED, {some} of {all}: not to be relied on.",
     "noise_unknown": "What else ran on the host is not known.",
@@ -57,10 +61,33 @@ EN = {
     "wandered": "Host speed wandered by {range}, which pairing takes out.",
     "trials": "{number}.",
     "trials_disturbed": "{some} of {all} disturbed and run again.",
-    "trials_failed": "{some} of {all} not valid.",
+    "trials_failed": "{some} of {all} not valid{why}.",
+    "kept_up_to": "{response} stays {below} {bound} up to {at} ({value}).",
+    "kept_down_to": "{response} stays {below} {bound} down to {at} ({value}).",
+    "kept_everywhere": "{response} stays {below} {bound} at every level, up to {at} ({value}).",
+    "passed_everywhere": "{response} is {beyond} {bound} at every level, with {at} too ({value}).",
+    "passed_at": "With {at} it is {beyond} ({value}).",
+    "kept_at": "{response} stays {below} {bound} with {at}, and is {beyond} with {beyonds}.",
+    "bound_open": "Not decided with {at}{value}.",
+    "bound_unknown": "Not known: no level has {blocks} complete blocks.",
+    "on_this_host": "Said of this host in these hours.",
+    "matters": "{factor} matters: {changes}.",
+    "matters_not": "{factor} does not matter here: no level changes {shares}.",
+    "matters_open": "Whether {factor} matters is not decided.",
+    "the_others": "Not {shares}.",
+    "still_open": "Not decided: {responses}.",
+    "served_up_to": "All that was offered was served up to {at}.",
+    "served_short": "{share} of it was served at {where}.",
 }
 
 # Parts of sentences.
+WHY = ": {reason}{number}"
+BELOW, ABOVE = "below", "above"
+UP_TO = "less than {share} up to {last}, {change} from {first} on"
+DOWN_TO = "less than {share} down to {last}, {change} from {first} on"
+AT_MOST = "{change} with {level}{at}"
+BY_SHARE = "{response} by {share}"
+OR = "or"
 MORE, LESS = "more", "less"
 NEAR = ", real and near what matters"
 FULL = "full {share} of the time"
@@ -73,3 +100,5 @@ NO_VALID_TRIAL = "no trial is valid"
 NO_WITNESS = "no witness of the queue ran"
 COUNTED = {"clients": "clients", "rate": "requests a second", "workers": "workers"}
 """Factors whose levels count something: "200 clients"."""
+FACTORS = {"rate": "The rate", "clients": "The number of clients", "mpm": "The MPM", "httpd": "The version of httpd"}
+"""Factors that have a name in running text; others go by their own."""

@@ -1,4 +1,4 @@
-"""Whether requests were answered at all: the only module that knows when errors come before everything else."""
+"""Whether requests were answered at all, and when errors come before everything else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

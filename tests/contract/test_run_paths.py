@@ -72,6 +72,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "engine/spreading.py": {"load": "`records.load`"},
     "engine/pacing.py": {},
     "runs/headroom.py": {"load": "`records.load`"},
+    "runs/limiting.py": {"load": "`records.load`"},
 }
 
 

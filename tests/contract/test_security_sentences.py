@@ -32,12 +32,14 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_strict_yaml:what_is_no_plain_mapping_is_refused",
         "unit/test_strict_yaml:a_value_that_yaml_would_guess_is_refused_with_its_line",
         "unit/test_spec:a_wrong_file_is_refused_at_its_line",
+        "integration/test_inert:text_is_no_template_whatever_it_says_a_template_looks_like",
         "e2e/test_faults:hostile_text_is_inert_everywhere",
     ),
     "`extra_directives` is httpd configuration": ("e2e/test_faults:hostile_text_is_inert_everywhere",),
     "`plan` and the first line of a run": ("unit/test_cli:plan_names_the_source_of_a_stranger_that_would_be_built",),
     "`configure`, `make`, patches": (
         "integration/test_confined:configure_make_and_the_built_httpd_itself_run_without_rights",
+        "unit/test_deep_trees:no_filter_of_the_users_runs_on_a_source_from_git",
     ),
     "They run as nobody where we are root": (
         "integration/test_confined:a_build_is_a_user_without_rights_and_has_no_way_to_more",
@@ -56,6 +58,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "Anything else is refused with its name": (
         "integration/test_confined:what_is_no_plain_file_of_a_build_is_refused",
         "integration/test_confined:a_source_whose_module_is_a_link_to_a_file_of_roots_gets_none_of_it",
+        "unit/test_deep_trees:what_a_build_leaves_is_not_used_when_it_is_too_deep",
     ),
     "Where a host allows no namespaces": (
         "integration/test_confined:without_namespaces_a_strangers_source_is_refused_by_name",
@@ -109,6 +112,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "Each field is checked, and an error says which host": (
         "integration/test_answers:an_answer_that_is_none_is_refused_with_the_name_of_its_host",
+        "unit/test_deep_trees:a_host_whose_answer_is_nested_without_end_is_a_host_with_a_problem",
     ),
     "What Ansible's own modules return": (
         "e2e/test_hung:a_module_that_never_returns_ends_with_its_playbook",
@@ -117,8 +121,12 @@ HELD: dict[str, tuple[str, ...]] = {
     "**What hosts send home**": (
         "unit/test_harvest:a_hostile_archive_leaves_nothing",
         "unit/test_harvest:an_archive_that_unpacks_too_large_is_refused",
+        "unit/test_harvest:an_archive_that_no_host_packs_is_to_blame_and_leaves_nothing",
+        "unit/test_harvest:what_headers_say_of_many_files_is_not_kept_in_memory",
         "unit/test_hostile_logs:a_line_of_gigabytes_is_one_line_that_cannot_be_read",
         "unit/test_hostile_logs:what_a_host_says_moves_no_cursor_and_runs_nowhere",
+        "unit/test_terminal:a_sockets_name_does_not_steer_the_terminal_of_who_watches",
+        "unit/test_terminal:what_is_printed_on_standard_error_is_printable_or_a_constant",
         "unit/test_report_page:hostile_text_stays_text_wherever_it_comes_from",
     ),
     "What only the control machine writes": ("unit/test_harvest:what_this_machine_writes_is_not_taken_from_a_host",),
@@ -153,6 +161,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "`report` alone writes into the directory": (
         "unit/test_rundirs:trials_that_are_a_link_are_not_followed_and_nothing_is_written_there",
+        "unit/test_foreign_runs:no_report_is_written_where_another_user_can_put_a_link_meanwhile",
     ),
     "`--resume` takes the hosts": (
         "unit/test_foreign_runs:a_target_beside_the_experiment_files_own_is_not_started",
@@ -168,6 +177,9 @@ HELD: dict[str, tuple[str, ...]] = {
     "`recover` uses an inventory that a journal names": (
         "unit/test_foreign_runs:recover_starts_no_inventory_that_a_journal_alone_names",
     ),
+    "It believes no journal of another user's": (
+        "unit/test_foreign_runs:recover_believes_no_journal_of_another_users",
+    ),
     "**The server under test and its load** are reachable": (
         "unit/test_generators:a_server_listens_on_its_address_for_its_generators_alone_and_on_loopback_without_them",
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
@@ -176,6 +188,10 @@ HELD: dict[str, tuple[str, ...]] = {
     "It may make files in two directories": (
         "unit/test_cgidhost_own:what_a_server_says_last_is_not_read_through_a_link_or_from_a_pipe",
         "unit/test_cgidhost_own:a_programs_output_is_not_written_through_a_link",
+        "unit/test_cgidhost_left:a_socket_is_hidden_where_it_lies_and_nowhere_else",
+        "unit/test_cgidhost_left:directories_deeper_than_a_walk_can_go_are_packed_around_and_removed",
+        "unit/test_cgidhost_left:a_second_name_of_a_file_is_neither_packed_nor_read",
+        "unit/test_cgidhost_left:more_than_is_taken_of_a_trial_is_not_packed",
     ),
     "System packages are installed by": ("contract/test_roles:packages_are_installed_in_one_place",),
     "The web server of the distribution is not installed": (

@@ -78,7 +78,9 @@ class Rig:
 
     def trial(self, number: int, conf: str = "", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- settings of any type
         """Return a block's entry for a short trial with some settings changed; `conf` is added to httpd.conf."""
-        entry: dict[str, Any] = {key: changes.pop(key) for key in ("fault", "url_path") if key in changes}
+        entry: dict[str, Any] = {
+            key: changes.pop(key) for key in ("fault", "url_path", "intervention_slot_s") if key in changes
+        }
         settings = {
             **defaults(),
             **CATALOGUE.defaults(),

@@ -8,17 +8,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cgidhost import group
+from cgidhost import group, process
+from cgidhost.interventions import INTERVENTIONS
 from cgidhost.process import start_ticks
 from cgidhost.proof import as_directive
 
 from cgidlab.instruments import sentinel
 from cgidlab.instruments.strace import parse_strace
 from cgidlab.parsers.documents import parse_sentinel
+from cgidlab.parsers.interventions import DOCUMENT, UNTOUCHED, read_slots
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 from tests.noise.matrix import seen
 from tests.noise.neighbours import neighbours
@@ -32,6 +35,7 @@ MOVED: dict[str, Any] = {
     "tcp_backlog": 77,
     "max_dgram_qlen": 12,
 }
+HELD_BACK: dict[str, Any] = {"intervention_slot_s": 0.5, "script": "sleep", "sleep_ms": 20, "listen_queue": False}
 EXTRA = """ServerAdmin  a@b
 <IfModule nothing>
 ServerSignature On
@@ -92,11 +96,13 @@ def block(rig: Rig) -> dict[int, Outcome]:
             # Without keep-alive h2load keeps no closed loop to the end.
             rig.trial(18, **MOVED, extra_directives=EXTRA, loop="open", rate=100, threads_per_child=50),
             rig.trial(19, driver="wrk", clients=10),
+            rig.trial(20, **HELD_BACK, clients=20, window_s=14.9),
+            rig.trial(21, cgid_nice=-5, clients=10),
         ],
     )
 
 
-COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17, 18)
+COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17, 18, 20, 21)
 
 
 @pytest.mark.parametrize("number", COMPLETE)
@@ -167,7 +173,7 @@ def test_every_option_that_says_how_it_is_read_back_was(rig: Rig, block: dict[in
     assert checks["tcp_queue_limit"] == ("77", "77")
     assert checks["threads_per_child"] == ("50", "50")
     assert checks.keys() - block[9].checks().keys() == {
-        "queue_limit", "module_sha256", "threads_per_child", "extra_directives"
+        "queue_limit", "module_sha256", "cgid_nice", "threads_per_child", "extra_directives"
     }  # fmt: skip
 
 
@@ -392,14 +398,58 @@ def test_a_block_leaves_the_host_as_it_was_and_sees_a_neighbour_that_lives_for_m
     assert host_state() == before
 
 
+def test_all_that_can_be_held_back_is_held_back_in_a_window_and_the_daemon_is_as_before(
+    block: dict[int, Outcome], tmp_path: Path
+) -> None:
+    for name in ("csv", "json"):
+        (tmp_path / name).write_bytes(block[20].files[f"instruments/interventions.{name}"])
+    slots, found = read_slots(tmp_path / "csv"), DOCUMENT.read(tmp_path / "json")
+    window = block[20].result["window"]
+
+    assert {k.name: k.reason for k in found.interventions} == dict.fromkeys(INTERVENTIONS, "")
+    assert found.cpus == len(os.sched_getaffinity(0))
+    assert len(slots) == 29
+    assert {s.name for s in slots} == {UNTOUCHED, *INTERVENTIONS}
+    assert all((s.name == UNTOUCHED) == (n % 2 == 0) for n, s in enumerate(slots))
+    assert window["begin_ns"] - 1e7 <= slots[0].begin_ns
+    assert slots[-1].end_ns <= window["end_ns"] + 1e7
+    for slot in slots:
+        if slot.asked:
+            assert slot.asked * 0.7 < slot.dose < slot.asked * 1.5, slot
+    assert block[20].result["server"]["cgid_pid_at_end"] == block[20].result["server"]["cgid_pid"]
+
+
+def test_a_daemon_has_the_nice_value_that_was_ordered_and_its_scripts_do_not(rig: Rig) -> None:
+    directory = rig.write("nice", [rig.trial(1, cgid_nice=-5, script="sleep", sleep_ms=200, window_s=3.0)])
+    rig.start(directory)
+
+    def niced() -> dict[bool, set[int]]:
+        """Return the nice values of the daemon and of its scripts."""
+        found: dict[bool, set[int]] = {False: set(), True: set()}
+        for pid in trial_processes(directory):
+            with suppress(OSError):
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+                parent = process.parent_of(pid)
+                daemon = parent is not None and process.parent_of(parent) is not None and name == "httpd"
+                if name == "sleep" or (daemon and process.nice_of(pid)):
+                    found[name == "sleep"].add(process.nice_of(pid))
+        return found
+
+    assert eventually(lambda: niced() == {False: {-5}, True: {0}}, 20.0)
+    outcome = rig.outcome(directory, 1)
+    assert outcome.result["reason"] == ""
+    assert outcome.checks()["cgid_nice"] == ("-5", "-5")
+
+
 @pytest.fixture
 def long_block(rig: Rig, request: pytest.FixtureRequest) -> Iterator[Callable[..., tuple[Path, int]]]:
     """Return what starts a block of two long trials and waits until the first is under load."""
     started: list[Path] = []
 
-    def start(isolation: str = "namespaces", **changes: object) -> tuple[Path, int]:
+    def start(isolation: str = "namespaces", *, held_back: bool = False, **changes: object) -> tuple[Path, int]:
         name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-        trials = [rig.trial(n, window_s=60.0, isolation=isolation, somaxconn=99) for n in (1, 2)]
+        more: dict[str, Any] = {"intervention_slot_s": 1.0} if held_back else {}
+        trials = [rig.trial(n, window_s=60.0, isolation=isolation, somaxconn=99, **more) for n in (1, 2)]
         directory = rig.write(name, trials, **changes)
         started.append(directory)
         pid = rig.start(directory)
@@ -444,6 +494,45 @@ def test_nothing_of_a_trial_outlives_a_killed_block_process(
     assert len(group.directories(str(directory))) == 1, "a killed process cannot leave its group"
     rig.say("cleanup", "--dir", str(directory))
     assert group.directories(str(directory)) == []
+
+
+@pytest.mark.parametrize("while_", ["stopped", "spinning"])
+def test_what_holds_things_back_ends_with_a_killed_block_process(
+    long_block: Callable[..., tuple[Path, int]], while_: str
+) -> None:
+    """Nothing is left stopped, and nothing that takes the machine's CPU is left at all."""
+    directory, pid = long_block(held_back=True)
+
+    def held() -> bool:
+        for one in trial_processes(directory):
+            with suppress(OSError):
+                stat = process.read_text(f"/proc/{one}/stat").rpartition(")")[2].split()
+                spinning = os.sched_getscheduler(one) == os.SCHED_FIFO and int(stat[11]) > 10
+                if stat[0] == "T" if while_ == "stopped" else spinning:
+                    return True
+        return False
+
+    assert eventually(held)
+    os.kill(pid, signal.SIGKILL)
+
+    assert eventually(lambda: trial_processes(directory) == [], 5.0)
+
+
+def test_a_trial_whose_interventions_are_killed_fails_and_goes_no_further(
+    rig: Rig, long_block: Callable[..., tuple[Path, int]]
+) -> None:
+    directory, pid = long_block("host", held_back=True)
+    helpers = [
+        p for p in trial_processes(directory) if str(directory).encode() in Path(f"/proc/{p}/cmdline").read_bytes()
+    ]
+    first = process.children(process.children(pid)[0])[0]
+    performer = max(p for p in process.children(first) if p in helpers)
+
+    os.kill(performer, signal.SIGKILL)
+
+    outcome = rig.outcome(directory, 1)
+    assert outcome.entry["ended"] == "failed"
+    assert outcome.entry["reason"] == "the process that holds things back ended with -9"
 
 
 def test_what_a_killed_block_process_changed_on_the_host_is_undone_by_cleanup(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,39 @@ def test_every_listener_of_the_host_and_of_its_containers_has_a_line(servers: Se
     assert live["every"]
     assert result["targets"] == []
     assert 0 < result["cost"]["cpu_share"] <= 0.05
+
+
+def test_all_is_a_table_with_the_worst_first_that_says_when_it_was_watched(repo_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(3)
+        argv = [sys.executable, "runner.py", "observe", "--all", "--duration", "4", "--watch", "--results"]
+        with subprocess.Popen(
+            [*argv, str(tmp_path / "results")], cwd=repo_root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            shown = process.stderr.readline()  # it watches
+            before = datetime.now(UTC)
+            for _ in range(9):
+                client = opened.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)  # noqa: FBT003 -- the library's
+                client.connect_ex(str(path))
+            out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 0, err
+    header, worst = out.splitlines()[:2]
+    assert header.split()[:2] == shown.split()[:2] == ["who", "limit"]
+    assert worst.endswith(str(path))
+    assert worst.split()[2:5] == ["3", "4", "4"]
+    told = re.search(r"^watched from (\d\d:\d\d:\d\d) to (\d\d:\d\d:\d\d) UTC$", out, re.MULTILINE)
+    assert told is not None
+    (kept,) = (tmp_path / "results" / "observe-all").glob("*/listeners.json")
+    (host,) = json.loads(kept.read_text())["hosts"].values()
+    begin, end = (datetime.fromisoformat(host[edge]) for edge in ("begin", "end"))
+    assert begin < before < end
+    assert told.groups() == (f"{begin:%H:%M:%S}", f"{end:%H:%M:%S}")
 
 
 def test_until_full_waits_and_keeps_the_seconds_around_the_first_overflow(tmp_path: Path) -> None:

@@ -95,13 +95,14 @@ def test_every_complete_trial_is_a_dot(shown: chromium.Browser, given: report.Re
 
 def test_dots_of_a_second_name_are_hollow_and_still_seen(shown: chromium.Browser, given: report.ReportInput) -> None:
     want = sum(t.outcome.status == "complete" and ("listen_backlog", "100 again") in t.levels for t in given.trials)
+    shown.click("input[name=axis][value=listen_backlog]")
     hollow = (
         "return [...document.querySelectorAll('[data-plot=throughput_rps] .mark-symbol.role-mark path')]"
         ".map(p => getComputedStyle(p)).filter(s => s.fillOpacity === '0')"
     )
 
     assert want > 3
-    assert shown.run(f"{hollow}.length") == want
+    shown.wait_for("the other axis", f"{hollow}.length === {want}")
     assert shown.run(f"{hollow}.every(s => s.stroke.startsWith('rgb') && parseFloat(s.strokeWidth) > 1)") is True
 
 
@@ -116,6 +117,20 @@ def test_the_filter_keeps_the_rows_that_hold_every_word(shown: chromium.Browser,
     assert column(shown, "trials-table", 0) == want
     told = "return document.getElementById('trials-table-count').textContent"
     assert shown.run(told) == f"{len(want)} of {len(given.trials)} shown"
+
+
+def test_the_filter_knows_a_column_by_its_name(shown: chromium.Browser, given: report.ReportInput) -> None:
+    """`clients=50` is no row with 50 somewhere, and `listen_backlog=1` none of 100 or 1024."""
+    shown.type("input[data-filters=trials-table]", "clients=50,200 listen_backlog=1 status=complete")
+    want = [
+        str(t.number)
+        for t in given.trials
+        if t.outcome.status == "complete"
+        and t.levels in {(("listen_backlog", "1"), ("clients", c)) for c in ("50", "200")}
+    ]
+
+    assert len(want) > 5
+    assert column(shown, "trials-table", 0) == want
 
 
 def test_a_table_sorts_by_figure_both_ways_from_the_keyboard_with_the_unknown_last(
@@ -133,7 +148,7 @@ def test_a_table_sorts_by_figure_both_ways_from_the_keyboard_with_the_unknown_la
         known = [float(text.replace(",", "")) for text in got[: len(got) - unknown]]
 
         assert shown.run(sorting) == want_sort
-        assert got[len(got) - unknown :] == ["not known"] * unknown
+        assert got[len(got) - unknown :] == ["\N{EN DASH}"] * unknown
         assert known == sorted(known, reverse=want_sort == "descending")
         assert len(known) > 50
 
@@ -158,7 +173,7 @@ def test_a_trial_without_an_instrument_says_not_known_instead_of_an_empty_plot(
 ) -> None:
     blind = next(t for t in given.trials if t.figures.queue_limit is None and t.figures.requests is not None)
     choose(shown, "trial", str(blind.number))
-    state = "return ['depth', 'rate'].map(n => document.querySelector(`[data-of-trial=${n}]`).hidden)"
+    state = "return ['depth', 'heat'].map(n => document.querySelector(`[data-of-trial=${n}]`).hidden)"
     shown.wait_for("the plot to go", f"return ({state.removeprefix('return ')})[0]")
 
     assert shown.run(state) == [True, False]
@@ -166,13 +181,56 @@ def test_a_trial_without_an_instrument_says_not_known_instead_of_an_empty_plot(
     assert shown.console() == []
 
 
-def test_choosing_a_cell_changes_its_distribution(shown: chromium.Browser) -> None:
-    path = "document.querySelector('[data-plot=ecdf] .mark-line path').getAttribute('d')"
-    before = shown.run(f"return {path}")
-    choose(shown, "cell-a", "4")
+def test_choosing_a_place_changes_the_percentiles_of_all_levels(shown: chromium.Browser) -> None:
+    lines = "[...document.querySelectorAll('[data-plot=percentiles] .mark-line path')].map(p => p.getAttribute('d'))"
+    before = shown.run(f"return {lines}.join()")
+    assert shown.run(f"return {lines}.length") == 5
+    shown.click("input[name=place][value='50']")
 
-    shown.wait_for("the distribution to change", f"return {path} !== {before!r}")
+    shown.wait_for("the percentiles to change", f"return {lines}.length === 5 && {lines}.join() !== {before!r}")
     assert shown.console() == []
+
+
+def test_the_axis_of_the_responses_can_be_switched(shown: chromium.Browser, given: report.ReportInput) -> None:
+    titles = (
+        "[...document.querySelectorAll('[data-plot=latency_p99_ms] .role-axis-title text')].map(t => t.textContent)"
+    )
+    ticks = (
+        "[...document.querySelectorAll('[data-plot=latency_p99_ms] .role-axis')].filter(a => "
+        "/clients|listen_backlog/.test(a.querySelector('.role-axis-title')?.textContent ?? ''))"
+        ".flatMap(a => [...a.querySelectorAll('.role-axis-label text')]).map(t => t.textContent)"
+    )
+    assert "clients" in shown.run(f"return {titles}")
+    assert shown.run(f"return {ticks}") == ["50", "200", "400"]
+    shown.click("input[name=axis][value=listen_backlog]")
+
+    shown.wait_for("the other axis", f"return {titles}.includes('listen_backlog (log scale)')")
+    assert shown.run(f"return {ticks}") == ["1", "5", "100", "1,024"]
+    want = sum(t.outcome.status == "complete" for t in given.trials)
+    dots = "return document.querySelectorAll('[data-plot=throughput_rps] .mark-symbol.role-mark path').length"
+    assert shown.run(dots) == want
+    assert shown.console() == []
+
+
+def test_a_map_of_latency_over_time_is_drawn_of_any_trial(shown: chromium.Browser, given: report.ReportInput) -> None:
+    rects = "document.querySelectorAll('[data-of-trial=heat] .mark-rect path').length"
+    seen = set()
+    for trial in [t for t in given.trials if t.outcome.status == "complete"][:3]:
+        before = shown.run(f"return {rects}")
+        choose(shown, "trial", str(trial.number))
+        shown.wait_for("the map", f"return {rects} > 50 && {rects} !== {before}")
+        seen.add(shown.run(f"return {rects}"))
+    assert len(seen) > 1
+
+
+def test_a_table_says_that_it_goes_on_until_its_last_column_is_seen(shown: chromium.Browser) -> None:
+    box = "document.querySelector('#trials .scroll')"
+    hint = f"getComputedStyle({box}.querySelector('.more')).display"
+
+    assert shown.run(f"return {hint}") == "inline"
+    shown.run(f"{box}.scrollLeft = {box}.scrollWidth")
+    shown.wait_for("the hint to go", f"return {hint} === 'none'")
+    assert shown.run(f"return {box}.classList.contains('more-left')") is True
 
 
 def choose(browser: chromium.Browser, select: str, value: str) -> None:
@@ -253,5 +311,6 @@ def test_a_report_of_thousands_of_trials_still_draws_every_dot(browser: chromium
     large = synthetic.report_input(synthetic.synthesise(3000, window_s=0.5))
     show(browser, report.write(large, tmp_path))
 
-    assert browser.run("return document.querySelectorAll('[data-plot=throughput_rps] canvas').length") == 1
+    drawn = "return document.querySelectorAll('[data-plot={}] canvas').length"
+    assert [browser.run(drawn.format(name)) for name in ("throughput_rps", "run")] == [1, 1]
     assert browser.console() == []

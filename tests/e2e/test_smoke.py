@@ -1,4 +1,4 @@
-"""The whole chain on a really built httpd: `python runner.py experiments/smoke.yml`."""
+"""The whole chain on a really built httpd: `./runner.py experiments/smoke.yml`."""
 
 import csv
 import json

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,37 @@ def test_a_venv_whose_packages_are_gone_does_not_make_the_runner_start_itself_fo
 
     assert said.returncode == 2
     assert "make -C" in said.stderr
+
+
+def test_without_a_network_the_index_that_cannot_be_reached_is_named_within_seconds(clone: Path) -> None:
+    (clone / "requirements.lock").write_text("some-package==1.0 --hash=sha256:00\n")
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    direct = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "PIP_PROXY"), "")
+
+    said = set_up(clone, PIP_INDEX_URL=f"http://127.0.0.1:{port}/simple", **direct)
+    begin = time.monotonic()
+    again = set_up(clone, PIP_INDEX_URL="http://no-such-host.invalid/simple", **direct)
+
+    assert said.returncode == 1
+    assert f"error: the package index cannot be reached: 127.0.0.1:{port} (Connection refused)\n  fix: " in said.stderr
+    assert "the package index cannot be reached: no-such-host.invalid:80 (" in again.stderr
+    assert time.monotonic() - begin < 60, "a venv on a busy machine, and 8 s"
+
+
+def test_make_works_in_a_path_with_spaces(repo_root: Path, tmp_path: Path) -> None:
+    place = tmp_path / "my own lab"
+    (place / "scripts").mkdir(parents=True)
+    for name in ("scripts/setup.sh", "Makefile"):
+        shutil.copy(repo_root / name, place / name)
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        (place / name).write_text(LOCK)
+    (place / "runner.py").write_text('#!/usr/bin/env python3\nimport sys\nprint(sys.prefix, *sys.argv, sep="|")\n')
+    (place / "runner.py").chmod(0o755)
+
+    ran = subprocess.run(
+        ["make", "smoke", "ARGS=--set window_s=5"], cwd=place, capture_output=True, text=True, check=False, timeout=300
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert f"{place}/.venv|./runner.py|experiments/smoke.yml|--set|window_s=5" in ran.stdout

@@ -4,10 +4,10 @@
         inventory = rig.write_inventory("two.yml", servers=["h1", "h2"], generators=["h3"])
         rig.skew_clock("h3", 3.0)
 
-    python tests/rigs/ssh_hosts.py up N DIR             # the same by hand; prints the inventory
-    python tests/rigs/ssh_hosts.py do DIR kill h2       # or: cut h2, mend h2, skew h1 3, fill h1, free h1, rekey h1
-    python tests/rigs/ssh_hosts.py run DIR h1 df -h /
-    python tests/rigs/ssh_hosts.py down DIR
+    .venv/bin/python -m tests.rigs.ssh_hosts up N DIR             # the same by hand; prints the inventory
+    .venv/bin/python -m tests.rigs.ssh_hosts do DIR kill h2       # or: cut h2, mend h2, skew h1 3, fill h1, free h1 ...
+    .venv/bin/python -m tests.rigs.ssh_hosts run DIR h1 df -h /
+    .venv/bin/python -m tests.rigs.ssh_hosts down DIR
 
 A host has its own network, mounts, processes, name, machine and boot identity, host key, and a root that is this
 machine's with a layer of its own in memory: what is installed or built here is there too, what it writes is seen by

@@ -10,6 +10,7 @@ import pytest
 
 from tests.rigs import systemd_host
 from tests.rigs.systemd_host import Booted
+from tests.servers.distribution import await_true
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -30,21 +31,25 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
         yield made
 
 
+def played(repo_root: Path, host: Booted, *words: str) -> "subprocess.CompletedProcess[str]":
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    argv = [program, "-i", str(host.inventory), "playbooks/exporter.yml", *words]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run(argv, check=False, cwd=repo_root, env=environment, capture_output=True, text=True)
+
+
 def play(repo_root: Path, host: Booted, *words: str) -> str:
     """Play the playbook and return its last line: how many tasks did what."""
-    argv = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        "-i",
-        str(host.inventory),
-        "playbooks/exporter.yml",
-        *words,
-    ]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
-    ran = subprocess.run(argv, check=False, cwd=repo_root, env=environment, capture_output=True, text=True)
+    ran = played(repo_root, host, *words)
     assert ran.returncode == 0, (
         ran.stdout + ran.stderr + host.run("journalctl", "-u", UNIT, "--no-pager", check=False).stdout
     )
     return ran.stdout.strip().splitlines()[-1]
+
+
+def has(host: Booted, path: str) -> bool:
+    """Say whether the host has a file."""
+    return host.run("test", "-e", path, check=False).returncode == 0
 
 
 def test_it_installs_watches_is_idempotent_and_goes(repo_root: Path, host: Booted) -> None:
@@ -80,12 +85,28 @@ def test_a_text_file_is_written_where_node_exporter_reads_and_gone_when_it_is_no
     host.run("mkdir", "-p", str(Path(path).parent))
 
     play(repo_root, host, "-e", f"exporter_listen= exporter_textfile={path}")
-    text = host.run("sh", "-c", f"for n in $(seq 100); do [ -e {path} ] && break; sleep 0.1; done; cat {path}").stdout
-    assert "unix_listen_queue_looks_total" in text
+    await_true(lambda: has(host, path))
+    assert "unix_listen_queue_looks_total" in host.run("cat", path).stdout
     assert "changed=0" in play(repo_root, host, "-e", f"exporter_listen= exporter_textfile={path}")
+
+    host.run("touch", f"{path}.123.456")  # of one that was killed while it wrote
+    host.run("systemctl", "kill", "--signal=KILL", UNIT)
+    await_true(lambda: not has(host, path))
+    assert host.run("ls", "-A", str(Path(path).parent)).stdout == ""
+    await_true(lambda: has(host, path))  # it was started anew
 
     play(repo_root, host, "-e", "exporter_state=absent")
     assert host.run("ls", "-A", str(Path(path).parent)).stdout == ""
+
+
+def test_a_text_file_that_could_not_be_written_is_refused_before_anything_is_installed(
+    repo_root: Path, host: Booted
+) -> None:
+    ran = played(repo_root, host, "-e", "exporter_listen= exporter_textfile=/no/such/directory/unix.prom")
+
+    assert ran.returncode != 0
+    assert "in a directory that is there" in ran.stdout
+    assert not has(host, f"/etc/systemd/system/{UNIT}")
 
 
 def test_systemd_finds_no_fault_in_the_unit_and_little_exposure(repo_root: Path, host: Booted) -> None:

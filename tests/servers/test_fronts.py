@@ -1,7 +1,8 @@
 """nginx in front of php-fpm, uWSGI and gunicorn as their distribution has them, watched through all that can happen.
 
 The truth is what nginx wrote of each request in the window that the observation names: its status, and the error number
-of its connect(). `make servers` runs this: it fetches the packages from the distribution's mirror.
+of its connect(). `make servers` runs this: it fetches the packages from the distribution's mirror. `make e2e` runs
+php-fpm's overflow, for which `make test-tools` installs the packages.
 """
 
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.rigs import ssh_hosts
-from tests.servers.distribution import HOST, await_true, fetch, install, start
+from tests.servers.distribution import HOST, await_true, fetch, install, start, version
 from tests.servers.fronts import LIGHT, ended, kill_holders, load, observing, pages, running, statuses
+from tests.servers.table import DEAD, LIGHT_LOAD, NO_LOAD, OVERFLOW, Table
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -97,11 +99,10 @@ BACKENDS = {
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssh_hosts.Rig]:
-    """Return a host that has nginx and all that is put behind it."""
+    """Return a host that has nginx, and pages for all that is put behind it."""
     if ssh_hosts.missing():
         pytest.skip(ssh_hosts.missing())
-    names = [name for backend in BACKENDS.values() for name in backend.packages]
-    packages = fetch(tmp_path_factory.mktemp("packages"), "nginx", *names)
+    packages = fetch(tmp_path_factory.mktemp("packages"), "nginx")
     with ssh_hosts.Rig([HOST], tmp_path_factory.mktemp("rig")) as made:
         install(made, packages)
         root = made[HOST].root
@@ -116,6 +117,7 @@ class Serving:
     """nginx with one backend, which run."""
 
     rig: ssh_hosts.Rig
+    name: str
     backend: Backend
 
     def listens(self) -> bool:
@@ -140,11 +142,16 @@ class Serving:
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
-def serving(request: pytest.FixtureRequest, rig: ssh_hosts.Rig) -> Iterator[Serving]:
+def serving(
+    request: pytest.FixtureRequest, rig: ssh_hosts.Rig, table: Table, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
     backend = BACKENDS[request.param]
+    install(rig, fetch(tmp_path_factory.mktemp("packages"), *backend.packages))
+    name = f"nginx, {request.param}"
+    table.name(name, lambda package: version(rig, package))
     root = rig[HOST].root
     (root / "opt/nginx.conf").write_text(NGINX.replace("PASS", backend.speak))
-    one = Serving(rig, backend)
+    one = Serving(rig, name, backend)
     with running(rig, "nginx", "-c", "/opt/nginx.conf", "-g", "daemon off;"):
         yield one
     one.kill_backend()
@@ -160,7 +167,7 @@ def server(serving: Serving) -> Serving:
 
 
 def test_an_overflow_is_one_and_costs_what_nginx_answered_with_502(
-    repo_root: Path, server: Serving, tmp_path: Path
+    repo_root: Path, server: Serving, table: Table, tmp_path: Path
 ) -> None:
     with load(server.rig, ADDRESS, CLIENTS):
         found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "6"))
@@ -176,9 +183,10 @@ def test_an_overflow_is_one_and_costs_what_nginx_answered_with_502(
     assert (one["acceptors"]["processes"], one["acceptors"]["cpu_cores"] < 1) == (WORKERS, True)
     assert server.backend.setting in found.lines[4]
     assert "only hide" in found.lines[4]
+    table.add(server.name, OVERFLOW, one, truth)
 
 
-def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, table: Table, tmp_path: Path) -> None:
     with load(server.rig, ADDRESS, *LIGHT):
         found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "6"))
 
@@ -188,18 +196,25 @@ def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, tmp_path:
     assert (one["connects_turned_away"], one["connects_refused"]) == (0, 0)
     assert one["connects"] == pytest.approx(truth[200], abs=2)
     assert found.lines[4].startswith("Leave the queue as it is")
+    table.add(server.name, LIGHT_LOAD, one, truth)
 
 
-def test_without_a_request_nothing_is_said_to_be_well(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_without_a_request_nothing_is_said_to_be_well(
+    repo_root: Path, server: Serving, table: Table, tmp_path: Path
+) -> None:
     found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "3"))
 
-    assert server.truth(found.one["begin"], found.one["end"]) == {}
+    truth = server.truth(found.one["begin"], found.one["end"])
+    assert truth == {}
     assert found.one["verdict"]["overflow"] == "inconclusive"
     assert found.lines[0].startswith("No connection came in these 3 s: nothing can be said")
     assert "Leave the queue" not in found.lines[4]
+    table.add(server.name, NO_LOAD, found.one, truth)
 
 
-def test_a_backend_that_dies_refuses_and_does_not_overflow(repo_root: Path, server: Serving, tmp_path: Path) -> None:
+def test_a_backend_that_dies_refuses_and_does_not_overflow(
+    repo_root: Path, server: Serving, table: Table, tmp_path: Path
+) -> None:
     with load(server.rig, ADDRESS, *LIGHT):
         process = observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "6", "--watch")
         assert process.stderr is not None
@@ -215,6 +230,7 @@ def test_a_backend_that_dies_refuses_and_does_not_overflow(repo_root: Path, serv
     assert "nobody listens any more at" in found.lines[0]
     assert "were refused (ECONNREFUSED" in found.lines[1]
     assert found.lines[4].startswith("Find out why nobody listened")
+    table.add(server.name, DEAD, one, truth)
 
 
 def test_a_backend_that_is_dead_already_is_named(repo_root: Path, server: Serving, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_both_designs_of_the_sweep_are_ones_that_can_be_run() -> None:
 
     now, before = made({"repetitions": "500"}), made({**decides.BEFORE, "repetitions": "500"})
 
-    assert (now.settings["window_s"], now.repetitions.passes, now.repetitions.watch_every) == (1.0, 4, 4)
+    assert (now.settings["window_s"], now.repetitions.passes, now.repetitions.watch_every) == (1.0, 4, 8)
     assert (before.settings["window_s"], before.repetitions.passes, before.repetitions.watch_every) == (10.0, 1, 1)
     assert now.repetitions.min == before.repetitions.max == 500
     assert now.factors == before.factors

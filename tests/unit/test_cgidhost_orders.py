@@ -36,6 +36,7 @@ def trial_entry(**changes: object) -> dict[str, Any]:
         "clients": 50,
         "rate": 300,
         "isolation": "namespaces",
+        "cgid_nice": 0,
         "warmup_s": 1.0,
         "window_s": 2.5,
         "script": "hello",

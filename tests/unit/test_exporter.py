@@ -121,7 +121,6 @@ def test_a_listener_that_is_forgotten_gives_its_place_and_those_in_others_take_i
         (["--serve", "127.0.0.1:1", "--host", "web1"], "playbooks/exporter.yml"),
         (["--serve", "127.0.0.1:1", "--all"], "leave --all out"),
         (["--textfile", "/x.txt"], "does not end in .prom"),
-        (["--textfile", "/no/such/directory/x.prom"], "there is no directory"),
     ],
 )
 def test_what_cannot_be_served_is_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +134,16 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path, capsys: pytest.Captur
         assert main(["observe", "--serve", address, "--textfile", str(tmp_path / "x.prom")]) == 3
 
     assert "Address already in use" in capsys.readouterr().err
+
+
+def test_a_textfile_without_a_directory_is_refused_when_it_is_to_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["observe", "--textfile", str(tmp_path / "node-exporter" / "unix.prom")]) == 3
+
+    said = capsys.readouterr().err
+    assert f"there is no directory {tmp_path}/node-exporter" in said
+    assert "--collector.textfile.directory" in said
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cgidlab.engine import journal, readying, recovering, resuming
+from cgidlab import cli
+from cgidlab.engine import hoststate, journal, locking, readying, recovering, resuming
+from cgidlab.engine.execute import Site
 from cgidlab.engine.loading import Request
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import Factor, Level
@@ -161,7 +165,7 @@ def test_a_plan_that_no_file_can_describe_does_not_go_on(tmp_path: Path, changed
     assert refused.value.where == str(run.path / "plan.json")
 
 
-@pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom"])
+@pytest.mark.parametrize("name", ["trials", "ansible", "ansible/x", "discarded", "headroom", "limits"])
 def test_a_run_with_a_link_in_it_does_not_go_on(tmp_path: Path, name: str) -> None:
     run = run_on(tmp_path, "local")
     elsewhere = tmp_path / "elsewhere"
@@ -216,6 +220,60 @@ def test_a_block_that_lies_in_no_work_directory_is_refused(tmp_path: Path, work_
 
     with pytest.raises(StoreError, match="its block"):
         recover(tmp_path, str(run.path))
+
+
+@pytest.mark.needs_root
+def test_recover_believes_no_journal_of_another_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had root end a block, set sysctls and write where the other's links led."""
+    run = run_on(tmp_path, "local")
+    hold(run, str(ROOT / "inventories" / "local.yml"))
+    asked: list[Any] = []
+
+    def stand_in(*args: object) -> tuple[recovering.Recovered, ...]:
+        asked.append(args[2])
+        return ()
+
+    monkeypatch.setattr(hoststate, "recover", stand_in)
+    monkeypatch.setattr(recovering, "exclusive", lambda _site: nullcontext())
+    os.chown(run.path, 65534, 65534)
+
+    with pytest.raises(StoreError, match="belongs to another user"):
+        recover(tmp_path, str(run.path))
+    recover(tmp_path)
+
+    assert asked == [{}]
+    os.chown(run.path, 0, 0)
+    recover(tmp_path)
+    assert list(asked[-1]) == ["h1"]
+
+
+@pytest.mark.needs_root
+def test_no_report_is_written_where_another_user_can_put_a_link_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_on(tmp_path, "local")
+    os.chown(run.path, 65534, 65534)
+    before = sorted(run.path.rglob("*"))
+
+    assert cli.main(["report", str(run.path)]) == StoreError.exit_code
+
+    assert "belongs to another user" in capsys.readouterr().err
+    assert sorted(run.path.rglob("*")) == before
+    assert cli.main(["report", str(run.path), "--output", str(tmp_path / "out")]) == 0
+
+
+def test_a_fifo_in_the_place_of_a_targets_lock_keeps_nobody(tmp_path: Path) -> None:
+    """Every user of a machine can make one in /var/tmp before the first run."""
+    os.mkfifo(tmp_path / "cgidlab-local.lock")
+    had = threading.Event()
+
+    def have() -> None:
+        with locking.exclusive(Site(ROOT, ROOT / "inventories" / "local.yml"), tmp_path):
+            had.set()
+
+    threading.Thread(target=have, daemon=True).start()
+
+    assert had.wait(20)
 
 
 def test_results_behind_a_link_are_results(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """What a host sends is kept whole or not at all, and never outside the trial's directory."""
 
+import gzip
 import hashlib
 import io
 import os
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +92,80 @@ def test_what_is_no_file_is_no_archive_and_nobody_waits_for_it(tmp_path: Path, k
         harvest.unpack(tmp_path / "a.tar.gz", trials / "001-x", {"schema_version": 1})
 
     assert list(trials.iterdir()) == []
+
+
+def _header(name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"") -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, len(data)
+    return member.tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def _long(name: str) -> bytes:
+    return _header("././@LongLink", tarfile.GNUTYPE_LONGNAME, name.encode() + b"\0") + _header("short")
+
+
+def _sparse() -> bytes:
+    """Return a member whose header says that its one byte stands behind 4 GiB of nothing."""
+    return _header("x", tarfile.XHDTYPE, b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n") + _header(
+        "logs/error_log", data=b"1\n4294967296\n1\n".ljust(512, b"\0") + b"x"
+    )
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        _header("x", tarfile.XHDTYPE, b"7 a=bc\n") * 2000 + _header("f"),
+        _header("x", tarfile.GNUTYPE_LONGNAME, b"f\0") * 2000 + _header("f"),
+        _header("x", tarfile.XGLTYPE, b"7 a=bc\n") + _header("f"),
+        _header("x", tarfile.XHDTYPE, b"9 a=bcde\n" * 40_000) + _header("f"),
+        _long("/".join("a" * 1500)),
+        _long("/".join("a" * 20)),
+        _long("a" * 300),
+        _header("f") + _header("f"),
+        _header("f") + _header("f/g"),
+        _header("f/g") + _header("f"),
+        _sparse(),
+    ],
+    ids=[
+        "headers of headers",
+        "names of names",
+        "a header for all",
+        "a header without end",
+        "too deep to remove",
+        "too deep",
+        "a name too long",
+        "a name twice",
+        "below a file",
+        "a directory's name",
+        "sparse",
+    ],
+)
+def test_an_archive_that_no_host_packs_is_to_blame_and_leaves_nothing(tmp_path: Path, members: bytes) -> None:
+    """Depth and chains of headers ended the run with a traceback, and the others as if this disk were full."""
+    trials = tmp_path / "trials"
+    trials.mkdir()
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(members + bytes(1024)))
+
+    with pytest.raises(harvest.BadArchive):
+        harvest.unpack(tmp_path / "a.tar.gz", trials / "001-x", {"schema_version": 1})
+
+    assert list(trials.iterdir()) == []
+
+
+def test_what_headers_say_of_many_files_is_not_kept_in_memory(tmp_path: Path) -> None:
+    """A thousand headers of 4 MB each would have been 60 GB."""
+    said = b"".join(b"12 %05d=xy\n" % number for number in range(1200))
+    packed = b"".join(_header("x", tarfile.XHDTYPE, said) + _header(f"f{number}") for number in range(20))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(packed + bytes(1024)))
+    (tmp_path / "trials").mkdir()
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match="has no SHA256SUMS"):
+            harvest.unpack(tmp_path / "a.tar.gz", tmp_path / "trials" / "001-x", {"schema_version": 1})
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -201,7 +201,7 @@ def test_each_run_has_a_row_with_its_main_effect_and_what_was_new(results: Path)
     assert (first.changed, second.changed) == ((), ("kernel of web1: 6.1.0 -> 6.12.1",))
     assert first.reference == 1100.0
     assert first.when == "2026-11-01T10:10:10Z"
-    assert page.effect_words(first) == "throughput at new against old: ratio 0.90 (0.85 to 0.95)"
+    assert page.effect_words(first, "new") == "throughput at new against old: ratio 0.90 (0.85 to 0.95)"
     assert (stopped.state, stopped.note) == ("interrupted", "it ended before its first trial")
 
 

@@ -472,7 +472,7 @@ def test_an_instrument_that_nobody_knows_is_an_error_with_its_name(tmp_path: Pat
 def test_rows_of_a_driver_that_nobody_knows_are_not_read_as_anothers(tmp_path: Path) -> None:
     path = Trial(driver="locust").write(tmp_path)
 
-    for read in (measure.measure, measure.write_rows, measure.latencies_us, measure.detail):
+    for read in (measure.measure, measure.write_rows, measure.latencies_us, measure.answered):
         with pytest.raises(StoreError, match="locust") as caught:
             read(path)
         assert "result.json" in str(caught.value.where)
@@ -553,7 +553,7 @@ def test_a_trial_that_ended_before_its_window_has_no_figures(tmp_path: Path) -> 
     assert measured.overhead_s == pytest.approx(0.75)
     assert not any(c.failed for c in measured.checks)
     assert measure.detail(tmp_path) is None
-    assert measure.throughput_series(tmp_path) is None
+    assert measure.answered(tmp_path) is None
     assert measure.latencies_us(tmp_path) is None
 
 
@@ -571,7 +571,10 @@ def test_seconds_are_those_of_the_window(tmp_path: Path) -> None:
     assert measured.throughput_rps[2] == min(measured.throughput_rps) == pytest.approx(50, abs=1)
     assert measured.p99_ms[2] == measured.figures.worst_second_p99_ms == 10.0
     assert measured.figures.worst_second_rps == measured.throughput_rps[2]
-    assert measure.throughput_series(tmp_path) == list(measured.throughput_rps)
+    answered = measure.answered(tmp_path)
+    assert answered is not None
+    assert [int(((answered.at_s // 1) == s).sum()) for s in range(WINDOW_S)] == list(measured.throughput_rps)
+    assert answered.latency_ms.max() == measured.figures.latency_max_ms
 
 
 def test_ab_counts_by_the_servers_log_and_takes_latencies_from_its_own(tmp_path: Path) -> None:
@@ -663,8 +666,6 @@ def test_what_instruments_saw_counts_from_the_windows_begin(tmp_path: Path) -> N
     assert detail.queue_depth.times_s[-1] == pytest.approx(9.99)
     assert detail.queue_depth.values[:301] == [101.0] * 300 + [20.0]
     assert detail.worker_states == pytest.approx({"connect": 200, "read": 50, "idle": 100, "running": 40, "other": 10})
-    assert detail.throughput_rps is not None
-    assert detail.throughput_rps.times_s[:2] == [0.5, 1.5]
 
 
 @pytest.mark.parametrize("name", ["result.json", "trial.json"])

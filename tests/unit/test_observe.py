@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from cgidlab.verdict.overflow import Overflow
 from tests.unit.trial_records import trial
 
 SECOND = 1_000_000_000
+ANALYSES = ("altair", "cgidlab.analysis", "cgidlab.verdict", "numpy", "polars", "scipy")
 FULL = Figures(
     queue_limit=100,
     queue_depth_max=101,
@@ -248,6 +251,16 @@ def test_when_the_window_was_is_said() -> None:
     span = "from 12:00:00 to 12:01:00 UTC"
 
     assert f"watched {span}" in judged(EMPTY, span=span).lines[0]
+
+
+def test_what_analyses_is_not_loaded_before_the_window(repo_root: Path) -> None:
+    """It takes seconds on a busy host, by which the window would begin later."""
+    modules = "cgidlab.engine.observing, cgidlab.commands.observe"
+    code = f"import sys, {modules}; print(sorted({set(ANALYSES)} & set(sys.modules)))"
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=repo_root, capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
 
 
 # --- the kernel's count of refused connects beside the log

@@ -3,11 +3,12 @@
 import pytest
 
 from cgidlab.report import charts
+from cgidlab.report.say import IN_ENGLISH
 
 
 @pytest.mark.parametrize("share", [0.05, 0.99, 1.0, 5.0])
 def test_the_band_that_does_not_matter_lies_on_the_axis_however_wide_it_is(share: float) -> None:
-    spec = charts.effects("rows", ["a"], [0.5, 1.2], share, "words")
+    spec = charts.effects("rows", charts.Intervals(["a"], [0.5, 1.2], share, None, "words"), IN_ENGLISH)
 
     (band,) = spec["datasets"][spec["layer"][0]["data"]["name"]]
     low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]

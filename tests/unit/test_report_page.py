@@ -15,7 +15,7 @@ import pytest
 from cgidlab import report
 from cgidlab.analysis.intervals import Interval
 from cgidlab.model import FailureKind, Figures, Outcome, Status
-from cgidlab.report import cells, plots, script, words
+from cgidlab.report import script, words
 from cgidlab.runs import harvest
 from scripts import make_synthetic_run as synthetic
 
@@ -144,7 +144,7 @@ def test_hostile_text_stays_text_wherever_it_comes_from(given: report.ReportInpu
     assert Counter(t for t, _ in got.tags)["script"] == Counter(t for t, _ in page.tags)["script"] == 3
     assert not [a for t, a in got.tags if t == "img" or any(name.startswith("on") for name in a)]
     assert got.scripts[1:] == page.scripts[1:]
-    assert HOSTILE in got.data["sets"]["dots"]["level"]
+    assert HOSTILE in got.data["axes"]["listen_backlog"]["level"]
 
 
 def test_embedded_json_holds_no_character_that_markup_begins_with() -> None:
@@ -164,19 +164,32 @@ def test_a_figure_nobody_observed_reads_not_known_and_never_0(given: report.Repo
         timing={},
         provenance={"clock_source": None},
         detail=lambda _: None,
-        latency=lambda _: None,
+        requests=lambda _: None,
     )
     text = report.render(nothing)
     body = text.partition('id="trials-table"')[2].partition("</table>")[0].partition("<tbody>")[2]
 
-    assert body.count("<i>not known</i>") == len(blind) * 15  # 14 figures and the overhead
+    assert body.count("<td>\N{EN DASH}") == len(blind) * 15  # 14 figures and the overhead
+    assert "\N{EN DASH}: not known." in text
     assert not re.search(r"<td>0\b", body)
-    assert "Not known: no instrument recorded a series." in text
-    assert "Not known: no trial recorded the states of its workers." in text
-    assert "Not known: no requests were recorded." in text
-    assert "Not known: no level was run under two names." in text
-    assert '<section id="responses"' in text
-    assert "Not known: no complete trial measured a response." in text
+    for absent in (
+        "What it cost: there were not enough complete trials to compare levels.",
+        "Responses: no complete trial measured one.",
+        "Latency by percentile: no requests were recorded.",
+        "Where a request&#39;s time goes: no trial recorded the states of its workers.",
+        "Inside a trial: no instrument recorded a series.",
+        "Noise floor: no level was run under two names.",
+    ):
+        assert absent in text
+
+
+def test_a_section_without_anything_to_show_goes_and_its_link_with_it(given: report.ReportInput) -> None:
+    got = Page(report.render(dataclasses.replace(given, requests=lambda _: None, limits=())))
+    ids = {a["id"] for tag, a in got.tags if tag == "section" and "id" in a}
+    links = {(a["href"] or "")[1:] for tag, a in got.tags if tag == "a" and (a.get("href") or "").startswith("#")}
+
+    assert not {"latency", "limits"} & (ids | links)
+    assert {"responses", "run", "cells", "trials"} <= ids & links
 
 
 def test_beside_each_interval_stand_the_checks_that_do_not_decide(given: report.ReportInput) -> None:
@@ -209,23 +222,14 @@ def test_candidates_for_the_limit_stand_with_their_figures_and_windows_with_thei
     assert given.stopping in page.words
 
     blind = Page(report.render(dataclasses.replace(given, limits=())))
-    assert "What limits throughput Not known: nothing that could limit was observed." in blind.words
+    assert "What limits throughput: nothing that could limit was observed." in blind.words
 
 
-def test_the_noise_floor_is_told_in_figures_and_its_second_name_is_no_default_of_the_distributions(
-    given: report.ReportInput, page: Page
-) -> None:
+def test_the_noise_floor_is_told_in_figures(given: report.ReportInput, page: Page) -> None:
     floor = given.noise_floor[0]
     one = Page(report.render(dataclasses.replace(given, noise_floor=(floor,))))
-    groups = cells.by_cell(given.trials, given.factors)
-    last = tuple(dataclasses.replace(f, levels=(*f.levels[:3], f.levels[4], f.levels[3])) for f in given.factors[:1])
-    turned = dataclasses.replace(given, factors=(*last, *given.factors[1:]))
-    titles = [c.title for c in groups]
-    ends = plots.contrast(turned, cells.by_cell(turned.trials, turned.factors), titles)
-
     assert f"{words.change(floor.ratio)} ({words.interval(floor.interval)}). From" in one.words
     assert "cannot tell apart. The largest: " in page.words
-    assert [titles[i].split(",")[0] for i in ends] == ["listen_backlog 1", "listen_backlog 1024"]
 
 
 def test_invalid_and_failed_trials_are_counted_with_their_reasons(given: report.ReportInput, page: Page) -> None:
@@ -246,7 +250,7 @@ def test_figures_of_trials_that_are_not_complete_are_in_no_plot_of_responses(
 ) -> None:
     want = [t.number for t in given.trials if t.outcome.status is Status.COMPLETE]
 
-    assert page.data["sets"]["dots"]["trial"] == want
+    assert page.data["sets"]["trials"]["trial"] == want
 
 
 def test_every_link_leads_to_a_file_of_the_run(run: synthetic.SyntheticRun, page: Page, tmp_path: Path) -> None:
@@ -284,14 +288,15 @@ def test_every_plot_says_in_words_what_it_shows(given: report.ReportInput, page:
     specs = page.data["specs"]
 
     assert all(spec["description"] for spec in specs.values())
-    assert "clients 400" in specs["throughput_rps"]["description"]
+    assert "clients 400" in specs["throughput_rps@listen_backlog"]["description"]
+    assert "clients 400" in specs["throughput_rps@clients"]["description"]
     assert given.effects[0].reference in specs["effects-0"]["description"]
 
 
 def test_every_plot_in_the_page_has_a_specification_and_its_data(page: Page) -> None:
     data = page.data
     drawn = {a["data-plot"] for _, a in page.tags if a.get("data-plot")}
-    given_by_choice = {"ecdf", "depth", "asleep", "rate", "limit"}
+    given_by_choice = {"dots", "medians", "run", "percentiles", "depth", "asleep", "heat", "limit"}
 
     def named(value: Any) -> set[str]:  # noqa: ANN401 -- walks JSON
         if isinstance(value, list):
@@ -301,7 +306,8 @@ def test_every_plot_in_the_page_has_a_specification_and_its_data(page: Page) -> 
             return own.union(*map(named, value.values()))
         return set()
 
-    assert drawn == set(data["specs"])
+    assert drawn == {name.partition("@")[0] for name in data["specs"]}
+    assert {name.partition("@")[2] for name in data["specs"]} == {"", *data["axes"]}
     for spec in data["specs"].values():
         assert named(spec) <= set(data["sets"]) | given_by_choice | set(spec.get("datasets", {}))
 
@@ -311,7 +317,7 @@ def test_without_a_comparison_the_page_says_so_and_still_has_its_tables(given: r
     got = Page(report.render(none))
 
     assert "not enough complete trials to compare levels" in got.words
-    assert "0 of 0 complete" in got.words
+    assert "0 trials" in got.words
 
 
 def test_a_run_that_was_interrupted_says_so(given: report.ReportInput) -> None:

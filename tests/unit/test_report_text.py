@@ -45,7 +45,7 @@ def test_markdown_has_verdict_cells_effects_invalid_trials_and_how_it_was_measur
     assert f"- Stopping: {escape(given.stopping)}" in text
     assert re.search(r"- \d+ invalid: the driver used 97 % of a core: synthetic \(trials \d+, ", text)
     assert f"seed {given.seed}" in text
-    assert "clock\\_source: not known" in text
+    assert "clock_source: not known" in text
 
 
 def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_heading(given: report.ReportInput) -> None:
@@ -62,7 +62,7 @@ def test_text_from_the_run_cannot_become_markup_in_markdown(given: report.Report
     text = report.as_markdown(dataclasses.replace(given, trials=(bad, *rest), verdict=HOSTILE))
 
     assert "<img" not in text.replace("\\<img", "")
-    assert "](javascript" not in text.replace("\\](", "").replace("]\\(", "")
+    assert "](javascript" not in text.replace("\\](", "")
     assert "\n# c" not in text
     assert " @someone" not in text
 

@@ -9,6 +9,7 @@ import pytest
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.engine.scheduling import Board, HostLost, Work, drive
 from cgidlab.errors import RunError
+from cgidlab.model import Repetitions
 
 
 def makespan_s(
@@ -55,7 +56,7 @@ def test_four_servers_need_less_than_035_of_the_time_of_one(blocks: int) -> None
 
 def test_waiting_for_planned_looks_costs_little_of_that() -> None:
     """No block begins that the next look does not wait for; here no look decides anything."""
-    looks = planned_looks(8, 20)
+    looks = planned_looks(Repetitions(8, 20))
 
     def limit(whole: int) -> int:
         return next((look for look in looks if look > whole), looks[-1])

@@ -26,6 +26,7 @@ HELD: dict[str, tuple[tuple[str, ...], str]] = {
     "schema": ((), CATALOGUE),
     "new": ((), SMOKE),
     "options": ((), CATALOGUE),
+    "init": (("{tmp}/made",), SMOKE),
     "status": (("{tmp}/run",), "{tmp}/run/state.json"),
     "report": (("{tmp}/run",), "{tmp}/run/plan.json"),
     "compare": (("{tmp}/run", "{tmp}/other"), "{tmp}/run/plan.json"),

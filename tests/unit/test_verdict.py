@@ -126,7 +126,7 @@ def test_an_overflow_on_a_busy_machine_is_observed_and_its_cost_left_open() -> N
     assert verdict.overflow is Overflow.OBSERVED
     assert verdict.cost["throughput_rps"] is Answer.INCONCLUSIVE
     assert re.search(r", known to ±35 %\), which about \d+ minutes more would probably decide;", verdict.lines[2])
-    assert re.match(r"Change nothing yet; run about \d+ minutes more for a decision", verdict.lines[4])
+    assert re.match(r"Change nothing yet: about \d+ minutes more would probably decide", verdict.lines[4])
 
 
 def test_a_queue_with_room_for_every_worker_did_not_overflow() -> None:
@@ -374,7 +374,7 @@ def test_few_blocks_give_ratios_but_no_claim() -> None:
     assert verdict.overflow is Overflow.OBSERVED
     assert set(verdict.cost.values()) == {Answer.INCONCLUSIVE}
     assert verdict.lines[2].startswith("No 95 % claim is made about throughput below 6 complete blocks (ratios from ")
-    assert verdict.lines[4].startswith("Change nothing yet: set repetitions to 6 or more")
+    assert verdict.lines[4].startswith("Change nothing yet: 6 blocks are the least that decides anything")
 
 
 def test_an_open_question_says_how_well_the_ratio_is_known_and_how_long_it_probably_takes() -> None:
@@ -387,7 +387,7 @@ def test_an_open_question_says_how_well_the_ratio_is_known_and_how_long_it_proba
     assert "Whether throughput changes by 5 % is not decided (listen_backlog=5 (clients=400): " in verdict.lines[2]
     assert "known to \N{PLUS-MINUS SIGN}6 %)" in verdict.lines[2]
     assert re.search(r", which about \d+ minutes more would probably decide", verdict.lines[2])
-    assert re.match(r"Change nothing yet; run about \d+ minutes more for a decision", verdict.lines[4])
+    assert re.match(r"Change nothing yet: about \d+ minutes more would probably decide", verdict.lines[4])
 
 
 def test_an_open_question_that_no_believable_time_decides_names_none() -> None:
@@ -464,7 +464,7 @@ def limit_of(figures: Figures, **settings: Scalar) -> tuple[Limit, ...]:
             "the driver used 0.03 of a core and got 96 % of the answers a second that it gets for a static",
         ),
         (Figures(workers_busy_max=100), {"workers": 100}, "MaxRequestWorkers", "100 of 100 workers were busy"),
-        (Figures(), {"workers": 100}, "MaxRequestWorkers", "100 of 100 workers were busy"),
+        (Figures(scoreboard_busy_max=99), {"workers": 99}, "MaxRequestWorkers", "99 of 99 workers were busy"),
         (
             Figures(tcp_overflows=12, tcp_queue_depth_max=512, tcp_queue_limit=511),
             {},
@@ -474,7 +474,19 @@ def limit_of(figures: Figures, **settings: Scalar) -> tuple[Limit, ...]:
         (Figures(latency_p50_ms=21.0), {"script": "sleep", "sleep_ms": 20}, "script time", "took 20 ms of a median"),
         (Figures(throughput_rps=299.0), {"loop": "open", "rate": 300}, "offered rate", "299 of the 300 requests"),
     ],
-    ids=["daemon", "daemon waits", "CPU", "disk", "load", "held back", "workers", "clients", "tcp", "script", "rate"],
+    ids=[
+        "daemon",
+        "daemon waits",
+        "CPU",
+        "disk",
+        "load",
+        "held back",
+        "workers",
+        "scoreboard",
+        "tcp",
+        "script",
+        "rate",
+    ],
 )
 def test_each_limit_is_known_by_its_figure(figures: Figures, settings: dict[str, Scalar], name: str, text: str) -> None:
     (found,) = limit_of(figures, **settings)
@@ -527,7 +539,7 @@ def test_when_nothing_is_saturated_the_limit_is_not_known() -> None:
 
     assert line.startswith("What limits throughput is not known: nothing that was observed is at its limit")
     assert "0.41 of a core" in line
-    assert "not observed: disk, driver and TCP accept queue" in line
+    assert "not observed: disk, driver, MaxRequestWorkers and TCP accept queue" in line
 
 
 def test_a_run_without_any_trial_is_said_to_be_one() -> None:

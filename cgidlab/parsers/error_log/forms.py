@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 # A line is a time in brackets, of one of four widths, then another bracket:
 # "[...] [cgid:debug] ..." or, in 2.2, "[...] [debug] ..."
-COLONS_AT = 14  # offset of the time of day's first colon, the same in all four
-NEWLINE, OPEN = b"\n["
+NEWLINE, OPEN, COLON = b"\n[:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,15 @@ LAYOUTS = (
     OF_22,
     Layout(20, ctime=False, microseconds=False),
 )
-# begins behind "[time] "; possessive quantifiers because a line is matched in one way or not at all
+MARKS = ((0, OPEN), (14, COLON), (17, COLON))  # where, in all four, and which byte; the colons of the time of day
+MINUTE = 18  # of a line: so far it is the same within a minute
+# A line of the module from behind "[time] " on, without its newline; it matches any. An alternative of
+# nothing is cheaper than a question mark; possessive, because a line is matched in one way or not at all
 MODERN = re.compile(
-    rb"\[cgid:\w++\] (?P<thread>\[pid [^\]\n]*+\] )?(?:\[request (?P<request>[^\]\n]*+)\] )?"
-    rb"(?:[\w.]++\(\d++\): )?(?:-: )?(?:\((?P<error>\d++\)[^\[:\n]*+): )?"
-    rb"(?:\[(?:client|remote) (?P<client>[^\]\n]*+)\] )?(?:(?P<number>AH\d{5}): )?"
-    rb"(?:connect #(?P<attempt>\d{1,9}+) to cgi daemon failed|(?P<timed_out>Script timed out))?"
+    rb"(?:\[cgid:\w++\] (?:(?P<thread>\[pid [^\]]*+\] )|)(?:\[request (?P<request>[^\]]*+)\] |)"
+    rb"(?:[a-zA-Z0-9_.]++\([0-9]++\): |)(?:-: |)(?:\((?P<error>[0-9]++\)[^\[:\n]*+): |)"
+    rb"(?:\[(?:client|remote) (?P<client>[^\]]*+)\] |)(?:(?P<number>AH[0-9]{5}): |)"
+    rb"(?:connect #(?P<attempt>[0-9]{1,9}+) to cgi daemon failed|(?P<timed_out>Script timed out)|)|)"
 )
 # a tag behind the time, and modules of which no line is asked about: the eight bytes from the time's end say so
 TAG = re.compile(rb"\[(?P<module>[\w.\-]+):(?:emerg|alert|crit|error|warn|notice|info|debug|trace\d)\] ")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,20 @@ _KEEP_KEYS = 1000  # of what a log may name at will: numbers, sockets, attempts
 _SECOND_NS = 1_000_000_000
 _NO_SECOND = NO_TIME // _SECOND_NS
 _EXAMPLE = 300
-_NAME_AND_ERROR, _NAME_ERROR_ATTEMPT, _REQUEST = itemgetter(0, 1), itemgetter(0, 1, 2), itemgetter(3)
 
-Message = tuple[str, Errno | None, bytes | None, object]  # a `Said` without what is no message: there may be millions
+Told = tuple[str, Errno | None, bytes | None]  # a `Said` of a message without its request: name, error, attempt
 Times = NDArray[np.int64]
+Codes = NDArray[np.int64]
+_T = TypeVar("_T")
+
+
+class Numbered(dict[_T, int]):
+    """Numbers what it is asked for in the order in which that came first."""
+
+    def __missing__(self, key: _T) -> int:
+        """Return the next number."""
+        self[key] = number = len(self)
+        return number
 
 
 class Tally:
@@ -42,12 +52,13 @@ class Tally:
         self._older: set[object] = set()
         self._turned_ns = 0
 
-    def add(self, messages: Sequence[Message], time_ns: int, times: int = 1) -> None:
-        """Count some messages, written from `time_ns` on. An empty name is none of the messages."""
-        for (name, error, attempt), n in Counter(map(_NAME_ERROR_ATTEMPT, messages)).items():
+    def add(self, told: Sequence[Told], codes: Codes, who: Sequence[object], time_ns: int, times: int = 1) -> None:
+        """Count messages, written from `time_ns` on: message i is told[codes[i]], of the request who[i] if a retry."""
+        for (name, error, attempt), n in zip(told, np.bincount(codes, minlength=len(told)).tolist(), strict=True):
+            if not n:
+                continue
             n *= times  # noqa: PLW2901 -- the same count, of lines that came several times
-            if name:
-                self.messages[name] += n
+            self.messages[name] += n
             if error and ((name, error) in self.errors or len(self.errors) < _KEEP_KEYS):
                 self.errors[name, error] += n
             if name == RETRY:
@@ -56,7 +67,7 @@ class Tally:
                     self._by_attempt[int(attempt)] += n
         if abs(time_ns - self._turned_ns) > _KEEP_NS or len(self._recent) >= _KEEP_REQUESTS:
             self._older, self._recent, self._turned_ns = self._recent, set(), time_ns
-        seen = set(map(_REQUEST, messages)) - self._recent - {None}
+        seen = set(who).difference(self._recent, (None,))
         self._requests += len(seen - self._older)
         self._recent |= seen
 
@@ -101,9 +112,8 @@ class Ledger:
         for tally in tallies:
             total.update(tally.messages)
             for (name, error), n in tally.errors.items():
-                if name:
-                    counts = by_errno.setdefault(name, {})
-                    counts[error] = counts.get(error, 0) + n
+                counts = by_errno.setdefault(name, {})
+                counts[error] = counts.get(error, 0) + n
         inside.update(self._inside.messages)
         return LogCounts(
             self.lines,
@@ -133,11 +143,11 @@ class Ledger:
         if not self.other and OTHERS in kinds:
             self.other = lines[kinds.index(OTHERS)][:_EXAMPLE]
 
-    def count(self, messages: Sequence[Message], times_ns: Times, times: int = 1) -> None:
-        """Count messages where their times put them. An empty name is none of the messages."""
+    def count(self, told: Sequence[Told], codes: Codes, who: Sequence[object], times_ns: Times, times: int = 1) -> None:
+        """Count messages where their times put them: message i is told[codes[i]], of the request who[i] if a retry."""
         timed = times_ns != NO_TIME
         if self._begin_ns is None and self._end_ns is None:
-            self._inside.add(messages, int(times_ns[0]), times)
+            self._inside.add(told, codes, who, int(times_ns[0]), times)
         else:
             before = timed & (times_ns < (NO_TIME if self._begin_ns is None else self._begin_ns))
             after = timed & ~before & (times_ns >= (-NO_TIME - 1 if self._end_ns is None else self._end_ns))
@@ -149,13 +159,15 @@ class Ledger:
             ):
                 at = np.flatnonzero(those)
                 if len(at):
-                    some = messages if len(at) == len(messages) else [messages[i] for i in at.tolist()]
-                    tally.add(some, int(times_ns[at[0]]), times)
-        seconds = (times_ns // _SECOND_NS).tolist()
-        for ((name, error), second), n in Counter(zip(map(_NAME_AND_ERROR, messages), seconds, strict=True)).items():
-            kind = _RETRY_KINDS.get(error.name if error else "", "retry_other") if name == RETRY else event_of(name)
-            if kind:
-                self.timeline.add(kind, None if second == _NO_SECOND else second, n * times)
+                    some = who if len(at) == len(who) else [who[i] for i in at.tolist()]
+                    tally.add(told, codes[at], some, int(times_ns[at[0]]), times)
+        kinds = Numbered[str]()
+        kind = np.array([kinds[_event(name, error)] for name, error, _ in told])[codes]
+        seconds = times_ns // _SECOND_NS
+        names = list(kinds)
+        for (k, second), n in Counter(zip(kind.tolist(), seconds.tolist(), strict=True)).items():
+            if names[k]:
+                self.timeline.add(names[k], None if second == _NO_SECOND else second, n * times)
         self._seen(times_ns[timed])
 
     def happened(self, said: Said, time_ns: int, times: int = 1) -> None:
@@ -169,3 +181,8 @@ class Ledger:
         if len(times_ns):
             self._first_ns = min(self._first_ns, int(times_ns.min()))
             self._last_ns = max(self._last_ns, int(times_ns.max()))
+
+
+def _event(name: str, error: Errno | None) -> str:
+    """Return the kind of event that a message is, "" for none."""
+    return _RETRY_KINDS.get(error.name if error else "", "retry_other") if name == RETRY else event_of(name)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cgidlab.parsers.error_log.ledger import Ledger, Message
+from cgidlab.parsers.error_log.ledger import Ledger, Numbered, Told
 from cgidlab.parsers.error_log.messages import NEEDLES, NUMBERS, Said
 from cgidlab.parsers.error_log.times import Calendar
 from cgidlab.parsers.error_log.wrappings import OTHER_FORM, OTHERS, STRANGE, Kinds, clean, repeated, said
@@ -23,8 +23,8 @@ class Looker:
         self._ledger = ledger
         self._calendar = calendar
         self._kinds = Kinds()
-        self._messages: list[Message] = []  # found, not yet counted
-        self._times_ns: list[int] = []
+        self._told: Numbered[Told] = Numbered()  # by messages that were found and not yet counted
+        self._found: list[tuple[int, object, int]] = []  # code, request, time of each
         self._before: tuple[Said, int] | None = None  # what the last message was, and when
 
     def httpds(self, lines: list[bytes]) -> None:
@@ -67,16 +67,16 @@ class Looker:
             if what.kind:
                 self._ledger.happened(what, time_ns, times)
         elif times == 1:
-            self._messages.append(what[:4])
-            self._times_ns.append(time_ns)
+            self._found.append((self._told[what[:3]], what.request, time_ns))
         else:
             self._flush()
-            self._ledger.count([what[:4]], np.array([time_ns], np.int64), times)
+            self._ledger.count([what[:3]], np.array([0]), [what.request], np.array([time_ns], np.int64), times)
 
     def _flush(self) -> None:
-        if self._messages:
-            self._ledger.count(self._messages, np.array(self._times_ns, np.int64))
-            self._messages, self._times_ns = [], []
+        if self._found:
+            codes, who, times_ns = zip(*self._found, strict=True)
+            self._ledger.count(list(self._told), np.array(codes), who, np.array(times_ns, np.int64))
+            self._told, self._found = Numbered(), []
 
 
 def may_say_something(lines: list[bytes]) -> list[int]:

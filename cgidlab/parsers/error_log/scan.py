@@ -2,6 +2,7 @@
 
 from datetime import tzinfo
 from itertools import repeat
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from cgidlab.parsers.error_log import forms
 from cgidlab.parsers.error_log.counts import LogCounts
 from cgidlab.parsers.error_log.errnos import Errno
 from cgidlab.parsers.error_log.forms import Layout
-from cgidlab.parsers.error_log.ledger import Ledger, Message, Times
+from cgidlab.parsers.error_log.ledger import Ledger, Numbered, Times, Told
+from cgidlab.parsers.error_log.lines import HEAD, Heads
 from cgidlab.parsers.error_log.looking import Looker
 from cgidlab.parsers.error_log.messages import RETRY, TIMED_OUT
 from cgidlab.parsers.error_log.times import NO_TIME, Calendar
@@ -18,18 +20,22 @@ from cgidlab.parsers.error_log.wrappings import HTTPD
 from cgidlab.unpack import Stream
 
 _CHUNK = 1 << 21
+_PIECE = 1 << 20  # read at once: it stays near the processor while it is looked through
+_GATHER = 2000  # messages of one minute, which are cheaper counted together
+_MOST = 1 << 13  # lines that are looked at together, however short they are
 _HEAD = 1 << 14  # of a line longer than a chunk; httpd itself cuts lines at 8 kB
-_ROOM = 64  # behind a chunk: a look at a line's first bytes may reach past the last line
 _ZERO, _NINE = ord("0"), 9
-_WORD, _MANTISSA_BITS, _EXPONENT_BIAS = 8, 52, 1023
-_KEEP_TAGS, _KEEP_ERRORS = 12, 1000
+_KEEP_TAGS = 12
 _BOM = b"\xef\xbb\xbf"
 # the eight bytes from the end of the time on: "] [" and the beginning of the module's name
-_BRACKETS, _BRACKETS_MASK, _OURS, _COLONS, _COLONS_MASK = (
-    np.uint64(int.from_bytes(word, "little"))
-    for word in (b"] [", b"\xff\xff\xff", b"] [cgid:", b":\0\0:", b"\xff\0\0\xff")
+_BRACKETS, _BRACKETS_MASK, _OURS = (
+    np.uint64(int.from_bytes(word, "little")) for word in (b"] [", b"\xff\xff\xff", b"] [cgid:")
 )
 _TRY_TAGS = 64  # new ones in a chunk
+_SAYING = itemgetter(2, 4, 5, 6)  # of the groups of `forms.MODERN`: error, number, attempt, timed_out
+
+
+Parts = tuple[bytes | None, ...]
 
 
 class Scan:
@@ -40,8 +46,11 @@ class Scan:
         self._ledger = Ledger(begin_ns, end_ns)
         self._looker = Looker(self._ledger, self._calendar)
         self._layout = forms.LAYOUTS[0]
+        # of the messages that were found and not yet counted: layout and minute, what they say, their lines' heads
+        self._gathered = self._layout, b""
+        self._found: list[Parts] = []
+        self._heads: list[NDArray[np.uint8]] = []
         self._unasked: list[int] = []  # tags of modules of which nothing is asked, the latest first
-        self._errors: dict[bytes, Errno] = {}  # by what stands behind the bracket
 
     def result(self) -> LogCounts:
         """Return what was counted so far."""
@@ -55,14 +64,13 @@ class Scan:
         self._calendar.newest_s = newest_s
         with self._ledger.file(name):
             self._read(stream)
+            self._count_gathered()
 
     def _read(self, stream: Stream) -> None:
-        buffer = bytearray(_CHUNK + _ROOM)
-        view = memoryview(buffer)
-        text = np.frombuffer(buffer, np.uint8)
-        words = np.ndarray(len(buffer) - _WORD + 1, "<u8", buffer, 0, (1,))  # eight bytes from each place on
+        lines = Heads(_CHUNK)
+        buffer, view = lines.data, lines.view
         kept, skipping, first = 0, False, True
-        while count := stream.readinto(view[kept:_CHUNK]):
+        while count := stream.readinto(view[kept : min(kept + _PIECE, _CHUNK)]):
             end = kept + count
             begin = 0
             if first and end >= len(_BOM):
@@ -74,15 +82,15 @@ class Scan:
                 skipping = False
             last = buffer.rfind(b"\n", begin, end) + 1
             if last:
-                self._chunk(buffer, text, words, begin, last)
+                self._chunk(lines, begin, last)
             else:
                 last = begin
             if last == 0 and end == _CHUNK:
-                if not text[:_CHUNK].any():  # a hole, as copytruncate leaves it
+                if lines.is_zero(end):  # a hole, as copytruncate leaves it
                     kept = 1
                     continue
                 buffer[_HEAD] = forms.NEWLINE  # a line longer than the buffer: its head says all
-                self._chunk(buffer, text, words, 0, _HEAD + 1)
+                self._chunk(lines, 0, _HEAD + 1)
                 self._ledger.cut_lines += 1
                 kept, skipping = 0, True
                 continue
@@ -90,129 +98,119 @@ class Scan:
             view[:kept] = bytes(view[last:end])
         if kept and not skipping:  # a last line without its newline
             buffer[kept] = forms.NEWLINE
-            self._chunk(buffer, text, words, 0, kept + 1)
+            self._chunk(lines, 0, kept + 1)
 
-    def _chunk(
-        self, buffer: bytearray, text: NDArray[np.uint8], words: NDArray[np.uint64], begin: int, end: int
-    ) -> None:
+    def _chunk(self, lines: Heads, begin: int, end: int) -> None:
         """Count whole lines."""
-        ends = _newlines(text, begin, end)
-        starts = np.empty_like(ends)
-        starts[0] = begin
-        starts[1:] = ends[:-1] + 1
+        starts, ends = lines.find(begin, end)
         self._ledger.lines += len(ends)
+        for i in range(0, len(ends), _MOST):
+            self._lines(lines, starts[i : i + _MOST], ends[i : i + _MOST])
+
+    def _lines(self, lines: Heads, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         looked: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         for layout in sorted(forms.LAYOUTS, key=lambda a: a is not self._layout):  # the one seen last first
+            heads = lines.heads(starts)
+            tags = np.ndarray(len(heads), "<u8", heads, layout.width, (HEAD,)).copy()
             known = ends - starts > layout.width + len("] [")
-            tags = words[starts + layout.width]
-            known &= text[starts] == forms.OPEN
-            known &= (words[starts + forms.COLONS_AT] & _COLONS_MASK) == _COLONS
             known &= (tags & _BRACKETS_MASK) == _BRACKETS
-            strange = np.flatnonzero(~known)
-            if len(strange) == len(starts):
+            for offset, byte in forms.MARKS:
+                known &= heads[:, offset] == byte
+            count = int(np.count_nonzero(known))
+            if not count:
                 continue
             self._layout = layout
+            self._ledger.kinds[HTTPD] += count
+            strange = np.flatnonzero(~known) if count < len(known) else np.empty(0, np.int64)
             ours = np.flatnonzero(known & (tags == _OURS))
-            silent = self._modern_lines(_lines(buffer, starts[ours], ends[ours]), layout)
+            silent = self._modern_lines(lines.cut(starts[ours], ends[ours]), heads[ours], layout)
             for tag in self._unasked:
                 known &= tags != tag
             known[ours] = False
             known[ours[silent]] = True
             rest = np.flatnonzero(known)
             if len(rest):
-                rest = rest[self._asked(buffer, starts[rest], tags[rest], layout)]
+                rest = rest[self._asked(lines, starts[rest], tags[rest], layout)]
                 looked.append((starts[rest], ends[rest]))
-            self._ledger.kinds[HTTPD] += len(starts) - len(strange)
             starts, ends = starts[strange], ends[strange]
             if not len(starts):
                 break
+        if looked or len(starts):
+            self._count_gathered()  # what stands before it comes first
         for some_starts, some_ends in looked:
-            self._looker.httpds(_lines(buffer, some_starts, some_ends + 1))
+            self._looker.httpds(lines.cut(some_starts, some_ends + 1))
         if len(starts):
-            self._looker.others(_lines(buffer, starts, ends + 1))
+            self._looker.others(lines.cut(starts, ends + 1))
 
     def _asked(
-        self, buffer: bytearray, starts: NDArray[np.int64], tags: NDArray[np.uint64], layout: Layout
+        self, lines: Heads, starts: NDArray[np.int64], tags: NDArray[np.uint64], layout: Layout
     ) -> NDArray[np.bool_]:
         """Say which lines may be of a module that is asked about; remember the tags of those that are not."""
         asked = np.ones(len(starts), np.bool_)
         new, first = np.unique(tags, return_index=True)
         for tag, at in zip(new.tolist()[:_TRY_TAGS], first.tolist(), strict=False):
-            found = forms.TAG.match(buffer, int(starts[at]) + layout.width + len("] "))
+            found = forms.TAG.match(lines.data, int(starts[at]) + layout.width + len("] "))
             if found and not found["module"].startswith(forms.ASKED_ABOUT):
                 self._unasked = [tag, *self._unasked][:_KEEP_TAGS]
                 asked &= tags != tag
         return asked
 
-    def _modern_lines(self, lines: list[bytes], layout: Layout) -> list[int]:
-        """Count lines that name the module; return which of them say nothing in the default order of fields."""
-        messages: list[Message] = []
-        silent = []
-        errors = self._errors
-        for i, match in enumerate(map(forms.MODERN.match, lines, repeat(layout.width + len("] ")))):
-            if match is None:
-                silent.append(i)
-                continue
-            thread, request, written, client, number, attempt, timed_out = match.groups()
-            error = (errors.get(written) or self._error(written)) if written else None
-            if number == b"AH01256" or (attempt and not number):
-                who = request if request and request != b"-" else (thread, client)
-                messages.append((RETRY, error, attempt, who))
-            elif number or timed_out:
-                messages.append((number.decode() if number else TIMED_OUT, error, None, None))
-            else:
-                silent.append(i)
+    def _modern_lines(self, lines: list[bytes], heads: NDArray[np.uint8], layout: Layout) -> list[int]:
+        """Gather lines that name the module; return which of them say nothing in the default order of fields."""
+        matches = map(forms.MODERN.match, lines, repeat(layout.width + len("] ")))
+        found = [match.groups() for match in matches if match]  # it matches any line
+        silent = [i for i, (_, _, _, _, number, attempt, late) in enumerate(found) if not (number or attempt or late)]
         if silent:
             without = set(silent)
-            lines = [line for i, line in enumerate(lines) if i not in without]
-        if lines:
-            self._ledger.count(messages, self._times_ns(lines, layout))
+            found = [groups for i, groups in enumerate(found) if i not in without]
+            heads = np.delete(heads, silent, 0)
+        if found:
+            first, last = bytes(heads[0, : forms.MINUTE]), bytes(heads[-1, : forms.MINUTE])
+            if self._gathered != (layout, first):
+                self._count_gathered()
+                self._gathered = layout, first
+            self._found += found
+            self._heads.append(heads)
+            if last != first or len(self._found) >= _GATHER:
+                self._count_gathered()
         return silent
 
-    def _error(self, written: bytes) -> Errno:
-        if len(self._errors) >= _KEEP_ERRORS:
-            self._errors.clear()
-        number, _, words = written.partition(b")")
-        self._errors[written] = error = Errno(number, words)
-        return error
+    def _count_gathered(self) -> None:
+        if not self._found:
+            return
+        numbers = Numbered[Parts]()
+        codes = np.fromiter(map(numbers.__getitem__, map(_SAYING, self._found)), np.int64, len(self._found))
+        told = [_told(*parts) for parts in numbers]
+        who: list[object] = [
+            request if request and request != b"-" else (thread, client)
+            for thread, request, _, client, _, _, _ in self._found
+        ]
+        is_retry = np.array([name == RETRY for name, _, _ in told])[codes]
+        for i in np.flatnonzero(~is_retry).tolist():
+            who[i] = None
+        self._ledger.count(told, codes, who, self._times_ns(np.concatenate(self._heads), self._gathered[0]))
+        self._found, self._heads = [], []
 
-    def _times_ns(self, lines: list[bytes], layout: Layout) -> Times:
+    def _times_ns(self, heads: NDArray[np.uint8], layout: Layout) -> Times:
         """Return the lines' times in nanoseconds since 1970, NO_TIME where there is no such moment.
 
         Digits are read for all lines at once; the calendar is asked once a minute.
         """
-        text = np.frombuffer(b"".join([line[: layout.width] for line in lines]), np.uint8).reshape(len(lines), -1)
-        minute_at = [*range(5, 18), *range(layout.width - 4, layout.width)] if layout.ctime else list(range(1, 18))
-        minutes = text[:, minute_at]
+        minutes = heads[:, 1:18]
+        if layout.ctime:
+            minutes = np.concatenate((heads[:, 5:18], heads[:, layout.width - 4 : layout.width]), axis=1)
         first = np.concatenate(([True], (minutes[1:] != minutes[:-1]).any(axis=1)))
         begins = np.array([self._calendar.read_ns(bytes(row), ctime=layout.ctime) for row in minutes[first]], np.int64)
         begin = begins[np.cumsum(first) - 1]
-        digits = text[:, [18, 19, *(range(21, 27) if layout.microseconds else ())]] - np.uint8(_ZERO)
+        digits = heads[:, [18, 19, *(range(21, 27) if layout.microseconds else ())]] - np.uint8(_ZERO)
         scale = np.array([10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1][: digits.shape[1]])
         valid = (begin != NO_TIME) & (digits <= _NINE).all(axis=1)
         return np.where(valid, np.where(valid, begin, 0) + digits @ scale * 1000, NO_TIME)
 
 
-def _lines(buffer: bytearray, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[bytes]:
-    view = memoryview(buffer)
-    return [bytes(view[start:stop]) for start, stop in zip(starts.tolist(), ends.tolist(), strict=True)]
-
-
-def _newlines(text: NDArray[np.uint8], begin: int, end: int) -> NDArray[np.int64]:
-    """Return the offsets of the newlines of text[begin:end].
-
-    Words of eight bytes without a newline, nearly all of them, are passed over at
-    once; twice as fast as a look at every byte.
-    """
-    stop = -(-end // _WORD) * _WORD
-    found = text[:stop] == forms.NEWLINE
-    found[:begin] = False
-    found[end:] = False
-    words = found.view("<u8")
-    at = np.flatnonzero(words != 0)
-    values = words[at]
-    if np.any(values & (values - np.uint64(1))):  # two in one word: lines this short are rare
-        return np.flatnonzero(found)
-    # a word is 2 to the power 8 x offset: its exponent as a float says where the one byte is
-    exponent = (values.astype(np.float64).view(np.int64) >> _MANTISSA_BITS) - _EXPONENT_BIAS
-    return np.asarray(at * _WORD + (exponent >> 3))
+def _told(written: bytes | None, number: bytes | None, attempt: bytes | None, timed_out: bytes | None) -> Told:
+    """Return what a line says by the parts that `forms.MODERN` finds in it."""
+    error = Errno(*written.split(b")", 1)) if written else None
+    if number == RETRY.encode() or (attempt and not number):
+        return RETRY, error, attempt
+    return number.decode() if number else TIMED_OUT if timed_out else "", error, None

@@ -80,7 +80,6 @@ builds:
 import concurrent.futures
 import os
 import re
-import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -95,6 +94,7 @@ from ansible.module_utils.lab_build import (
     key_of,
     make_directory,
     output_of,
+    remove_tree,
     run_step,
     set_sane_umask,
     write_json,
@@ -184,11 +184,11 @@ def build(job, jobs, lock):
         "apr_flags": apr_flags(prefix, within) if "apr" in job["libraries"]["own"] else apr_flags(),
         "unconfined": job["why_not"],
     }
-    shutil.rmtree(work)
+    remove_tree(work)
     for name in ("prefix", "modules", *(["libraries"] if "pcre" in job["libraries"]["own"] else [])):
         settle(os.path.join(directory, name), within.uid)
     for name in ("manual", "icons", "man", "htdocs", "error", "cgi-bin"):
-        shutil.rmtree(os.path.join(prefix, name), ignore_errors=True)
+        remove_tree(os.path.join(prefix, name))
     within.done()
     write_json(os.path.join(directory, MARKER), description)
     return description
@@ -223,7 +223,7 @@ def confinable(cache_dir):
     try:
         return why_not(directory)
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
 
 def plan(source, params, compiler):

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
+from ansible.module_utils import lab_reach
 from ansible.module_utils.lab_build import LabError, first_error, make_directory, output_of, sha256_file
 
 PACKAGE = "apache2"
@@ -181,6 +182,11 @@ class PrivateApt:
 
     def versions(self):
         """Return (source versions, binary versions) after reading the newest index."""
+        configuration = ("-c", self.configuration)
+        sites = output_of(["apt-get", *configuration, "indextargets", "--format", "$(SITE)"]).split()
+        lab_reach.check(
+            "what source packages come from", list(dict.fromkeys(sites)), lab_reach.apt_proxies(configuration)
+        )
         try:
             output_of(["apt-get", "-c", self.configuration, "-q", "update"])
         except LabError as failure:

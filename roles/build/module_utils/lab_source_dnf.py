@@ -6,6 +6,7 @@ import configparser
 import functools
 import os
 
+from ansible.module_utils import lab_reach
 from ansible.module_utils.lab_build import LabError, make_directory, output_of, sha256_file
 
 PACKAGE = "httpd"
@@ -96,6 +97,8 @@ class PrivateDnf:
 
     def versions(self):
         """Return (source versions, binary versions)."""
+        urls, proxies = lab_reach.dnf_sources()
+        lab_reach.check("what source packages come from", urls, proxies)
         query = ["repoquery", "--showduplicates", "--queryformat", _FORMAT + "\\n"]
         try:
             source = output_of([*self.argv, *query, "--arch", "src", PACKAGE])

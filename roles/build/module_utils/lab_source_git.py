@@ -112,6 +112,10 @@ def describe_git(argument, home, base):
 
 def _packed(bare, commit, directory, lock):
     archive = os.path.join(directory, "httpd.tar")
+    # A user's filters, such as git-lfs, are programs: no .gitattributes of a stranger has one run.
+    os.makedirs(os.path.join(bare, "info"), exist_ok=True)
+    with open(os.path.join(bare, "info", "attributes"), "w") as file:
+        file.write("* -filter\n")
     # Every file gets the time of the commit, so that make sees nothing to generate again.
     argv = ["git", "-C", bare, "archive", "--format=tar", "--prefix=httpd/", "-o", archive, commit]
     run_step("archive", argv, directory, directory, lock)

@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import fnmatch
 import hashlib
 import os
@@ -19,6 +20,7 @@ _VERSION_PART = re.compile(r"^#define AP_SERVER_(MAJOR|MINOR|PATCH)\w*_NUMBER\s+
 
 RELEASE = os.path.join("include", "ap_release.h")
 MOST_UNPACKED_BYTES = 2 << 30  # httpd with APR and PCRE has 0.1 GB
+_DEEPEST = 64
 _HEADER_BYTES, _SCRIPT_BYTES = 1 << 20, 4 << 20  # of them that are read
 
 
@@ -37,6 +39,8 @@ def members(root):
     Links are not followed, whoever changes the tree meanwhile. LabError for what is no file, directory or link.
     """
     for place, directories, files, at in os.fwalk(root):
+        if place[len(root) :].count(os.sep) > _DEEPEST:
+            raise LabError("a directory in this source is deeper than %d others" % _DEEPEST, where=root)
         skip = ignored(place, [*directories, *files], root)
         directories[:] = sorted(set(directories) - skip)
         for name in sorted({*directories, *files} - skip):
@@ -129,7 +133,9 @@ def describe_path(path, base=None):
         path = os.path.realpath(path)
         version = version_of_tree(path)
         return _local(path, version, "tree", tree_sha256(path))
-    if os.path.isfile(path) and tarfile.is_tarfile(path):
+    with _chains_refused(path):
+        is_tar = os.path.isfile(path) and tarfile.is_tarfile(path)
+    if is_tar:
         return _local(path, "", "tar", sha256_file(path))
     raise LabError(
         "%s is %s" % (path, "no tar archive" if os.path.exists(path) else "not there"),
@@ -193,11 +199,20 @@ def _make_configure(path, target, directory, lock, within):
     run_step("buildconf", argv, target, directory, lock, within)
 
 
+@contextlib.contextmanager
+def _chains_refused(path):
+    """Raise LabError for an archive whose headers are chained without end, which tarfile reads by recursion."""
+    try:
+        yield
+    except RecursionError as chained:
+        raise LabError("the archive has headers of headers without end", where=path) from chained
+
+
 def unpack_tar(path, target, within):
     """Unpack a tarball's only directory to `target`, for the build's user; LabError when a member leads out of it."""
     outer, total = target + ".tar", 0
     os.mkdir(outer, 0o755)
-    with tarfile.open(path) as archive:
+    with _chains_refused(path), tarfile.open(path) as archive:
         for member in archive:
             name = os.path.normpath(member.name)
             if (
@@ -208,6 +223,8 @@ def unpack_tar(path, target, within):
                 raise LabError("the archive has a member that leads out of it: %s" % member.name, where=path)
             if member.issym() and (os.path.isabs(member.linkname) or ".." in member.linkname.split("/")):
                 raise LabError("the archive has a link that leads out of it: %s" % member.name, where=path)
+            if name.count(os.sep) > _DEEPEST:
+                raise LabError("the archive has a directory deeper than %d others" % _DEEPEST, where=path)
             total += member.size
             if total > MOST_UNPACKED_BYTES:
                 raise LabError("the archive unpacks to more than %d bytes" % MOST_UNPACKED_BYTES, where=path)

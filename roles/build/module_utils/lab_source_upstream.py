@@ -11,6 +11,7 @@ import tempfile
 import urllib.error
 import urllib.request
 
+from ansible.module_utils import lab_reach
 from ansible.module_utils.lab_build import LabError, sha256_file
 
 _TIMEOUT_S = 60
@@ -44,6 +45,7 @@ def signer_in(status):
 
 def download(url, path):
     """Download a URL to a path; LabError when that is not possible."""
+    lab_reach.check("the archive of releases", [url])
     try:
         # A file: URL is as good: what is fetched is verified.
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, open(path, "wb") as file:  # noqa: S310 -- as said

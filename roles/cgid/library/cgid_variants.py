@@ -72,7 +72,6 @@ compiled:
 import concurrent.futures
 import os
 import re
-import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_build import (
@@ -84,6 +83,7 @@ from ansible.module_utils.lab_build import (
     key_of,
     log_path,
     output_of,
+    remove_tree,
     run_step,
     set_sane_umask,
     sha256_file,
@@ -183,7 +183,7 @@ def compile_variant(job):
         run_step("compile", argv, tree, directory, lock, within)
         settle(work, within.uid)
         os.rename(module, os.path.join(directory, _MODULE))
-        shutil.rmtree(work)
+        remove_tree(work)
         within.done()
         marker = {"sha256": sha256_file(os.path.join(directory, _MODULE)), "argv": argv, "key": job["key"]}
         write_json(os.path.join(directory, "build.json"), marker)

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +118,13 @@ def make_directory(path):
     os.chmod(path, 0o755)  # noqa: S103 -- as said
 
 
+def remove_tree(path):
+    """Remove what a build left, however deep it nested that, which Python cannot; what cannot be removed stays."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    argv = ["rm", "-rf", "--", path]
+    subprocess.call(argv, **quiet)
+
+
 @contextlib.contextmanager
 def building(directory):
     """Hold the lock of a build and hand over an empty directory, or None when somebody else has finished it.
@@ -133,14 +139,14 @@ def building(directory):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         done = finished(directory)
         if done is None:
-            shutil.rmtree(directory, ignore_errors=True)
+            remove_tree(directory)
             make_directory(directory)
         try:
             yield descriptor, done
         finally:
             if finished(directory) is None:
                 keep_logs(directory)
-                shutil.rmtree(directory, ignore_errors=True)
+                remove_tree(directory)
     finally:
         os.close(descriptor)
 

@@ -14,6 +14,7 @@ from ansible.module_utils.lab_build import MARKER, LabError
 # Directories of builds below a cache. One that has no marker is being built, or was left half done: it is thrown away
 # before its place is used, and not looked at.
 _BUILDS = ("httpd", "cgid", "scripts")
+_DEEPEST = 64  # of what a build may leave: no walk goes as deep as directories can be nested
 
 
 def settle(root, uid):
@@ -22,25 +23,31 @@ def settle(root, uid):
     There may be directories, plain files of one name each, and links that stay in the tree. Afterwards all of it
     belongs to the caller, everybody may read it, and nobody else may write it.
     """
-    for place, directories, names, at in os.fwalk(root, topdown=False):
+    for place, directories, names, at in os.fwalk(root):
+        if place[len(root) :].count(os.sep) > _DEEPEST:
+            raise _refused(place, "is deeper than %d directories" % _DEEPEST)
         for name in (*directories, *names):
             path = os.path.join(place, name)
             about = os.stat(name, dir_fd=at, follow_symlinks=False)
-            if about.st_uid != uid:
-                raise _refused(path, "belongs to %s and not to who built it" % _user(about.st_uid))
-            if stat.S_ISLNK(about.st_mode):
-                if not _within(os.path.realpath(path), root):
-                    raise _refused(path, "is a link that leads out of the build: %s" % os.readlink(name, dir_fd=at))
-            elif stat.S_ISREG(about.st_mode):
-                if about.st_nlink != 1:
-                    raise _refused(path, "has a second name")
-            elif not stat.S_ISDIR(about.st_mode):
-                raise _refused(path, "is no file")
+            _check(path, about, root, uid)
             _take(name, about, at)
     about = os.lstat(root)
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != uid:
         raise _refused(root, "is not the directory that was made for the build")
     _take(root, about, None)
+
+
+def _check(path, about, root, uid):
+    if about.st_uid != uid:
+        raise _refused(path, "belongs to %s and not to who built it" % _user(about.st_uid))
+    if stat.S_ISLNK(about.st_mode):
+        if not _within(os.path.realpath(path), root):
+            raise _refused(path, "is a link that leads out of the build: %s" % os.readlink(path))
+    elif stat.S_ISREG(about.st_mode):
+        if about.st_nlink != 1:
+            raise _refused(path, "has a second name")
+    elif not stat.S_ISDIR(about.st_mode):
+        raise _refused(path, "is no file")
 
 
 def _take(name, about, at):

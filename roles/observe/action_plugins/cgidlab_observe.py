@@ -128,7 +128,7 @@ class ActionModule(ActionBase):
         ran = hear(self, self._host, shlex.join(words))
         try:
             return int(json.loads(ran["stdout"].strip().splitlines()[-1])["pid"])
-        except (ValueError, IndexError, KeyError, TypeError) as err:
+        except (ValueError, IndexError, KeyError, TypeError, RecursionError) as err:
             raise AnsibleActionFail(f"the helper did not start (exit {ran['rc']}){_said(ran)}") from err
 
     def _wait(self, args: dict[str, Any], directory: str, pid: int) -> None:

@@ -112,6 +112,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # Between two looks at a trial that should be over: server, archive and a busy host take their time.
 _LOOKS_S = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8)
+_LIST_CHARACTERS = 4 << 20
 _ORPHANED_S = 1.0  # after which a worker notices that it is alone
 _READY_S = 60.0  # for a generator, once the server is
 _LATE_S = 30.0  # for the news that its load has ended
@@ -201,11 +202,17 @@ class ActionModule(HostAction):
 
     def _look(self, directory: str) -> None:
         """Read the helper's list of the trials that have ended; it may be ahead of those that came home."""
-        ran = hear(self, self._host, f"cat {shlex.quote(directory + '/trials.jsonl')} 2>/dev/null")
-        for line in ran["stdout"].splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that is being written
+        for line in self._list(directory + "/trials.jsonl").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):  # a line that is being written
                 entry = json.loads(line)
                 self._ended[entry["number"]] = entry
+
+    def _list(self, path: str) -> str:
+        if not self.is_here:
+            return str(hear(self, self._host, f"cat {shlex.quote(path)} 2>/dev/null")["stdout"])
+        with contextlib.suppress(OSError, UnicodeDecodeError), Path(path).open(encoding="utf-8") as file:
+            return file.read(_LIST_CHARACTERS)
+        return ""
 
 
 class _Lead:

@@ -6,8 +6,10 @@ several hosts of one block, which run at the same time, meet in a directory of t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import posixpath
 import re
 import shlex
@@ -43,6 +45,18 @@ def write_whole(path: Path, text: str) -> None:
     partial.write_text(text, encoding="utf-8")
     partial.chmod(0o640)  # as every file of a run
     partial.replace(path)
+
+
+def copied(source: str, target: Path, most_bytes: int) -> None:
+    """Copy a file of this machine, no more of it than it is said to have; `AnsibleActionFail` when it cannot be had."""
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file, target.open("wb") as out:
+            while most_bytes > 0 and (part := file.read(min(most_bytes, 1 << 20))):
+                out.write(part)
+                most_bytes -= len(part)
+    except OSError as err:
+        raise AnsibleActionFail(f"cannot copy {source}: {err.strerror}") from err
 
 
 class Meeting:
@@ -88,6 +102,11 @@ class HostAction(ActionBase):
         self._host = str((task_vars or {}).get("inventory_hostname", "the host"))
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether the host's files are this process's to read: a command costs 20 ms of CPU, a read 0.1 ms."""
+        return self._connection.transport == "local" and (os.geteuid() == 0 or self._connection.become is None)
 
     def ask(self, args: dict[str, Any], verb: str, **words: object) -> dict[str, Any]:
         """Return the answer of the helper to a verb; raise `AnsibleActionFail` when it gives none."""
@@ -140,8 +159,11 @@ class HostAction(ActionBase):
     def fetch(self, answer: dict[str, Any], final: Path) -> str:
         """Bring an archive home under its name, whole and with its checksum; raise `AnsibleActionFail` otherwise."""
         partial = final.with_name(f".{final.name}.partial")
-        with bounded(self._host, "its archive", answer["bytes"], _ARCHIVE_S, partial):
-            self._connection.fetch_file(answer["archive"], str(partial))
+        if self.is_here:
+            copied(answer["archive"], partial, answer["bytes"])
+        else:
+            with bounded(self._host, "its archive", answer["bytes"], _ARCHIVE_S, partial):
+                self._connection.fetch_file(answer["archive"], str(partial))
         with partial.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != answer["sha256"]:
@@ -161,7 +183,12 @@ class HostAction(ActionBase):
     def keep_alive(self, args: dict[str, Any]) -> None:
         """Renew the helper's lease now and then, by the cheapest command there is."""
         if time.monotonic() - self._alive_s > _ALIVE_S:
-            hear(self, self._host, f"touch {shlex.quote(args['dir'] + '/lease')}")
+            lease = args["dir"] + "/lease"
+            if self.is_here:
+                with contextlib.suppress(OSError):  # a block that is over
+                    os.utime(lease)
+            else:
+                hear(self, self._host, f"touch {shlex.quote(lease)}")
             self._alive_s = time.monotonic()
 
     def ask_for_time(self) -> list[clocks.RoundTrip]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -10,6 +11,8 @@ import tarfile
 from dataclasses import dataclass
 from typing import BinaryIO, Callable, Iterator, cast
 
+MOST_BYTES = 8 << 30  # that the control machine takes of one trial
+_DEEPEST = 16  # as deep as it takes a file
 _COMPRESSION = 1  # the next trial waits for it; level 6 takes four times as long for a tenth less
 
 
@@ -50,18 +53,24 @@ class _HashingReader:
 
 
 def regular_files(directory: str) -> Iterator[str]:
-    """Yield the regular files below a directory, relative to it, in a fixed order."""
+    """Yield the regular files below a directory, relative to it, in a fixed order.
+
+    What is deeper or has another kind of name than the files of a trial is left out: the server under test made it.
+    """
     for base, directories, names in os.walk(directory):
         directories.sort()
+        if os.path.relpath(base, directory).count(os.sep) + 3 > _DEEPEST:
+            directories.clear()
         for name in sorted(names):
             path = os.path.join(base, name)
-            if stat.S_ISREG(os.lstat(path).st_mode):
-                yield os.path.relpath(path, directory)
+            relative = os.path.relpath(path, directory)
+            if relative.isprintable() and stat.S_ISREG(os.lstat(path).st_mode):
+                yield relative
 
 
 def _without_following(path: str, flags: int) -> int:
     """Open a file in a directory where the server under test may put a link to any other file meanwhile."""
-    return os.open(path, flags | os.O_NOFOLLOW)
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def pack(directory: str, path: str, last: Callable[[], bytes]) -> Archive:
@@ -89,10 +98,16 @@ def pack(directory: str, path: str, last: Callable[[], bytes]) -> Archive:
 
 def _write(directory: str, out: _Hashing, last: Callable[[], bytes]) -> None:
     sums: list[str] = []
+    left = MOST_BYTES
     with tarfile.open(fileobj=cast(BinaryIO, out), mode="w:gz", compresslevel=_COMPRESSION) as tar:
         for name in regular_files(directory):
             with open(os.path.join(directory, name), "rb", opener=_without_following) as file:
                 info = tar.gettarinfo(arcname=name, fileobj=file)
+                if not info.isreg() or os.fstat(file.fileno()).st_nlink != 1:
+                    continue  # a second name of a file that may be anybody's
+                left -= info.size
+                if left < 0:
+                    raise OSError(errno.EFBIG, f"a trial has more than {MOST_BYTES} bytes", name)
                 reader = _HashingReader(cast(BinaryIO, file))
                 tar.addfile(_anonymous(info), cast(BinaryIO, reader))
             sums.append(f"{reader.hash.hexdigest()}  {name}\n")

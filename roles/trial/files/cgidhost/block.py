@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import select
-import shutil
 import signal
 import sys
 import time
@@ -75,7 +74,7 @@ class BlockRun:
         places = self._places(order)
         record = Record(order.key)
         try:
-            shutil.rmtree(places.trial, ignore_errors=True)
+            own.discard(places.trial)
             os.mkdir(places.trial, 0o755)
             self._keep(order, places)
             if self._sentinel is not None and not self._sentinel.has_begun:
@@ -217,11 +216,11 @@ class BlockRun:
             packed = archive.pack(places.trial, path, result)
         except OSError as error:  # a full disk above all: how the trial ended may still fit when its files are gone
             record.override(from_os_error("packing the trial", error))
-            shutil.rmtree(places.trial, ignore_errors=True)
+            own.discard(places.trial)
             with suppress(OSError):
                 os.mkdir(places.trial)
                 packed = archive.pack(places.trial, path, result)
-        shutil.rmtree(places.trial, ignore_errors=True)
+        own.discard(places.trial)
         entry = {
             "number": order.number,
             "key": order.key,

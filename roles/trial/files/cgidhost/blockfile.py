@@ -67,6 +67,7 @@ class TrialOrder:
     url_path: str
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
+    intervention_slot_s: Optional[float] = None  # how long each thing is held back in the window; None: nothing is
     watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
@@ -171,6 +172,7 @@ _NEEDED = (
     "clients",
     "rate",
     "isolation",
+    "cgid_nice",
     "warmup_s",
     "window_s",
 )
@@ -207,6 +209,7 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         url_path=str(data.get("url_path") or _url_path(settings)),
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
+        intervention_slot_s=_slot_s(data.get("intervention_slot_s"), float(settings["window_s"])),
         watched=bool(data.get("watched", True)),
     )
 
@@ -239,6 +242,15 @@ def _url_path(settings: Mapping[str, Setting]) -> str:
         return STATIC_PATH
     option = _QUERIES.get(script)
     return f"/cgi-bin/{script}" if option is None else f"/cgi-bin/{script}?{settings[option]}"
+
+
+def _slot_s(value: Any, window_s: float) -> Optional[float]:  # noqa: ANN401 -- JSON of any shape
+    if value is None:
+        return None
+    slot_s = float(value)
+    if not 0 < 3 * slot_s <= window_s:
+        raise ValueError(f"a window of {window_s} s has no three slots of {slot_s} s")
+    return slot_s
 
 
 def _fault(data: Optional[Mapping[str, Any]], window_s: float) -> Optional[Fault]:

@@ -22,6 +22,7 @@ from .process import read_text, write_text
 
 _NAME = re.compile(r"cgidlab-[0-9a-f]{16}-[0-9a-f]{16}")
 _PROCS = "cgroup.procs"
+_DEEPEST = 40  # that is looked into
 _WEIGHTS = ("cpu.weight", "cpu.shares")  # of version 2 and 1: there where the group divides CPUs, too
 _GONE_S = 2.0  # for the last processes of a group to have left it
 _NS_OF_US = 1000
@@ -196,6 +197,8 @@ def _found() -> Iterator[tuple[str, str, int]]:
             for name in [name for name in names if _NAME.fullmatch(name)]:
                 names.remove(name)
                 yield os.path.join(base, name), name, place
+            if base.count(os.sep) > _DEEPEST:
+                names.clear()  # of a user who has groups of their own, deeper than a walk can go
 
 
 def _hierarchies(controllers: tuple[str, ...] = ("", "cpuacct")) -> Iterator[tuple[_Hierarchy, str, Optional[str]]]:

@@ -1,4 +1,4 @@
-"""What on this host is ours to make and to remove: the only module that removes what a file or a command names.
+"""What on this host is ours to make and to remove.
 
 Nothing is removed for its name. A directory is ours where it lies in a place that nobody else may write to, belongs to
 us, is no link, and carries our mark; it is looked at and emptied relative to the descriptor of that place.
@@ -6,6 +6,7 @@ us, is no link, and carries our mark; it is looked at and emptied relative to th
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -95,6 +96,12 @@ def remove(directory: str, name: str) -> None:
         os.close(place)
 
 
+def discard(path: str) -> None:
+    """Remove a directory as `remove` does; what is not there, or cannot be removed, is passed over."""
+    with suppress(NotOurs, OSError):
+        remove(*os.path.split(path))
+
+
 def rename(directory: str, name: str, new: str) -> None:
     """Give a directory in a directory that is ours alone another name; raise NotOurs, OSError."""
     place = opened(directory)
@@ -155,11 +162,36 @@ def _remove(place: int, name: str, path: str) -> None:
     about = os.stat(name, dir_fd=place, follow_symlinks=False)
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
         raise NotOurs(f"{path} is not a directory of this user's: it stays")
-    for _, directories, files, at in os.fwalk(name, topdown=False, dir_fd=place):
-        for inner in (*directories, *files):
-            with suppress(FileNotFoundError):
-                if stat.S_ISDIR(os.stat(inner, dir_fd=at, follow_symlinks=False).st_mode):
-                    os.rmdir(inner, dir_fd=at)
-                else:
-                    os.unlink(inner, dir_fd=at)
+    top = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+    try:
+        # A server can nest directories deeper than a walk can go: each is brought up to where it is emptied.
+        while names := os.listdir(top):
+            for inner in names:
+                _clear(inner, top, top)
+    finally:
+        os.close(top)
     os.rmdir(name, dir_fd=place)
+
+
+def _clear(name: str, at: int, top: int) -> None:
+    """Remove what is in a directory; a directory with something in it comes, emptied of all but those, to the top."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=at)
+            return
+        try:
+            os.rmdir(name, dir_fd=at)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+        if at != top:
+            os.rename(name, secrets.token_hex(16), src_dir_fd=at, dst_dir_fd=top)
+            return
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+        try:
+            for below in os.listdir(inner):
+                _clear(below, inner, top)
+        finally:
+            os.close(inner)

@@ -138,12 +138,21 @@ def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o644)
 
 
-def read_plain(path: str) -> str:
-    """Return the text of a file that a program without our rights made; raise OSError where it is no plain file."""
+def open_plain(path: str) -> int:
+    """Open a file that a program without our rights names; raise OSError where it is no plain file."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(22, "no plain file", path)
+    return fd
+
+
+def read_plain(path: str) -> str:
+    """Return the text of a file that a program without our rights made; raise OSError where it can be another's."""
+    fd = open_plain(path)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(22, "no plain file", path)
+        if os.fstat(fd).st_nlink != 1:
+            raise OSError(22, "a second name of another file", path)
         return os.read(fd, 1 << 20).decode("utf-8", "replace")
     finally:
         os.close(fd)
@@ -193,6 +202,11 @@ def start_ticks(pid: int) -> Optional[int]:
         return int(read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[19])
     except (OSError, IndexError):
         return None
+
+
+def nice_of(pid: int) -> int:
+    """Return the nice value that /proc has for a process; raise OSError when it is gone."""
+    return int(read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[16])
 
 
 def parent_of(pid: int) -> Optional[int]:

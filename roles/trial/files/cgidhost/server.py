@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
@@ -57,10 +58,18 @@ class Places:
 
 
 def _make_static(path: str) -> None:
-    """Write the file that is asked for where no CGI is: what the script hello says."""
-    os.mkdir(os.path.dirname(path), 0o755)  # others may write beside it: what they put in its place is not taken
-    with open(path, "x", encoding="ascii") as file:
-        file.write("hello\n")
+    """Write the file that is asked for where no CGI is, as the script hello says it; OSError when it is not ours."""
+    directory, name = os.path.split(path)
+    os.mkdir(directory, 0o755)  # others may write beside it: what they put in its place is not taken
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(place).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "somebody else's directory is in its place", directory)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, 0o644, dir_fd=place), "w", encoding="ascii") as file:
+            file.write("hello\n")
+    finally:
+        os.close(place)
 
 
 class Server:
@@ -78,6 +87,11 @@ class Server:
     def address(self) -> str:
         """Return the address that it listens on."""
         return self._order.address
+
+    @property
+    def run_dir(self) -> str:
+        """Return the directory of its sockets."""
+        return self._places.run
 
     @property
     def system(self) -> System:

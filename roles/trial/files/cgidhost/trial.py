@@ -1,4 +1,4 @@
-"""Runs one trial as its first process: the only module that knows the order of a trial's steps."""
+"""Runs one trial as its first process: a trial's steps in their order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Callable, Mapping, Optional, Union
 
-from . import firewall, kernel, load, namespaces, process, readback, remote, undo, waiting
+from . import firewall, kernel, load, namespaces, precedence, process, readback, remote, undo, waiting
 from .blockfile import TrialOrder
+from .drivers import DRIVERS
 from .ending import TrialEnd, Unavailable
 from .instruments.base import Scene
 from .instruments.running import Running
+from .interventions.base import Subject
+from .interventions.performing import Performance
 from .record import Teller
 from .sentinel import Sentinel
 from .server import Places, Server
@@ -62,6 +65,7 @@ class Trial:
         self._sentinel = given.sentinel
         self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
         self._instruments: Optional[Running] = None
+        self._performance: Optional[Performance] = None
 
     def run(self, trouble: str) -> None:
         """Run the trial to its end and tell how it ended; `trouble` is what went wrong before it could begin.
@@ -120,6 +124,7 @@ class Trial:
             # Without root the trial is root of its own user namespace, where mod_cgid fails (AH02155).
             self._server.start(namespaces.become_server_user if self._isolated else None)
         self._server.wait_until_ready(self._patience, diag, _START_S)
+        self._set_nice()
         self._teller.tell(
             server={
                 "cgid_pid": self._server.acceptor(),
@@ -129,6 +134,17 @@ class Trial:
                 "socket": "" if self._server.listener is None else self._server.listener.path,
             }
         )
+
+    def _set_nice(self) -> None:
+        """Give the daemon its nice value beside httpd's; its scripts do not inherit a negative one."""
+        nice, pid = self._order.number_of("cgid_nice"), self._server.acceptor()
+        if not nice or pid is None:
+            return
+        try:
+            precedence.set_nice(pid, process.nice_of(self._server.pid) + nice)
+        except OSError as error:
+            why = f"the cgid daemon cannot be given a nice value of {nice:+d} here: {error.strerror}"
+            raise TrialEnd("treatment", why, "invalid") from error
 
     def _read_back(self, diag: SockDiag) -> None:
         checks = readback.read_back(self._order, self._server, diag, self._account())
@@ -142,19 +158,41 @@ class Trial:
     def _load(self, diag: SockDiag, instruments: Running) -> None:
         order = self._order
         run = self._started_load(instruments)
-        timed = load.fault(order, self._server, diag)
+        timed = [*load.fault(order, self._server, diag), *self._interventions(run)]
         try:
             run.run(self._patience, self._server, self._window_begins, self._window_ends, timed)
         finally:
+            if self._performance is not None:
+                self._performance.stop()
             load.tell(self._teller, order, run)
             self._teller.tell(server={"cgid_pid_at_end": self._server.find_acceptor(diag)})
 
+    def _interventions(self, run: Union[load.Load, remote.Remote]) -> list[load.Timed]:
+        """Have what holds things back in the window wait for it; return when to look after that."""
+        order = self._order
+        if order.intervention_slot_s is None:
+            return []
+        pid = run.program.pid if isinstance(run, load.Load) and run.program is not None else None
+        workers = order.number_of("workers")
+        # The event MPM closes kept-alive connections of a process whose threads are all busy.
+        lost = order.text("loop") == "closed" and not DRIVERS[order.text("driver")].comes_back
+        spare = max(0, workers - order.number_of("clients")) if lost else None
+        subject = Subject(self._server, pid, workers, len(os.sched_getaffinity(0)), spare)
+        directory, window_s = self._places.instruments, order.seconds("window_s")
+        self._performance = Performance(subject, directory, order.key, order.intervention_slot_s, window_s)
+        self._performance.wait_until_ready(self._patience)
+        return self._performance.looks()
+
     def _window_begins(self) -> None:
+        if self._performance is not None:
+            self._performance.begin()
         self._edge("begin")
         if self._instruments is not None:
             self._instruments.window_begins()
 
     def _window_ends(self) -> None:
+        if self._performance is not None:
+            self._performance.finish()
         self._edge("end")
         if self._instruments is not None:
             self._instruments.window_ends()

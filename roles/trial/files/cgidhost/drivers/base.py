@@ -43,6 +43,7 @@ class Driver:
     """
 
     name: ClassVar[str]
+    comes_back: ClassVar[bool] = True  # a client whose connection httpd closes in a closed loop opens another
 
     @classmethod
     def plan(cls, order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:

@@ -40,6 +40,7 @@ class H2load(Driver):
     """Both loops, with rows to the microsecond."""
 
     name = "h2load"
+    comes_back = False
 
     @classmethod
     def plan(cls, order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:

@@ -130,7 +130,8 @@ def _instance(
     # mod_cgid adds the pid of httpd's first process to the name of its socket.
     owned = [one for one in here if held is not None and one.inode in held]
     named = [one for one in (owned if held is not None else here) if one.path.endswith(suffix)]
-    pick = next(iter(named or owned), None)
+    # Without mod_cgid what its children hold is another module's, such as mod_wsgi's: a socket like any other's.
+    pick = next(iter(named or (owned if _has_cgid(master) else [])), None)
     if pick is None:
         why = _why_no_socket(master) if network in listeners else f"its network namespace cannot be entered: {_ROOT}"
         return Target(f"httpd {master.pid}", "", None, network, reach, master, notes=[why])
@@ -150,10 +151,17 @@ def _held(pids: list[int]) -> Optional[dict[int, int]]:
     return found
 
 
-def _why_no_socket(master: Process) -> str:
+def _has_cgid(master: Process) -> Optional[bool]:
+    """Say whether an httpd has loaded mod_cgid; None where its files cannot be seen."""
     try:
-        loaded = "/mod_cgid.so" in read_text(f"/proc/{master.pid}/maps", 1 << 22)
+        return "/mod_cgid.so" in read_text(f"/proc/{master.pid}/maps", 1 << 22)
     except OSError:
+        return None
+
+
+def _why_no_socket(master: Process) -> str:
+    loaded = _has_cgid(master)
+    if loaded is None:
         return f"no listening socket carries its process id in its name, and its files cannot be seen: {_ROOT}"
     return "mod_cgid is loaded, but no daemon listens" if loaded else "it has no cgid socket: mod_cgid is not loaded"
 

@@ -16,6 +16,8 @@ from .base import Steps, System
 if TYPE_CHECKING:
     from ..server import Server
 
+_MOST_MODULE_BYTES = 64 << 20
+
 
 def _queue_limit(evidence: RunningServer) -> str:
     """Return the limit that the kernel holds, after its clamp."""
@@ -35,11 +37,29 @@ def _module_sha256(evidence: RunningServer) -> str:
     pid = evidence.server.acceptor()
     if pid is None:
         return "no process that could have mapped it"
-    path = mapped_module(process.read_text(f"/proc/{pid}/maps"), os.path.realpath(evidence.order.module))
+    return sha256_of_module(pid, os.path.realpath(evidence.order.module))
+
+
+def sha256_of_module(pid: int, module: str) -> str:
+    """Return the hash of the CGI module that a process has mapped; raise OSError where that is no plain file."""
+    path = mapped_module(process.read_text(f"/proc/{pid}/maps"), module)
     if path is None:
         return "no CGI module is mapped"
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    digest = hashlib.sha256()
+    with open(process.open_plain(path), "rb") as file:  # whose name is what the daemon says
+        left = _MOST_MODULE_BYTES
+        while left > 0 and (part := file.read(1 << 20)):
+            digest.update(part)
+            left -= len(part)
+    return digest.hexdigest()
+
+
+def _nice(evidence: RunningServer) -> str:
+    """Return by how much the daemon's nice value differs from that of httpd, which started it."""
+    pid = evidence.server.acceptor()
+    if pid is None:
+        return "no cgid daemon"
+    return str(process.nice_of(pid) - process.nice_of(evidence.server.pid))
 
 
 def _daemon(server: Server, diag: SockDiag) -> int:
@@ -74,8 +94,16 @@ def _hide(server: Server, diag: SockDiag) -> Steps:
     def move(source: str, target: str) -> None:
         _daemon(server, diag)  # and with it the present listener
         path = "" if server.listener is None else server.listener.path
+        place, name = os.path.split(path)
+        if place != server.run_dir or name in ("", ".", ".."):
+            raise TrialEnd("sut", f"the socket {path!r:.200} does not lie right below {server.run_dir}")
         try:
-            os.rename(path + source, path + target)
+            # Not by its path: httpd may put a link in the place of any directory below its own.
+            at = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.rename(name + source, name + target, src_dir_fd=at, dst_dir_fd=at)
+            finally:
+                os.close(at)
         except OSError as error:
             raise TrialEnd("infra", f"{path}: {error.strerror}") from error
 
@@ -89,6 +117,7 @@ class Cgid(System):
     proofs = (
         Proof("queue_limit", lambda o: str(min(o.number_of("listen_backlog"), o.number_of("somaxconn"))), _queue_limit),
         Proof("module_sha256", lambda o: o.module_sha256, _module_sha256),
+        Proof("cgid_nice", lambda o: o.text("cgid_nice"), _nice),
     )
     faults: ClassVar[Mapping[str, Callable[[Server, SockDiag], Steps]]] = {
         "freeze_cgid": _freeze,

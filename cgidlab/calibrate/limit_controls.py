@@ -1,0 +1,117 @@
+"""Servers that are made to be limited by something known, and what must be named of each. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord
+from cgidlab.calibrate.controls import Row, State
+from cgidlab.design import limiting
+from cgidlab.design.catalogue import Catalogue, instruments
+from cgidlab.instruments.controls import Kind
+from cgidlab.model import (
+    Cell,
+    Experiment,
+    Factor,
+    Level,
+    NoisePolicy,
+    Plan,
+    Repetitions,
+    Scalar,
+    Settings,
+    VerdictRule,
+)
+
+NAME = "calibration-limits"
+FILE = "limits.json"
+_FACTOR = "control"
+_OVER = "the whole trial"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitControl:
+    """One server, and the one thing that limits it."""
+
+    settings: Mapping[str, Scalar]
+    limit: str  # a component; "": nothing of the server
+
+
+LIMIT_CONTROLS: Mapping[str, LimitControl] = {
+    # A millisecond of CPU for each of the two connections of a request: one core, whatever the others do.
+    "slow daemon": LimitControl({"patches": "slow-daemon"}, "cgid daemon"),
+    "busy scripts": LimitControl({"script": "burn", "burn_ms": 5}, "host CPU"),
+    # One client that is never kept waiting by the server: its own time between two requests counts in full.
+    "one client": LimitControl({"script": "static", "clients": 1}, "driver"),
+    # Clients wait for a worker, and workers for scripts that use nothing. ab comes back when httpd closes a connection
+    # for want of a worker; h2load does not.
+    "slow script": LimitControl(
+        {"script": "sleep", "sleep_ms": 50, "workers": 10, "threads_per_child": 10, "driver": "ab"}, "MaxRequestWorkers"
+    ),
+    # After each request a worker waits 10 ms or more for its script to be reaped.
+    "few workers": LimitControl(
+        {"workers": 2, "threads_per_child": 2, "clients": 8, "driver": "ab"}, "MaxRequestWorkers"
+    ),
+    "few requests": LimitControl({"loop": "open", "rate": 100}, ""),
+}
+_COMMON: Mapping[str, Scalar] = {
+    "listen_backlog": 1024,
+    "clients": 40,
+    "workers": 100,
+    "threads_per_child": 100,
+}
+
+
+def make_plan(catalogue: Catalogue, *, target: str, httpd: str) -> Plan:
+    """Return one trial of each control, in which things are held back as in a run's."""
+    off = dict.fromkeys(instruments(catalogue), False)
+    base = {**catalogue.defaults(), **_COMMON, "httpd": httpd, **off}
+    cells = tuple(_cell(name, {**base, **c.settings, **limiting.BESIDE}) for name, c in LIMIT_CONTROLS.items())
+    experiment = Experiment(
+        name=NAME,
+        question="Is what limits a server named where it is known?",
+        target=target,
+        factors=(Factor(_FACTOR, tuple(level for cell in cells for _, level in cell.levels)),),
+        settings={"httpd": httpd, **_COMMON},
+        exclude=(),
+        repetitions=Repetitions(1, 1),
+        seed=0,
+        instruments=(),
+        rule=VerdictRule(_FACTOR, next(iter(LIMIT_CONTROLS)), ()),
+        noise=NoisePolicy(None, None, 0),  # a control must hold on a busy host too
+        source="# Made by `./runner.py calibrate --limits`; plan.json has its trials.\n",
+    )
+    return Plan(experiment, cells, tuple(limiting.of_cell(c, n) for n, c in enumerate(cells, start=1)))
+
+
+def _cell(label: str, settings: Settings) -> Cell:
+    return Cell(f"{_FACTOR}={label.replace(' ', '_')}", ((_FACTOR, Level(label, label)),), settings)
+
+
+def judge(found: Iterable[LimitsShown]) -> tuple[Row, ...]:
+    """Return a row for what must be named in each control, and one for each thing that must not."""
+    by_control = {dict(one.levels)[_FACTOR]: one for one in found}
+    rows: list[Row] = []
+    for control, made in LIMIT_CONTROLS.items():
+        seen = by_control.get(control)
+        if seen is None or not seen.held:
+            why = "its trial was not run" if seen is None else seen.reason
+            rows.append(Row(control, Kind.POSITIVE, made.limit or _OVER, _wanted(made), "nothing", State.FAIL, why))
+            continue
+        rows += [_row(control, held, named=held.component == made.limit) for held in _first(seen.held, made.limit)]
+    return tuple(rows)
+
+
+def _wanted(made: LimitControl) -> str:
+    return "limits" if made.limit else "nothing limits"
+
+
+def _first(held: Sequence[HeldBack], component: str) -> list[HeldBack]:
+    return sorted(held, key=lambda h: h.component != component)
+
+
+def _row(control: str, held: HeldBack, *, named: bool) -> Row:
+    kind, expected = (Kind.POSITIVE, "limits") if named else (Kind.NEGATIVE, "not said to limit")
+    if held.elasticity is None or held.interval is None:
+        return Row(control, kind, held.component, expected, "-", State.UNAVAILABLE, held.reason)
+    found = f"{held.word.value}: {held.elasticity:.2f} ({held.interval.low:.2f} to {held.interval.high:.2f})"
+    right = (held.word is LimitWord.LIMITS) == named
+    return Row(control, kind, held.component, expected, found, State.PASS if right else State.FAIL, held.reason)

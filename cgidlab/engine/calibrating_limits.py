@@ -1,0 +1,79 @@
+"""`calibrate --limits`: the controls of what limits, from their plan to `limits.json`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from cgidlab.calibrate import State, limit_controls
+from cgidlab.design import catalogue as cat
+from cgidlab.design.plan import trial_s
+from cgidlab.engine.blocks import one_block
+from cgidlab.engine.calibrating import Calibrated, CalibrationRequest, site_of, table
+from cgidlab.engine.loading import Loaded, new_run_id
+from cgidlab.engine.locking import exclusive
+from cgidlab.engine.provisioning import provisioned
+from cgidlab.errors import InterruptedRun, RunError, StoreError
+from cgidlab.parsers import versions
+from cgidlab.parsers.host_report import HostReport
+from cgidlab.progress import Display
+from cgidlab.runs import limiting, provenance, store
+from cgidlab.runs.store import RunDirectory
+
+
+def calibrate_limits(
+    request: CalibrationRequest, results: Path, display: Display, cancelled: Callable[[], bool]
+) -> Calibrated:
+    """Run the controls of what limits on every host of the target and judge them, with the target to oneself.
+
+    Raises `ProvisionError` before any trial ran (or when another run has the target) and `InterruptedRun` when it was
+    stopped; then there is no limits.json.
+    """
+    catalogue = cat.load(request.root / "roles")
+    httpd = request.httpds[0]
+    catalogue.check("httpd", httpd, "--httpd")
+    site = site_of(request)
+    plan = limit_controls.make_plan(catalogue, target=request.target, httpd=httpd)
+    loaded = Loaded(plan, catalogue, site)
+    with exclusive(site):
+        run = store.create(results, plan, new_run_id())
+        display.say(f"calibration {run.path}")
+        try:
+            hosts = provisioned(loaded, run, display, cancelled)
+            run.write("provenance.json", provenance.collect(request.root, plan, hosts))
+            seconds = sum(trial_s(t.cell.settings) for t in plan.trials)
+            display.expect(len(plan.trials) * len(hosts), len(hosts) * seconds)
+            entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
+        except BaseException:
+            with suppress(StoreError):  # of a full disk: the error that led here says more
+                run.set_state(store.INTERRUPTED)
+            raise
+        if cancelled():
+            run.set_state(store.INTERRUPTED)
+            raise InterruptedRun("the calibration was stopped", where=str(run.path))
+        document = {"run": run.run_id, "when": store.now(), "hosts": entries}
+        run.write(limit_controls.FILE, document)
+        run.set_state(store.FINISHED)
+    failed = any(row["state"] == State.FAIL for entry in entries for row in entry["rows"])
+    whole = versions.stamped(limit_controls.FILE, document)
+    return Calibrated(whole, _text(entries), run.path, RunError.exit_code if failed else 0)
+
+
+def _host(
+    loaded: Loaded, run: RunDirectory, host: HostReport, place: int, display: Display, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    """Run all controls on one host and return its entry of limits.json."""
+    count = len(loaded.plan.trials)
+    trials = tuple(replace(t, number=t.number + place * count) for t in loaded.plan.trials)
+    records = one_block(loaded, run, host, trials, display, cancelled)
+    last = {r.key: r for r in records}.values()  # one that failed may have been run again
+    rows = limit_controls.judge([limiting.of_trial(run, r) for r in last])
+    return {"host": host.host, "kernel": host.raw["facts"]["kernel"], "rows": [asdict(row) for row in rows]}
+
+
+def _text(entries: Sequence[Mapping[str, Any]]) -> str:
+    lines = []
+    for entry in entries:
+        lines += [f"{entry['host']}, kernel {entry['kernel']}", *table(entry["rows"], "component")]
+    return "\n".join(lines)

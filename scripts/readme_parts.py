@@ -1,0 +1,82 @@
+"""The parts of the READMEs that are made from a recorded run: its verdict in each language, and a plot."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import vl_convert
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from cgidlab.analysis.analyse import analyse  # noqa: E402 -- not installed: it is found beside this script
+from cgidlab.figures import COLUMNS  # noqa: E402 -- same
+from cgidlab.report import axes, charts, script  # noqa: E402 -- same
+from cgidlab.report.say import IN_ENGLISH  # noqa: E402 -- same
+from cgidlab.terminal import columns, folded  # noqa: E402 -- same
+from cgidlab.verdict import judge  # noqa: E402 -- same
+from tests.unit import verdict_data  # noqa: E402 -- same
+
+RUN = "overflow_with_cost"
+_WIDTH = 106
+
+
+def verdict(language: str) -> str:
+    """Return the seven lines of the recorded sweep as a terminal shows them, indented as code."""
+    experiment, records, notes = verdict_data.load(RUN)
+    lines = [line.told_in(language) for line in judge(analyse(records, experiment), records, notes).answers]
+    column = max(columns(name) for name, _ in lines) + 2
+    told = [folded(text, _WIDTH, name + " " * (column - columns(name)), " " * column) for name, text in lines]
+    return "\n".join(f"    {line}" for text in told for line in text.split("\n"))
+
+
+def picture() -> str:
+    """Return p99 against the number of clients as SVG, in the report's light colours, from the recorded sweep."""
+    experiment, records, _ = verdict_data.load(RUN)
+    backlog, clients = experiment.factors
+    scale = axes.LevelAxis.of([float(str(lv.value)) for lv in clients.levels])
+    labels = [lv.label for lv in backlog.levels]
+    dots = [
+        {
+            "x": scale.place(float(dict(r.levels)["clients"]), labels.index(at), len(labels)),
+            "at": at,
+            "twin": False,
+            "latency_p99_ms": r.figures.latency_p99_ms,
+        }
+        for r in records
+        if (at := dict(r.levels)["listen_backlog"]) and r.figures.latency_p99_ms
+    ]
+    middle = [
+        {"x": x, "at": at, "twin": False, "latency_p99_ms": sorted(values)[len(values) // 2]}
+        for x, at in dict.fromkeys((d["x"], d["at"]) for d in dots)
+        if (values := [d["latency_p99_ms"] for d in dots if (d["x"], d["at"]) == (x, at)])
+    ]
+    ends = min(d["latency_p99_ms"] for d in dots), max(d["latency_p99_ms"] for d in dots)
+    column = dataclasses.replace(COLUMNS["latency_p99_ms"])
+    spec = charts.by_factor(
+        column,
+        charts.FactorAxis("clients", scale, ()),
+        charts.Lines(labels, "listen_backlog"),
+        ends,
+        "p99 latency by clients",
+        IN_ENGLISH,
+    )
+    spec |= {
+        "width": 560,
+        "height": 260,
+        "datasets": {"dots": dots, "medians": middle},
+        "config": {**charts.CONFIG, "background": "white"},
+    }
+    return vl_convert.vegalite_to_svg(_light(spec), vl_version=script.VEGA_LITE) + "\n"
+
+
+def _light(value: object) -> object:
+    """Return a specification with the page's colours in place of their names."""
+    if isinstance(value, dict):
+        return {key: _light(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_light(one) for one in value]
+    if isinstance(value, str) and value.startswith("var("):
+        name = value.removeprefix("var(").removesuffix(")")
+        return script.page_style().partition(f"{name}: ")[2].partition(";")[0]
+    return value

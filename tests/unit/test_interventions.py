@@ -1,0 +1,228 @@
+"""What limits is said of slots whose truth is known: intervals that hold it, and words that follow from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cgidhost import interventions as on_host
+from cgidhost.interventions.performing import turns
+from numpy.typing import NDArray
+
+from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.interventions import LimitsShown, LimitWord, Performed, shown, word_for
+from cgidlab.design.limiting import SLOTS
+from cgidlab.errors import StoreError
+from cgidlab.parsers.interventions import UNTOUCHED, InterventionKind, InterventionSlot, read_slots
+
+KINDS = tuple(InterventionKind(k.name, k.effect, k.component) for k in on_host.INTERVENTIONS.values())  # type: ignore[arg-type]
+NS = 1_000_000_000
+BASE_RPS = 1_200.0
+TRUTH = {"cgid daemon": 1.0, "host CPU": 0.45, "driver": 0.0, "MaxRequestWorkers": 0.1}
+
+
+def slots(seed: int, count: int = SLOTS) -> list[InterventionSlot]:
+    """Return the slots of a trial as its host makes them."""
+    able = [kind(None) for kind in on_host.INTERVENTIONS.values()]  # type: ignore[arg-type]
+    order = turns(able, (count - 1) // 2, str(seed))
+    found = []
+    for n in range(count):
+        name, dose = UNTOUCHED, 0.0
+        if n % 2:
+            one, dose = next(order)
+            name = one.name
+        found.append(InterventionSlot(n * NS, (n + 1) * NS, name, dose, dose))
+    return found
+
+
+def noise(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Return log speeds that wander as a machine's do: 1/f, with the spread of neighbouring seconds measured there."""
+    frequencies = np.fft.rfftfreq(4 * count)
+    frequencies[0] = frequencies[1]
+    spectrum = (rng.normal(size=frequencies.size) + 1j * rng.normal(size=frequencies.size)) / np.sqrt(frequencies)
+    wander = np.fft.irfft(spectrum)[:count]
+    values: NDArray[np.float64] = wander * 0.05 / np.std(np.diff(wander)) + rng.normal(size=count) * 0.02
+    return values
+
+
+def performed(
+    seed: int = 1,
+    truth: Mapping[str, float] = TRUTH,
+    *,
+    first: Mapping[str, float] = {},
+    scatter: float = 1.0,
+    of: Sequence[InterventionSlot] | None = None,
+    clients: int = 200,
+) -> Performed:
+    """Return a trial in which each component has its true elasticity, and `first` its true gain."""
+    rng = np.random.default_rng(seed)
+    made = slots(seed) if of is None else of
+    components = {k.name: k.component for k in KINDS}
+    answered = []
+    for slot, log in zip(made, noise(rng, len(made)), strict=True):
+        elasticity = truth.get(components.get(slot.name, ""), 0.0)
+        log_rate = log * scatter + elasticity * np.log1p(-slot.dose) + np.log1p(first.get(slot.name, 0.0))
+        answered.append(np.linspace(slot.begin_ns, slot.end_ns, int(BASE_RPS * np.exp(log_rate)), endpoint=False))
+    at = np.concatenate(answered).astype(np.int64)
+    return Performed("local", (("clients", "200"),), {"loop": "closed", "clients": clients}, KINDS, tuple(made), at)
+
+
+@pytest.fixture(scope="module")
+def many() -> list[LimitsShown]:
+    return [shown(performed(seed)) for seed in range(200)]
+
+
+@pytest.mark.parametrize("component", TRUTH)
+def test_an_elasticitys_interval_holds_the_truth_as_often_as_it_says(many: list[LimitsShown], component: str) -> None:
+    held = [h for one in many for h in one.held if h.component == component]
+
+    hits = [h.interval.holds(TRUTH[component]) for h in held if h.interval is not None]
+
+    assert len(hits) == len(many)
+    assert 0.92 <= np.mean(hits) <= 0.99
+    assert np.mean([h.elasticity for h in held]) == pytest.approx(TRUTH[component], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("component", "right", "wrong"),
+    [
+        ("cgid daemon", LimitWord.LIMITS, {LimitWord.DOES_NOT, LimitWord.IN_PART}),
+        ("driver", LimitWord.DOES_NOT, {LimitWord.LIMITS, LimitWord.IN_PART}),
+        ("host CPU", LimitWord.IN_PART, {LimitWord.LIMITS, LimitWord.DOES_NOT}),
+    ],
+)
+def test_a_word_is_right_mostly_and_wrong_hardly_ever(
+    many: list[LimitsShown], component: str, right: LimitWord, wrong: set[LimitWord]
+) -> None:
+    said = [one.word_of(component) for one in many]
+
+    assert np.mean([w is right for w in said]) > 0.5
+    assert np.mean([w in wrong for w in said]) <= 0.025
+
+
+def test_two_controls_accuse_a_trial_in_which_nothing_is_wrong_hardly_ever(many: list[LimitsShown]) -> None:
+    assert np.mean([one.reason != "" for one in many]) <= 0.03
+
+
+def test_a_control_that_changes_throughput_leaves_nothing_known() -> None:
+    found = shown(performed(first={"signals": -0.3}))
+
+    assert "signals changed throughput by -" in found.reason
+    assert {h.word for h in found.held} == {LimitWord.UNKNOWN}
+    assert {h.reason for h in found.held} == {found.reason}
+
+
+def test_what_letting_the_daemon_go_first_gains_is_said_with_an_interval() -> None:
+    found = shown(performed(first={"daemon_nice": 0.2}, scatter=0.3))
+
+    nice = next(e for e in found.first if e.name == "daemon_nice")
+    assert nice.interval.low < 1.2 < nice.interval.high
+    assert nice.interval.low > 1.1
+
+
+def test_one_disturbed_slot_does_not_make_the_answer() -> None:
+    calm = performed(scatter=0.2)
+    n = next(i for i, s in enumerate(calm.slots) if s.name == "stopped_driver")
+    begin, end = calm.slots[n].begin_ns, calm.slots[n].end_ns
+    gone = (calm.answered_ns >= begin) & (calm.answered_ns < end) & (np.arange(len(calm.answered_ns)) % 2 == 0)
+
+    found = shown(replace(calm, answered_ns=calm.answered_ns[~gone]))
+
+    assert found.word_of("driver") is LimitWord.DOES_NOT
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "want"),
+    [
+        (0.7, 1.2, LimitWord.LIMITS),
+        (0.69, 1.2, LimitWord.UNKNOWN),
+        (-0.1, 0.2, LimitWord.DOES_NOT),
+        (-0.1, 0.21, LimitWord.UNKNOWN),
+        (0.21, 0.69, LimitWord.IN_PART),
+        (0.1, 0.9, LimitWord.UNKNOWN),
+    ],
+)
+def test_an_interval_across_a_border_says_nothing(low: float, high: float, want: LimitWord) -> None:
+    assert word_for(Interval(low, high)) is want
+
+
+def test_what_a_host_cannot_hold_back_is_not_known_with_its_reason() -> None:
+    refused = tuple(replace(k, reason="Operation not permitted") if k.name == "taken_cpu" else k for k in KINDS)
+    made = [s for s in slots(1) if s.name != "taken_cpu"]
+
+    found = shown(replace(performed(of=made), kinds=refused))
+
+    cpu = next(h for h in found.held if h.component == "host CPU")
+    assert (cpu.word, cpu.reason) == (LimitWord.UNKNOWN, "Operation not permitted")
+    assert found.unavailable == (("taken_cpu", "Operation not permitted"),)
+    assert found.word_of("cgid daemon") is not LimitWord.UNKNOWN
+
+
+def test_a_dose_that_was_none_says_nothing() -> None:
+    made = [replace(s, dose=0.001) if s.name == "held_workers" else s for s in slots(1)]
+
+    held = next(h for h in shown(performed(of=made)).held if h.component == "MaxRequestWorkers")
+
+    assert held.word is LimitWord.UNKNOWN
+    assert held.elasticity is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "want"),
+    [
+        ({"slots": 9}, "too few slots"),
+        ({"slots": 0}, "too few slots"),
+        ({"clients": 2_000}, "an answer took 1.6 s, too long for slots of 1.0 s"),
+    ],
+    ids=["a trial that was cut", "no slot at all", "answers longer than slots"],
+)
+def test_a_trial_that_cannot_tell_says_why(changed: dict[str, int], want: str) -> None:
+    trial = performed(clients=changed.get("clients", 200))
+    found = shown(replace(trial, slots=trial.slots[: changed.get("slots", SLOTS)]))
+
+    assert found.reason.startswith(want)
+    assert {h.word for h in found.held} == {LimitWord.UNKNOWN}
+
+
+def test_a_slot_without_an_answer_is_no_error() -> None:
+    trial = performed()
+    frozen = next(s for s in trial.slots if s.name == "stopped_daemon")
+    inside = (trial.answered_ns >= frozen.begin_ns) & (trial.answered_ns < frozen.end_ns)
+
+    assert shown(replace(trial, answered_ns=trial.answered_ns[~inside])).held
+
+
+HEADER = "begin_ns,end_ns,intervention,asked_ppm,dose_ppm\n"
+
+
+def test_slots_are_read_as_they_were_written_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "interventions.csv"
+    path.write_text(f"{HEADER}1,5,untouched,0,0\n5,9,stopped_daemon,200000,203000\n9,1")
+
+    assert read_slots(path) == (
+        InterventionSlot(1, 5, "untouched", 0, 0),
+        InterventionSlot(5, 9, "stopped_daemon", 0.2, 0.203),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "begin_ns,end_ns\n",
+        f"{HEADER}5,9,untouched,0\n",
+        f"{HEADER}5,9,=cmd,0,0\n",
+        f"{HEADER}5,5,untouched,0,0\n",
+        f"{HEADER}5,9,untouched,0,0\n1,4,untouched,0,0\n",
+        f"{HEADER}5,9,untouched,0,99999999\n",
+        f"{HEADER}-5,9,untouched,0,0\n",
+    ],
+    ids=["nothing", "another header", "a field less", "no name", "no length", "backwards", "no share", "negative"],
+)
+def test_a_file_that_no_host_writes_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "interventions.csv"
+    path.write_text(text)
+
+    with pytest.raises(StoreError):
+        read_slots(path)

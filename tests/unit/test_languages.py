@@ -1,0 +1,141 @@
+"""Verdict and report in Japanese: the same templates with the same fields, the same figures, and no English left."""
+
+import ast
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cgidlab import report
+from cgidlab.analysis.analyse import analyse
+from cgidlab.errors import SpecError
+from cgidlab.failures import RULES
+from cgidlab.figures import COLUMNS
+from cgidlab.model import Status
+from cgidlab.report import facts, page, say, words
+from cgidlab.terminal import columns, folded
+from cgidlab.verdict import japanese, judge, short, templates
+from scripts import make_synthetic_run as synthetic
+from tests.unit import verdict_data
+from tests.unit.test_report_page import Page
+
+ROOT = Path(__file__).parents[2]
+ENGLISH = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
+NAMES = re.compile(r"httpd|mod_cgid|listen_backlog|clients|somaxconn")
+
+
+def fields(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def test_every_template_of_the_verdict_exists_in_each_language_with_the_same_fields() -> None:
+    assert set(templates.EN) <= set(japanese.TEMPLATES)
+    assert set(templates.TOPICS) <= set(japanese.TOPICS)
+    for name, english in templates.EN.items():
+        assert fields(japanese.TEMPLATES[name]) == fields(english), name
+    for english, other in japanese.PARTS.items():
+        assert fields(other) == fields(english), english
+
+
+def told(name: str) -> Iterator[tuple[str, str]]:
+    experiment, records, notes = verdict_data.load(name)
+    for line in judge(analyse(records, experiment), records, notes).answers:
+        yield line.text, line.told_in("ja")[1]
+
+
+@pytest.mark.parametrize("name", verdict_data.RUNS)
+def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name: str) -> None:
+    for english, other in told(name):
+        assert Counter(re.findall(r"\d[\d,.]*\d|\d", other)) == Counter(re.findall(r"\d[\d,.]*\d|\d", english)), other
+        assert not ENGLISH.search(NAMES.sub("", other)), other
+        assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", other), other
+
+
+@pytest.mark.parametrize(
+    ("english", "want"),
+    [
+        ("full 68 % of the time, up to 1 worker asleep", "68 % の時間は満杯、最大でワーカースレッド 1 個がスリープ"),
+        (" at 200 clients or more", "(200 クライアント以上)"),
+        ("Raise MaxRequestWorkers.", "MaxRequestWorkers を上げる。"),
+        ("the name of a level that nobody knows", "the name of a level that nobody knows"),
+        ("1024", "1024"),
+        (
+            "limits: the cgid daemon 0.93 (0.80 to 1.06) and the host's CPUs 1 (0.9 to 1); does not limit: the driver",
+            "限界である: cgid デーモン 0.93(0.80〜1.06)、ホストの CPU 1(0.9〜1)、限界ではない: 負荷生成プログラム",
+        ),
+    ],
+)
+def test_a_value_is_read_by_its_form_and_stays_where_it_has_none(english: str, want: str) -> None:
+    assert japanese.said(english) == want
+
+
+def texts_of_modules() -> Iterator[str]:
+    for path in [*(ROOT / "cgidlab/report").glob("*.py"), *(ROOT / "cgidlab/runs").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "say"
+            if named and isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value)
+
+
+def texts_of_tables() -> Iterator[str]:
+    yield from words.ANSWERS.values()
+    yield from words._TIMES.values()  # noqa: SLF001 -- a table of texts
+    yield from (c.heading for c in words.SHOWN)
+    yield from (c.title for c in COLUMNS.values() if c.title != c.name)
+    yield from facts._OVERFLOW.values()  # noqa: SLF001 -- same
+    yield from (text for _, *both in page._SECTIONS for text in both if text)  # noqa: SLF001 -- same
+    yield from (text for rule in RULES.values() for text in (rule.meaning, rule.retried))
+    yield from (words.NOT_KNOWN, *(status.value for status in Status))
+
+
+def texts_of_the_template() -> list[str]:
+    text = (ROOT / "cgidlab/report/templates/report.html.j2").read_text(encoding="utf-8")
+    return re.findall(r'\bt\("([^"]+)"', text)
+
+
+def test_every_text_of_the_report_exists_in_each_language_with_the_same_fields() -> None:
+    found = {*texts_of_modules(), *texts_of_tables(), *texts_of_the_template()}
+
+    assert len(found) > 200
+    for language, table in say.TABLES.items():
+        assert sorted(found - set(table)) == [], language
+        assert {text for text in found if fields(table[text]) != fields(text)} == set(), language
+
+
+def test_no_text_is_translated_that_nobody_says() -> None:
+    found = {*texts_of_modules(), *texts_of_tables(), *texts_of_the_template()}
+    limits = {"cgid daemon", "host CPU", "disk", "driver", "offered rate", "script time", "TCP accept queue"}
+
+    assert sorted(set(say.TABLES["ja"]) - found - limits) == []
+
+
+def test_a_report_in_japanese_is_one() -> None:
+    given = synthetic.report_input(synthetic.synthesise(30, window_s=0.5))
+    text = report.render(dataclasses.replace(given, say=report.Say("ja")))
+    prose = re.sub(
+        r"SYNTHETIC[^<]*|<(script|style)\b.*?</\1>|<details lang=\"en\">.*?</details>", "", text, flags=re.DOTALL
+    )
+
+    assert '<html lang="ja">' in text
+    assert "どれだけ影響したか" in Page(text).words
+    assert text.count("\u308b") > 20
+    assert "trials complete" not in prose
+
+
+def test_a_language_that_nobody_wrote_is_refused() -> None:
+    with pytest.raises(SpecError, match="no report can be said in `fr`"):
+        report.Say("fr")
+    assert set(short.LANGUAGES) == set(say.LANGUAGES)
+
+
+def test_lines_are_folded_by_the_columns_that_letters_take() -> None:
+    text = "溢れた。100(200 クライアント以上): 69 % の時間は満杯、最大でワーカースレッド 359 個がスリープ。"
+    lines = folded(text, 30, "溢れ  ", "      ").split("\n")
+
+    assert all(columns(line) <= 31 for line in lines)
+    assert "".join(line.strip() for line in lines).replace(" ", "") == ("溢れ" + text).replace(" ", "")
+    assert not any(line.strip()[0] in "。、)ー" for line in lines)
+    assert folded("one two three", 8, "a ", "  ") == "a one\n  two\n  three"
