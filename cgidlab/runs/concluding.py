@@ -201,7 +201,7 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
     )
     budget = state.get("budget")
     wanted = experiment.repetitions
-    asked = wanted.asked
+    asked = wanted.asked if experiment.search is None else None  # a search looks after each block as it is
     grown = f"it was extended from {asked[1]} to {wanted.max} blocks after it had been looked at" if asked else ""
     extended = (f"{grown}, which makes its error of 5 % up to 7 %",) if grown else ()
     if not budget:

@@ -129,7 +129,7 @@ def _searched(grounds: Grounds) -> list[Action]:
         said = "these blocks do not show the limit as well as was asked"
         if ending is not None:
             further = "" if ending.interrupted else " --until decided --budget 30m"
-            said += f": go on with the run, `{ending.command}{further}`"
+            said += f", go on with the run, `{ending.command}{further}`"
         return [Action(f"change nothing yet: {said}")]
     return [_within(limit, several=len(found) > 1) for limit in found]
 
@@ -137,9 +137,11 @@ def _searched(grounds: Grounds) -> list[Action]:
 def _within(limit: FoundLimit, *, several: bool) -> Action:
     where = f" with {words.cell(limit.at)}" if several else ""
     if limit.keeps is None:
-        return Action(f"look beyond {limit.first}, where the search begins{where}: no {limit.factor} kept the goal")
+        aside = f",{where}" if where else ""
+        begin = f"{limit.factor}={limit.first}, where the search begins"
+        return Action(f"look beyond {begin}{aside}: no trial there kept the goal")
     if limit.factor in _OF_LOAD:
-        return Action(f"plan for at most {float(limit.keeps):,g} {COUNTED[limit.factor]} on such a host{where}")
+        return Action(f"plan for at most {float(limit.keeps):,.0f} {COUNTED[limit.factor]} on such a host{where}")
     return Action(f"take {'at most' if limit.rising else 'at least'} {limit.factor}={limit.keeps}{where}")
 
 

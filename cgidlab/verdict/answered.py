@@ -10,7 +10,9 @@ from cgidlab import figures
 from cgidlab.analysis.findings import BoundAnswer, Combination, Effect, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import short, templates, words
-from cgidlab.verdict.short import REAL, Known, Sentence, ShortAnswer
+from cgidlab.verdict.sentences import Sentence, ShortAnswer
+from cgidlab.verdict.sentences import say as _say
+from cgidlab.verdict.short import REAL, Known
 
 _MOST_PLACES = 3  # combinations of the other factors that are told one by one
 
@@ -45,10 +47,6 @@ def _sentences(known: Known) -> list[Sentence]:
     if rule.factor in short.QUEUE_FACTORS:
         return []
     return _matters(known)
-
-
-def _say(template: str, **values: str) -> Sentence:
-    return Sentence(template, values)
 
 
 # A value that is not to be passed.

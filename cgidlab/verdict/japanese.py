@@ -12,6 +12,8 @@ from functools import lru_cache
 # ruff: noqa: E501 -- a template is one line, and full-width punctuation is how Japanese is written
 
 TOPICS = {
+    "required": "要求",
+    "found": "限界の位置",
     "answer": "結論",
     "overflow": "溢れ",
     "throughput_rps": "スループット",
@@ -53,6 +55,14 @@ TEMPLATES = {
     "retries_none_asleep": "ワーカースレッドのリトライはない。Linux ではリトライせずスリープする。",
     "retries_some": "ワーカースレッドが {times}リトライした。待ち受けているプロセスがなかった。",
     "retries_unknown": "リトライの有無は不明: リトライの行を記録できるログがない。",
+    "found_most": "目標を満たす最大の {factor}。",
+    "found_least": "目標を満たす最小の {factor}。",
+    "found_limit": "{place}{span}(95 %{doubt}、{facts})。",
+    "required_met": "満たした: {what}({why})。",
+    "required_all_met": "{number} 件の要求をすべて満たした。",
+    "required_missed": "満たしていない: {where} で {what}({why})。",
+    "required_undecided": "未判定(合格ではない): {where} で {what}({why})。",
+    "required_counts": "全 {all} 件のうち、満たしていないもの {missed} 件、未判定 {undecided} 件、満たしたもの {met} 件。",
     "limit_hint": "示唆にとどまる: {facts}。",
     "limit_shown": "{where} で一つずつ抑えて確かめた: {parts}。",
     "limit_first": "{name} でスループットは {change} 変わる。",
@@ -132,6 +142,38 @@ PARTS = {
     "The MPM": "MPM",
     "The version of httpd": "httpd のバージョン",
     "{response} by {share}": "{response}で {share} 以上",
+    # What was searched.
+    "between {a} and {b} clients": "{a}〜{b} クライアントの間",
+    "between {a} and {b} requests a second": "毎秒 {a}〜{b} リクエストの間",
+    "between {a} and {b} workers": "ワーカースレッド {a}〜{b} 個の間",
+    "between {a} and {b} {factor}": "{factor} {a}〜{b} の間",
+    "below {level}, where the search begins": "探索の始点 {level} より下",
+    "above {level}, where the search begins": "探索の始点 {level} より上",
+    "below {level}, where the search ends": "探索の終点 {level} より下",
+    "above {level}, where the search ends": "探索の終点 {level} より上",
+    ", not as well as was asked": "、求められた精度には達していない",
+    "{level} kept it in {some} of {all}": "{level} では {all} 回中 {some} 回満たした",
+    "{level} missed it in {some} of {all}": "{level} では {all} 回中 {some} 回満たさなかった",
+    "{n} trials in {blocks}": "{blocks}で {n} 試行",
+    "1 trial in {blocks}": "{blocks}で 1 試行",
+    # What is required.
+    "overflow not_observed": "溢れが観測されないこと",
+    "overflow for moments at most": "溢れは一瞬までであること",
+    "{center}, at most {bound} (95 %, {n} blocks)": "{center}、最大でも {bound}(95 %、{n} ブロック)",
+    "{center}, at least {bound} (95 %, {n} blocks)": "{center}、少なくとも {bound}(95 %、{n} ブロック)",
+    "{center}, {a} to {b} (95 %, {n} blocks)": "{center}、{a}〜{b}(95 %、{n} ブロック)",
+    "not so in {some} of {all} trials, {worst} at worst": "{all} 試行中 {some} 試行で満たさず、最悪で {worst}",
+    "so in all {n} trials, and beyond it in fewer than {share} of such (95 %)": "{n} 試行のすべてで満たし、満たさないのはこうした試行の {share} 未満(95 %)",
+    "{n} complete blocks have it, and a claim needs {least}": "この値のある完了したブロックは {n} で、判定には {least} 必要",
+    "it overflowed in {some} of {n} watched trials": "観測した {n} 試行のうち {some} 試行で溢れた",
+    "it overflowed in {some} of 1 watched trial": "観測した 1 試行のうち {some} 試行で溢れた",
+    "it was full for moments in {some} of {n} watched trials": "観測した {n} 試行のうち {some} 試行で一瞬満杯になった",
+    "it was full for moments in {some} of 1 watched trial": "観測した 1 試行のうち {some} 試行で一瞬満杯になった",
+    "only {n} watched trials, and a claim needs {least}": "観測した試行は {n} だけで、判定には {least} 必要",
+    "only 1 watched trial, and a claim needs {least}": "観測した試行は 1 だけで、判定には {least} 必要",
+    "in none of {n} watched trials": "観測した {n} 試行のどれでも溢れない",
+    "in {some} of {n} watched trials, for moments": "観測した {n} 試行のうち {some} 試行で、一瞬だけ",
+    "no witness of the queue tells": "キューを見る計測器の結果がない",
     # Limits.
     "the cgid daemon's one thread never slept: it used {cpu} of a core and waited for a core {wait} % of the time": (
         "cgid デーモンの唯一のスレッドは一度もスリープしていない(CPU はコアの {cpu}、コアの空き待ちが {wait} %)"
@@ -220,7 +262,18 @@ PARTS = {
     "find out why requests fail at {where} before choosing a level": "水準を選ぶ前に、{where} でリクエストが失敗する理由を調べる",
     "lower the load or put the driver on another host, then run again": "負荷を下げるか別のホストに移して、もう一度実行する",
     "remove the reason why the trials are not valid, then run again": "試行が無効になる原因を取り除いて、もう一度実行する",
-    "plan for at most {n} on such a host": "このようなホストでは {n} までを見込む",
+    "plan for at most {load} on such a host with {where}": "このようなホストでは {load} までを見込む({where})",
+    "plan for at most {load} on such a host": "このようなホストでは {load} までを見込む",
+    "take at most {level} with {where}": "{level} を上限とする({where})",
+    "take at least {level} with {where}": "{level} を下限とする({where})",
+    "take at most {level}": "{level} を上限とする",
+    "take at least {level}": "{level} を下限とする",
+    "look beyond {level}, where the search begins, with {where}: no trial there kept the goal": "探索の始点 {level} より先を調べる({where})。始点では目標を満たす試行がない",
+    "look beyond {level}, where the search begins: no trial there kept the goal": "探索の始点 {level} より先を調べる。始点では目標を満たす試行がない",
+    "change nothing yet: these blocks do not show the limit as well as was asked, go on with the run, `{command}`": (
+        "まだ何も変えない。限界が求められた精度ではわからない。`{command}` で続きを実行する"
+    ),
+    "change nothing yet: these blocks do not show the limit as well as was asked": "まだ何も変えない。このブロック数では限界が求められた精度ではわからない",
     "nothing: this is how the server answers at each load": "なし。負荷ごとのサーバーの応答がわかった",
     "change nothing yet: go on with the run, `{command}`, {time} here": "まだ何も変えない。`{command}` で続きを実行する(ここでは{time})",
     "change nothing yet: go on with the run, `{command}`": "まだ何も変えない。`{command}` で続きを実行する",
@@ -276,6 +329,9 @@ PARTS = {
         "{level} が{response}に与える影響はサーバー間で一致しない({each})。全体を 1 つの数値では表せない"
     ),
     "the budget of {time} cut the run to {done} of the {planned} planned": "時間の上限 {time} のため、計画 {planned} のうち{done}で打ち切った",
+    "it was extended from {a} to {b} blocks after it had been looked at, which makes its error of 5 % up to 7 %": (
+        "結果を見たあとで {a} から {b} ブロックに延長したため、誤りの確率は 5 % ではなく最大 7 %"
+    ),
     "the server {host} was lost in block {block}, which another one ran ({why})": "ブロック {block} でサーバー {host} を失い、別のサーバーが実行した({why})",
     "{n} damaged files are left out": "破損した {n} 個のファイルを除外した",
     "1 damaged file is left out": "破損した 1 個のファイルを除外した",

@@ -26,6 +26,7 @@ from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
 from cgidlab.verdict.retrying import RetriesSeen
+from cgidlab.verdict.sentences import ShortAnswer
 from cgidlab.verdict.validity import CellErrors
 
 
@@ -41,7 +42,7 @@ class Verdict:
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
-    answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
+    answers: tuple[ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
     required: tuple[Fulfilment, ...] = ()  # what is shown of each requirement; empty: the file has none
     shown: tuple[LimitsShown, ...] = ()  # what limits, by holding things back; empty where that was not tried
 

@@ -1,7 +1,17 @@
 """What a search found, in words."""
 
+from collections.abc import Sequence
+
 from cgidlab.analysis.findings import FoundLimit
 from cgidlab.verdict import templates, words
+from cgidlab.verdict.sentences import Sentence, say
+
+
+def sentences(found: Sequence[FoundLimit]) -> list[Sentence]:
+    """Return what was searched, and each limit: of one search at least."""
+    most = all(limit.rising for limit in found)
+    first = say("found_most" if most else "found_least", factor=found[0].factor)
+    return [first, *(_told(limit) for limit in found)]
 
 
 def where(limit: FoundLimit) -> str:
@@ -27,7 +37,7 @@ def progress(limit: FoundLimit) -> str:
     return f"{place}{done}, {span(limit)} after {words.count(len(limit.probes), 'trial')}"
 
 
-def told(limit: FoundLimit) -> str:
+def _told(limit: FoundLimit) -> Sentence:
     """Return the limit with what it rests on."""
     place = f"{where(limit)}: " if limit.at else ""
     sides = [
@@ -41,4 +51,4 @@ def told(limit: FoundLimit) -> str:
     trials = f"{words.count(len(limit.probes), 'trial')} in {words.count(limit.blocks, 'block')}"
     facts = "; ".join([", ".join(sides), trials] if sides else [trials])
     doubt = "" if limit.known else ", not as well as was asked"
-    return f"{place}{span(limit)} (95 %{doubt}; {facts})"
+    return say("found_limit", place=place, span=span(limit), doubt=doubt, facts=facts)

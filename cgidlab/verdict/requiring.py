@@ -8,6 +8,9 @@ from cgidlab.analysis.thresholds import Fulfilment, Shown, thresholds_shown
 from cgidlab.model import TrialRecord, covered
 from cgidlab.verdict import words
 from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.sentences import Sentence, say
+
+_MOST_TOLD = 2  # of each kind one by one: the others are counted
 
 _ALLOWED: Mapping[str, frozenset[Overflow]] = {
     "not_observed": frozenset({Overflow.NOT_OBSERVED}),
@@ -53,3 +56,23 @@ def _of_overflow(wanted: str, levels: Combination, cell: CellOverflow | None) ->
         f"in {cell.observed} of {watched}, for moments" if cell.overflow is Overflow.MOMENT else f"in none of {watched}"
     )
     return Fulfilment(said, levels, Shown.MET, how)
+
+
+def sentences(found: Sequence[Fulfilment]) -> list[Sentence]:
+    """Return whether all is met, and of what is not the first: what is missed before what is undecided."""
+    missed, undecided, met = (
+        [f for f in found if f.state is state] for state in (Shown.MISSED, Shown.UNDECIDED, Shown.MET)
+    )
+    if not missed and not undecided:
+        if len(met) > 1:
+            return [say("required_all_met", number=str(len(met)))]
+        return [say("required_met", what=met[0].required, why=met[0].why)]
+    said = [
+        say(template, what=f.required, where=words.cell(f.levels), why=f.why)
+        for template, some in (("required_missed", missed), ("required_undecided", undecided))
+        for f in some[:_MOST_TOLD]
+    ]
+    if len(found) > len(said):
+        counts = {"missed": len(missed), "undecided": len(undecided), "met": len(met)}
+        said.append(say("required_counts", all=str(len(found)), **{name: str(n) for name, n in counts.items()}))
+    return said

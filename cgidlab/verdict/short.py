@@ -1,70 +1,26 @@
-"""The verdict in seven lines: which facts each line is made of. How they are said is in `templates`.
+"""The verdict in seven lines: which facts each line is made of. How they are said is in `templates`."""
 
-A line is data: a topic, and sentences that name a template and the values in it. Terminal, report, Markdown and JSON
-say the same by it, in English or another of LANGUAGES.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
 from cgidlab.analysis.interventions import LimitsShown
-from cgidlab.analysis.thresholds import Fulfilment, Shown
+from cgidlab.analysis.thresholds import Fulfilment
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import japanese, limits_found, shown, templates, words
+from cgidlab.verdict import limits_found, requiring, shown, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import RATE_SERVED, Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
+from cgidlab.verdict.sentences import Sentence, ShortAnswer
+from cgidlab.verdict.sentences import say as _say
 from cgidlab.verdict.validity import CellErrors
 
 REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
-LANGUAGES = ("en", "ja")
 QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One thought: a template of `templates.EN` and what goes in."""
-
-    template: str
-    values: Mapping[str, str]
-
-    @property
-    def text(self) -> str:
-        """Return it in English."""
-        return templates.EN[self.template].format_map(self.values)
-
-    def text_in(self, language: str) -> str:
-        """Return it in one of LANGUAGES."""
-        return japanese.sentence(self.template, self.values) if language == "ja" else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class ShortAnswer:
-    """One answer of the verdict."""
-
-    topic: str  # a key of `templates.TOPICS`
-    sentences: tuple[Sentence, ...]
-
-    @property
-    def name(self) -> str:
-        """Return the topic in English."""
-        return templates.TOPICS[self.topic]
-
-    @property
-    def text(self) -> str:
-        """Return all sentences in English."""
-        return " ".join(s.text for s in self.sentences)
-
-    def told_in(self, language: str) -> tuple[str, str]:
-        """Return topic and sentences in one of LANGUAGES."""
-        if language == "en":
-            return self.name, self.text
-        return japanese.TOPICS[self.topic], "".join(s.text_in(language) for s in self.sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +57,9 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
         ShortAnswer("trust", tuple(_trust(known))),
     ]
     if known.analysis.limits_found:
-        found.insert(0, ShortAnswer("found", tuple(_found(known.analysis))))
+        found.insert(0, ShortAnswer("found", tuple(limits_found.sentences(known.analysis.limits_found))))
     if known.required:
-        found.insert(0, ShortAnswer("required", tuple(_required(known.required))))
+        found.insert(0, ShortAnswer("required", tuple(requiring.sentences(known.required))))
     said = [line for line in found if line.sentences]
     if said and (warned := disturbed(known.records)):
         said[0] = ShortAnswer(said[0].topic, (warned, *said[0].sentences))
@@ -117,10 +73,6 @@ def disturbed(records: Sequence[TrialRecord]) -> Sentence | None:
     if 2 * noisy <= len(trials):
         return None
     return _say("mostly_disturbed", some=str(noisy), all=words.count(len(trials), "trial"))
-
-
-def _say(template: str, **values: str) -> Sentence:
-    return Sentence(template, values)
 
 
 # The queue.
@@ -271,38 +223,6 @@ def _half_width(effect: Effect) -> float:
 def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float | None:
     wanted = {*effect.at, (effect.factor, label)}
     return next((c.median(effect.response) for c in cells if set(c.levels) == wanted), None)
-
-
-# What was searched.
-
-
-def _found(analysis: Analysis) -> list[Sentence]:
-    most = all(limit.rising for limit in analysis.limits_found)
-    first = _say("found_most" if most else "found_least", factor=analysis.limits_found[0].factor)
-    return [first, *(_say("clause", text=limits_found.told(limit) + ".") for limit in analysis.limits_found)]
-
-
-# What is required.
-
-
-def _required(found: Sequence[Fulfilment]) -> list[Sentence]:
-    """Return whether all is met, and of what is not the first: what is missed before what is undecided."""
-    missed, undecided, met = (
-        [f for f in found if f.state is state] for state in (Shown.MISSED, Shown.UNDECIDED, Shown.MET)
-    )
-    if not missed and not undecided:
-        closest = met[0] if len(met) == 1 else None
-        what = f"{closest.required} ({closest.why})" if closest else f"all {len(met)} requirements"
-        return [_say("required_met", what=what)]
-    said = [
-        _say(template, what=f.required, where=words.cell(f.levels), why=f.why)
-        for template, some in (("required_missed", missed), ("required_undecided", undecided))
-        for f in some[:_MOST_EFFECTS]
-    ]
-    if len(found) > len(said):
-        counts = {"missed": len(missed), "undecided": len(undecided), "met": len(met)}
-        said.append(_say("required_counts", all=str(len(found)), **{name: str(n) for name, n in counts.items()}))
-    return said
 
 
 # Errors, limit, trust.

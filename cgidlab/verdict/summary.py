@@ -23,7 +23,7 @@ from cgidlab.verdict import shown
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
-from cgidlab.verdict.short import ShortAnswer
+from cgidlab.verdict.sentences import ShortAnswer
 from cgidlab.verdict.validity import CellErrors
 
 Json = dict[str, Any]

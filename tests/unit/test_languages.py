@@ -17,7 +17,7 @@ from cgidlab.figures import COLUMNS
 from cgidlab.model import Status
 from cgidlab.report import facts, page, say, words
 from cgidlab.terminal import columns, folded
-from cgidlab.verdict import japanese, judge, short, templates
+from cgidlab.verdict import japanese, judge, sentences, templates
 from scripts import make_synthetic_run as synthetic
 from tests.unit import verdict_data
 from tests.unit.test_report_page import Page
@@ -128,7 +128,7 @@ def test_a_report_in_japanese_is_one() -> None:
 def test_a_language_that_nobody_wrote_is_refused() -> None:
     with pytest.raises(SpecError, match="no report can be said in `fr`"):
         report.Say("fr")
-    assert set(short.LANGUAGES) == set(say.LANGUAGES)
+    assert set(sentences.LANGUAGES) == set(say.LANGUAGES)
 
 
 def test_lines_are_folded_by_the_columns_that_letters_take() -> None:

@@ -184,7 +184,7 @@ def test_a_run_goes_on_while_a_requirement_is_undecided() -> None:
     going_on = decide(records, near, repetitions)
     assert not going_on.stop
     assert "undecided" in going_on.reason
-    assert planned_looks(6, 12)[0] == 6
+    assert planned_looks(repetitions)[0] == 6
 
 
 def test_an_overflow_that_must_not_be_is_missed_and_named_first() -> None:
@@ -197,7 +197,7 @@ def test_an_overflow_that_must_not_be_is_missed_and_named_first() -> None:
         workers_in_connect_max=50,
     )
     records = [trial_records.trial(b, full, LOADED) for b in range(1, 9)]
-    rule = VerdictRule("listen_backlog", "100", (THROUGHPUT,), Required(overflow="not_observed"))
+    rule = VerdictRule("listen_backlog", "100", (THROUGHPUT,), required=Required(overflow="not_observed"))
     run = trial_records.experiment(records, rule, Repetitions(8, 8))
 
     verdict = judge(analyse(records, run), records)
