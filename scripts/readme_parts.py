@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import vl_convert
 
@@ -36,7 +37,7 @@ def picture() -> str:
     backlog, clients = experiment.factors
     scale = axes.LevelAxis.of([float(str(lv.value)) for lv in clients.levels])
     labels = [lv.label for lv in backlog.levels]
-    dots = [
+    dots: list[dict[str, Any]] = [
         {
             "x": scale.place(float(dict(r.levels)["clients"]), labels.index(at), len(labels)),
             "at": at,
@@ -70,7 +71,7 @@ def picture() -> str:
     return vl_convert.vegalite_to_svg(_light(spec), vl_version=script.VEGA_LITE) + "\n"
 
 
-def _light(value: object) -> object:
+def _light(value: Any) -> Any:  # noqa: ANN401 -- JSON
     """Return a specification with the page's colours in place of their names."""
     if isinstance(value, dict):
         return {key: _light(one) for key, one in value.items()}

@@ -9,6 +9,7 @@ import argparse
 import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -22,7 +23,7 @@ from scripts import readme_parts  # noqa: E402 -- same
 
 SCHEMA = ROOT / "docs" / "experiment.schema.json"
 
-PARTS = (
+PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("docs/results.md", "columns", figures.markdown),
     ("docs/experiment-format.md", "options", lambda: catalogue.markdown(catalogue.load(ROOT / "roles"))),
     ("docs/cli.md", "verbs", cli.markdown),
@@ -55,6 +56,7 @@ def main() -> int:
     stale = 0
     schema = json.dumps(specform.json_schema(catalogue.load(ROOT / "roles")), indent=1) + "\n"
     wanted = [(SCHEMA, "whole file", schema)]
+    of_roles: list[tuple[str, str, Callable[[], str]]]
     of_roles = [(f"roles/{role.name}/README.md", "options", functools.partial(role_options, role)) for role in ROLES]
     for name, part, make in (*PARTS, *of_roles):
         path = ROOT / name

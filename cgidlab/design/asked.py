@@ -1,4 +1,4 @@
-"""What a question itself names: a value that a response is not to pass. The only module that reads a question."""
+"""What a question itself names: a value that a response is not to pass."""
 
 import re
 

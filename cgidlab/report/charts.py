@@ -201,7 +201,7 @@ class FactorAxis:
             title=f"{self.factor}{log}", values=list(self.scale.ticks), format=",~r", grid=False, labelOverlap=True
         )
         # A log scale has no zero to leave out, and Vega warns of being told to.
-        zero = {"zero": False} if self.scale.kind == "linear" else {}
+        zero: Spec = {"zero": False} if self.scale.kind == "linear" else {}
         return alt.X("x:Q", scale=alt.Scale(type=self.scale.kind, nice=False, padding=14, **zero), axis=axis)
 
 

@@ -147,9 +147,8 @@ def _check_place(directory: Path) -> None:
 
 
 def _lost(directory: Path) -> StoreError:
-    return StoreError(
-        "the file is missing, so that how the trial ended is not known", where=f"{directory}/outcome.json"
-    )
+    gone = "the file is missing, so that how the trial ended is not known"
+    return StoreError(gone, where=f"{directory}/outcome.json")
 
 
 def now() -> str:

@@ -254,12 +254,10 @@ def _limit(found: Sequence[Limit], tried: Sequence[LimitsShown]) -> list[Sentenc
     if tried and not why:
         told = [_say("limit_shown", where=shown.where(tried), parts="; ".join(shown.parts(tried)))]
         gains = shown.gains(tried)[:1]
-        return told + [_say("limit_first", name=_capitalised(name), change=shown.change(e)) for name, e in gains]
+        return told + [
+            _say("limit_first", name=name[:1].upper() + name[1:], change=shown.change(e)) for name, e in gains
+        ]
     return ([_say("limit_not_shown", why=why)] if why else []) + _hint(found)
-
-
-def _capitalised(name: str) -> str:
-    return name[:1].upper() + name[1:]
 
 
 def _hint(found: Sequence[Limit]) -> list[Sentence]:
@@ -292,9 +290,8 @@ def _why(analysis: Analysis) -> str:
     if not analysis.reasons or not analysis.reasons[0][0]:
         return ""
     reason, number = analysis.reasons[0]
-    return templates.WHY.format(
-        reason=" ".join(reason.split()), number=f" ({number} x)" if len(analysis.reasons) > 1 else ""
-    )
+    often = f" ({number} x)" if len(analysis.reasons) > 1 else ""
+    return templates.WHY.format(reason=" ".join(reason.split()), number=often)
 
 
 def _speed(analysis: Analysis) -> list[Sentence]:
@@ -309,9 +306,6 @@ def _capital(text: str) -> str:
     begin = text.partition(" ")[0]
     name = "_" in begin or begin.startswith("p9")  # an instrument's, or p99
     return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
-
-
-# Places and levels.
 
 
 def _level(factor: str, label: str) -> str:

@@ -14,7 +14,6 @@ ALONE = {
     "cgidlab/engine/ansible.py": r"\bimport ansible_runner\b|\bansible_runner\.",
     "cgidlab/engine/unreachable.py": r"Could not resolve hostname",
     "cgidlab/engine/vagrant.py": r"\"/usr/bin/env\", \"vagrant\"",
-    "cgidlab/design/asked.py": r"\"median latency\": \"latency_p50_ms\"",
     "cgidlab/analysis/change_points.py": r"\bChangePoint\(",
     "cgidlab/analysis/limit_searches.py": r"(?-i:\bProbe\()",
     "cgidlab/report/script.py": r"\bvl_convert\b",

@@ -102,7 +102,7 @@ def order(**changes: object) -> blockfile.TrialOrder:
         ),
         pytest.param(
             {"trials": [trial_entry(driver="hey")]},
-            "no driver is called hey: there are ab, h2load, wrk",
+            "no driver is called hey: there are ab, h2load, steady, wrk",
             id="an unknown driver",
         ),
         pytest.param(

@@ -17,7 +17,7 @@ from cgidlab.figures import COLUMNS
 from cgidlab.model import Status
 from cgidlab.report import facts, page, say, words
 from cgidlab.terminal import columns, folded
-from cgidlab.verdict import japanese, judge, sentences, templates
+from cgidlab.verdict import japanese, japanese_parts, judge, sentences, templates
 from scripts import make_synthetic_run as synthetic
 from tests.unit import verdict_data
 from tests.unit.test_report_page import Page
@@ -36,7 +36,7 @@ def test_every_template_of_the_verdict_exists_in_each_language_with_the_same_fie
     assert set(templates.TOPICS) <= set(japanese.TOPICS)
     for name, english in templates.EN.items():
         assert fields(japanese.TEMPLATES[name]) == fields(english), name
-    for english, other in japanese.PARTS.items():
+    for english, other in japanese_parts.PARTS.items():
         assert fields(other) == fields(english), english
 
 
