@@ -75,7 +75,8 @@ class Grounds:
 def actions(grounds: Grounds) -> tuple[Action, ...]:
     """Return what to do, what counts most first."""
     torn = [c for c in grounds.cells if c.against]
-    if grounds.overflow is Overflow.INCONCLUSIVE and (torn or grounds.analysis.rule.factor in _QUEUE_FACTORS):
+    of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS and not grounds.analysis.limits_found
+    if grounds.overflow is Overflow.INCONCLUSIVE and (torn or of_queue):
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
         return (Action(f"{what} before changing anything"),)
     # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
@@ -91,7 +92,6 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
         parts.append(Action(_repeat(grounds)))
     elif not parts and grounds.analysis.rule.factor not in _OF_LOAD:
-        of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
         parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
     if said:
         return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))

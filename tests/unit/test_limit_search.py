@@ -1,6 +1,7 @@
 """A limit is searched: what a file may ask, which trials follow from which results, what is said of them."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -10,17 +11,34 @@ import numpy as np
 import pytest
 
 from benchmarks import searching as simulated
+from cgidlab import report
 from cgidlab.analysis.analyse import analyse
 from cgidlab.analysis.limit_searches import found_limits, misses
 from cgidlab.analysis.searching import Probe, Search
 from cgidlab.design import plan, spec
+from cgidlab.engine import extending
+from cgidlab.engine.extending import More
 from cgidlab.engine.loading import Loaded
 from cgidlab.engine.search_pacing import SearchPacing
 from cgidlab.errors import SpecError
-from cgidlab.model import Experiment, FailureKind, Figures, Outcome, Plan, Status, Trial, TrialRecord
+from cgidlab.model import (
+    Experiment,
+    FailureKind,
+    Figures,
+    LimitTrials,
+    Outcome,
+    Plan,
+    Repetitions,
+    Status,
+    Trial,
+    TrialRecord,
+)
 from cgidlab.progress import Display
 from cgidlab.runs import store
 from cgidlab.verdict import judge
+from cgidlab.verdict.ending import Ending
+from scripts import make_synthetic_run as synthetic
+from tests.unit.test_languages import ENGLISH, NAMES
 from tests.unit.test_spec import CATALOGUE, build
 
 FILE = """\
@@ -91,6 +109,7 @@ def test_the_least_is_searched_from_the_other_end() -> None:
         ("window_s: 4.0", "repetitions: 8", "repetitions", "blocks"),
         ("window_s: 4.0", "passes: 2", "passes", "leave it out"),
         ("window_s: 4.0", "require: {errors: '<= 0'}", "require", "goals"),
+        ("window_s: 4.0", "limits: once", "limits", "compares levels"),
         ("window_s: 4.0", "verdict: {factor: clients}", "verdict", "leave it out"),
         ("window_s: 4.0", "exclude: [{clients: 10}]", "exclude.0", "not left out"),
         ("window_s: 4.0", "exclude: ['clients < 20']", "exclude.0", "not left out"),
@@ -181,6 +200,72 @@ def test_both_limits_are_found_side_by_side_and_confirmed(
     assert verdict.answers[0].name == "Found"
     assert "listen_backlog=100: between" in verdict.answers[0].text
     assert "95 %; " in verdict.answers[0].text
+    assert "answer" not in {line.topic for line in verdict.answers}, "what was found is the answer"
+    told = next(line.text for line in verdict.answers if line.topic == "do")
+    assert re.match(r"Plan for at most [\d,]+ clients on such a host with listen_backlog=100\. Plan for at most ", told)
+    for line in verdict.answers:
+        assert not ENGLISH.search(NAMES.sub("", line.told_in("ja")[1])), line.told_in("ja")[1]
+
+
+def test_a_search_that_ended_early_goes_on_with_the_command_that_it_names(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    made = plan.make(experiment, CATALOGUE)
+    records, _ = searched(store.create(tmp_path, made, "x"), made, 7)
+
+    verdict = judge(analyse(records, experiment), records, ending=Ending("./runner.py run --resume x", searching=True))
+
+    told = next(line for line in verdict.answers if line.topic == "do")
+    assert told.text == (
+        "Change nothing yet: these blocks do not show the limit as well as was asked, go on with the run, "
+        "`./runner.py run --resume x --until decided --budget 30m`."
+    )
+    assert "求められた精度" in told.told_in("ja")[1]
+    assert Ending("go on", interrupted=True, done=9, searching=True).lines[0].endswith("as well as is said below.")
+
+
+def test_a_search_gets_more_blocks_and_ends_with_them(
+    experiment: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert experiment.search is not None
+    short = replace(experiment, search=replace(experiment.search, blocks=8), repetitions=Repetitions(6, 8))
+    made = plan.make(short, CATALOGUE)
+    run = store.create(tmp_path, made, "x")
+    records, _ = searched(run, made, 60)
+    assert max(r.block for r in records) == 8
+
+    longer = extending.extended(short, More(blocks=2), run, made, records)
+
+    run.write("plan.json", store.plan_json(plan.make(longer, CATALOGUE)))
+    assert store.experiment_of(run) == longer
+    assert (longer.repetitions.max, longer.repetitions.asked) == (10, (6, 8))
+    records, _ = searched(run, plan.make(longer, CATALOGUE), 60)
+    assert max(r.block for r in records) == 10
+    assert "every limit is known" not in capsys.readouterr().err
+
+
+def test_a_search_asks_nothing_of_what_its_question_names_and_holds_nothing_back() -> None:
+    got = build(FILE.replace("How many?", "How many clients keep p99 below 300 ms?"))
+
+    assert got.rule.bounds == ()
+    assert got.limits is LimitTrials.OFF
+
+
+def test_the_report_has_a_picture_of_each_limit_in_each_language(experiment: Experiment, tmp_path: Path) -> None:
+    made = plan.make(experiment, CATALOGUE)
+    records, _ = searched(store.create(tmp_path, made, "x"), made, 8)
+    found = analyse(records, experiment).limits_found
+    given = replace(synthetic.report_input(synthetic.synthesise(15, window_s=0.5)), searched=found)
+
+    english, other = (report.render(replace(given, say=report.Say(language))) for language in ("en", "ja"))
+
+    for page in (english, other):
+        assert page.count('data-plot="search-') == 2
+        assert 'href="#searched"' in page
+    assert "Where the limit lies" in english
+    assert "the limit of clients, where each trial follows" in english
+    assert "misses it" not in other
+    assert "限界の位置" in other
 
 
 def test_the_same_results_lead_to_the_same_trials(experiment: Experiment, tmp_path: Path) -> None:

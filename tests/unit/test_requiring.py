@@ -244,7 +244,7 @@ def test_a_run_that_does_not_show_what_is_required_ends_with_status_5(
 ) -> None:
     escaped = require.replace("{", "{{").replace("}", "}}")
     monkeypatch.setattr(synthetic, "EXPERIMENT", f"{synthetic.EXPERIMENT}watch_every: 1\nrequire: {escaped}\n")
-    run = store.RunDirectory(synthetic.write(synthetic.synthesise(15 * 6, window_s=0.5), tmp_path))
+    run = store.RunDirectory(synthetic.write(synthetic.synthesise(15 * 8, window_s=0.5), tmp_path))
     met = status == 0
 
     concluded = concluding.conclude(run)
