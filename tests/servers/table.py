@@ -22,9 +22,9 @@ FRONTS = (
 )
 OVERFLOW, LIGHT_LOAD, NO_LOAD, DEAD = SITUATIONS = (
     "more clients than its queue holds",
-    "10 requests a second",
+    "one client alone",
     "no request",
-    "10 a second, its backend killed meanwhile",
+    "one client, its backend killed meanwhile",
 )
 _PACKAGES = {
     "nginx": "nginx",
