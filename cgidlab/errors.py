@@ -53,6 +53,12 @@ class RunError(LabError):
     exit_code = 4
 
 
+class UnmetError(LabError):
+    """The run shows that what its file requires is not so, or does not show that it is."""
+
+    exit_code = 5
+
+
 class InterruptedRun(LabError):  # noqa: N818 -- an outcome the user asked for, not a fault
     """The user stopped the run; what was finished is kept."""
 

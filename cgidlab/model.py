@@ -8,6 +8,7 @@ The words are those of docs/architecture.md. Settings are keyed by short names
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 from typing import Literal
 
 from cgidlab.figures import Figures as Figures  # noqa: PLC0414 -- one of the values that pass between stages
@@ -17,8 +18,18 @@ _LONGEST_NAME = 180
 MIN_BLOCKS = 6
 """Below this many blocks no 95 % claim is made: the sign interval needs 6 (2 x 0.5^6 = 3.1 %)."""
 
+SEARCH_PROBES = 4
+"""Trials that a block makes of one search, once it is near the limit."""
+
 Scalar = bool | int | float | str
 Settings = Mapping[str, Scalar]
+CellPairs = tuple[tuple[str, str], ...]
+"""Factors and labels that name cells: those that have one of the labels of each factor that is named."""
+
+
+def covered(pairs: CellPairs, cell: Sequence[tuple[str, str]]) -> bool:
+    """Say whether a cell, by its factors and labels, is one of those that `pairs` name."""
+    return all(pair in pairs for pair in cell if pair[0] in {name for name, _ in pairs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,47 @@ class SmallestEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A bound that a figure has to keep."""
+
+    figure: str  # a column of trials.csv
+    sense: Literal["<=", ">="]
+    bound: float  # in the column's unit; shares are 0..1
+
+    def kept_by(self, value: float) -> bool:
+        """Say whether a value is on the right side of the bound."""
+        return value <= self.bound if self.sense == "<=" else value >= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What a run has to show for its outcome to be a pass."""
+
+    thresholds: tuple[Threshold, ...] = ()
+    overflow: Literal["", "not_observed", "moment"] = ""  # moment: for moments at most; empty: not asked
+    at: CellPairs = ()  # the cells that are asked; empty: all
+
+    @property
+    def nothing(self) -> bool:
+        """Say whether no outcome is required."""
+        return not self.thresholds and not self.overflow
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSearch:
+    """A limit to be found, in place of levels to be compared: the last level of a factor that keeps all goals."""
+
+    factor: str
+    goals: tuple[Threshold, ...]  # of a trial
+    rising: bool  # the goals get harder to keep as the level rises: the most is asked for, else the least
+    exceed: float  # share of trials that may miss a goal
+    precision: float  # share of the level, to which the limit is to be known
+    short_s: float  # window of trials that are far from the limit
+    blocks: int  # at most
+    window_s: float  # of all other trials
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRule:
     """What the experiment will conclude from, registered before it runs."""
 
@@ -136,6 +188,7 @@ class VerdictRule:
     reference: str  # label of the level that ratios refer to
     smallest_effects: tuple[SmallestEffect, ...]
     bounds: tuple[tuple[str, float], ...] = ()  # response and the value it is not to pass, in its unit
+    required: Required = Required()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +217,11 @@ class Repetitions:
         if self.watch_every == 1 or self.passes > 1:
             return self.max
         return self.max - -(-self.max // self.watch_every)
+
+    @property
+    def watched_blocks(self) -> int:
+        """Return how many of the most blocks have a pass that all instruments watch."""
+        return min(self.max, -(-self.max * self.passes // self.watch_every))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +256,7 @@ class Experiment:
     target: str
     factors: tuple[Factor, ...]
     settings: Settings  # fixed settings, short names; role defaults are not in it
-    exclude: tuple[tuple[tuple[str, str], ...], ...]  # cells to leave out: (factor, label) pairs
+    exclude: tuple[CellPairs, ...]  # cells to leave out
     repetitions: Repetitions
     seed: int
     instruments: tuple[str, ...]
@@ -206,12 +264,28 @@ class Experiment:
     noise: NoisePolicy
     source: str = field(repr=False)  # the file's text, byte for byte
     limits: LimitTrials = LimitTrials.OFF
+    derived: tuple[tuple[str, str], ...] = ()  # settings that follow from factors: name and formula
+    search: LimitSearch | None = None  # None: its levels are compared
 
     def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
         """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""
-        return any(
-            all(pair in pairs for pair in cell if pair[0] in {name for name, _ in pairs}) for pairs in self.exclude
-        )
+        return any(covered(pairs, cell) for pairs in self.exclude)
+
+    @property
+    def hardest_last(self) -> tuple[Level, ...]:
+        """Return the candidates of a search in the order in which its goals get harder; none without a search."""
+        if self.search is None:
+            return ()
+        levels = next(f.levels for f in self.factors if f.name == self.search.factor)
+        return tuple(sorted(levels, key=lambda level: float(level.value), reverse=not self.search.rising))
+
+    @property
+    def places(self) -> tuple[CellPairs, ...]:
+        """Return the combinations of the factors beside the one that is searched: each has a limit of its own."""
+        if self.search is None:
+            return ()
+        others = [[(f.name, lv.label) for lv in f.levels] for f in self.factors if f.name != self.search.factor]
+        return tuple(place for place in product(*others) if not self.excludes(place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +306,10 @@ class Plan:
 
     @property
     def block_trials(self) -> int:
-        """Return how many trials a block has."""
+        """Return how many trials a block has; of a search about how many."""
+        search = self.experiment.search
+        if search is not None:
+            return SEARCH_PROBES * len(self.experiment.places)
         return len(self.cells) * self.experiment.repetitions.passes
 
 

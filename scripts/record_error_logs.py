@@ -142,7 +142,7 @@ def without_numbers(prefix: Path, place: Path) -> Path:
     generators = prefix.parent / "modules" / "generators"
     source = place / "mod_cgid.c"
     source.write_text(re.sub(r"APLOGNO\(\d*\)\s*", "", (generators / "mod_cgid.c").read_text()))
-    apxs = [prefix / "bin/apxs", "-c", f"-I{generators}", source.name]
+    apxs: list[str | Path] = [prefix / "bin/apxs", "-c", f"-I{generators}", source.name]
     subprocess.run(apxs, cwd=place, check=True, stdout=subprocess.DEVNULL)
     return place / ".libs" / "mod_cgid.so"
 

@@ -20,6 +20,7 @@ from cgidlab.analysis.findings import (
     Decision,
     Drift,
     Effect,
+    FoundLimit,
     NoiseFloor,
     PerBlock,
     SeriesCheck,
@@ -28,6 +29,7 @@ from cgidlab.analysis.findings import (
 from cgidlab.analysis.floors import noise_floors
 from cgidlab.analysis.hosts import hosts_apart
 from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.limit_searches import found_limits
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.observer import observer_effects
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
@@ -87,6 +89,7 @@ def analyse(
         lost=_lost(open_windows, experiment),
         observer=observer_effects(windows, rule),
         bounds=bound_answers(asked, rule, experiment.repetitions, experiment.factors) if rule.bounds else (),
+        limits_found=_limits_found(records, experiment),
     )
 
 
@@ -103,8 +106,17 @@ def _per_block(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) ->
     )
 
 
+def _limits_found(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[FoundLimit, ...]:
+    search = experiment.search
+    if search is None:
+        return ()
+    return found_limits(search, experiment.hardest_last, experiment.places, records)
+
+
 def _lost(records: Sequence[TrialRecord], experiment: Experiment) -> tuple[Combination, ...]:
     """Return the cells of the design that have no complete trial among these, whether or not one was tried."""
+    if experiment.search is not None:
+        return ()  # what a search does not try it does not need
     whole = product(*([(f.name, level.label) for level in f.levels] for f in experiment.factors))
     planned = [cell for cell in whole if cell and not experiment.excludes(cell)]
     have = {frozenset(r.levels) for r in complete(records)}

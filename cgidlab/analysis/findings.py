@@ -294,6 +294,34 @@ class PerBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeSeen:
+    """One trial of a search."""
+
+    level: float
+    block: int
+    missed: bool  # a goal
+    short: bool  # its window is shorter than that of the question
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLimit:
+    """What a search knows of its limit at one combination of the other factors. Levels are labels."""
+
+    factor: str
+    at: Combination
+    rising: bool  # the most is asked for, else the least
+    keeps: str | None  # the farthest level that is shown to keep the goals (95 % with `misses`); None: none is
+    misses: str | None  # the nearest level that is shown to miss one; None: none is
+    known: bool  # as well as was asked, and confirmed on both sides
+    blocks: int
+    kept_there: tuple[int, int]  # of the trials at `keeps`, with the whole window, those that kept the goals, and all
+    missed_there: tuple[int, int]
+    first: str  # candidate, the easiest
+    last: str  # the hardest
+    probes: tuple[ProbeSeen, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that verdict and report take from the trials."""
 
@@ -313,6 +341,7 @@ class Analysis:
     per_block: PerBlock | None = None  # None: no response was measured
     lost: tuple[Combination, ...] = ()  # planned cells without a complete trial
     observer: tuple[ObserverEffect, ...] = ()  # by response of the rule; empty: all passes are watched
+    limits_found: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
     pace: HostSpeed | None = None  # None: one block, or no probe
     bounds: tuple[BoundAnswer, ...] = ()  # by response, combination and level; empty: no value was named
 

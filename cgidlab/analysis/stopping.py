@@ -6,6 +6,7 @@ from dataclasses import replace
 from cgidlab.analysis.effects import effects
 from cgidlab.analysis.findings import Decision, Effect, Precision, unanswered
 from cgidlab.analysis.looks import planned_looks
+from cgidlab.analysis.thresholds import Shown, thresholds_shown
 from cgidlab.gathered import answering
 from cgidlab.model import Repetitions, TrialRecord, VerdictRule
 
@@ -18,13 +19,18 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
 
     Between looks the data are not judged, only used to predict. Never stops
     before `repetitions.min`, always at `repetitions.max`. A response that no complete trial
-    has cannot hold up a run. `records` are as for `analyse`. Pure: the same records give the same decision.
+    has cannot hold up a run. What the rule requires holds it up as comparisons do. `records` are as for `analyse`.
+    Pure: the same records give the same decision.
     """
     found = _observed(effects(answering(records), rule, repetitions, registered_only=True))
-    return replace(_decision(found, len({r.block for r in records}), repetitions), precision=_precision(found))
+    looks = planned_looks(repetitions)
+    required = thresholds_shown(rule.required, records, looks)
+    undecided = sum(f.state is Shown.UNDECIDED for f in required)
+    done = len({r.block for r in records})
+    return replace(_decision(found, done, repetitions, undecided), precision=_precision(found))
 
 
-def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions) -> Decision:
+def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions, undecided: int) -> Decision:
     looks = planned_looks(repetitions)
     following = next((look for look in looks if look > done), None)
     if done >= repetitions.max:
@@ -37,11 +43,13 @@ def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions) -> D
     needed = _needed(open_, done, wanted)
     if done not in looks:
         return _go_on(f"{done} blocks are done; the next look is after block {following}", done, following, needed)
-    if found and not open_:
+    if found and not open_ and not undecided:
         how = "known well enough" if wanted else "decided"
         return _stop(f"every one of {asked} comparisons is {how} after {done} blocks", done, done)
     how = "not known well enough" if wanted else "open"
     reason = f"{len(open_)} of {asked} comparisons are {how} after {done} blocks"
+    if undecided:
+        reason += f"; {undecided} requirement{'' if undecided == 1 else 's'} undecided"
     if needed is not None and needed <= repetitions.max:
         reason += f"; probably {needed} blocks would {'do' if wanted else 'decide them'}"
     return replace(_go_on(reason, done, following, needed), undecided=tuple(open_))

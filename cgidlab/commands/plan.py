@@ -78,6 +78,15 @@ def _sum(plan: Plan) -> str:
     from cgidlab.design.plan import estimated_s  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
 
+    search = plan.experiment.search
+    if search is not None:
+        levels, places = plan.experiment.hardest_last, len(plan.experiment.places)
+        low, high = (end.label for end in (levels[0], levels[-1]))
+        where = f"{places} cell{'' if places == 1 else 's'}"
+        blocks = f"{plan.experiment.repetitions.min} to {search.blocks} blocks of about {plan.block_trials} trials"
+        times = f"{duration(estimated_s(plan))} to {duration(estimated_s(plan, search.blocks))}"
+        head = f"a search among {len(levels)} levels of {search.factor}, {low} to {high}, in {where}"
+        return f"{head}: {blocks}, about {times}"
     cells, reps, each = len(plan.cells), plan.experiment.repetitions, plan.block_trials
     design = f"{cells} cells x {f'{reps.passes} passes x ' if reps.passes > 1 else ''}"
     watched = (

@@ -17,10 +17,10 @@ def register(verbs: options.Verbs) -> None:
     options.add_results(parser)
     parser.add_argument(
         "--format",
-        choices=("html", "md", "json"),
+        choices=("html", "md", "json", "junit"),
         default="html",
         help="html: write trials.csv, trials.parquet, summary.json and report.html again (default); "
-        "md, json: print the report and write nothing",
+        "md, json, junit: print the report, or what came of `require:` as JUnit, and write nothing",
     )
     parser.add_argument("--details", action="store_true", help="print five questions with all figures, not seven lines")
     parser.add_argument(
@@ -58,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
     opened = store.find(args.results, args.run_name)
     if args.format != "html":
         if args.output is not None:
-            raise SpecError("md and json are printed", where="--output", fix="leave out --output, or --format")
+            raise SpecError("md, json and junit are printed", where="--output", fix="leave out --output, or --format")
         if args.lang != "en":
-            raise SpecError("md and json are English", where="--lang", fix="leave out --lang, or --format")
+            raise SpecError("md, json and junit are English", where="--lang", fix="leave out --lang, or --format")
         text, damaged = concluding.as_text(opened, args.format)
         print(text, end="")
     else:

@@ -18,7 +18,8 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
 
     plan = loading.load_plan(experiments.request(args)).plan
-    print(f"{args.experiment}: good; {len(plan.cells)} cells, {len(plan.trials)} trials at most")
+    most = plan.block_trials * plan.experiment.repetitions.max
+    print(f"{args.experiment}: good; {len(plan.cells)} cells, {most} trials at most")
     for bound in plan.experiment.rule.bounds:
         print(f"asks whether {bound[0]} passes {bound[1]:g}")
     for warning in choosing.warnings(plan):

@@ -92,7 +92,18 @@ def _rule(run: Recorded) -> Values:
 
 
 # The rest of a plan follows from these, and from the roles.
-_ASKED = ("target", "settings", "factors", "exclude", "repetitions", "instruments", "rule", "noise")
+_ASKED = (
+    "target",
+    "settings",
+    "derived",
+    "search",
+    "factors",
+    "exclude",
+    "repetitions",
+    "instruments",
+    "rule",
+    "noise",
+)
 
 
 def _asked(run: Recorded) -> Values:

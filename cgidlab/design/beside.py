@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cgidlab.model import Experiment, Factor, Level, VerdictRule
+from cgidlab.model import Experiment, Factor, Level, Required, VerdictRule
 
 FACTOR = "httpd"
 BUILT = "built:"  # in front of a build's key: a source of httpd that is taken from the host's cache and never made
@@ -29,7 +29,9 @@ def with_old(experiment: Experiment, httpd: str, build_key: str) -> Experiment:
         question=f"Is the new build of httpd as good as the old one? (of: {experiment.question})"[:500],
         factors=(*others, factor) if own is None else tuple(factor if f is own else f for f in experiment.factors),
         settings={name: value for name, value in experiment.settings.items() if name != FACTOR},
-        rule=VerdictRule(FACTOR, before, experiment.rule.smallest_effects),
+        rule=VerdictRule(
+            FACTOR, before, experiment.rule.smallest_effects, required=_of_the_new(experiment.rule.required, levels)
+        ),
     )
 
 
@@ -40,3 +42,10 @@ def _label(httpd: str, levels: tuple[Level, ...]) -> str:
     while label in {level.label for level in levels}:
         label += " that"
     return label
+
+
+def _of_the_new(required: Required, levels: tuple[Level, ...]) -> Required:
+    """Return what is required, of the experiment's own builds alone: the old one is there to be compared with."""
+    if FACTOR in dict(required.at):
+        return required
+    return replace(required, at=(*required.at, *((FACTOR, level.label) for level in levels)))

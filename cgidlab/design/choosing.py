@@ -2,31 +2,46 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
+from cgidlab.design import linking
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.errors import SpecError
 from cgidlab.model import Factor, Plan, Scalar, Settings
 
+_OF_CONNECTIONS = frozenset({"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive"})
 _FEW_PROCESSES = 2  # clients spread evenly over so many, and none of them has all threads busy
 
 
-def driver(catalogue: Catalogue, factors: Sequence[Factor], settings: Settings) -> dict[str, Scalar]:
+def driver(
+    catalogue: Catalogue, factors: Sequence[Factor], settings: Settings, derived: Mapping[str, str]
+) -> dict[str, Scalar]:
     """Return the driver for an experiment that names none: the usual one unless a cell would lose its connections.
 
-    All cells get the same one, so that they can be compared.
+    All cells get the same one, so that they can be compared. `derived` are the formulas of settings, by their names.
     """
     named = {f.name for f in factors} | settings.keys()
     if "driver" in named:
         return {}
-    varied = [f for f in factors if f.name in {"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive"}]
+    formulas = {
+        name: linking.formula(name, text, catalogue, factors, name)
+        for name, text in derived.items()
+        if name in _OF_CONNECTIONS
+    }
+    matter = _OF_CONNECTIONS.union(*(formula.names for formula in formulas.values()))
     usual = {**catalogue.defaults(), **settings}
-    cells = (
-        {**usual, **dict(zip((f.name for f in varied), levels, strict=True))}
-        for levels in itertools.product(*([level.value for level in f.levels] for f in varied))
-    )
-    found = list(cells)
+    found = []
+    for levels in itertools.product(*(_values(f) for f in factors if f.name in matter)):
+        own: dict[str, Scalar] = dict(levels)
+        with suppress(SpecError):  # no cell can be like that: it is excluded, or refused as what it is
+            found.append({**usual, **own, **linking.values(formulas, own, catalogue, "")})
     if all(str(cell["loop"]) == "closed" for cell in found) and any(map(loses_connections, found)):
         return {"driver": "steady"}
     return {}
+
+
+def _values(factor: Factor) -> list[tuple[str, Scalar]]:
+    return [(factor.name, level.value) for level in factor.levels]
 
 
 def loses_connections(settings: Mapping[str, Scalar]) -> bool:

@@ -31,6 +31,8 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "noise": ("sentinel", "disturbed"),
     "limits": ("bottleneck", "interventions", "what_limits"),
     "verdict": ("rule", "decision", "analysis", "response", "responses", "reference", "smallest_effects"),
+    "require": ("required", "thresholds", "threshold", "slo", "slos", "assert", "promise"),
+    "search": ("find", "limit", "capacity", "searching", "bisect"),
 }
 """The keys of an experiment file, and what people call them."""
 

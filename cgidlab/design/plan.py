@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cgidlab.design import linking
 from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
@@ -36,7 +37,7 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
 
     Passes stay together so that slow drift of a host falls on all cells alike
     instead of on whichever ran last. The order of a pass, and whether it is watched, depend on the seed
-    and its number alone, so that a run can be extended by further blocks.
+    and its number alone, so that a run can be extended by further blocks. The trials of a search follow from results.
     Raises `SpecError` when a cell contradicts itself or no cell is left.
     """
     cells = tuple(_cells(experiment, catalogue))
@@ -45,6 +46,8 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     for cell in cells:
         _check_cell(cell)
     _check_factors(experiment, cells)
+    if experiment.search is not None:
+        return Plan(experiment, cells, ())
     trials: list[Trial] = []
     named = {True: [(cell, _key_text(cell)) for cell in cells]}
     named[False] = [(cell, _key_text(cell)) for cell in (_unwatched(c, experiment, catalogue) for c in cells)]
@@ -83,9 +86,9 @@ def _unwatched(cell: Cell, experiment: Experiment, catalogue: Catalogue) -> Cell
     return replace(cell, settings={**cell.settings, **off})
 
 
-def trial_key(cell: Cell, block: int) -> str:
+def trial_key(cell: Cell, block: int, pass_number: int = 1) -> str:
     """Return the name of one trial: equal on every machine and for every order of the file's keys."""
-    return _key(block, _key_text(cell), 1)
+    return _key(block, _key_text(cell), pass_number)
 
 
 def _key_text(cell: Cell) -> str:
@@ -102,6 +105,9 @@ def _key(block: int, text: str, pass_number: int) -> str:
 def estimated_s(plan: Plan, blocks: int | None = None) -> float:
     """Return how long so many blocks (the least number by default) will take, in seconds."""
     blocks = plan.experiment.repetitions.min if blocks is None else blocks
+    if plan.experiment.search is not None:
+        each = max(trial_s(cell.settings) for cell in plan.cells)
+        return (plan.block_trials * each + ESTIMATED_BLOCK_S) * blocks
     a_pass = sum(trial_s(cell.settings) for cell in plan.cells)
     return (plan.experiment.repetitions.passes * a_pass + ESTIMATED_BLOCK_S) * blocks
 
@@ -126,15 +132,15 @@ def trial_s(settings: Settings) -> float:
 def _cells(experiment: Experiment, catalogue: Catalogue) -> Iterator[Cell]:
     fixed = {**catalogue.defaults(), **experiment.settings}
     slugs = {f.name: _slugs(f.levels) for f in experiment.factors}
+    derived = linking.formulas(experiment, catalogue)
     for levels in itertools.product(*(f.levels for f in experiment.factors)):
         named = tuple(zip((f.name for f in experiment.factors), levels, strict=True))
         if experiment.excludes([(name, level.label) for name, level in named]):
             continue
-        yield Cell(
-            id=",".join(f"{name}={slugs[name][level.label]}" for name, level in named),
-            levels=named,
-            settings={**fixed, **{name: level.value for name, level in named}},
-        )
+        own = {name: level.value for name, level in named}
+        cell_id = ",".join(f"{name}={slugs[name][level.label]}" for name, level in named)
+        linked = linking.values(derived, own, catalogue, f"cell {cell_id}")
+        yield Cell(id=cell_id, levels=named, settings={**fixed, **own, **linked})
 
 
 def _slugs(levels: tuple[Level, ...]) -> dict[str, str]:

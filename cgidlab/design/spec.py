@@ -5,37 +5,24 @@ Everything is checked before anything runs: a wrong word costs a second, not a n
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import asked, choosing, hints
+from cgidlab.design import arithmetic, choosing, deciding, hints, limit_search, linking, requiring
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, Raw, UntilForm, check_form
+from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
+from cgidlab.design.specform import LOAD_KEYS, TRIAL_KEYS, FileForm, LevelForm, RangeForm, Raw, check_form
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
-from cgidlab.model import (
-    MIN_BLOCKS,
-    Experiment,
-    Factor,
-    Level,
-    LimitTrials,
-    LoopKind,
-    NoisePolicy,
-    Repetitions,
-    Scalar,
-    Settings,
-    SmallestEffect,
-    VerdictRule,
-)
+from cgidlab.model import CellPairs, Experiment, Factor, Level, Required, Scalar, Settings
 from cgidlab.terminal import is_shown
 
 MAX_TRIALS = 200_000
-WATCH_EVERY = 4
-# 5 % of throughput and 20 % of the tail: below the first a capacity plan does not change, and
-# a tail's own spread between equal trials is about that large.
-DEFAULT_SMALLEST_EFFECTS = {"throughput_rps": 0.05, "latency_p99_ms": 0.20}
+_MOST_LEVELS = 1000  # of a range
+_RATIO = re.compile(r"x([0-9]{1,6}(?:\.[0-9]{1,6})?)")
 # Columns of trials.csv that say which trial a row is; a factor of that name would hide them.
 IDENTITY_COLUMNS = (
     "trial",
@@ -70,37 +57,52 @@ def build(
     """
     form = check_form(document, catalogue)
     factors = tuple(_factor(document, catalogue, name, raw) for name, raw in form.factors.items())
-    settings = _settings(document, catalogue, form)
-    for name in settings:
-        if name in form.factors:
+    if form.search is not None:
+        factors = (*factors, limit_search.factor_of(document, catalogue, form))
+    settings, formulas = _settings(document, catalogue, form)
+    for name in (*settings, *formulas):
+        if name in {f.name for f in factors}:
             raise SpecError(
                 f"`{name}` is a factor and a fixed setting", where=document.where(("factors", name)), fix="keep one"
             )
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
-    settings |= choosing.driver(catalogue, factors, settings)
-    rule = _rule(document, form, factors, catalogue)
-    exclude = tuple(_exclusion(document, factors, i, raw) for i, raw in enumerate(form.exclude))
-    factors = _restricted(factors, only)
+    derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
+    settings |= choosing.driver(catalogue, factors, settings, derived)
+    rule = deciding.rule(document, form, factors, catalogue)
+    exclude = tuple(
+        itertools.chain.from_iterable(_exclusions(document, factors, i, raw) for i, raw in enumerate(form.exclude))
+    )
+    whole, factors = factors, _restricted(factors, only)
     if rule.reference not in {lv.label for f in factors if f.name == rule.factor for lv in f.levels}:
         raise SpecError(
             f"--only leaves out the reference level {rule.factor}={rule.reference}",
             where="--only",
             fix="keep it: every ratio refers to it",
         )
+    running = _instruments(catalogue, settings, factors)
+    search = None
+    if form.search is not None:
+        search = limit_search.search_of(document, form, settings, derived, running, catalogue)
+        rule = replace(rule, smallest_effects=(), bounds=())
+    repetitions = deciding.repetitions(document, form, rule, search)
+    required = requiring.required(document, form.require, whole, running, repetitions)
+    _check_kept(required, factors)
     experiment = Experiment(
         name=form.name,
         question=form.question,
         target=target or form.target,
         factors=factors,
         settings=settings,
-        exclude=exclude,
-        repetitions=_repetitions(document, form, rule),
+        derived=tuple(derived.items()),
+        search=search,
+        exclude=kept(exclude, factors),
+        repetitions=repetitions,
         seed=form.seed,
-        instruments=_instruments(catalogue, settings, factors),
-        rule=rule,
-        noise=_noise(document, form),
+        instruments=running,
+        rule=replace(rule, required=required),
+        noise=deciding.noise(document, form),
         source=document.text,
-        limits=_limits(catalogue, form, settings, factors),
+        limits=deciding.limits(catalogue, form, settings, factors),
     )
     _check_size(experiment, document.where(("factors",)))
     return experiment
@@ -110,19 +112,33 @@ def check(experiment: Experiment, catalogue: Catalogue, where: str) -> None:
     """Raise `SpecError` for what no file could have described: an experiment may come out of a stranger's directory."""
     for name, value in experiment.settings.items():
         catalogue.check(name, value, where)
+    for name, text in experiment.derived:
+        linking.formula(name, text, catalogue, experiment.factors, where)
     for factor in experiment.factors:
         _check_factor(factor.name, catalogue, where)
         for level in factor.levels:
             catalogue.check(factor.name, level.value, where)
             _check_label(level.label, where)
-    labels = {factor.name: [level.label for level in factor.levels] for factor in experiment.factors}
-    for name, label in itertools.chain.from_iterable(experiment.exclude):
-        if label not in labels.get(name, ()):
-            raise hints.unknown(f"`{name}` has no level", label, labels.get(name, ()), where)
+    check_pairs(experiment.exclude, experiment.factors, where)
     known = cat.instruments(catalogue)
     for name in set(experiment.instruments) - set(known):
         raise hints.unknown("no instrument is called", name, known, where)
+    requiring.check(experiment.rule.required, experiment.factors, experiment.instruments, where)
+    if experiment.search is not None:
+        limit_search.check(experiment.search, experiment.factors, experiment.instruments, where)
     _check_size(experiment, where)
+
+
+def _check_kept(required: Required, factors: Sequence[Factor]) -> None:
+    """Refuse to leave out all cells that something is required of."""
+    kept = {f.name: {level.label for level in f.levels} for f in factors}
+    for name in dict.fromkeys(name for name, _ in required.at):
+        if not any(label in kept[name] for n, label in required.at if n == name):
+            raise SpecError(
+                f"--only leaves out every level of {name} that `require.at` names",
+                where="--only",
+                fix="keep one: the outcome rests on it",
+            )
 
 
 def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Factor]) -> tuple[str, ...]:
@@ -135,9 +151,11 @@ def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Fac
     )
 
 
-def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm]) -> Factor:
+def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm] | RangeForm) -> Factor:
     where = document.where(("factors", name))
     _check_factor(name, catalogue, where)
+    if isinstance(raw, RangeForm):
+        raw = _range(document, name, raw, whole=catalogue.options[name].type == "int")
     if not raw:
         raise SpecError(f"the factor `{name}` has no levels", where=where, fix="write at least one: [100]")
     levels: list[Level] = []
@@ -154,6 +172,27 @@ def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[R
             )
         levels.append(level)
     return Factor(name, tuple(levels))
+
+
+def _range(document: Document, name: str, raw: RangeForm, *, whole: bool) -> list[Raw]:
+    """Return the levels of a range: those that the steps from its begin reach up to its end, each once."""
+    where = document.where(("factors", name, "by"))
+    ratio = _RATIO.fullmatch(raw.by) if isinstance(raw.by, str) else None
+    if isinstance(raw.by, str) and ratio is None:
+        raise SpecError(
+            f"`by` is a step or a ratio, not {raw.by!r}", where=where, fix="write a number, or x2 for doubling"
+        )
+    step = float(ratio[1] if ratio else raw.by)
+    if (step <= 1 if ratio else step <= 0) or (ratio and raw.begin <= 0) or raw.to < raw.begin:
+        raise SpecError(f"a range by {raw.by} never comes from {raw.begin} to {raw.to}", where=where)
+    found: list[Raw] = []
+    for n in range(_MOST_LEVELS + 1):
+        value = raw.begin * step**n if ratio else raw.begin + step * n
+        if value > raw.to:
+            return found
+        level = round(value) if whole else float(f"{value:.12g}")
+        found += [level] if level not in found else []
+    raise SpecError(f"the range has more than {_MOST_LEVELS} levels", where=where, fix="take a larger step")
 
 
 def _check_factor(name: str, catalogue: Catalogue, where: str) -> None:
@@ -176,22 +215,23 @@ def _check_label(label: str, where: str) -> None:
         )
 
 
-def label_of(value: Scalar) -> str:
-    """Return how a value is written in files, tables and on the command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _settings(document: Document, catalogue: Catalogue, form: FileForm) -> dict[str, Scalar]:
-    """Return the fixed settings of the whole file, whichever key they were written under."""
+def _settings(
+    document: Document, catalogue: Catalogue, form: FileForm
+) -> tuple[dict[str, Scalar], dict[str, tuple[KeyPath, str]]]:
+    """Return the fixed settings of the whole file, whichever key they were written under, and formulas of others."""
     found: dict[str, Scalar] = {}
+    formulas: dict[str, tuple[KeyPath, str]] = {}
     written: list[tuple[KeyPath, Raw]] = [(("settings", name), value) for name, value in form.settings.items()]
     written += [(("load", name), v) for name in LOAD_KEYS if (v := getattr(form.load, name)) is not None]
     written += [((name,), v) for name in TRIAL_KEYS if (v := getattr(form, name)) is not None]
     for path, value in written:
         name = str(path[-1])
-        if name in found:
+        if name in found or name in formulas:
             raise SpecError(f"`{name}` is set twice", where=document.where(path), fix="keep one of them")
-        found[name] = catalogue.check(name, value, document.where(path))
+        if isinstance(value, str) and value.startswith(arithmetic.BEGINS):
+            formulas[name] = path, value
+        else:
+            found[name] = catalogue.check(name, value, document.where(path))
     if form.instruments is not None:
         known = cat.instruments(catalogue)
         for index, name in enumerate(form.instruments):
@@ -201,7 +241,20 @@ def _settings(document: Document, catalogue: Catalogue, form: FileForm) -> dict[
             if name in found or form.instruments.index(name) != index:
                 raise SpecError(f"the instrument `{name}` is named twice", where=where, fix="keep one")
         found |= {name: name in form.instruments for name in known if name not in form.factors}
-    return found
+    return found, formulas
+
+
+def _derived(
+    document: Document,
+    catalogue: Catalogue,
+    factors: Sequence[Factor],
+    formulas: Mapping[str, tuple[KeyPath, str]],
+) -> dict[str, str]:
+    """Return the formulas of settings that follow from factors, each without its sign."""
+    return {
+        name: linking.formula(name, text, catalogue, factors, document.where(path)).text
+        for name, (path, text) in formulas.items()
+    }
 
 
 def _overridden(catalogue: Catalogue, factors: set[str], overrides: Iterable[tuple[str, str]]) -> dict[str, Scalar]:
@@ -238,132 +291,20 @@ def _restricted(factors: tuple[Factor, ...], only: Iterable[tuple[str, tuple[str
     return tuple(kept.values())
 
 
-def _exclusion(
-    document: Document, factors: tuple[Factor, ...], index: int, raw: Mapping[str, Raw | list[Raw]]
-) -> tuple[tuple[str, str], ...]:
-    known = {f.name: f for f in factors}
-    pairs: list[tuple[str, str]] = []
-    for name, values in raw.items():
-        where = document.where(("exclude", index, name))
-        if name not in known:
-            raise hints.unknown("no factor is called", name, known, where)
-        labels = [lv.label for lv in known[name].levels]
-        for value in values if isinstance(values, list) else [values]:
-            if label_of(value) not in labels:
-                raise hints.unknown(f"`{name}` has no level", label_of(value), labels, where)
-            pairs.append((name, label_of(value)))
-    if not pairs:
-        raise SpecError(
-            "an empty exclusion would leave out every cell", where=document.where(("exclude", index)), fix="remove it"
-        )
-    return tuple(pairs)
-
-
-def _rule(
-    document: Document,
-    form: FileForm,
-    factors: tuple[Factor, ...],
-    catalogue: Catalogue,
-) -> VerdictRule:
-    by_name = {f.name: f for f in factors}
-    name = form.verdict.factor or factors[0].name
-    if name not in by_name:
-        raise hints.unknown("no factor is called", name, by_name, document.where(("verdict", "factor")))
-    labels = [lv.label for lv in by_name[name].levels]
-    if form.verdict.reference is not None:
-        reference = label_of(form.verdict.reference)
-        if reference not in labels:
-            raise hints.unknown(f"`{name}` has no level", reference, labels, document.where(("verdict", "reference")))
-    else:
-        usual = catalogue.options[name].default
-        reference = next((lv.label for lv in by_name[name].levels if lv.value == usual), labels[0])
-    effects = dict(DEFAULT_SMALLEST_EFFECTS)
-    responses = list(figures.COLUMNS)
-    for response, share in form.verdict.smallest_effects.items():
-        where = document.where(("verdict", "smallest_effects", response))
-        if response not in responses:
-            raise hints.unknown("no response is called", response, responses, where)
-        effects[response] = _share(share, where)
-    bounds = _bounds(document, form)
-    return VerdictRule(name, reference, tuple(SmallestEffect(r, s) for r, s in effects.items()), bounds)
-
-
-def _bounds(document: Document, form: FileForm) -> tuple[tuple[str, float], ...]:
-    """Return which values responses are not to pass: those of the file, else those that its question names."""
-    if form.verdict.bounds is None:
-        return tuple(asked.bounds(form.question).items())
-    responses = list(figures.COLUMNS)
-    for response, value in form.verdict.bounds.items():
-        where = document.where(("verdict", "bounds", response))
-        if response not in responses:
-            raise hints.unknown("no response is called", response, responses, where)
-        if not 0 < value < math.inf:
-            raise SpecError(f"`{response}` is not to pass {value}", where=where, fix="write a number above 0")
-    return tuple(form.verdict.bounds.items())
-
-
-def _repetitions(document: Document, form: FileForm, rule: VerdictRule) -> Repetitions:
-    wanted = form.repetitions
-    least, most = (wanted, wanted) if isinstance(wanted, int) else (wanted.min, wanted.max)
-    found = Repetitions(least, most, form.passes, form.watch_every or WATCH_EVERY, _half_widths(document, form, rule))
-    if form.watch_every is None and found.answering_blocks < MIN_BLOCKS:  # too few would be left for any claim
-        return replace(found, watch_every=1)
-    return found
-
-
-def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple[tuple[str, float], ...]:
-    """Return how well responses are to be known. A bare share is that of the rule's first response: throughput."""
-    if isinstance(form.repetitions, int) or not isinstance(form.repetitions.until, UntilForm):
-        return ()
-    wanted = form.repetitions.until.half_width
-    path: KeyPath = ("repetitions", "until", "half_width")
-    known = [e.response for e in rule.smallest_effects]
-    if not isinstance(wanted, dict):
-        return ((known[0], _share(wanted, document.where(path))),)
-    for response in wanted:
-        if response not in known:
-            raise hints.unknown("the verdict names no response", response, known, document.where((*path, response)))
-    if not wanted:
-        raise SpecError("no response is named", where=document.where(path), fix="write a share, such as 2%")
-    return tuple((response, _share(share, document.where((*path, response)))) for response, share in wanted.items())
-
-
-def _limits(catalogue: Catalogue, form: FileForm, settings: Settings, factors: Sequence[Factor]) -> LimitTrials:
-    """Return where it is tried what limits. By default once, where throughput is compared and can be changed."""
-    if form.limits is not None:
-        return form.limits
-    usual = {"loop": LoopKind.CLOSED.value, "fault": "none"}
-    there = {f.name: {level.value for level in f.levels} for f in factors}
-    plain = all(
-        there.get(name, {settings.get(name, catalogue.options[name].default)}) == {value}
-        for name, value in usual.items()
-    )
-    least = form.repetitions if isinstance(form.repetitions, int) else form.repetitions.min
-    return LimitTrials.ONCE if plain and least >= MIN_BLOCKS else LimitTrials.OFF
-
-
-def _noise(document: Document, form: FileForm) -> NoisePolicy:
-    if isinstance(form.noise, str):
-        return NoisePolicy(None, None, 0)
-    steal = _share(form.noise.max_steal, document.where(("noise", "max_steal")))
-    slowdown = _share(form.noise.max_slowdown, document.where(("noise", "max_slowdown")))
-    return NoisePolicy(form.noise.max_outsider_cpu, steal, form.noise.reruns, slowdown)
-
-
-def _share(value: float | str, where: str) -> float:
-    try:
-        share = float(value.removesuffix("%")) / 100 if isinstance(value, str) and value.endswith("%") else float(value)
-    except ValueError:
-        share = math.nan
-    if not 0 < share <= 10:  # noqa: PLR2004 -- false for NaN too; ten times is beyond any effect that needs a test
-        raise SpecError(f"this is a share such as 5% or 0.05, not {value!r}", where=where)
-    return share
+def _exclusions(
+    document: Document, factors: Sequence[Factor], index: int, raw: Mapping[str, Raw | list[Raw]] | str
+) -> tuple[CellPairs, ...]:
+    path: KeyPath = ("exclude", index)
+    if isinstance(raw, str):
+        return pairs_where(document, factors, path, raw)
+    return (pairs_of(document, factors, path, raw),)
 
 
 def _check_size(experiment: Experiment, where: str) -> None:
     cells = math.prod(len(f.levels) for f in experiment.factors)
     passes = experiment.repetitions.passes
-    trials = cells * experiment.repetitions.max * passes
+    # A search tries few of its candidates.
+    trials = cells * (1 if experiment.search is not None else experiment.repetitions.max * passes)
     if trials > MAX_TRIALS:
         raise SpecError(
             f"{cells} cells x {experiment.repetitions.max} blocks{f' x {passes} passes' if passes > 1 else ''} = "

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from cgidlab.design import catalogue as cat
 from cgidlab.design import hints
+from cgidlab.design.arithmetic import BEGINS
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.errors import SpecError
@@ -22,6 +23,8 @@ MAX_PASSES = 100
 DEFAULT_MAX_OUTSIDER_CPU = 0.3
 DEFAULT_MAX_STEAL = 0.05
 DEFAULT_MAX_SLOWDOWN = 0.3  # four times what the probe varied by beside other work
+DEFAULT_EXCEED = 0.5
+DEFAULT_PRECISION = 0.05
 
 Raw = bool | int | float | str
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -36,6 +39,14 @@ class LevelForm(_Form):
 
     label: str = Field(min_length=1, max_length=60)
     value: Raw
+
+
+class RangeForm(_Form):
+    """Levels from one number to another, by a step or, as x2, by a ratio."""
+
+    begin: int | float = Field(alias="from")
+    to: int | float
+    by: int | float | str
 
 
 class LoadForm(_Form):
@@ -59,6 +70,21 @@ class RepetitionsForm(_Form):
     min: int = Field(ge=1, le=MAX_BLOCKS)
     max: int = Field(ge=1, le=MAX_BLOCKS)
     until: Literal["decided"] | UntilForm = "decided"
+
+
+class SearchForm(_Form):
+    """A limit to be found in place of one factor's levels."""
+
+    factor: str
+    begin: int | float = Field(alias="from")
+    to: int | float
+    most: dict[str, Raw] | None = None
+    least: dict[str, Raw] | None = None
+    exceed: float | str = DEFAULT_EXCEED
+    precision: float | str = DEFAULT_PRECISION
+    step: int = Field(default=1, ge=1)
+    short_s: int | float | None = None
+    blocks: int = Field(default=60, ge=6, le=MAX_BLOCKS)
 
 
 class VerdictForm(_Form):
@@ -86,12 +112,13 @@ class FileForm(_Form):
     name: _Name
     question: str = Field(min_length=1, max_length=500)
     target: str = Field(default="local", min_length=1, max_length=500)
-    factors: dict[str, list[Raw | LevelForm]] = Field(min_length=1)
+    factors: dict[str, list[Raw | LevelForm] | RangeForm] = Field(default_factory=dict)
+    search: SearchForm | None = None
     settings: dict[str, Raw] = Field(default_factory=dict)
     load: LoadForm = Field(default_factory=LoadForm)
     warmup_s: Raw | None = None
     window_s: Raw | None = None
-    exclude: list[dict[str, Raw | list[Raw]]] = Field(default_factory=list)
+    exclude: list[dict[str, Raw | list[Raw]] | str] = Field(default_factory=list)
     repetitions: int | RepetitionsForm = 6
     passes: int = Field(default=1, ge=1, le=MAX_PASSES)
     watch_every: int | None = Field(default=None, ge=1, le=MAX_PASSES)
@@ -106,6 +133,7 @@ class FileForm(_Form):
         "has enough blocks for a claim and no fault, else off.",
     )
     verdict: VerdictForm = Field(default_factory=VerdictForm)
+    require: dict[str, Raw | dict[str, Raw | list[Raw]]] = Field(default_factory=dict)
 
 
 _SECTIONS: dict[str, type[_Form]] = {
@@ -115,6 +143,8 @@ _SECTIONS: dict[str, type[_Form]] = {
     "until": UntilForm,
     "noise": NoiseForm,
     "factors": LevelForm,
+    "search": SearchForm,
+    "range": RangeForm,
 }
 
 
@@ -125,22 +155,22 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
     schema["title"] = "cgidlab experiment"
     values = {name: _option_schema(option) for name, option in catalogue.options.items()}
     level = {"$ref": "#/$defs/LevelForm"}
-    schema["properties"]["settings"] |= {"properties": values, "additionalProperties": False}
+    a_range = {"$ref": "#/$defs/RangeForm"}
+    settable = {name: _derivable(value) for name, value in values.items()}
+    schema["properties"]["settings"] |= {"properties": settable, "additionalProperties": False}
     schema["properties"]["factors"] |= {
         "properties": {
             name: {
-                "type": "array",
-                "minItems": 1,
-                "items": {"anyOf": [value, level]},
+                "anyOf": [{"type": "array", "minItems": 1, "items": {"anyOf": [value, level]}}, a_range],
                 "description": value["description"],
             }
             for name, value in values.items()
         },
         "additionalProperties": False,
     }
-    schema["$defs"]["LoadForm"]["properties"] = {name: values[name] for name in LOAD_KEYS}
+    schema["$defs"]["LoadForm"]["properties"] = {name: settable[name] for name in LOAD_KEYS}
     for name in TRIAL_KEYS:
-        schema["properties"][name] = values[name]
+        schema["properties"][name] = settable[name]
     schema["properties"]["instruments"] = {
         "type": "array",
         "items": {"enum": list(cat.instruments(catalogue))},
@@ -153,6 +183,15 @@ def _option_schema(option: Option) -> dict[str, Any]:
     kinds = {"str": "string", "path": "string", "int": "integer", "float": "number", "bool": "boolean"}
     schema: dict[str, Any] = {"type": kinds[option.type], "description": option.description, "default": option.default}
     return schema | ({"enum": list(option.choices)} if option.choices else {})
+
+
+def _derivable(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a setting: a value, or where that is a number a formula."""
+    if value["type"] not in {"integer", "number"}:
+        return value
+    told = {key: value[key] for key in ("description", "default")}
+    formula = {"type": "string", "pattern": f"^{BEGINS}", "description": "Arithmetic on factors."}
+    return {"anyOf": [{"type": value["type"]}, formula], **told}
 
 
 def check_form(document: Document, catalogue: Catalogue) -> FileForm:
@@ -171,6 +210,9 @@ def check_form(document: Document, catalogue: Catalogue) -> FileForm:
         raise SpecError(f"`repetitions` is outside 1 to {MAX_BLOCKS}", where=document.where(("repetitions",)))
     if isinstance(form.repetitions, RepetitionsForm) and form.repetitions.max < form.repetitions.min:
         raise SpecError("`max` is below `min`", where=document.where(("repetitions", "max")), fix="raise max")
+    if not form.factors and form.search is None:
+        where = document.where(("factors",))
+        raise SpecError("there is no factor", where=where, fix="add `factors:` with levels, or `search:`")
     return form
 
 
@@ -186,7 +228,7 @@ def _translated(document: Document, err: ValidationError, catalogue: Catalogue) 
     path: KeyPath = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_name(part)))
     where = document.where(path)
     if first["type"] == "extra_forbidden":
-        section = "until" if path[:2] == ("repetitions", "until") else str(path[0])
+        section = _section(path)
         return _unknown_key(section, str(path[-1]), where, catalogue)
     if first["type"] == "missing":
         return SpecError(f"the key `{path[-1]}` is missing", where=where, fix=f"add `{path[-1]}:`")
@@ -195,17 +237,30 @@ def _translated(document: Document, err: ValidationError, catalogue: Catalogue) 
             "`name` is not fit for a directory", where=where, fix="use a-z, 0-9 and -, at most 60 characters"
         )
     given = first["input"]
+    if path[:1] == ("factors",) and isinstance(given, str) and given.startswith(BEGINS):
+        what = f"`{path[-1]}` is derived from factors, and is none itself"
+        return SpecError(what, where=where, fix=f'write it below `settings:`: {path[-1]}: "{given}"')
     shown = "" if isinstance(given, (dict, list)) else f", not {given!r}"
     return SpecError(f"`{path[-1] if path else 'file'}`: {first['msg'].lower()}{shown}", where=where)
+
+
+def _section(path: KeyPath) -> str:
+    """Return which form an unknown key was written in."""
+    if path[:2] == ("repetitions", "until"):
+        return "until"
+    written_as_range = path[0] == "factors" and len(path) == len(("factors", "clients", "from"))
+    return "range" if written_as_range else str(path[0])
 
 
 def _unknown_key(section: str, name: str, where: str, catalogue: Catalogue) -> SpecError:
     form = _SECTIONS.get(section)
     if form is not None:
         also = {o.name: o.also for o in catalogue.options.values()} | {"reference": ("baseline",)}
-        return hints.unknown("unknown key", name, form.model_fields, where, also=also)
+        keys = [field.alias or key for key, field in form.model_fields.items()]
+        return hints.unknown("unknown key", name, keys, where, also=also)
     meant = catalogue.named(name)
-    elsewhere = next((f"write it below `{s}:`" for s, f in _SECTIONS.items() if name in f.model_fields), "")
+    sections = ((s, f) for s, f in _SECTIONS.items() if s != "range" and name in f.model_fields)
+    elsewhere = next((f"write it below `{s}:`" for s, _ in sections), "")
     if meant and meant not in FileForm.model_fields:
         elsewhere = f"`{meant}` is an option: write it below `settings:`, or with its levels below `factors:`"
     also = {} if elsewhere else hints.FILE_KEYS | {key: catalogue.options[key].also for key in TRIAL_KEYS}
@@ -213,7 +268,7 @@ def _unknown_key(section: str, name: str, where: str, catalogue: Catalogue) -> S
 
 
 _TYPE_NAMES = frozenset(
-    {"bool", "int", "float", "str", "LevelForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
+    {"bool", "int", "float", "str", "LevelForm", "RangeForm", "SearchForm", "RepetitionsForm", "NoiseForm", "UntilForm"}
 )  # as pydantic puts the members of a union into a path
 
 

@@ -11,6 +11,7 @@ from cgidlab.design import plan as planning
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.engine import sources, targets
 from cgidlab.engine.execute import Site
+from cgidlab.errors import SpecError
 from cgidlab.model import Plan
 
 
@@ -52,6 +53,12 @@ def load_plan(request: Request) -> Loaded:
     plan = planning.make(experiment, catalogue)
     tarballs = sources.read(request.sources) if request.sources else ()
     found = targets.site(experiment.target, request.root, named_by_user=request.target is not None)
+    if experiment.search is not None and len(found.servers) > 1:
+        raise SpecError(
+            f"a search is for the limit of one server, and the target has {len(found.servers)}",
+            where=experiment.target,
+            fix="name an inventory with one host in the group `servers`",
+        )
     site = replace(found, tarballs=tarballs, refresh=request.refresh)
     return Loaded(plan, catalogue, site)
 

@@ -14,11 +14,11 @@ from cgidlab.engine.locking import exclusive, of_run
 from cgidlab.engine.pacing import spent_s
 from cgidlab.engine.readying import How, Ready, RunSession
 from cgidlab.engine.spreading import all_blocks
-from cgidlab.errors import InterruptedRun, RunError, SpecError, StoreError
+from cgidlab.errors import InterruptedRun, RunError, SpecError, StoreError, UnmetError
 from cgidlab.model import Plan, Status
 from cgidlab.progress import Display, duration
 from cgidlab.runs import changes, ending, status, store
-from cgidlab.runs.concluding import conclude
+from cgidlab.runs.concluding import Concluded, conclude
 from cgidlab.runs.store import RunDirectory
 from cgidlab.verdict import words
 
@@ -101,7 +101,10 @@ def _budget_s(how: How, continued: resuming.Continued) -> float | None:
 
 def _counted(continued: resuming.Continued) -> str:
     again = f", {len(continued.undone)} of them begun before and run again" if continued.undone else ""
-    return f"{len({r.key for r in continued.done})} trials are done, up to {continued.pending} are to come{again}"
+    done = f"{len({r.key for r in continued.done})} trials are done"
+    if continued.loaded.plan.experiment.search is not None:
+        return f"{done}{again}"
+    return f"{done}, up to {continued.pending} are to come{again}"
 
 
 @contextmanager
@@ -152,7 +155,14 @@ def _to_its_end(session: RunSession, ready: Ready) -> Ended:
     if cancelled:
         return Ended(concluded.text, concluded.report, INTERRUPTED_EXIT)
     whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking and not stopped
-    return Ended(concluded.text, concluded.report, 0 if whole else RunError.exit_code)
+    return Ended(concluded.text, concluded.report, _exit_code(concluded, whole=whole))
+
+
+def _exit_code(concluded: Concluded, *, whole: bool) -> int:
+    """Return the exit status: what was required and is not shown says more than trials that failed."""
+    if concluded.required is False:
+        return UnmetError.exit_code
+    return 0 if whole else RunError.exit_code
 
 
 def _check_budget(plan: Plan, budget_s: float | None) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cgidlab.design import limiting
 from cgidlab.design.plan import trial_s
@@ -11,6 +12,7 @@ from cgidlab.engine.halting import StopRule
 from cgidlab.engine.pacing import Pacing
 from cgidlab.engine.readying import Ready, RunSession
 from cgidlab.engine.scheduling import Board, HostLost, Work, drive
+from cgidlab.engine.search_pacing import SearchPacing
 from cgidlab.errors import RunError
 from cgidlab.model import Trial, TrialRecord
 from cgidlab.progress import duration
@@ -39,15 +41,7 @@ class _Shift:
         self._hosts = {host.host: host for host in ready.hosts}
         self._blocks = dict(enumerate(loaded.plan.blocks, start=1))
         fits = limiting.fits(loaded.plan, session.how.budget_s)
-        self._pacing = Pacing(
-            loaded.plan,
-            run,
-            session.display,
-            session.how.budget_s,
-            session.before,
-            at_once=len(self._hosts),
-            beside_s=limiting.extra_s(loaded.plan) if fits else 0.0,
-        )
+        self._pacing = self._paced(beside_s=limiting.extra_s(loaded.plan) if fits else 0.0)
         # On which this session has not tried yet what limits: the first block there ends with it.
         self._no_limits = set(self._hosts) if fits else set()
         if not fits and limiting.trials(loaded.plan):
@@ -63,14 +57,30 @@ class _Shift:
         self.stop = threading.Event()
         # What was begun on a server goes on there: its comparisons are made within it.
         begun = {r.block: r.host for r in session.before if r.host in self._hosts}
-        self.board = Board(list(self._blocks), list(self._hosts), begun)
+        numbers = range(1, loaded.plan.experiment.repetitions.max + 1)
+        self.board = Board(list(numbers), list(self._hosts), begun)
         self.board.limit = self._pacing.may_begin
+
+    def _paced(self, beside_s: float) -> Pacing | SearchPacing:
+        """Return what says how long the run is; `beside_s` is what one block takes longer than the others."""
+        session, plan = self._session, self._session.loaded.plan
+        if plan.experiment.search is not None:
+            return SearchPacing(session.loaded, session.run, session.display, session.how.budget_s, session.before)
+        return Pacing(
+            plan,
+            session.run,
+            session.display,
+            session.how.budget_s,
+            session.before,
+            at_once=len(self._hosts),
+            beside_s=beside_s,
+        )
 
     def run(self, host: str, block: int) -> list[TrialRecord]:
         """Run a block on a server and return the records that are new. Raise `HostLost` for one that others can run."""
         session = self._session
-        trials = self._blocks[block]
         before = [r for r in session.before if r.block == block]
+        trials = self._trials(block, before)
         if {r.host for r in before} - {host} and not {t.key for t in trials} <= {r.key for r in before}:
             before = []  # begun on a server that is not there: whole again on this one
         given = BlockBegin(
@@ -91,6 +101,15 @@ class _Shift:
                 raise
             raise HostLost(err.what) from err
         return done[len(before) :]
+
+    def _trials(self, block: int, before: Sequence[TrialRecord]) -> tuple[Trial, ...]:
+        """Return the trials of a block: as planned, or as a search needs them after what it saw."""
+        if not isinstance(self._pacing, SearchPacing):
+            return self._blocks[block]
+        wanted = self._pacing.wanted(block, [r for r in self._records if r.block < block])
+        done = {r.key: r.number for r in before}
+        new = iter(self._numbers.given(t for t in wanted if t.key not in done))
+        return tuple(replace(t, number=done[t.key]) if t.key in done else next(new) for t in wanted)
 
     def _fresh(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
         """Return the trials, those that left something under their number before under another."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from cgidlab.model import Figures, LimitTrials
-from cgidlab.parsers.document import Count, DocumentKind, Positive, Share, Single, Size
+from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Share, Single, Size
 
 _MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
 _FIGURES = frozenset(f.name for f in fields(Figures))
@@ -58,6 +58,48 @@ class PlannedLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedThreshold:
+    """A bound of a figure."""
+
+    figure: str
+    sense: Literal["<=", ">="]
+    bound: Number
+
+    def __post_init__(self) -> None:
+        """Refuse what is no figure."""
+        if self.figure not in _FIGURES:
+            raise ValueError(f"bounds {self.figure!r:.60}, which is no figure")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequirements:
+    """What the outcome rests on."""
+
+    thresholds: tuple[PlannedThreshold, ...] = ()
+    overflow: Literal["", "not_observed", "moment"] = ""
+    at: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSearch:
+    """A limit that is to be found."""
+
+    factor: str
+    goals: tuple[PlannedThreshold, ...]
+    rising: bool
+    exceed: Share
+    precision: Share
+    short_s: Size
+    window_s: Size
+    blocks: Positive
+
+    def __post_init__(self) -> None:
+        """Refuse more blocks than can be planned, and a share of trials that is none."""
+        if self.blocks > _MOST_BLOCKS or self.exceed >= 1 or not self.goals:
+            raise ValueError("is no search")
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What the verdict rests on."""
 
@@ -65,6 +107,7 @@ class Rule:
     reference: str
     smallest_effects: Mapping[str, Share]
     bounds: Mapping[str, Size] = field(default_factory=dict)
+    required: PlannedRequirements = PlannedRequirements()
 
     def __post_init__(self) -> None:
         """Refuse responses that are no figures."""
@@ -124,6 +167,8 @@ class PlanDocument:
     trials: tuple[PlannedTrial, ...] = ()
     extended: Extended | None = None
     limits: LimitTrials = LimitTrials.OFF
+    derived: Mapping[str, str] = field(default_factory=dict)
+    search: PlannedSearch | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
@@ -133,6 +178,8 @@ class PlanDocument:
                 raise ValueError(f"has a factor {name!r:.60} without levels, or with one twice")
         if self.rule.reference not in labels.get(self.rule.factor, ()):
             raise ValueError("has a rule whose factor or reference is none of its own")
+        if self.search is not None and self.search.factor not in labels:
+            raise ValueError("searches a factor that is none of its own")
         for cell in self.cells:
             if cell.levels.keys() != labels.keys() or any(lv not in labels[n] for n, lv in cell.levels.items()):
                 raise ValueError(f"has a cell {cell.id!r:.60} that is none of its factors' levels")

@@ -84,12 +84,22 @@ def _plan_has_passes(plan: Raw) -> Raw:
     return {**plan, "repetitions": {"passes": 1, "watch_every": 1, "half_widths": {}, **repetitions}}
 
 
-def _plan_has_bounds(plan: Raw) -> Raw:
-    """Version 4 says which values are not to be passed, and of a run that was extended, to how many blocks."""
+def _plan_asks_more(plan: Raw) -> Raw:
+    """Version 4 says more of what was asked.
+
+    Which values are not to be passed, what the outcome rests on, which settings follow from factors, which limit is
+    searched for; and of a run that was extended, to how many blocks. Before, none was there.
+    """
     rule = plan.get("rule")
     if not isinstance(rule, dict):
         return plan  # refused as what it is
-    return {"extended": None, **plan, "rule": {"bounds": {}, **rule}}
+    return {
+        "extended": None,
+        "derived": {},
+        "search": None,
+        **plan,
+        "rule": {"bounds": {}, "required": {"thresholds": [], "overflow": "", "at": []}, **rule},
+    }
 
 
 def _trial_is_of_a_pass(trial: Raw) -> Raw:
@@ -131,7 +141,7 @@ def _with_words(value: Any) -> Any:  # noqa: ANN401 -- any part of a document
 _STEPS: Mapping[tuple[str, int], Callable[[Raw], Raw]] = {
     ("plan.json", 1): _plan_says_its_kind,
     ("plan.json", 2): _plan_has_passes,
-    ("plan.json", 3): _plan_has_bounds,
+    ("plan.json", 3): _plan_asks_more,
     ("trial.json", 1): _trial_is_of_a_pass,
     ("figures.json", 1): _with_words,
     ("summary.json", 1): _summary_of_a_driver,

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page, Markdown or JSON, made from values alone."""
+"""The report of a run: one HTML page, Markdown, JSON or JUnit's XML, made from values alone."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from cgidlab.instruments.base import Answered, Series, TrialDetail
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
+from cgidlab.report.junit import as_junit
 from cgidlab.report.markdown import as_markdown
 from cgidlab.report.page import render
 from cgidlab.report.say import LANGUAGES, Say
@@ -21,6 +22,7 @@ __all__ = [
     "Series",
     "TrialDetail",
     "as_json",
+    "as_junit",
     "as_markdown",
     "render",
     "write",

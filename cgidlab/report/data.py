@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import Effect, HostsApart, NoiseFloor
+from cgidlab.analysis.findings import Effect, FoundLimit, HostsApart, NoiseFloor
 from cgidlab.instruments.base import Answered, TrialDetail
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
 from cgidlab.report.say import IN_ENGLISH, Say
@@ -62,4 +62,5 @@ class ReportInput:
     whole_blocks: tuple[TrialRecord, ...] = ()  # where a block has several passes, each cell's windows of it as one
     watching: str = ""  # which passes answer and which are watched, and what that does; empty: nothing was varied
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why
+    searched: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
     say: Say = IN_ENGLISH  # the language it is told in

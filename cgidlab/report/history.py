@@ -18,7 +18,7 @@ from cgidlab.report.markdown import escape
 from cgidlab.terminal import shown
 
 FILE = "history.html"
-_HEADINGS = ("run", "state", "overflow", "main effect", "httpd", "kernel", "new in it")
+_HEADINGS = ("run", "state", "overflow", "main effect", "httpd", "kernel", "new in it", "changed with it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,27 @@ class MainEffect:
     low: float | None  # of the 95 % interval
     high: float | None
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChange:
+    """From a run on a response lies elsewhere than in the runs before it."""
+
+    response: str
+    level: str  # whose ratio to the reference changed; empty: the response at the reference level itself
+    ratio: float  # of what it is now to what it was
+    low: float  # of the 95 % interval
+    high: float
+    seen_in: str  # the run with which it was seen
+
+    @property
+    def told(self) -> str:
+        """Return it in words: "throughput at the reference level 5.2 % less (4.0 to 6.4), seen in ..."."""
+        where = f"at {self.level} against the reference" if self.level else "at the reference level"
+        sign = 1 if self.ratio >= 1 else -1
+        low, high = sorted(100 * sign * (end - 1) for end in (self.low, self.high))
+        size = f"{100 * sign * (self.ratio - 1):.1f} % {'more' if sign > 0 else 'less'} ({low:.1f} to {high:.1f})"
+        return f"{figures.title(self.response)} {where} {size}, seen in {self.seen_in}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +72,8 @@ class HistoryRow:
     share: float | None = None  # the smallest change of it that matters
     effects: tuple[MainEffect, ...] = ()
     reference: float | None = None  # the response at the reference level
+    medians: Mapping[str, float] = field(default_factory=dict)  # the same of every response of the rule
+    changes: tuple[LevelChange, ...] = ()  # that began with this run
 
     @property
     def when(self) -> str:
@@ -73,7 +96,8 @@ def as_json(experiment: str, rows: Sequence[HistoryRow]) -> str:
 def cells(row: HistoryRow, level: str) -> tuple[str, ...]:
     """Return a row's cells as people read them, in the order of the headings; `level` is that of all rows."""
     said = overflow_words(row.overflow) if row.overflow else row.note
-    return (row.run_id, row.state, said, effect_words(row, level), versions_of(row), row.kernel, "; ".join(row.changed))
+    new, changes = "; ".join(row.changed), "; ".join(change.told for change in row.changes)
+    return (row.run_id, row.state, said, effect_words(row, level), versions_of(row), row.kernel, new, changes)
 
 
 def versions_of(row: HistoryRow) -> str:
@@ -124,7 +148,8 @@ def _details(row: HistoryRow, said: Sequence[str]) -> list[str]:
     found = [said[3]] if said[3] else []
     if row.httpd:
         found.append(f"httpd {said[4]}; kernel {said[5]}")
-    return [*found, f"new: {said[6]}"] if said[6] else found
+    found += [f"new: {said[6]}"] if said[6] else []
+    return [*found, f"CHANGED with it: {said[7]}"] if said[7] else found
 
 
 def write(experiment: str, rows: Sequence[HistoryRow], runs: Path, cache: Path | None = None) -> Path:
@@ -169,13 +194,34 @@ def plots(rows: Sequence[HistoryRow]) -> dict[str, charts.Spec]:
     points = [_point(row, e) for row in rows for e in row.effects if e.ratio]
     if points:
         share = next((row.share for row in reversed(rows) if row.share), None)
-        specs["effect"] = _effect_plot(points, share, [r.run_id for r in rows])
+        specs["effect"] = _effect_plot(points, share, [r.run_id for r in rows], _marks(rows, reference=False))
     levels = [
         {"run": r.run_id, "value": r.reference, "text": f"{r.run_id}: {versions_of(r)}"} for r in rows if r.reference
     ]
     if levels:
-        specs["reference"] = _reference_plot(levels, [r.run_id for r in rows])
+        specs["reference"] = _reference_plot(levels, [r.run_id for r in rows], _marks(rows, reference=True))
     return specs
+
+
+def _marks(rows: Sequence[HistoryRow], *, reference: bool) -> list[dict[str, str]]:
+    """Return the runs with which the first response of the experiment changed, for the plot of either kind."""
+    return [
+        {"run": row.run_id, "text": f"{row.run_id}: {change.told}"}
+        for row in rows
+        for change in row.changes
+        if (not change.level) is reference and change.response == row.response
+    ]
+
+
+def _ruled(marks: Sequence[Mapping[str, str]], order: Sequence[str]) -> list[alt.Chart]:
+    """Return a dashed line at each run with which something changed."""
+    if not marks:
+        return []
+    base = alt.Chart(alt.InlineData(values=list(marks)))
+    tip = alt.Tooltip("text:N", title=" ")
+    return [
+        base.mark_rule(strokeDash=[4, 3], strokeWidth=2).encode(x=_runs_axis(order), tooltip=tip, description="text:N")
+    ]
 
 
 def _point(row: HistoryRow, effect: MainEffect) -> dict[str, Any]:
@@ -205,7 +251,12 @@ def _runs_axis(order: Sequence[str]) -> alt.X:
     return alt.X("run:N", sort=list(order), axis=axis, scale=alt.Scale(domain=list(order)))
 
 
-def _effect_plot(points: Sequence[Mapping[str, Any]], share: float | None, order: Sequence[str]) -> charts.Spec:
+def _effect_plot(
+    points: Sequence[Mapping[str, Any]],
+    share: float | None,
+    order: Sequence[str],
+    marks: Sequence[Mapping[str, str]],
+) -> charts.Spec:
     names = list(dict.fromkeys(str(p["level"]) for p in points))
     hues = [charts.COLOURS[i % len(charts.COLOURS)] for i in range(len(names))]
     colour = alt.Color(
@@ -227,13 +278,16 @@ def _effect_plot(points: Sequence[Mapping[str, Any]], share: float | None, order
     layers.append(
         base.mark_point(filled=True, size=70, opacity=1).encode(y=alt.Y("ratio:Q", axis=axis), description="text:N")
     )
+    layers += _ruled(marks, order)
     return charts.finish(alt.layer(*layers), 280, "The main effect of each run with its 95 % interval")
 
 
-def _reference_plot(levels: Sequence[Mapping[str, Any]], order: Sequence[str]) -> charts.Spec:
+def _reference_plot(
+    levels: Sequence[Mapping[str, Any]], order: Sequence[str], marks: Sequence[Mapping[str, str]]
+) -> charts.Spec:
     base = alt.Chart(alt.InlineData(values=list(levels))).encode(
         x=_runs_axis(order), tooltip=alt.Tooltip("text:N", title=" ")
     )
     y = alt.Y("value:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title="median", tickCount=5))
     dots = base.mark_point(filled=True, size=70, opacity=1, color=charts.COLOURS[0]).encode(y=y, description="text:N")
-    return charts.finish(alt.layer(dots), 220, "The response at the reference level in each run")
+    return charts.finish(alt.layer(dots, *_ruled(marks, order)), 220, "The response at the reference level in each run")

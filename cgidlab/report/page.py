@@ -1,6 +1,6 @@
 """The report as one self-contained HTML page: what stands where, and its tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from cgidlab.analysis.findings import Effect
 from cgidlab.figures import Column
 from cgidlab.model import Status, TrialRecord
-from cgidlab.report import charts, payload, plots, script, timecharts, words
+from cgidlab.report import charts, payload, plots, script, search_plot, timecharts, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput, beyond
 from cgidlab.report.facts import (
@@ -29,7 +29,8 @@ from cgidlab.terminal import shown
 CANVAS_ABOVE_TRIALS = 2500  # so many dots are too many SVG elements; a canvas draws them all the same
 MAX_ORDER_TRIALS = 2000
 
-_SECTIONS = (  # id, heading, and what is said where there is nothing to show
+_SECTIONS = (  # id, heading, and what is said where there is nothing to show: nothing where that was not asked
+    ("searched", "Where the limit lies", ""),
     ("cost", "What it cost", "What it cost: there were not enough complete trials to compare levels."),
     ("responses", "Every trial", "Responses: no complete trial measured one."),
     ("latency", "Latency by percentile", "Latency by percentile: no requests were recorded."),
@@ -100,7 +101,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         reasons=reasons(report.trials),
         failures=failures(report.trials),
         sections=[(id_, report.say(name)) for id_, name, _ in _SECTIONS if there[id_]],
-        absent=[report.say(missing) for id_, _, missing in _SECTIONS if not there[id_]],
+        absent=[report.say(missing) for missing in _absent(report, there)],
         there=there,
         cells=[_cell_row(c, report.say) for c in cells],
         columns=words.SHOWN,
@@ -128,6 +129,7 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
 def _there(report: ReportInput, carried: payload.Payload, parts: _Parts) -> dict[str, bool]:
     """Return of each section whether it has anything to show."""
     return {
+        "searched": bool(parts.groups["search_plots"]),
         "cost": bool(report.effects or report.hosts),
         "responses": bool(parts.groups["response_plots"]),
         "latency": bool(carried.latency),
@@ -136,6 +138,15 @@ def _there(report: ReportInput, carried: payload.Payload, parts: _Parts) -> dict
         "limits": bool(report.limits),
         "run": "run" in parts.specs or bool(parts.groups["noise_plots"]) or bool(report.trials),
     }
+
+
+def _absent(report: ReportInput, there: Mapping[str, bool]) -> list[str]:
+    """Return what is said of sections that have nothing to show, where that was asked: a search compares no levels."""
+    return [
+        missing
+        for id_, _, missing in _SECTIONS
+        if missing and not there[id_] and not (report.searched and id_ == "cost")
+    ]
 
 
 def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Payload) -> _Parts:
@@ -147,12 +158,15 @@ def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Pa
     places, percentile_specs = plots.percentile_plot(report, cells, carried)
     time_specs, time_sets = plots.time_plot(carried, say)
     specs = effect_specs | noise_specs | response_specs | trial_specs | percentile_specs | time_specs
+    searched, search_specs = search_plot.plots(report.searched, say)
+    specs |= search_specs
     specs |= plots.run_plot(report, cells, carried) | plots.waits_plot(carried, say)
     if carried.shown:
         says = say("Queue depth as an area, workers asleep in connect as a dashed line")
         specs["small"] = timecharts.small(carried.top, says)
     groups = {"effect_plots": effects, "noise_plots": noise, "response_plots": responses, "trial_plots": of_trial}
     groups |= {
+        "search_plots": searched,
         "places": places,
         "has_run": "run" in specs,
         "has_waits": "waits" in specs,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cgidlab import files, gathered, report, rundir, verdict
 from cgidlab.analysis import analyse
-from cgidlab.errors import StoreError
+from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
 from cgidlab.progress import duration
 from cgidlab.report.say import IN_ENGLISH, Say
@@ -32,6 +32,7 @@ from cgidlab.runs import (
 from cgidlab.terminal import columns, folded
 from cgidlab.verdict.ending import Ending
 
+JUNIT = "junit.xml"
 _WIDTH = 110
 _NARROW = 60
 
@@ -45,6 +46,7 @@ class Concluded:
     trials: Mapping[Status, int]
     lacking: int  # planned trials of which no complete record is there, though one was tried
     damaged: tuple[store.Damage, ...] = ()  # files that are left out of all of it
+    required: bool | None = None  # whether all that the file requires is shown; None: it requires nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,14 @@ class _Judged:
         )
         cpu = {store.CONTROL_CPU: _control_cpu(self.run)}
         return {**found, **cpu, "hosts": snapshots.summary(self.run)}
+
+    @property
+    def required(self) -> bool | None:
+        """Say whether all that is required is shown; None where nothing is."""
+        return None if self.experiment.rule.required.nothing else verdict.passes(self.verdict.required)
+
+    def junit(self) -> str:
+        return report.as_junit(self.experiment.name, self.run.run_id, self.verdict.required)
 
     def report(self, say: Say = IN_ENGLISH) -> report.ReportInput:
         return reporting.report_input(
@@ -112,14 +122,25 @@ def conclude(
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
     text = _text(judged, details=details, say=say)
-    return Concluded(text, page, trials, lacking, judged.damaged)
+    if judged.required is not None:
+        files.write_text(into / JUNIT, judged.junit())
+    return Concluded(text, page, trials, lacking, judged.damaged, judged.required)
 
 
-def as_text(run: store.RunDirectory, form: Literal["md", "json"]) -> tuple[str, tuple[store.Damage, ...]]:
-    """Return the report of a run as Markdown or as one JSON object, and what is left out of it; writes nothing."""
+def as_text(run: store.RunDirectory, form: Literal["md", "json", "junit"]) -> tuple[str, tuple[store.Damage, ...]]:
+    """Return a run's report as Markdown, one JSON object or JUnit's XML, and what is left out of it; writes nothing.
+
+    Raise `SpecError` for JUnit of an experiment that requires nothing.
+    """
     judged = _judge(run, verify=True, keep=False)
     if form == "md":
         return report.as_markdown(judged.report()), judged.damaged
+    if form == "junit":
+        if judged.required is None:
+            raise SpecError(
+                "the experiment requires nothing", where=str(run.path), fix="JUnit shows what `require:` names"
+            )
+        return judged.junit(), judged.damaged
     return report.as_json(judged.report(), judged.summary()), judged.damaged
 
 
@@ -150,7 +171,7 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     damaged = (*damaged, *unread)
     ended = ending.how(run, experiment, rows)
     notes = (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven)
-    judged = verdict.judge(analysis, counted, notes, tried, ended)
+    judged = verdict.judge(analysis, counted, notes, tried, ended, whole_blocks)
     return _Judged(run, experiment, rows, analysis, judged, _timing(rows), damaged, generators, whole_blocks, ended)
 
 
@@ -180,7 +201,7 @@ def _cut(run: store.RunDirectory, experiment: Experiment) -> tuple[str, ...]:
     )
     budget = state.get("budget")
     wanted = experiment.repetitions
-    asked = wanted.asked
+    asked = wanted.asked if experiment.search is None else None  # a search looks after each block as it is
     grown = f"it was extended from {asked[1]} to {wanted.max} blocks after it had been looked at" if asked else ""
     extended = (f"{grown}, which makes its error of 5 % up to 7 %",) if grown else ()
     if not budget:

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from cgidlab.errors import StoreError
-from cgidlab.model import Experiment, TrialRecord
+from cgidlab.model import SEARCH_PROBES, Experiment, TrialRecord
 from cgidlab.runs import status, store
 from cgidlab.runs.store import RunDirectory
 from cgidlab.starting import command
@@ -35,9 +35,9 @@ def how(run: RunDirectory, experiment: Experiment, records: Sequence[TrialRecord
         now = status.status(run.path)
     except StoreError:
         return Ending(go_on(run))
+    size = max(1, _trials_of_a_block(experiment))
     windows = {(r.block, r.key) for r in records if r.pass_number}
     per_block = Counter(block for block, _ in windows)
-    size = max(1, _trials_of_a_block(experiment))
     planned = now.expected if now.expected is not None else size * asked.min
     budget = state.get("budget") or {}
     return Ending(
@@ -46,14 +46,17 @@ def how(run: RunDirectory, experiment: Experiment, records: Sequence[TrialRecord
         budget_s=budget.get("budget_s"),
         done=now.keys,
         planned=planned,
-        whole_blocks=sum(n >= size for n in per_block.values()),
+        whole_blocks=sum(n >= size for n in per_block.values()),  # of a search at least: its blocks differ in size
         planned_blocks=max(1, round(planned / size)),
         most_blocks=asked.max,
         running=now.state == store.RUNNING,
+        searching=experiment.search is not None,
     )
 
 
 def _trials_of_a_block(experiment: Experiment) -> int:
+    if experiment.search is not None:
+        return SEARCH_PROBES * len(experiment.places)
     named = ([(f.name, level.label) for level in f.levels] for f in experiment.factors)
     cells = sum(not experiment.excludes(cell) for cell in product(*named))
     return cells * experiment.repetitions.passes

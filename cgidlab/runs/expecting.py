@@ -50,7 +50,7 @@ def expected(plan: Plan, results: Path) -> Expected | None:
     For each comparison the truth is taken to be what that run found, and the spread too. Nothing is said of responses
     that the run has no spread of.
     """
-    found = _last(plan, results)
+    found = _last(plan, results) if plan.experiment.search is None else None
     if found is None:
         return None
     run, effects, block_s = found

@@ -1,17 +1,19 @@
 """All runs of an experiment, oldest first: what each said, on which versions, and what was new in it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cgidlab import rundir
+from cgidlab.analysis.change_points import change_points
 from cgidlab.analysis.findings import Answer
 from cgidlab.compare import differing
 from cgidlab.compare.fields import Recorded, Verb
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.parsers import plan_document
-from cgidlab.report.history import HistoryRow, MainEffect
+from cgidlab.report.history import HistoryRow, LevelChange, MainEffect
+from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
 from cgidlab.starting import command
 
@@ -47,7 +49,24 @@ def rows(runs: Path) -> tuple[HistoryRow, ...]:
             row, read = HistoryRow(run_id=run.run_id, state=_UNREADABLE, note=str(err).splitlines()[0]), None
         found.append(row)
         before = read or before
-    return tuple(found)
+    return _with_changes(found)
+
+
+def _with_changes(rows: Sequence[HistoryRow]) -> tuple[HistoryRow, ...]:
+    """Return the rows with what changed from each on: every response at the reference, and the ratio of each level."""
+    done = [row.state == store.FINISHED for row in rows]
+    series: dict[tuple[str, str], list[float | None]] = {}
+    for i, row in enumerate(rows):
+        values = {(response, ""): value for response, value in row.medians.items()}
+        values |= {(row.response, e.level): e.ratio for e in row.effects if e.ratio is not None}
+        for key, value in values.items():
+            series.setdefault(key, [None] * len(rows))[i] = value if done[i] else None
+    began: dict[int, list[LevelChange]] = {}
+    for (response, level), known in series.items():
+        for c in change_points(known):
+            change = LevelChange(response, level, c.ratio, c.interval.low, c.interval.high, rows[c.seen_at].run_id)
+            began.setdefault(c.at, []).append(change)
+    return tuple(replace(row, changes=tuple(began.get(i, ()))) for i, row in enumerate(rows))
 
 
 def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Recorded | None]:
@@ -83,6 +102,11 @@ def _row(run: RunDirectory, before: Recorded | None) -> tuple[HistoryRow, Record
         share=share,
         effects=_effects(summary, str(plan["rule"]["factor"]), response),
         reference=_reference(summary, plan["rule"], response),
+        medians={
+            name: value
+            for name in dict.fromkeys((response, *plan["rule"]["smallest_effects"]))
+            if (value := _reference(summary, plan["rule"], name)) is not None
+        },
     )
     return row, now
 

@@ -59,6 +59,7 @@ def report_input(
         hosts=analysis.hosts,
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
+        searched=analysis.limits_found,
         say=say,
     )
 
@@ -131,6 +132,13 @@ def windows(series: SeriesCheck | None, smallest: float, say: Say = IN_ENGLISH) 
 
 def stopping(analysis: Analysis, say: Say = IN_ENGLISH) -> str:
     """Return the stopping rule as it was planned, and what became of it."""
+    if analysis.limits_found:
+        return say(
+            "A search, of {most} blocks at most: it ends when every limit is known as well as was asked, and confirmed "
+            "on both sides by trials with the whole window. {n} blocks were run.",
+            most=analysis.repetitions.max,
+            n=analysis.blocks,
+        )
     wanted = analysis.repetitions
     counts = [e.blocks for e in analysis.effects if not e.pooled and e.smallest is not None]
     rest = (

@@ -8,20 +8,9 @@ from typing import Any
 
 from cgidlab import files, processes, rundir
 from cgidlab.errors import SpecError, StoreError
-from cgidlab.model import (
-    Experiment,
-    Factor,
-    Level,
-    NoisePolicy,
-    Outcome,
-    Plan,
-    Repetitions,
-    Settings,
-    SmallestEffect,
-    Trial,
-    VerdictRule,
-)
+from cgidlab.model import Experiment, Outcome, Plan, Settings, Trial
 from cgidlab.parsers import plan_document, run_documents, trial_documents, versions
+from cgidlab.runs import planned_values
 from cgidlab.starting import command
 
 _MOST_SOURCE_BYTES = 4 << 20
@@ -237,61 +226,7 @@ def find(results: Path, word: str) -> RunDirectory:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as it is kept: cells once, trials by their number."""
-    e = plan.experiment
-    return {
-        "kind": "experiment",
-        "experiment": e.name,
-        "question": e.question,
-        "target": e.target,
-        "seed": e.seed,
-        "repetitions": _repetitions_json(e.repetitions),
-        "extended": _extended_json(e.repetitions),
-        "instruments": list(e.instruments),
-        "settings": dict(e.settings),
-        "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
-        "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
-        "rule": {
-            "factor": e.rule.factor,
-            "reference": e.rule.reference,
-            "bounds": dict(e.rule.bounds),
-            "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
-        },
-        "noise": {
-            "max_outsider_cpu": e.noise.max_outsider_cpu,
-            "max_steal_share": e.noise.max_steal_share,
-            "reruns": e.noise.reruns,
-            "max_slowdown_share": e.noise.max_slowdown_share,
-        },
-        "limits": e.limits,
-        "cells": [
-            {"id": c.id, "levels": {n: lv.label for n, lv in c.levels}, "settings": dict(c.settings)}
-            for c in plan.cells
-        ],
-        "trials": [
-            {
-                "number": t.number,
-                "block": t.block,
-                "pass_number": t.pass_number,
-                "watched": t.watched,
-                "cell": t.cell.id,
-                "key": t.key,
-            }
-            for t in plan.trials
-        ],
-    }
-
-
-def _repetitions_json(repetitions: Repetitions) -> dict[str, Any]:
-    """Return how often the experiment was asked to be repeated: an extension is beside it."""
-    least, most = repetitions.asked or (repetitions.min, repetitions.max)
-    passes = {"passes": repetitions.passes, "watch_every": repetitions.watch_every}
-    return {"min": least, "max": most, **passes, "half_widths": dict(repetitions.half_widths)}
-
-
-def _extended_json(repetitions: Repetitions) -> dict[str, Any] | None:
-    if not repetitions.looked:
-        return None
-    return {"min": repetitions.min, "max": repetitions.max, "looked": list(repetitions.looked)}
+    return planned_values.written(plan)
 
 
 def experiment_of(run: RunDirectory) -> Experiment:
@@ -310,40 +245,7 @@ def source_of(run: RunDirectory) -> str:
 
 def planned(run: RunDirectory) -> Experiment:
     """Return the experiment of a run without its source, from `plan.json` alone. Raise `StoreError` for damage."""
-    plan = plan_document.PLAN.read(run.path / "plan.json")
-    return Experiment(
-        name=plan.experiment,
-        question=plan.question,
-        target=plan.target,
-        factors=tuple(
-            Factor(name, tuple(Level(lv.label, lv.value) for lv in levels)) for name, levels in plan.factors.items()
-        ),
-        settings=plan.settings,
-        exclude=plan.exclude,
-        repetitions=_repetitions_of(plan),
-        seed=plan.seed,
-        instruments=plan.instruments,
-        rule=VerdictRule(
-            plan.rule.factor,
-            plan.rule.reference,
-            tuple(SmallestEffect(response, share) for response, share in plan.rule.smallest_effects.items()),
-            tuple(plan.rule.bounds.items()),
-        ),
-        noise=NoisePolicy(
-            plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
-        ),
-        source="",
-        limits=plan.limits,
-    )
-
-
-def _repetitions_of(plan: plan_document.PlanDocument) -> Repetitions:
-    asked = plan.repetitions
-    found = Repetitions(asked.min, asked.max, asked.passes, asked.watch_every, tuple(asked.half_widths.items()))
-    if plan.extended is None:
-        return found
-    more = plan.extended
-    return replace(found, min=more.min, max=more.max, looked=more.looked, asked=(asked.min, asked.max))
+    return planned_values.experiment(plan_document.PLAN.read(run.path / "plan.json"))
 
 
 def trial_json(trial: Trial, host: str, environment: str = "") -> dict[str, Any]:

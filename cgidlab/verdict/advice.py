@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab import figures
-from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, Side, unanswered
+from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, FoundLimit, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.analysis.interventions import LimitsShown, LimitWord
 from cgidlab.verdict import shown, validity, words
@@ -75,12 +75,13 @@ class Grounds:
 def actions(grounds: Grounds) -> tuple[Action, ...]:
     """Return what to do, what counts most first."""
     torn = [c for c in grounds.cells if c.against]
-    if grounds.overflow is Overflow.INCONCLUSIVE and (torn or grounds.analysis.rule.factor in _QUEUE_FACTORS):
+    of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS and not grounds.analysis.limits_found
+    if grounds.overflow is Overflow.INCONCLUSIVE and (torn or of_queue):
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
         return (Action(f"{what} before changing anything"),)
     # Where requests fail, throughput and latency are those of failing: nothing is preferred for them.
     failing = validity.advice(grounds.errors, grounds.analysis.rule.factor)
-    parts = [Action(failing)] if failing else _choices(grounds)
+    parts = [Action(failing)] if failing else _searched(grounds) or _choices(grounds)
     said = shown.limiting(grounds.tried)
     # What was held back and changed nothing is no limit, however busy it is.
     saturated = [f for f in grounds.found if f.saturated and said.get(f.name) is not LimitWord.DOES_NOT]
@@ -91,7 +92,6 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
         parts.append(Action(_repeat(grounds)))
     elif not parts and grounds.analysis.rule.factor not in _OF_LOAD:
-        of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS
         parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
     if said:
         return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))
@@ -118,6 +118,31 @@ def _shown(grounds: Grounds, said: Mapping[str, LimitWord], besides: Collection[
             evidence = f"holding back {shown.name_of(component)} costs throughput"
             found.append(Action(_FOR_SHOWN[component], evidence))
     return found
+
+
+def _searched(grounds: Grounds) -> list[Action]:
+    """Return what follows from the limits that were searched for; empty where none was."""
+    found, ending = grounds.analysis.limits_found, grounds.ending
+    if not found:
+        return []
+    if not all(limit.known for limit in found):
+        said = "these blocks do not show the limit as well as was asked"
+        if ending is not None:
+            further = "" if ending.interrupted else " --until decided --budget 30m"
+            said += f", go on with the run, `{ending.command}{further}`"
+        return [Action(f"change nothing yet: {said}")]
+    return [_within(limit, several=len(found) > 1) for limit in found]
+
+
+def _within(limit: FoundLimit, *, several: bool) -> Action:
+    where = f" with {words.cell(limit.at)}" if several else ""
+    if limit.keeps is None:
+        aside = f",{where}" if where else ""
+        begin = f"{limit.factor}={limit.first}, where the search begins"
+        return Action(f"look beyond {begin}{aside}: no trial there kept the goal")
+    if limit.factor in _OF_LOAD:
+        return Action(f"plan for at most {float(limit.keeps):,.0f} {COUNTED[limit.factor]} on such a host{where}")
+    return Action(f"take {'at most' if limit.rising else 'at least'} {limit.factor}={limit.keeps}{where}")
 
 
 def _choices(grounds: Grounds) -> list[Action]:

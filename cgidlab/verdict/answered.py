@@ -10,17 +10,24 @@ from cgidlab import figures
 from cgidlab.analysis.findings import BoundAnswer, Combination, Effect, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.verdict import short, templates, words
-from cgidlab.verdict.short import REAL, Known, Sentence, ShortAnswer
+from cgidlab.verdict.sentences import Sentence, ShortAnswer
+from cgidlab.verdict.sentences import say as _say
+from cgidlab.verdict.short import REAL, Known
 
 _MOST_PLACES = 3  # combinations of the other factors that are told one by one
 
 
 def lines(known: Known) -> tuple[ShortAnswer, ...]:
-    """Return the lines of a verdict, with the question's own answer before them where they do not begin with it."""
+    """Return the lines of a verdict, with the question's own answer before them where they do not begin with it.
+
+    What is required stays before it: the outcome rests on that. The answer of a search is what it found.
+    """
     found = short.lines(known)
     said = _sentences(known)
     if not said or not found:
         return found
+    if found[0].topic == "required":
+        return (found[0], ShortAnswer("answer", tuple(said)), *found[1:])
     warned, *rest = found
     if warned.sentences[0].template == "mostly_disturbed":  # it stays before everything else
         said = [warned.sentences[0], *said]
@@ -30,6 +37,8 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
 
 def _sentences(known: Known) -> list[Sentence]:
     rule = known.analysis.rule
+    if known.analysis.limits_found:
+        return []
     bounds = [s for response, _ in rule.bounds for s in _bounds(known, response)]
     if bounds:
         return (
@@ -38,10 +47,6 @@ def _sentences(known: Known) -> list[Sentence]:
     if rule.factor in short.QUEUE_FACTORS:
         return []
     return _matters(known)
-
-
-def _say(template: str, **values: str) -> Sentence:
-    return Sentence(template, values)
 
 
 # A value that is not to be passed.

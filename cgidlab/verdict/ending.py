@@ -20,6 +20,7 @@ class Ending:
     planned_blocks: int = 0  # at least, as things stood
     most_blocks: int = 0  # that the experiment allows
     running: bool = False
+    searching: bool = False  # for a limit, in place of levels to be compared
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -34,6 +35,8 @@ class Ending:
     def _cannot_tell(self) -> str:
         if not self.done:
             return "nothing was measured, so nothing is said"
+        if self.searching:
+            return "the limit is known only as well as is said below"
         if not self.whole_blocks:
             return "no block is whole, so no level can be compared with another"
         some = f"{self.whole_blocks} of {words.count(self.planned_blocks, 'block')} are whole"

@@ -1,7 +1,7 @@
 """How the verdict's lines are said in Japanese: the same templates, and what goes into them.
 
-A value that goes into a template is English text of a known form ("full 68 % of the time"). PARTS has each form beside
-its Japanese: a value is read by the one and said by the other, piece by piece. What has no form, such as
+A value that goes into a template is English text of a known form ("full 68 % of the time"): `japanese_parts` has each
+beside its Japanese. A value is read by the one and said by the other, piece by piece. What has no form, such as
 the name of a level or a reason that a program gave, stays as it is; tests find a form that is missing.
 """
 
@@ -9,9 +9,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from cgidlab.verdict.japanese_parts import PARTS
+
 # ruff: noqa: E501 -- a template is one line, and full-width punctuation is how Japanese is written
 
 TOPICS = {
+    "required": "要求",
+    "found": "限界の位置",
     "answer": "結論",
     "overflow": "溢れ",
     "throughput_rps": "スループット",
@@ -53,6 +57,14 @@ TEMPLATES = {
     "retries_none_asleep": "ワーカースレッドのリトライはない。Linux ではリトライせずスリープする。",
     "retries_some": "ワーカースレッドが {times}リトライした。待ち受けているプロセスがなかった。",
     "retries_unknown": "リトライの有無は不明: リトライの行を記録できるログがない。",
+    "found_most": "目標を満たす最大の {factor}。",
+    "found_least": "目標を満たす最小の {factor}。",
+    "found_limit": "{place}{span}(95 %{doubt}、{facts})。",
+    "required_met": "満たした: {what}({why})。",
+    "required_all_met": "{number} 件の要求をすべて満たした。",
+    "required_missed": "満たしていない: {where} で {what}({why})。",
+    "required_undecided": "未判定(合格ではない): {where} で {what}({why})。",
+    "required_counts": "全 {all} 件のうち、満たしていないもの {missed} 件、未判定 {undecided} 件、満たしたもの {met} 件。",
     "limit_hint": "示唆にとどまる: {facts}。",
     "limit_shown": "{where} で一つずつ抑えて確かめた: {parts}。",
     "limit_first": "{name} でスループットは {change} 変わる。",
@@ -83,212 +95,6 @@ TEMPLATES = {
     "served_short": "{where} では要求の {share} しかさばけなかった。",
 }
 
-PARTS = {
-    # Places and counts.
-    " at {place} or more": "({place}以上)",
-    " at {place}": "({place})",
-    "at {place} or more": "{place}以上",
-    "at {place}": "{place}",
-    "{n} clients": "{n} クライアント",
-    "{n} requests a second": "毎秒 {n} リクエスト",
-    "{n} workers": "ワーカースレッド {n} 個",
-    "1 worker": "ワーカースレッド 1 個",
-    "{n} trials": "{n} 試行",
-    "1 trial": "1 試行",
-    "{n} times": "{n} 回",
-    "1 time": "1 回",
-    "{n} blocks": "{n} ブロック",
-    "1 block": "1 ブロック",
-    "the only cell": "唯一のセル",
-    # The queue.
-    "full {share} of the time": "{share} の時間は満杯",
-    "up to {workers} asleep": "最大で{workers}がスリープ",
-    "{time} at worst": "最長 {time}",
-    "in {some} of {all} trials": "{all} 試行中 {some} 試行",
-    "seen by its witnesses": "計測器で確認",
-    "no trial is valid": "有効な試行がない",
-    "no witness of the queue ran": "キューを見る計測器が動いていない",
-    "queue: at most {depth} of a limit of {limit}, full for {share} of the window": "キュー: 上限 {limit} に対して最大 {depth}、測定時間の {share} は満杯",
-    "queue: at most {depth} of a limit of {limit}": "キュー: 上限 {limit} に対して最大 {depth}",
-    "sleepers: up to {n} workers asleep in connect()": "スリープ: 最大 {n} 個のワーカースレッドが connect() でスリープ",
-    "connect times: up to {time}": "connect() の時間: 最大 {time}",
-    # Changes.
-    "{response} {change} % more ({low} to {high}) with {level} at {place}": "{place}で {level} のとき{response}が {change} % 増({low}〜{high})",
-    "{response} {change} % less ({low} to {high}) with {level} at {place}": "{place}で {level} のとき{response}が {change} % 減({low}〜{high})",
-    "{response} {change} % more ({low} to {high}) with {level}": "{level} のとき{response}が {change} % 増({low}〜{high})",
-    "{response} {change} % less ({low} to {high}) with {level}": "{level} のとき{response}が {change} % 減({low}〜{high})",
-    "{change} % more ({low} to {high})": "{change} % 増({low}〜{high})",
-    "{change} % less ({low} to {high})": "{change} % 減({low}〜{high})",
-    "{change} % more": "{change} % 増",
-    "{change} % less": "{change} % 減",
-    ", real and near what matters": "(差はあるが、問題になるかどうかの境目)",
-    ", {number} of them a 503": "が失敗(うち {number} 件は 503)",
-    "below": "未満",
-    "above": "超",
-    "closed": "クローズド",
-    "open": "オープン",
-    "throughput": "スループット",
-    "p99 latency": "p99 レイテンシ",
-    "p99.9 latency": "p99.9 レイテンシ",
-    "median latency": "レイテンシの中央値",
-    "The rate": "レート",
-    "The number of clients": "クライアント数",
-    "The MPM": "MPM",
-    "The version of httpd": "httpd のバージョン",
-    "{response} by {share}": "{response}で {share} 以上",
-    # Limits.
-    "the cgid daemon's one thread never slept: it used {cpu} of a core and waited for a core {wait} % of the time": (
-        "cgid デーモンの唯一のスレッドは一度もスリープしていない(CPU はコアの {cpu}、コアの空き待ちが {wait} %)"
-    ),
-    "the cgid daemon's fork loop used {cpu} of a core": "cgid デーモンの fork ループの CPU はコアの {cpu}",
-    "the host's CPUs were {share} % busy": "ホストの CPU 使用率は {share} %",
-    "the CPUs were idle and waiting for a disk {share} % of the time": "{share} % の時間、CPU はディスク待ちでアイドル",
-    "the driver used {cpu} of a core and got {share} % of the answers a second that it gets for a static file": (
-        "負荷生成プログラムの CPU はコアの {cpu}、応答数は静的ファイルの場合の {share} %"
-    ),
-    "the driver used {cpu} of a core": "負荷生成プログラムの CPU はコアの {cpu}",
-    "the driver got {share} % of the answers a second that it gets for a static file": "負荷生成プログラムの応答数は静的ファイルの場合の {share} %",
-    "{got} of the {rate} requests a second that were asked for were served": "毎秒 {rate} リクエストの要求のうち {got} をさばいた",
-    "the script itself took {own} ms of a median latency of {all} ms": "レイテンシの中央値 {all} ms のうちスクリプト自体が {own} ms",
-    "{busy} of {all} workers were busy": "{all} 個のワーカースレッドのうち {busy} 個が使用中",
-    "the TCP accept queue held up to {depth} of {limit} and overflowed {n} times": "TCP の accept キューは上限 {limit} に対して最大 {depth}、{n} 回溢れた",
-    "the TCP accept queue held up to {depth} of {limit}": "TCP の accept キューは上限 {limit} に対して最大 {depth}",
-    "the TCP accept queue overflowed {n} times": "TCP の accept キューは {n} 回溢れた",
-    # What was held back.
-    "limits: {what}": "限界である: {what}",
-    "limits in part: {what}": "一部は限界である: {what}",
-    "does not limit: {what}": "限界ではない: {what}",
-    "not known of: {what}": "不明: {what}",
-    "{name} {ratio} ({low} to {high})": "{name} {ratio}({low}〜{high})",
-    "the cgid daemon": "cgid デーモン",
-    "the host's CPUs": "ホストの CPU",
-    "the driver": "負荷生成プログラム",
-    "the number of workers": "ワーカースレッドの数",
-    "the daemon at nice -10": "デーモンの nice を -10 にすること",
-    "the daemon in real time": "デーモンをリアルタイムで動かすこと",
-    "{share} % ({low} to {high})": "{share} %({low}〜{high})",
-    "let the daemon run before its scripts: chrt --reset-on-fork --other --pid 0 PID, then renice -n -10 -p PID, each time that it was started": (
-        "デーモンをスクリプトより先に動かす。起動するたびに chrt --reset-on-fork --other --pid 0 PID、続けて renice -n -10 -p PID"
-    ),
-    "more cores or cheaper scripts would raise throughput": "コアを増やすか、スクリプトを軽くすればスループットは上がる",
-    "{n} cells": "{n} セル",
-    "cgid daemon": "cgid デーモン",
-    "host CPU": "ホストの CPU",
-    "disk": "ディスク",
-    "driver": "負荷生成プログラム",
-    "offered rate": "負荷のレート",
-    "script time": "スクリプトの時間",
-    "TCP accept queue": "TCP の accept キュー",
-    # What to do.
-    "raise the backlog and somaxconn together{when}: build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to {level}": (
-        "{when}バックログと somaxconn を一緒に上げる。mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに {level} にする"
-    ),
-    "lower the backlog from {reference} to {level}{when}": "{when}バックログを {reference} から {level} に下げる",
-    " if {n} or more requests are always under way, as in this closed loop": "このクローズドループのように常時 {n} 以上のリクエストが処理中なら、",
-    " for the rate that was asked for here (open loop)": "今回のレート(オープンループ)では、",
-    "do not use {factor} {levels} in place of {reference}": "{factor} を {reference} の代わりに {levels} にしない",
-    "prefer {level} to {reference}": "{reference} より {level} を選ぶ",
-    "weigh {level} against {reference}": "{level} と {reference} の得失を見比べる",
-    "take or leave {where} for what else it does: it is {change} {response}, near the {share} that matter": (
-        "{where} はほかの利点で決めてよい。{response}は{change}で、問題になる {share} の境目"
-    ),
-    "leave the backlog at {reference}: no other level changes {smallest} or more; an overflow alone is no harm": (
-        "バックログは {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない。溢れること自体は害ではない"
-    ),
-    "leave the backlog at {reference}: no other level changes {smallest} or more": "バックログは {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない",
-    "leave {name} at {reference}: no other level changes {smallest} or more; an overflow alone is no harm": (
-        "{name} は {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない。溢れること自体は害ではない"
-    ),
-    "leave {name} at {reference}: no other level changes {smallest} or more": "{name} は {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない",
-    "{share} % of throughput": "スループットの {share} %",
-    "{share} % of p99 latency": "p99 レイテンシの {share} %",
-    "put the load on another host before believing any throughput: {why}": "スループットを信じる前に、負荷を別のホストに移す({why})",
-    "put the load on another host to see which of them limits: {names} are saturated together": (
-        "負荷を別のホストに移し、どれが限界なのかを確かめる。{names} が同時に飽和している"
-    ),
-    "only fewer or cheaper forks would raise throughput (FastCGI, mod_proxy, a second instance)": (
-        "スループットを上げるには fork を減らすか軽くするしかない(FastCGI、mod_proxy、httpd をもう 1 つ動かす)"
-    ),
-    "it competes for the CPUs: more cores or a driver on another host would raise throughput, and so would fewer or cheaper forks": (
-        "CPU を奪い合っている。コアを増やす、負荷を別のホストに移す、fork を減らすか軽くする、のいずれでもスループットは上がる"
-    ),
-    "more cores would raise throughput, or a driver on another host": "コアを増やすか、負荷を別のホストに移せばスループットは上がる",
-    "a faster disk or less logging would raise throughput": "ディスクを速くするかログを減らせばスループットは上がる",
-    "ask for more requests to find the limit": "限界を知るには、もっと多くのリクエストを要求する",
-    "a faster script would raise throughput": "スクリプトを速くすればスループットは上がる",
-    "raise MaxRequestWorkers": "MaxRequestWorkers を上げる",
-    "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn": "httpd の ListenBacklog(TCP 側)と net.core.somaxconn を上げる",
-    "find out which witness is wrong before changing anything": "何かを変える前に、どの計測器が誤っているか調べる",
-    "get a witness of the queue to run before changing anything": "何かを変える前に、キューを見る計測器を動かす",
-    "find out why requests fail at {where} before choosing a level; none fails at {free}": "水準を選ぶ前に、{where} でリクエストが失敗する理由を調べる({free} では失敗していない)",
-    "find out why requests fail at {where} before choosing a level": "水準を選ぶ前に、{where} でリクエストが失敗する理由を調べる",
-    "lower the load or put the driver on another host, then run again": "負荷を下げるか別のホストに移して、もう一度実行する",
-    "remove the reason why the trials are not valid, then run again": "試行が無効になる原因を取り除いて、もう一度実行する",
-    "plan for at most {n} on such a host": "このようなホストでは {n} までを見込む",
-    "nothing: this is how the server answers at each load": "なし。負荷ごとのサーバーの応答がわかった",
-    "change nothing yet: go on with the run, `{command}`, {time} here": "まだ何も変えない。`{command}` で続きを実行する(ここでは{time})",
-    "change nothing yet: go on with the run, `{command}`": "まだ何も変えない。`{command}` で続きを実行する",
-    "go on with the run, `{command}`": "`{command}` で続きを実行する",
-    "change nothing yet: these blocks do not decide it": "まだ何も変えない。このブロック数では判定できない",
-    "change nothing yet: `{command}`, {time} more would probably decide {what}": "まだ何も変えない。`{command}` を実行すれば、あと{time}で{what}判定できる見込み",
-    "change nothing yet: {time} more would probably decide {what}; take fewer levels or a larger smallest effect, or take it as known to ±{width}": (
-        "まだ何も変えない。あと{time}で{what}判定できる見込みだが、水準を減らすか、問題とする効果を大きくする。精度 ±{width} で良しとしてもよい"
-    ),
-    "change nothing yet: {time} more would probably decide {what}": "まだ何も変えない。あと{time}で{what}判定できる見込み",
-    "change nothing yet: {n} blocks are the least that decides anything, and the budget cut the run to {had}: `{command}`, {time} here": (
-        "まだ何も変えない。判定には最低 {n} ブロック必要だが、時間の上限で {had} ブロックに切られた。`{command}`(ここでは{time})"
-    ),
-    "change nothing yet: {n} blocks are the least that decides anything`{command}`, {time} here, or set repetitions to {n2} or more in the file": (
-        "まだ何も変えない。判定には最低 {n} ブロック必要。`{command}`(ここでは{time})、またはファイルの repetitions を {n2} 以上にする"
-    ),
-    "change nothing yet: {n} blocks are the least that decides anything": "まだ何も変えない。判定には最低 {n} ブロック必要",
-    "change nothing yet: set repetitions to {n} or more, which is the least that decides anything": "まだ何も変えない。repetitions を {n} 以上にする(判定できる最小のブロック数)",
-    "change nothing yet: remove what made {lost} of {all} of {where} count for nothing ({why}), more blocks would be lost alike": (
-        "まだ何も変えない。{where} の {all}のうち {lost} が無効になった原因({why})を取り除く。ブロックを増やしても同じように失われる"
-    ),
-    "change nothing yet; run {time} more for a decision, which would probably decide {some} of {all} comparisons": (
-        "まだ何も変えない。判定にはあと{time}の実行が必要(それで {all} 件中 {some} 件を判定できる見込み)"
-    ),
-    "change nothing yet; run {time} more for a decision": "まだ何も変えない。判定にはあと{time}の実行が必要",
-    "it": "",
-    "about {n} minutes": "約 {n} 分",
-    "about 1 minute": "約 1 分",
-    "about {n} hours": "約 {n} 時間",
-    "{some} of {all} comparisons": "{all} 件中 {some} 件を",
-    # Doubts.
-    "watching changed {response} by {change} % ({low} to {high}): responses are those of passes that nothing watched, but what was seen of the queue is of watched ones": (
-        "観測によって{response}が {change} % 変わった({low}〜{high})。応答の値は観測していないパスのもの、キューの様子は観測したパスのもの"
-    ),
-    "no pass was run that nothing watched: responses are of a watched server": "観測していないパスがないため、応答の値は観測下のもの",
-    "the warm-up was too short: the first quarter of the windows ran at {ratio} of the rest": "ウォームアップが短すぎた(測定時間の最初の 4 分の 1 は残りの {ratio} 倍の速さ)",
-    "two names of one level ({a} and {b}) differ in {response} by a ratio of {ratio}: here an effect of that size is noise, and none that is smaller is claimed": (
-        "同じ値の 2 つの名前({a} と {b})で{response}が {ratio} 倍違う。ここではその大きさの効果はノイズなので、それより小さい効果は主張しない"
-    ),
-    "single blocks make the mean of {response} at {where} and in {more} more comparisons: ratio {mean}, and {ratio} without a tenth at either end": (
-        "{where} ほか {more} 件の比較で、{response}の平均を少数のブロックが決めている(比 {mean}、両端の 1 割を除くと {ratio})"
-    ),
-    "single blocks make the mean of {response} at {where} and in 1 more comparison: ratio {mean}, and {ratio} without a tenth at either end": (
-        "{where} ほか 1 件の比較で、{response}の平均を少数のブロックが決めている(比 {mean}、両端の 1 割を除くと {ratio})"
-    ),
-    "single blocks make the mean of {response} at {where}: ratio {mean}, and {ratio} without a tenth at either end": (
-        "{where} で、{response}の平均を少数のブロックが決めている(比 {mean}、両端の 1 割を除くと {ratio})"
-    ),
-    "the servers do not agree on what {level} does to {response} ({each}) and in {more} more comparisons: no one figure holds for all of them": (
-        "{level} が{response}に与える影響はサーバー間で一致しない({each}、ほか {more} 件)。全体を 1 つの数値では表せない"
-    ),
-    "the servers do not agree on what {level} does to {response} ({each}): no one figure holds for all of them": (
-        "{level} が{response}に与える影響はサーバー間で一致しない({each})。全体を 1 つの数値では表せない"
-    ),
-    "the budget of {time} cut the run to {done} of the {planned} planned": "時間の上限 {time} のため、計画 {planned} のうち{done}で打ち切った",
-    "the server {host} was lost in block {block}, which another one ran ({why})": "ブロック {block} でサーバー {host} を失い、別のサーバーが実行した({why})",
-    "{n} damaged files are left out": "破損した {n} 個のファイルを除外した",
-    "1 damaged file is left out": "破損した 1 個のファイルを除外した",
-    "the witnesses were not calibrated (--uncalibrated)": "計測器を較正していない(--uncalibrated)",
-    "{witness} is not proven on {host} (its controls did not pass) and is not counted": "{witness} は {host} で検証できていない(対照実験に合格していない)ため使わない",
-    "the host {host} is not as it was: {what}": "ホスト {host} が元の状態と違う: {what}",
-    "the run left {what}": "実行が残したもの: {what}",
-    "perhaps of the run: {what}": "実行が残したかもしれないもの: {what}",
-}
 _FIELD = re.compile(r"\{(\w+)\}")
 
 

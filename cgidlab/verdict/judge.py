@@ -5,13 +5,28 @@ from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.analysis.interventions import LimitsShown
+from cgidlab.analysis.thresholds import Fulfilment
 from cgidlab.model import Status, TrialRecord
-from cgidlab.verdict import advice, answered, cost, hosts, limits, overflow, retrying, short, shown, validity, words
+from cgidlab.verdict import (
+    advice,
+    answered,
+    cost,
+    hosts,
+    limits,
+    overflow,
+    requiring,
+    retrying,
+    short,
+    shown,
+    validity,
+    words,
+)
 from cgidlab.verdict.ending import Ending
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import loop_of
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
 from cgidlab.verdict.retrying import RetriesSeen
+from cgidlab.verdict.sentences import ShortAnswer
 from cgidlab.verdict.validity import CellErrors
 
 
@@ -27,7 +42,8 @@ class Verdict:
     warnings: tuple[str, ...]  # what weakens the answer
     lines: tuple[str, str, str, str, str]  # overflow, retries, cost, what limits, what to do
     errors: tuple[CellErrors, ...] = ()  # by cell; empty where no driver counted requests
-    answers: tuple[short.ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
+    answers: tuple[ShortAnswer, ...] = ()  # the same in seven lines; empty where a server was watched
+    required: tuple[Fulfilment, ...] = ()  # what is shown of each requirement; empty: the file has none
     shown: tuple[LimitsShown, ...] = ()  # what limits, by holding things back; empty where that was not tried
 
     @property
@@ -42,11 +58,13 @@ def judge(
     notes: Sequence[str] = (),
     tried: Sequence[LimitsShown] = (),
     ending: Ending | None = None,
+    whole: Sequence[TrialRecord] = (),
 ) -> Verdict:
     """Return the verdict on a run: `records` are all its trials, `analysis` what was found in them.
 
     `notes` are clauses about how the run went that weaken the answer, such as a budget that cut it; `tried` is what
-    trials beside it show of what limits; `ending` is how far it came, from which advice follows.
+    trials beside it show of what limits; `ending` is how far it came, from which advice follows. `whole` has, where
+    blocks have several passes, each cell's windows of a block as one.
     """
     valid = [r for r in records if r.outcome.status is Status.COMPLETE]
     place = {c.levels: i for i, c in enumerate(analysis.cells)}
@@ -84,11 +102,12 @@ def judge(
         lines = _nothing(analysis, len(records), found, ending)
         actions = (advice.Action(lines[-1].removesuffix(".")),)
     todo = [a.text for a in actions]
+    required = requiring.fulfilments(analysis, (*records, *whole), cells)
     known = short.Known(
-        analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, tried
+        analysis, records, answer, distinct, found, loop, errors, retries.in_window, todo, doubts, tried, required
     )
     told = answered.lines(known)
-    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, told, tuple(tried))
+    return Verdict(answer, cells, retries, costs, found, warnings, lines, errors, told, required, tuple(tried))
 
 
 def _distinct(cells: Sequence[CellOverflow], valid: Sequence[TrialRecord], reference: str) -> tuple[CellOverflow, ...]:

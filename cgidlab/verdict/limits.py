@@ -37,7 +37,7 @@ class Limit:
     figures: tuple[float, ...] = ()  # that the text is made of
 
     def text_in(self, language: str) -> str:
-        """Return the text in one of `short.LANGUAGES`."""
+        """Return the text in one of `sentences.LANGUAGES`."""
         return japanese.said(self.text) if language == "ja" else self.text
 
     @property

@@ -1,69 +1,26 @@
-"""The verdict in seven lines: which facts each line is made of. How they are said is in `templates`.
+"""The verdict in seven lines: which facts each line is made of. How they are said is in `templates`."""
 
-A line is data: a topic, and sentences that name a template and the values in it. Terminal, report, Markdown and JSON
-say the same by it, in English or another of LANGUAGES.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
 from cgidlab.analysis.interventions import LimitsShown
+from cgidlab.analysis.thresholds import Fulfilment
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import japanese, shown, templates, words
+from cgidlab.verdict import limits_found, requiring, shown, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import RATE_SERVED, Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
+from cgidlab.verdict.sentences import Sentence, ShortAnswer
+from cgidlab.verdict.sentences import say as _say
 from cgidlab.verdict.validity import CellErrors
 
 REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
-LANGUAGES = ("en", "ja")
 QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One thought: a template of `templates.EN` and what goes in."""
-
-    template: str
-    values: Mapping[str, str]
-
-    @property
-    def text(self) -> str:
-        """Return it in English."""
-        return templates.EN[self.template].format_map(self.values)
-
-    def text_in(self, language: str) -> str:
-        """Return it in one of LANGUAGES."""
-        return japanese.sentence(self.template, self.values) if language == "ja" else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class ShortAnswer:
-    """One answer of the verdict."""
-
-    topic: str  # a key of `templates.TOPICS`
-    sentences: tuple[Sentence, ...]
-
-    @property
-    def name(self) -> str:
-        """Return the topic in English."""
-        return templates.TOPICS[self.topic]
-
-    @property
-    def text(self) -> str:
-        """Return all sentences in English."""
-        return " ".join(s.text for s in self.sentences)
-
-    def told_in(self, language: str) -> tuple[str, str]:
-        """Return topic and sentences in one of LANGUAGES."""
-        if language == "en":
-            return self.name, self.text
-        return japanese.TOPICS[self.topic], "".join(s.text_in(language) for s in self.sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +38,14 @@ class Known:
     actions: Sequence[str]  # what to do, what counts most first
     doubts: Sequence[str]  # what weakens the answer, clauses
     shown: Sequence[LimitsShown] = ()  # by holding things back; utilisation is a hint alone
+    required: Sequence[Fulfilment] = ()  # what is shown of each requirement
 
 
 def lines(known: Known) -> tuple[ShortAnswer, ...]:
-    """Return seven lines for two responses: the question's own factor first, errors before all where there are any."""
+    """Return seven lines for two responses: the question's own factor first, errors before all where there are any.
+
+    Where something is required, whether it is shown comes before all.
+    """
     responses = [_response(known, s.response, s.share) for s in known.analysis.rule.smallest_effects]
     queue = ShortAnswer("overflow", tuple(_overflow(known)))
     first = [queue, *responses] if known.analysis.rule.factor in QUEUE_FACTORS or not responses else [*responses, queue]
@@ -95,6 +56,10 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
         ShortAnswer("do", tuple(Sentence("clause", {"text": _capital(a)}) for a in known.actions[:_MOST_ACTIONS])),
         ShortAnswer("trust", tuple(_trust(known))),
     ]
+    if known.analysis.limits_found:
+        found.insert(0, ShortAnswer("found", tuple(limits_found.sentences(known.analysis.limits_found))))
+    if known.required:
+        found.insert(0, ShortAnswer("required", tuple(requiring.sentences(known.required))))
     said = [line for line in found if line.sentences]
     if said and (warned := disturbed(known.records)):
         said[0] = ShortAnswer(said[0].topic, (warned, *said[0].sentences))
@@ -108,10 +73,6 @@ def disturbed(records: Sequence[TrialRecord]) -> Sentence | None:
     if 2 * noisy <= len(trials):
         return None
     return _say("mostly_disturbed", some=str(noisy), all=words.count(len(trials), "trial"))
-
-
-def _say(template: str, **values: str) -> Sentence:
-    return Sentence(template, values)
 
 
 # The queue.

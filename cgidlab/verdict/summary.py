@@ -23,7 +23,7 @@ from cgidlab.verdict import shown
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
-from cgidlab.verdict.short import ShortAnswer
+from cgidlab.verdict.sentences import ShortAnswer
 from cgidlab.verdict.validity import CellErrors
 
 Json = dict[str, Any]
@@ -60,6 +60,8 @@ def summary_json(
         "looks": list(analysis.looks),
         "cells": [_cell(c) for c in analysis.cells],
         "verdict": _verdict(verdict),
+        "limits_found": [{**asdict(f), "at": _levels(f.at)} for f in analysis.limits_found],
+        "required": [{**asdict(f), "levels": _levels(f.levels), "state": f.state.value} for f in verdict.required],
         "effects": [_effect(e) for e in analysis.effects],
         "bounds": [_bound(b) for b in analysis.bounds],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],

@@ -1,6 +1,8 @@
 """How the verdict's lines are said in English. A language of its own is another mapping with the same keys."""
 
 TOPICS = {
+    "required": "Required",
+    "found": "Found",
     "answer": "Answer",
     "overflow": "Overflow",
     "throughput_rps": "Throughput",
@@ -42,6 +44,14 @@ EN = {
     "retries_none_asleep": "No worker retried: on Linux it sleeps instead.",
     "retries_some": "Workers retried {times}: nobody listened.",
     "retries_unknown": "Whether workers retried is not known: no log could hold a retry line.",
+    "found_most": "The most {factor} that keep the goal.",
+    "found_least": "The least {factor} that keeps the goal.",
+    "found_limit": "{place}{span} (95 %{doubt}; {facts}).",
+    "required_met": "MET: {what} ({why}).",
+    "required_all_met": "MET: all {number} requirements.",
+    "required_missed": "NOT MET: {what} at {where}: {why}.",
+    "required_undecided": "NOT DECIDED, which is no pass: {what} at {where}: {why}.",
+    "required_counts": "Of {all} in all {missed} are not met, {undecided} not decided, {met} met.",
     "limit_hint": "A hint, not shown: {facts}.",
     "limit_shown": "Shown by holding back at {where} (throughput lost by share held back): {parts}.",
     "limit_first": "{name} changes throughput by {change}.",

@@ -14,6 +14,8 @@ ALONE = {
     "cgidlab/engine/ansible.py": r"\bimport ansible_runner\b|\bansible_runner\.",
     "cgidlab/engine/unreachable.py": r"Could not resolve hostname",
     "cgidlab/engine/vagrant.py": r"\"/usr/bin/env\", \"vagrant\"",
+    "cgidlab/analysis/change_points.py": r"\bChangePoint\(",
+    "cgidlab/analysis/limit_searches.py": r"(?-i:\bProbe\()",
     "cgidlab/report/script.py": r"\bvl_convert\b",
     "roles/cgid/library/cgid_variants.py": r"\[\"patch\", ",
     "roles/build/library/httpd_build.py": r"run_step\(\"configure\", \[\"\./configure\"",

@@ -36,6 +36,11 @@ HELD: dict[str, tuple[str, ...]] = {
         "e2e/test_faults:hostile_text_is_inert_everywhere",
     ),
     "`extra_directives` is httpd configuration": ("e2e/test_faults:hostile_text_is_inert_everywhere",),
+    'A formula (`"= clients"`': ("unit/test_linking:a_setting_follows_from_factors_cell_by_cell",),
+    "Python's grammar is read, nothing of it is run": (
+        "unit/test_linking:a_formula_is_arithmetic_on_factors_and_nothing_else",
+        "unit/test_linking:a_condition_that_is_none_is_refused_where_it_stands",
+    ),
     "`plan` and the first line of a run": ("unit/test_cli:plan_names_the_source_of_a_stranger_that_would_be_built",),
     "`configure`, `make`, patches": (
         "integration/test_confined:configure_make_and_the_built_httpd_itself_run_without_rights",

@@ -39,6 +39,8 @@ def drivers(plan: Plan) -> set[str]:
         ("listen_backlog: [5, 100]", "workers: 400, threads_per_child: 25", "clients: 200, driver: h2load", "h2load"),
         ("listen_backlog: [5, 100]", "mpm: worker, workers: 400, threads_per_child: 25", "clients: 200", "h2load"),
         ("listen_backlog: [5, 100]", "keep_alive: false", "clients: 20", "steady"),
+        ("clients: [20, 256]", "workers: '= max(clients, 64)', threads_per_child: 64", "loop: closed", "steady"),
+        ("clients: [20, 64]", "workers: '= max(clients, 64)', threads_per_child: 64", "loop: closed", "h2load"),
     ],
 )
 def test_all_cells_get_the_driver_that_loses_no_connection_of_any(

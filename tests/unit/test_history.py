@@ -3,11 +3,14 @@
 import copy
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from cgidlab.analysis.change_points import change_points
 from cgidlab.compare import Recorded, differing
 from cgidlab.compare.fields import Verb
 from cgidlab.engine import looking
@@ -248,3 +251,58 @@ def test_the_page_links_to_each_report_and_fetches_nothing(results: Path) -> Non
     assert not re.search(r'(?:src|href)="https?:', text)
     data = json.loads(re.search(r'id="report-data">(.*?)</script>', text)[1])  # type: ignore[index]  # fails if not found
     assert set(data["specs"]) == {"effect", "reference"}
+
+
+# Changes.
+
+
+def _paced(results: Path, paces: Sequence[float], upgraded: int) -> tuple[page.HistoryRow, ...]:
+    """Return the rows of runs of so many requests a second at the reference, with a newer kernel from one on."""
+    newer = changed("provenance.hosts.web1.facts.kernel", "6.12.1")
+    for n, pace in enumerate(paces, start=1):
+        directory = _run(results, f"202611{n:02d}T101010Z-{n:04x}", run=newer if n >= upgraded else RUN)
+        cells = [{"levels": {"httpd": "old", "clients": "50"}, "medians": {"throughput_rps": pace}}]
+        (directory / "summary.json").write_text(json.dumps({**SUMMARY, "cells": cells}))
+    return history.rows(results / "upgrade")
+
+
+def test_a_level_that_changed_is_said_of_its_run_with_what_came_with_it(tmp_path: Path) -> None:
+    paces = [1000, 1006, 995, 1001, 992, 1004, 999, 951, 947, 955, 950]
+
+    rows = _paced(tmp_path, paces, upgraded=8)
+
+    assert [len(row.changes) for row in rows] == [0] * 7 + [1] + [0] * 3
+    change = rows[7].changes[0]
+    assert (change.response, change.level, change.seen_in) == ("throughput_rps", "", rows[8].run_id)
+    assert change.low < 0.95 < change.high
+    assert rows[7].changed == ("kernel of web1: 6.1.0 -> 6.12.1",)
+    assert "CHANGED with it: throughput at the reference level 5.1 % less (" in page.as_text(rows)
+    assert "throughput at the reference level 5.1 % less" in page.as_markdown("upgrade", rows)
+    assert json.loads(page.as_json("upgrade", rows))["runs"][7]["changes"][0]["seen_in"] == rows[8].run_id
+    assert "strokeDash" in json.dumps(page.plots(rows)["reference"])
+    assert "strokeDash" not in json.dumps(page.plots(rows)["effect"])
+
+
+def test_one_odd_run_is_no_change_and_neither_is_one_that_did_not_finish(tmp_path: Path) -> None:
+    rows = _paced(tmp_path, [1000, 1006, 995, 1001, 992, 1004, 999, 700, 1001, 998], upgraded=99)
+
+    assert not any(row.changes for row in rows)
+
+
+@pytest.mark.parametrize("spread", [0.005, 0.01, 0.03])
+def test_few_runs_that_are_equal_are_said_to_have_changed(spread: float) -> None:
+    rng = np.random.default_rng(4)
+    series = [np.exp(rng.normal(0, spread, 40)) for _ in range(60)]
+
+    assert sum(len(change_points(list(map(float, s)))) for s in series) <= 0.01 * 40 * 60
+
+
+def test_a_step_of_5_percent_is_seen_within_three_runs() -> None:
+    rng = np.random.default_rng(4)
+    seen = 0
+    for _ in range(50):
+        values = np.exp(rng.normal(0, 0.01, 20)) * np.where(np.arange(20) >= 12, 0.95, 1.0)
+        found = change_points(list(map(float, values)))
+        seen += any(c.at == 12 and c.seen_at <= 14 for c in found)
+
+    assert seen >= 45

@@ -85,6 +85,8 @@ def test_its_plan_is_of_an_older_version_and_is_brought_up_to_date(run: store.Ru
 
     assert plan["schema_version"] == versions.CURRENT["plan.json"]
     assert plan["kind"] == "experiment"
+    assert (plan["rule"]["bounds"], plan["rule"]["required"]["thresholds"]) == ({}, [])
+    assert (plan["extended"], plan["derived"], plan["search"]) == (None, {}, None)
 
 
 def test_a_plan_from_before_noise_was_looked_at_is_read(run: store.RunDirectory) -> None:

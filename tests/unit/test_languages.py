@@ -17,7 +17,7 @@ from cgidlab.figures import COLUMNS
 from cgidlab.model import Status
 from cgidlab.report import facts, page, say, words
 from cgidlab.terminal import columns, folded
-from cgidlab.verdict import japanese, judge, short, templates
+from cgidlab.verdict import japanese, japanese_parts, judge, sentences, templates
 from scripts import make_synthetic_run as synthetic
 from tests.unit import verdict_data
 from tests.unit.test_report_page import Page
@@ -36,7 +36,7 @@ def test_every_template_of_the_verdict_exists_in_each_language_with_the_same_fie
     assert set(templates.TOPICS) <= set(japanese.TOPICS)
     for name, english in templates.EN.items():
         assert fields(japanese.TEMPLATES[name]) == fields(english), name
-    for english, other in japanese.PARTS.items():
+    for english, other in japanese_parts.PARTS.items():
         assert fields(other) == fields(english), english
 
 
@@ -86,7 +86,7 @@ def texts_of_tables() -> Iterator[str]:
     yield from (c.heading for c in words.SHOWN)
     yield from (c.title for c in COLUMNS.values() if c.title != c.name)
     yield from facts._OVERFLOW.values()  # noqa: SLF001 -- same
-    yield from (text for _, *both in page._SECTIONS for text in both)  # noqa: SLF001 -- same
+    yield from (text for _, *both in page._SECTIONS for text in both if text)  # noqa: SLF001 -- same
     yield from (text for rule in RULES.values() for text in (rule.meaning, rule.retried))
     yield from (words.NOT_KNOWN, *(status.value for status in Status))
 
@@ -128,7 +128,7 @@ def test_a_report_in_japanese_is_one() -> None:
 def test_a_language_that_nobody_wrote_is_refused() -> None:
     with pytest.raises(SpecError, match="no report can be said in `fr`"):
         report.Say("fr")
-    assert set(short.LANGUAGES) == set(say.LANGUAGES)
+    assert set(sentences.LANGUAGES) == set(say.LANGUAGES)
 
 
 def test_lines_are_folded_by_the_columns_that_letters_take() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cgidlab.analysis.analyse import analyse
 from cgidlab.model import FailureKind, Outcome, Status, TrialRecord
-from cgidlab.verdict import judge, short, templates
+from cgidlab.verdict import judge, sentences, templates
 from tests.unit import verdict_data
 
 
@@ -117,7 +117,7 @@ def test_every_template_can_be_said_with_the_values_that_its_name_stands_for() -
     """What another language has to fill in are the same fields."""
     for name, template in templates.EN.items():
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
-        said = short.Sentence(name, dict.fromkeys(fields, "x")).text
+        said = sentences.Sentence(name, dict.fromkeys(fields, "x")).text
         assert "{" not in said
         assert re.search(r"[.:]$", said.strip()) or name == "clause"
 
