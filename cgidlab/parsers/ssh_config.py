@@ -7,7 +7,7 @@ from cgidlab.errors import LabError
 
 # keyword, then blanks or one equals sign, then the value: ssh_config(5)
 _LINE = re.compile(r"(?P<keyword>[A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(?P<value>\S.*)")
-_DEFAULT_PORT = 22
+_DEFAULT_PORT, _PORT_DIGITS = 22, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _host(name: str, pairs: list[tuple[str, str]]) -> SshHost:
     for keyword, value in pairs:
         first.setdefault(keyword.lower(), value)
     port = first.get("port", str(_DEFAULT_PORT))
-    if not port.isdecimal():
+    if not (port.isdecimal() and len(port) <= _PORT_DIGITS):
         raise LabError(f"`{port}` is no port", where=f"the SSH configuration of {name}")
     known = {"hostname", "port", "user", "identityfile"}
     return SshHost(

@@ -34,7 +34,7 @@ def written(plan: Plan) -> dict[str, Any]:
         "instruments": list(e.instruments),
         "settings": dict(e.settings),
         "derived": dict(e.derived),
-        "search": None if e.search is None else asdict(e.search),
+        "search": None if e.search is None else _read_again(asdict(e.search)),
         "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
         "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
         "rule": {
@@ -42,7 +42,7 @@ def written(plan: Plan) -> dict[str, Any]:
             "reference": e.rule.reference,
             "bounds": dict(e.rule.bounds),
             "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
-            "required": asdict(e.rule.required),
+            "required": _read_again(asdict(e.rule.required)),
         },
         "noise": {
             "max_outsider_cpu": e.noise.max_outsider_cpu,
@@ -67,6 +67,13 @@ def written(plan: Plan) -> dict[str, Any]:
             for t in plan.trials
         ],
     }
+
+
+def _read_again(value: Any) -> Any:  # noqa: ANN401 -- JSON of any shape
+    """Return a value as a file gives it back: plans are compared with those of earlier runs."""
+    if isinstance(value, dict):
+        return {name: _read_again(inner) for name, inner in value.items()}
+    return [_read_again(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _repetitions_json(repetitions: Repetitions) -> dict[str, Any]:

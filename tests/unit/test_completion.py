@@ -34,7 +34,7 @@ def test_options_are_those_of_the_verb() -> None:
 
 
 def test_what_an_option_takes_is_offered() -> None:
-    assert completed("report", "latest", "--format", "") == {"html", "md", "json"}
+    assert completed("report", "latest", "--format", "") == {"html", "md", "json", "junit"}
 
 
 def test_zsh_gets_the_same_by_its_own_means() -> None:

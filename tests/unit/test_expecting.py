@@ -1,6 +1,7 @@
 """What `plan` expects of a run by the spread of the last one, and what a run shows of its precision as it narrows."""
 
 import io
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,13 @@ def test_a_percentile_has_a_unit_a_block_and_throughput_one_a_pass_that_answers(
 
     assert found is not None
     assert found.decided == 1, "a quarter of spread in 12 blocks does not decide 20 %"
+
+
+@pytest.mark.parametrize("more", ["", "require: {latency_p99_ms: '<= 300', at: {listen_backlog: [100]}}\n"])
+def test_a_plan_is_written_as_it_is_read_again(tmp_path: Path, more: str) -> None:
+    found = store.plan_json(planned(tmp_path, TEXT + more))
+
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_nothing_is_said_without_a_finished_run_of_the_same_cells(tmp_path: Path) -> None:
