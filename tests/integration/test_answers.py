@@ -103,6 +103,19 @@ def test_a_helper_that_floods_its_answer_does_not_keep_the_play(tmp_path: Path) 
     assert time.monotonic() - begun_s < 120
 
 
+def test_bytes_that_are_no_text_are_shown_in_time(tmp_path: Path) -> None:
+    """Ansible's own way to show 3 MB of them took a minute of CPU, a task."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nhead -c 3000000 /dev/urandom\n")
+    python.chmod(0o755)
+    before_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+    played = _play(ROOT / "playbooks/test-tools.yml", {"ansible_python_interpreter": str(python)}, tmp_path)
+
+    assert played.code == 2
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_s < 20
+
+
 GOOD: dict[str, Any] = {
     "number": 1,
     "state": "ended",
