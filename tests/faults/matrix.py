@@ -43,7 +43,7 @@ seed: 1
 noise: ignore
 verdict: {factor: listen_backlog, reference: 1024}
 """
-_WAIT_S = 600.0  # a block that is given up after its five minutes, on a busy machine
+_WAIT_S = 1500.0  # a block that says nothing is given up after five minutes, and run again once
 _HANG_S = 1.0
 BEGIN, END = "<!-- matrix: written by make faults -->", "<!-- end of the matrix -->"
 PHASES = ("provision", "hand over", "start", "load", "collect", "next trial", "compare hosts", "verdict")
