@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from cgidlab.parsers.interventions import DOCUMENT, UNTOUCHED, read_slots
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 from tests.noise.matrix import seen
 from tests.noise.neighbours import neighbours
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -54,16 +54,6 @@ def host_state() -> dict[str, object]:
         "mounts": sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
         "run": [*Path("/run").glob("cgid-*"), *Path("/tmp").glob("cgid-*")],  # noqa: S108 -- where the helper makes them
     }
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
-    """Say whether a condition that nothing announces comes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import yaml
 from cgidlab import failures
 from tests.e2e.cgidhost_rig import Outcome, Rig
 from tests.reach import let_pass
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -40,16 +40,6 @@ seed: 1
 noise: ignore
 verdict: {factor: listen_backlog, reference: 1024}
 """
-
-
-def eventually(condition: Callable[[], object], timeout_s: float = 120.0) -> bool:
-    """Say whether a condition that nothing announces comes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def processes(mark: str) -> dict[int, tuple[str, int]]:

@@ -23,8 +23,9 @@ from cgidlab.parsers import host_report
 from cgidlab.progress import Display
 from cgidlab.runs import store
 from cgidlab.runs.store import RunDirectory
-from tests.e2e.test_faults import EXPERIMENT, eventually, processes
+from tests.e2e.test_faults import EXPERIMENT, processes
 from tests.reach import let_pass
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 

@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.rigs import ssh_hosts
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -31,16 +31,6 @@ noise: ignore
 verdict: {factor: listen_backlog, reference: 1024}
 """
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
-
-
-def eventually(condition: Callable[[], object], timeout_s: float = 240.0) -> bool:
-    """Say whether a condition that nothing announces comes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +103,8 @@ def _kill_everything(runner: Runner) -> None:
     """End runner and block at the same moment with SIGKILL, so that neither can undo anything."""
     assert runner.process is not None
     rows = "/var/tmp/cgidlab-0/*/001/load/rows.log"  # noqa: S108 -- same
-    assert eventually(lambda: runner.on_host("cat", SOMAXCONN).strip() == "77")
-    assert eventually(lambda: runner.on_host("sh", "-c", f"wc -c {rows} 2>/dev/null").strip() not in {"", "0"})
+    assert eventually(lambda: runner.on_host("cat", SOMAXCONN).strip() == "77", 240)
+    assert eventually(lambda: runner.on_host("sh", "-c", f"wc -c {rows} 2>/dev/null").strip() not in {"", "0"}, 240)
     helpers = runner.on_host("sh", "-c", "grep -l cgidhost.pyz /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3").split()
     runner.on_host("sh", "-c", f"kill -STOP {' '.join(helpers)} 2>/dev/null")
     os.kill(runner.process.pid, signal.SIGKILL)
@@ -159,7 +149,7 @@ def test_a_host_that_lost_runner_and_helper_is_recovered_and_a_second_time_nothi
 
 def test_a_leftover_that_was_planted_is_reported_with_whose_it_is(runner: Runner) -> None:
     runner.start("--set", "window_s=1.0", "--set", "isolation=namespaces")
-    assert eventually(lambda: runner.on_host("sh", "-c", "ls -d /var/tmp/cgidlab-0/*-block-001 2>/dev/null"))
+    assert eventually(lambda: runner.on_host("sh", "-c", "ls -d /var/tmp/cgidlab-0/*-block-001 2>/dev/null"), 240)
     run_id = runner.directory.name
     mark = f"CGIDLAB_TRIAL=/var/tmp/cgidlab-0/{run_id}-block-001/009"
     ours = "setsid env {} sleep 300 >/dev/null 2>&1 &"

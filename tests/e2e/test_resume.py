@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_faults import EXPERIMENT, Run, eventually
+from tests.e2e.test_faults import EXPERIMENT, Run
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 

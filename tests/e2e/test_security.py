@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from cgidlab.files import DIRECTORY_MODE, FILE_MODE
-from tests.e2e.test_faults import Run, eventually
+from tests.e2e.test_faults import Run
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import processes
+from tests import waiting
 from tests.integration.test_provision import ROOT, Played, _play
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_an_answer_that_never_comes_ends_in_time_with_all_who_would_give_it(tmp_
     ):
         subprocess.run(["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid; wait"], capture_output=True, check=False)
 
-    assert processes.ends(int((tmp_path / "pid").read_text()))
+    assert waiting.ends(int((tmp_path / "pid").read_text()))
 
 
 def test_a_file_that_arrives_without_end_is_ended(tmp_path: Path) -> None:

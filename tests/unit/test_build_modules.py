@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import processes
+from tests import waiting
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -140,7 +140,7 @@ def test_a_module_that_hangs_ends_with_whoever_reads_it_and_so_does_what_it_star
         process.stdout.close()
 
         assert process.wait(60) == 1
-    assert processes.ends(int(found[0])), "what the module started goes on"
+    assert waiting.ends(int(found[0])), "what the module started goes on"
 
 
 def test_a_finished_build_is_not_made_again(tmp_path: Path) -> None:

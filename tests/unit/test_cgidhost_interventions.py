@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,21 +27,13 @@ from cgidhost.interventions.stopping import stopped
 from cgidhost.interventions.taken_cpu import TakenCpu
 
 from cgidlab.parsers.interventions import DOCUMENT, UNTOUCHED, read_slots
+from tests.waiting import eventually
 
 root = pytest.mark.needs_root
 
 
 def state_of(pid: int) -> str:
     return process.read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[0]
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 @pytest.fixture

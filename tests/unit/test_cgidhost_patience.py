@@ -12,7 +12,7 @@ import yaml
 from cgidhost import patience
 
 from cgidlab.model import Limits
-from tests import processes
+from tests import waiting
 
 ROOT = Path(__file__).parents[2]
 HANGS = """
@@ -38,7 +38,7 @@ def test_a_verb_that_hangs_ends_with_what_it_started() -> None:
 
     assert found.returncode == 1
     assert "takes too long" in found.stderr
-    assert processes.ends(int(found.stdout))
+    assert waiting.ends(int(found.stdout))
 
 
 def test_one_that_is_told_how_long_is_left_to_it() -> None:
