@@ -51,7 +51,8 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; the exit status says whether a response of the rule got worse."""
-    from cgidlab.compare import junit  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab import junit  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.compare import telling  # noqa: PLC0415 -- same
     from cgidlab.runs import store  # noqa: PLC0415 -- same
     from cgidlab.runs.comparing import compare_runs  # noqa: PLC0415 -- see cgidlab.commands
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(_document(found), indent=1, allow_nan=False))
     elif args.format == "junit":
-        print(junit.xml(Path(found.b).parent.name, found.ratios), end="")
+        print(junit.suite(Path(found.b).parent.name, telling.cases(found.ratios)), end="")
     else:
         print(as_text(found))
     return WORSE_EXIT if found.worse else 0

@@ -6,6 +6,7 @@ from cgidlab import figures
 from cgidlab.analysis.findings import Answer, Combination
 from cgidlab.analysis.intervals import Interval
 from cgidlab.compare.ratios import Ratio
+from cgidlab.junit import CaseResult
 
 _WORDS = {
     Answer.COSTS_AT_LEAST: "WORSE",
@@ -23,6 +24,18 @@ LEGEND = (
 def judged(found: Sequence[Ratio]) -> list[Ratio]:
     """Return the comparisons that the rule asks for, in their order."""
     return [r for r in found if r.threshold is not None]
+
+
+def cases(found: Sequence[Ratio]) -> list[CaseResult]:
+    """Return a case a judged comparison: failed where B is worse, skipped where that is not decided."""
+    return [_case(ratio) for ratio in judged(found)]
+
+
+def _case(ratio: Ratio) -> CaseResult:
+    title = f"{figures.title(ratio.response)}: {place(ratio)}"
+    said = f"{word(ratio)} {deciding_text(ratio)}".strip()
+    is_open = ratio.answer is Answer.INCONCLUSIVE
+    return CaseResult(title, failed=said if ratio.worse else "", skipped=said if is_open and not ratio.worse else "")
 
 
 def table(found: Sequence[Ratio]) -> list[str]:

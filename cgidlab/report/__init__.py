@@ -7,7 +7,6 @@ from cgidlab.instruments.base import Answered, Series, TrialDetail
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput
 from cgidlab.report.document import as_json
 from cgidlab.report.facts import QUESTIONS
-from cgidlab.report.junit import as_junit
 from cgidlab.report.markdown import as_markdown
 from cgidlab.report.page import render
 from cgidlab.report.say import LANGUAGES, Say
@@ -22,7 +21,6 @@ __all__ = [
     "Series",
     "TrialDetail",
     "as_json",
-    "as_junit",
     "as_markdown",
     "render",
     "write",

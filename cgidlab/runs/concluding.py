@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cgidlab import files, gathered, report, rundir, verdict
+from cgidlab import files, gathered, junit, report, rundir, verdict
 from cgidlab.analysis import analyse
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import Experiment, FailureKind, Status, TrialRecord
@@ -84,7 +84,7 @@ class _Judged:
         return None if self.experiment.rule.required.nothing else verdict.passes(self.verdict.required)
 
     def junit(self) -> str:
-        return report.as_junit(self.experiment.name, self.run.run_id, self.verdict.required)
+        return junit.suite(self.experiment.name, verdict.cases(self.verdict.required), self.run.run_id)
 
     def report(self, say: Say = IN_ENGLISH) -> report.ReportInput:
         return reporting.report_input(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from cgidlab.analysis.findings import Analysis, Combination
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.analysis.thresholds import Fulfilment, Shown, thresholds_shown
+from cgidlab.junit import CaseResult
 from cgidlab.model import TrialRecord, covered
 from cgidlab.verdict import words
 from cgidlab.verdict.overflow import CellOverflow, Overflow
@@ -17,6 +18,7 @@ _ALLOWED: Mapping[str, frozenset[Overflow]] = {
     "moment": frozenset({Overflow.NOT_OBSERVED, Overflow.MOMENT}),
 }
 _ASKED = {"not_observed": "overflow not_observed", "moment": "overflow for moments at most"}
+_TOLD = {Shown.MISSED: "not met", Shown.UNDECIDED: "not decided, which is no pass"}
 _SEEN = {Overflow.OBSERVED: "overflowed", Overflow.MOMENT: "was full for moments"}
 
 
@@ -40,6 +42,18 @@ def fulfilments(
 def passes(found: Sequence[Fulfilment]) -> bool:
     """Say whether everything that is required is shown."""
     return all(f.state is Shown.MET for f in found)
+
+
+def cases(found: Sequence[Fulfilment]) -> list[CaseResult]:
+    """Return a case a requirement and cell. What is undecided fails, and its kind says so."""
+    return [_case(f) for f in found]
+
+
+def _case(one: Fulfilment) -> CaseResult:
+    title = f"{one.required} at {', '.join(f'{name}={label}' for name, label in one.levels)}"
+    if one.state is Shown.MET:
+        return CaseResult(title, said=one.why)
+    return CaseResult(title, failed=f"{_TOLD[one.state]}: {one.why}", kind=one.state.value)
 
 
 def _of_overflow(wanted: str, levels: Combination, cell: CellOverflow | None) -> Fulfilment:

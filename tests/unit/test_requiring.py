@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cgidlab import junit
 from cgidlab.analysis.analyse import analyse, decide
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.thresholds import Fulfilment, Shown, thresholds_shown
@@ -15,9 +16,8 @@ from cgidlab.design import beside, plan
 from cgidlab.engine import running
 from cgidlab.errors import SpecError
 from cgidlab.model import Figures, Repetitions, Required, Threshold, TrialRecord, VerdictRule
-from cgidlab.report import as_junit
 from cgidlab.runs import concluding, store
-from cgidlab.verdict import judge
+from cgidlab.verdict import judge, requiring
 from scripts import make_synthetic_run as synthetic
 from tests.unit import trial_records
 from tests.unit.test_spec import CATALOGUE, GOOD, build
@@ -220,7 +220,7 @@ def test_junit_has_a_case_for_each_and_undecided_is_no_pass() -> None:
         Fulfilment("overflow not_observed", place, Shown.UNDECIDED, "no witness"),
     ]
 
-    suite = ET.fromstring(as_junit("sweep", "run-1", found))  # noqa: S314 -- made one line above
+    suite = ET.fromstring(junit.suite("sweep", requiring.cases(found), "run-1"))[0]  # noqa: S314 -- made one line above
 
     assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
     assert [[f.get("type") for f in case.findall("failure")] for case in suite.iter("testcase")] == [
@@ -254,7 +254,7 @@ def test_a_run_that_does_not_show_what_is_required_ends_with_status_5(
     assert running._exit_code(concluded, whole=False) == (4 if met else 5)  # noqa: SLF001 -- same
     first = next(line for line in concluded.text.splitlines()[1:] if line)
     assert first.startswith(f"Required    {'MET' if met else 'NOT MET'}: ")
-    suite = ET.parse(run.path / "junit.xml").getroot()  # noqa: S314 -- made one line above
+    suite = ET.parse(run.path / "junit.xml").getroot()[0]  # noqa: S314 -- made one line above
     assert (suite.get("failures") == "0") is met
     assert {f["state"] for f in run.read("summary.json")["required"]} == ({"met"} if met else {"missed"})
     assert concluding.as_text(run, "junit")[0].startswith("<?xml")

@@ -6,9 +6,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from cgidlab import junit
 from cgidlab.analysis.findings import Answer
 from cgidlab.analysis.intervals import Interval
-from cgidlab.compare import Ratio, junit, telling
+from cgidlab.compare import Ratio, telling
 
 
 def ratio(answer: Answer, estimate: float, *, against: str = "100", note: str = "") -> Ratio:
@@ -54,7 +55,7 @@ def test_what_it_comes_to_is_said_in_words() -> None:
 
 
 def test_junit_has_a_test_case_a_comparison_that_fails_where_b_is_worse() -> None:
-    suite = ET.fromstring(junit.xml('x"<&', (WORSE, SAME, OPEN, DESCRIBED))).find("testsuite")  # noqa: S314 -- made here
+    suite = ET.fromstring(junit.suite('x"<&', telling.cases((WORSE, SAME, OPEN, DESCRIBED)))).find("testsuite")  # noqa: S314 -- made here
 
     assert suite is not None
     assert (suite.get("name"), suite.get("tests"), suite.get("failures"), suite.get("skipped")) == (
