@@ -83,14 +83,32 @@ def _calibrated(
     plan = calibrate.make_plan(
         catalogue, target=request.target, httpds=request.httpds, controls_only=request.controls_only
     )
-    loaded = Loaded(plan, catalogue, site_of(request))
+    controls = Controls(proven.FILE, {"controls_only": request.controls_only}, _host, _text)
+    return carried_out(controls, Loaded(plan, catalogue, site_of(request)), results, display, cancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What one kind of calibration runs on a host, and where what it found is kept."""
+
+    file: str  # of the run
+    more: Mapping[str, Any]  # beside the hosts' entries in it
+    on_host: Callable[[Loaded, RunDirectory, HostReport, int, Display, Callable[[], bool]], dict[str, Any]]
+    text: Callable[[Sequence[Mapping[str, Any]]], str]
+
+
+def carried_out(
+    controls: Controls, loaded: Loaded, results: Path, display: Display, cancelled: Callable[[], bool]
+) -> Calibrated:
+    """Run controls on every host and keep what they found. Raises what `calibrate_hosts` does."""
+    plan = loaded.plan
     run = store.create(results, plan, new_run_id())
     display.say(f"calibration {run.path}")
     try:
         hosts = provisioned(loaded, run, display, cancelled)
-        run.write("provenance.json", provenance.collect(request.root, plan, hosts))
+        run.write("provenance.json", provenance.collect(loaded.site.root, plan, hosts))
         display.expect(len(plan.trials) * len(hosts), len(hosts) * sum(trial_s(t.cell.settings) for t in plan.trials))
-        entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
+        entries = [controls.on_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
     except BaseException:
         with suppress(StoreError):  # of a full disk: the error that led here says more
             run.set_state(store.INTERRUPTED)
@@ -98,12 +116,12 @@ def _calibrated(
     if cancelled():
         run.set_state(store.INTERRUPTED)
         raise InterruptedRun("the calibration was stopped", where=str(run.path))
-    document = {"run": run.run_id, "when": store.now(), "controls_only": request.controls_only, "hosts": entries}
-    run.write(proven.FILE, document)
+    document = {"run": run.run_id, "when": store.now(), **controls.more, "hosts": entries}
+    run.write(controls.file, document)
     run.set_state(store.FINISHED)
     failed = any(row["state"] == calibrate.State.FAIL for entry in entries for row in entry["rows"])
-    whole = versions.stamped(proven.FILE, document)
-    return Calibrated(whole, _text(entries), run.path, RunError.exit_code if failed else 0)
+    whole = versions.stamped(controls.file, document)
+    return Calibrated(whole, controls.text(entries), run.path, RunError.exit_code if failed else 0)
 
 
 def before_run(

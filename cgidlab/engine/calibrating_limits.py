@@ -1,24 +1,19 @@
 """`calibrate --limits`: the controls of what limits, from their plan to `limits.json`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cgidlab.calibrate import State, limit_controls
+from cgidlab.calibrate import limit_controls
 from cgidlab.design import catalogue as cat
-from cgidlab.design.plan import trial_s
 from cgidlab.engine.blocks import one_block
-from cgidlab.engine.calibrating import Calibrated, CalibrationRequest, site_of, table
-from cgidlab.engine.loading import Loaded, new_run_id
+from cgidlab.engine.calibrating import Calibrated, CalibrationRequest, Controls, carried_out, site_of, table
+from cgidlab.engine.loading import Loaded
 from cgidlab.engine.locking import exclusive
-from cgidlab.engine.provisioning import provisioned
-from cgidlab.errors import InterruptedRun, RunError, StoreError
-from cgidlab.parsers import versions
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
-from cgidlab.runs import limiting, provenance, store
+from cgidlab.runs import limiting
 from cgidlab.runs.store import RunDirectory
 
 
@@ -35,29 +30,9 @@ def calibrate_limits(
     catalogue.check("httpd", httpd, "--httpd")
     site = site_of(request)
     plan = limit_controls.make_plan(catalogue, target=request.target, httpd=httpd)
-    loaded = Loaded(plan, catalogue, site)
+    controls = Controls(limit_controls.FILE, {}, _host, _text)
     with exclusive(site):
-        run = store.create(results, plan, new_run_id())
-        display.say(f"calibration {run.path}")
-        try:
-            hosts = provisioned(loaded, run, display, cancelled)
-            run.write("provenance.json", provenance.collect(request.root, plan, hosts))
-            seconds = sum(trial_s(t.cell.settings) for t in plan.trials)
-            display.expect(len(plan.trials) * len(hosts), len(hosts) * seconds)
-            entries = [_host(loaded, run, host, place, display, cancelled) for place, host in enumerate(hosts)]
-        except BaseException:
-            with suppress(StoreError):  # of a full disk: the error that led here says more
-                run.set_state(store.INTERRUPTED)
-            raise
-        if cancelled():
-            run.set_state(store.INTERRUPTED)
-            raise InterruptedRun("the calibration was stopped", where=str(run.path))
-        document = {"run": run.run_id, "when": store.now(), "hosts": entries}
-        run.write(limit_controls.FILE, document)
-        run.set_state(store.FINISHED)
-    failed = any(row["state"] == State.FAIL for entry in entries for row in entry["rows"])
-    whole = versions.stamped(limit_controls.FILE, document)
-    return Calibrated(whole, _text(entries), run.path, RunError.exit_code if failed else 0)
+        return carried_out(controls, Loaded(plan, catalogue, site), results, display, cancelled)
 
 
 def _host(

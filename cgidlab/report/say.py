@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from cgidlab.errors import SpecError
 from cgidlab.report import japanese
+from cgidlab.verdict import japanese_parts
 
 ENGLISH = "en"
-TABLES: Mapping[str, Mapping[str, str]] = {"ja": japanese.TEXTS}
+# What report and verdict both say stands with the verdict.
+TABLES: Mapping[str, Mapping[str, str]] = {"ja": {**japanese_parts.PARTS, **japanese.TEXTS}}
 LANGUAGES = (ENGLISH, *TABLES)
 _FIELD = re.compile(r"\{(\w+)\}")
 

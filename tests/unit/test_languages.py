@@ -16,6 +16,7 @@ from cgidlab.failures import RULES
 from cgidlab.figures import COLUMNS
 from cgidlab.model import Status
 from cgidlab.report import facts, page, say, words
+from cgidlab.report.japanese import TEXTS
 from cgidlab.terminal import columns, folded
 from cgidlab.verdict import japanese, japanese_parts, judge, sentences, templates
 from scripts import make_synthetic_run as synthetic
@@ -107,9 +108,12 @@ def test_every_text_of_the_report_exists_in_each_language_with_the_same_fields()
 
 def test_no_text_is_translated_that_nobody_says() -> None:
     found = {*texts_of_modules(), *texts_of_tables(), *texts_of_the_template()}
-    limits = {"cgid daemon", "host CPU", "disk", "driver", "offered rate", "script time", "TCP accept queue"}
 
-    assert sorted(set(say.TABLES["ja"]) - found - limits) == []
+    assert sorted(set(TEXTS) - found) == []
+
+
+def test_what_the_verdict_says_too_stands_there_alone() -> None:
+    assert set(TEXTS) & set(japanese_parts.PARTS) == set()
 
 
 def test_a_report_in_japanese_is_one() -> None:
