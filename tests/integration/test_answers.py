@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cgidlab.engine import ansible
 from tests import waiting
 from tests.integration.test_provision import ROOT, Played, _play
 
@@ -103,17 +104,32 @@ def test_a_helper_that_floods_its_answer_does_not_keep_the_play(tmp_path: Path) 
     assert time.monotonic() - begun_s < 120
 
 
-def test_bytes_that_are_no_text_are_shown_in_time(tmp_path: Path) -> None:
-    """Ansible's own way to show 3 MB of them took a minute of CPU, a task."""
+@pytest.fixture
+def no_python(tmp_path: Path) -> str:
+    """Return a host's Python that answers 3 MB with a million bytes that are no text, and nothing that may be JSON."""
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\nhead -c 3000000 /dev/urandom\n")
+    python.write_text("#!/bin/sh\nyes \"$(printf 'a\\377')\" | head -c 3000000\n")
     python.chmod(0o755)
+    return str(python)
+
+
+def test_bytes_that_are_no_text_are_shown_in_time(no_python: str, tmp_path: Path) -> None:
+    """Ansible's own way to show 3 MB of them took a minute of CPU, a task."""
     before_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
-    played = _play(ROOT / "playbooks/test-tools.yml", {"ansible_python_interpreter": str(python)}, tmp_path)
+    played = _play(ROOT / "playbooks/test-tools.yml", {"ansible_python_interpreter": no_python}, tmp_path)
 
     assert played.code == 2
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_s < 20
+
+
+def test_an_answer_that_is_too_long_to_be_handed_on_is_said_to_be(no_python: str, tmp_path: Path) -> None:
+    variables = {"ansible_python_interpreter": str(python)}
+
+    tools = ROOT / "playbooks/test-tools.yml"
+    played = ansible.play(tools, ROOT / "inventories/local.yml", variables, tmp_path, timeout_s=120)
+
+    assert played.why == "the host answered so much that Ansible hands on nothing of it"
 
 
 GOOD: dict[str, Any] = {
