@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_are_shown_in_time(no_python: str, tmp_path: Path
 
 
 def test_an_answer_that_is_too_long_to_be_handed_on_is_said_to_be(no_python: str, tmp_path: Path) -> None:
-    variables = {"ansible_python_interpreter": str(python)}
+    variables = {"ansible_python_interpreter": no_python}
 
     tools = ROOT / "playbooks/test-tools.yml"
     played = ansible.play(tools, ROOT / "inventories/local.yml", variables, tmp_path, timeout_s=120)
