@@ -42,9 +42,9 @@ else:
 class Member:
     """A process that made a group for itself."""
 
-    def __init__(self, blocks: Path, end: str) -> None:
+    def __init__(self, blocks: Path, end: str, *within: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MEMBER, str(blocks), end],
+            [*within, sys.executable, "-c", MEMBER, str(blocks), end],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -108,6 +108,18 @@ def test_a_group_of_other_blocks_is_nobodys_to_remove(blocks: Path, tmp_path: Pa
 
     assert group.remove_dead(str(tmp_path / "other")) == ([], [])
     assert Path(member.path).is_dir()
+
+
+@pytest.mark.needs_root
+def test_a_group_of_a_container_with_the_same_path_is_not_this_hosts(blocks: Path) -> None:
+    own = f'mount -t tmpfs tmpfs {blocks.parent} && exec "$@"'
+    member = Member(blocks, "wait", "unshare", "--mount", "--propagation", "private", "sh", "-c", own, "sh")
+
+    assert Path(member.path).is_dir()
+    assert group.directories(str(blocks)) == []
+    assert group.remove_dead(str(blocks)) == ([], [])
+    member.end()
+    Path(member.path).rmdir()
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,15 @@ def _remove(place: int, name: str) -> None:
 
 
 def _digest(blocks_dir: str) -> str:
-    return hashlib.sha256(os.path.realpath(blocks_dir).encode()).hexdigest()[:16]
+    """Return what names the directory and the file system it lies on.
+
+    Containers may see each other's groups, and their work directories often have one path.
+    """
+    path = os.path.realpath(blocks_dir)
+    place = os.path.dirname(path)
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    return hashlib.sha256(f"{os.stat(place).st_dev} {path}".encode()).hexdigest()[:16]
 
 
 def _found() -> Iterator[tuple[str, str, int]]:
