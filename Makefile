@@ -31,7 +31,7 @@ setup: ## make .venv from requirements.lock
 setup-dev: ## make .venv from requirements-dev.lock
 	@scripts/setup.sh requirements-dev.lock
 
-sweep: setup ## set everything up, then `./runner.py experiments/backlog-sweep.yml` (under 20 minutes)
+sweep: setup ## set everything up, then `./runner.py experiments/backlog-sweep.yml` (15 to 25 minutes)
 	./runner.py experiments/backlog-sweep.yml $(ARGS)
 
 smoke: setup ## set everything up, then `./runner.py experiments/smoke.yml` (under a minute once httpd is built)

@@ -59,6 +59,7 @@ PARTS = {
     "The MPM": "MPM",
     "The version of httpd": "httpd のバージョン",
     "{response} by {share}": "{response}で {share} 以上",
+    "{response} by {share} over all levels of {factors} together": "{factors} をまとめて見れば{response}で {share} 以上",
     # What was searched.
     "between {a} and {b} clients": "{a}〜{b} クライアントの間",
     "between {a} and {b} requests a second": "毎秒 {a}〜{b} リクエストの間",
