@@ -370,11 +370,11 @@ def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], fa
     wanted, known = [others(c) for c in some], [others(c) for c in everywhere]
     if all(len(p) == 1 and is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
         name = known[0][0][0]
-        have = sorted((float(p[0][1]), p[0][1]) for p in wanted)
-        above = sorted((float(p[0][1]), p[0][1]) for p in known if float(p[0][1]) >= have[0][0])
-        if len(have) > 1 and have == above:
-            return f" at {place(name, have[0][1])} or more"
-        labels = words.listing([label for _, label in have])
+        levels = sorted({p[0][1] for p in known}, key=float)
+        have = [label for label in levels if ((name, label),) in wanted]
+        low, high = (levels.index(end) for end in (have[0], have[-1]))
+        together = len(have) == high - low + 1 > 2 and name in templates.COUNTED  # noqa: PLR2004 -- two are named
+        labels = f"{grouped(have[0])} to {grouped(have[-1])}" if together else words.listing(have)
         return f" at {place(name, labels)}"
     return f" at {words.listing([words.cell(p) for p in wanted])}"
 
