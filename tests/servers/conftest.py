@@ -11,7 +11,8 @@ _TABLE = pytest.StashKey[Table]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--write-table", type=Path, metavar="FILE", help="put the table of servers into this document, and two of its observations into the READMEs")
+    what = "put the table of servers into this document, and two of its observations into the READMEs"
+    parser.addoption("--write-table", type=Path, metavar="FILE", help=what)
 
 
 def pytest_configure(config: pytest.Config) -> None:
