@@ -95,6 +95,13 @@ def test_a_reload_is_made_by_a_driver_that_comes_back_and_has_no_trial_of_what_l
             "use one of",
         ),
         ("settings: {fault_every_s: 0.5}\n", FILE, "cell", "has 0.5 s to be over", "raise fault_every_s"),
+        (
+            "settings: {fault_every_s: 5.0}\n",
+            FILE.replace("graceful", "restart"),
+            "cell",
+            "httpd may take 11 s",
+            "raise fault_every_s",
+        ),
         ("settings: {fault_every_s: 9.0}\n", FILE, "cell", "beyond the window of 10.0 s", "fault_every_s"),
         ("settings: {cgid_nice: -5}\n", FILE, "cell", "comes back without its cgid_nice", "another fault"),
         ("load: {driver: h2load}\n", FILE, "cell", "does not come back when a reload", "driver: steady"),
