@@ -188,6 +188,17 @@ class Figures:
     retries_enoent_in_window: int | None = _figure("error_log", "", "of these, those with ENOENT: no such socket")
     retries_outside_window: int | None = _figure("error_log", "", "retry lines before and after the window")
     gave_up_503: int | None = _figure(LOAD, "", "answers with status 503")
+    reloads: int | None = _figure(LOAD, "", "how often httpd was reloaded in the window, each proved", better=None)
+    lost_per_reload: float | None = _figure(
+        LOAD,
+        "",
+        "requests with an error status or without an answer, by the number of reloads; empty where the driver does not "
+        "say how many had no answer",
+        title="requests lost per reload",
+    )
+    enoent_per_reload: float | None = _figure(
+        "error_log", "", "retry lines with ENOENT in the window, by the number of reloads"
+    )
     cgid_restarts: int | None = _figure("cgid_daemon", "", "how often the cgid daemon was replaced by another process")
     cgid_cpu_share: float | None = _figure(
         "cgid_daemon",

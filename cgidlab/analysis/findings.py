@@ -322,6 +322,20 @@ class FoundLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadCost:
+    """How many requests a reload costs in one cell: those with an error status, and those without an answer."""
+
+    kind: str  # graceful, restart or reload_conf
+    levels: Combination
+    blocks: int  # in which it is known
+    reloads: int  # in them
+    lost: float | None  # requests at each, on average over blocks; None: not known
+    interval: Interval | None  # 95 %; None below six blocks, and where none was lost
+    rarest: float | None  # where none was lost in six blocks or more: fewer than this share of such lose any (95 %)
+    enoent: float | None  # retry lines with ENOENT at each; None: no log could hold one
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that verdict and report take from the trials."""
 
@@ -344,6 +358,7 @@ class Analysis:
     limits_found: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
     pace: HostSpeed | None = None  # None: one block, or no probe
     bounds: tuple[BoundAnswer, ...] = ()  # by response, combination and level; empty: no value was named
+    reloads: tuple[ReloadCost, ...] = ()  # by cell; empty: httpd was not reloaded
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

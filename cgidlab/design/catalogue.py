@@ -41,6 +41,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "warmup_s": (0.1, 3600),
     "window_s": (0.5, 86_400),
     "fault_at_s": (0, 86_400),
+    "fault_every_s": (0, 86_400),
     "fault_for_s": (0.1, 3600),
     "sleep_ms": (0, 600_000),
     "burn_ms": (0, 600_000),

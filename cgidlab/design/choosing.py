@@ -6,10 +6,11 @@ from contextlib import suppress
 
 from cgidlab.design import linking
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.faults import is_reload
 from cgidlab.errors import SpecError
 from cgidlab.model import Factor, Plan, Scalar, Settings
 
-_OF_CONNECTIONS = frozenset({"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive"})
+_OF_CONNECTIONS = frozenset({"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive", "fault"})
 _FEW_PROCESSES = 2  # clients spread evenly over so many, and none of them has all threads busy
 
 
@@ -47,9 +48,11 @@ def _values(factor: Factor) -> list[tuple[str, Scalar]]:
 def loses_connections(settings: Mapping[str, Scalar]) -> bool:
     """Say whether httpd will close kept-alive connections of a cell, after which h2load does not come back.
 
-    The event MPM closes those of a process whose threads are all busy. With many small processes some are, long
-    before all are.
+    A reload closes all of them. The event MPM closes those of a process whose threads are all busy. With many small
+    processes some are, long before all are.
     """
+    if is_reload(settings):
+        return True
     threads = int(settings["threads_per_child"])
     processes = int(settings["workers"]) // max(1, threads)
     crowded = processes > _FEW_PROCESSES and int(settings["clients"]) >= threads

@@ -7,6 +7,7 @@ from dataclasses import replace
 from cgidlab import figures
 from cgidlab.design import asked, hints, requiring
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.faults import NONE
 from cgidlab.design.selecting import label_of
 from cgidlab.design.specform import FileForm, UntilForm
 from cgidlab.design.strict_yaml import Document, KeyPath
@@ -106,7 +107,7 @@ def limits(catalogue: Catalogue, form: FileForm, settings: Settings, factors: Se
         return form.limits
     if form.search is not None:
         return LimitTrials.OFF
-    usual = {"loop": LoopKind.CLOSED.value, "fault": "none"}
+    usual = {"loop": LoopKind.CLOSED.value, "fault": NONE}
     there = {f.name: {level.value for level in f.levels} for f in factors}
     plain = all(
         there.get(name, {settings.get(name, catalogue.options[name].default)}) == {value}

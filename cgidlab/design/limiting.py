@@ -1,5 +1,6 @@
 """Which cells are asked what limits throughput there, and the trials that find out. Pure."""
 
+from cgidlab.design.faults import NONE
 from cgidlab.design.plan import estimated_s, trial_key, trial_s
 from cgidlab.model import Cell, LimitTrials, Plan, Settings, Trial
 
@@ -9,7 +10,7 @@ FIRST = 2_000_001  # its number in a block; no trial of a run has one like it
 BESIDE: Settings = {
     # Whatever the run's trials do to the host: this one is to change nothing there.
     "isolation": "namespaces",
-    "fault": "none",
+    "fault": NONE,
     "warmup_s": 2.0,
     "window_s": SLOTS * SLOT_S + 0.5,  # the last slot is over before it
     "host": True,
@@ -32,7 +33,7 @@ def of_cell(cell: Cell, number: int, block: int = 1) -> Trial:
 def asked(plan: Plan) -> tuple[Cell, ...]:
     """Return the cells that are asked about: none, all, or that of the reference level with the most clients."""
     experiment = plan.experiment
-    able = [c for c in plan.cells if c.settings["fault"] == "none"]
+    able = [c for c in plan.cells if c.settings["fault"] == NONE]
     if experiment.limits is LimitTrials.OFF or not able:
         return ()
     if experiment.limits is LimitTrials.CELLS:

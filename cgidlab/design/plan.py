@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cgidlab.design import linking
+from cgidlab.design import faults, linking
 from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
@@ -164,6 +164,12 @@ def _check_factors(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
                 where=experiment.name,
                 fix=f"set {name}: {value}, or leave {factor.name} out",
             )
+        if not any(faults.has_effect(factor.name, cell.settings) for cell in cells):
+            raise SpecError(
+                f"the factor `{factor.name}` has no effect without a fault that it is of",
+                where=experiment.name,
+                fix=f"set fault, or leave {factor.name} out",
+            )
 
 
 def _check_cell(cell: Cell) -> None:
@@ -182,12 +188,7 @@ def _check_cell(cell: Cell) -> None:
             fix="use log_level: warn",
         )
     _check_nice(cell)
-    if s["fault"] != "none" and float(s["fault_at_s"]) + float(s["fault_for_s"]) > float(s["window_s"]):
-        raise SpecError(
-            f"the fault would last beyond the window of {s['window_s']} s",
-            where=f"cell {cell.id}",
-            fix="lower fault_at_s or fault_for_s, or raise window_s",
-        )
+    faults.check(cell)
     _check_load(cell)
 
 
@@ -198,10 +199,6 @@ def _check_nice(cell: Cell) -> None:
         raise SpecError(f"cgid_nice={nice} is no nice value", where=where, fix="use -20 to 19")
     if nice and system_of(s) != CGID:
         raise SpecError("prefork runs mod_cgi, which has no daemon for cgid_nice", where=where, fix="use cgid_nice: 0")
-    if nice and s["fault"] == "kill_cgid":
-        raise SpecError(
-            "a daemon that is killed comes back without its cgid_nice", where=where, fix="use another fault, or none"
-        )
 
 
 def _check_load(cell: Cell) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import arithmetic, choosing, deciding, hints, limit_search, linking, requiring
+from cgidlab.design import arithmetic, choosing, deciding, faults, hints, limit_search, linking, requiring
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
@@ -68,6 +68,7 @@ def build(
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
     derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
     settings |= choosing.driver(catalogue, factors, settings, derived)
+    faults.check_names(document, factors, settings, str(catalogue.options["mpm"].default))
     rule = deciding.rule(document, form, factors, catalogue)
     exclude = tuple(
         itertools.chain.from_iterable(_exclusions(document, factors, i, raw) for i, raw in enumerate(form.exclude))

@@ -20,7 +20,7 @@ def to_check(plan: Plan, catalogue: Catalogue) -> list[dict[str, Any]]:
             continue
         options = catalogue.long_names({name: cell.settings[name] for name in catalogue.of_roles("server")})
         one = {"httpd": str(cell.settings["httpd"]), "system": system_of(cell.settings), "options": options}
-        place = {"number": 0, "cell": cell.id, "listen": LOOPBACK, "remote": None}
+        place = {"number": 0, "cell": cell.id, "listen": LOOPBACK, "remote": None, "finishing": 0}
         user = {"server_user": SERVER_USER, "server_gid": SERVER_GID}
         found.setdefault(json.dumps(one, sort_keys=True), {**one, **place, **user})
     return list(found.values())

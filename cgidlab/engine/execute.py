@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cgidlab import files
 from cgidlab.design import catalogue as cat
+from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.systems import system_of
 from cgidlab.engine import ansible, arrivals, generators, packing, unreachable
@@ -346,6 +347,7 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "server_gid": SERVER_GID,
         "port": PORT,
         "fault": _fault(s),
+        "finishing": faults.finishing(s),
         "intervention_slot_s": trial.intervention_slot_s,
     }
 
@@ -371,9 +373,8 @@ def _network(trial: Trial, block: BlockNeeds) -> dict[str, Any]:
 
 
 def _fault(settings: Settings) -> Mapping[str, Any] | None:
-    if settings["fault"] == "none":
-        return None
-    return {"action": settings["fault"], "at_s": settings["fault_at_s"], "for_s": settings["fault_for_s"]}
+    found = faults.fault_of(settings)
+    return None if found is None else asdict(found)
 
 
 def _control() -> Mapping[str, Any]:

@@ -75,6 +75,7 @@ class Evidence:
     window: Span
     settings: Settings = field(default_factory=dict)
     requests: int | None = None  # of the load, in the window
+    reloads: int = 0  # of httpd, in the window, each proved
     checks: list[Check] = field(default_factory=list)
 
     def data(self, name: str, file: str) -> bytes | None:

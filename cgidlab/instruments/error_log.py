@@ -76,6 +76,7 @@ class ErrorLog(Instrument):
             retries_refused_in_window=log.inside.by_errno[REFUSED],
             retries_enoent_in_window=log.inside.by_errno[MISSING],
             retries_outside_window=outside,
+            enoent_per_reload=log.inside.by_errno[MISSING] / evidence.reloads if evidence.reloads else None,
         )
 
 

@@ -18,7 +18,7 @@ from cgidlab.figures import merged
 from cgidlab.instruments import INSTRUMENTS, check_known
 from cgidlab.instruments.base import Answered, Evidence, TrialDetail, together
 from cgidlab.instruments.gauges import percentile_ms
-from cgidlab.measure import merging, physics
+from cgidlab.measure import merging, physics, reloads
 from cgidlab.measure import requests as reqs
 from cgidlab.model import Check, Figures, skipped
 from cgidlab.parsers.access_log import AccessLog
@@ -86,8 +86,10 @@ def measure(directory: Path) -> Measured:
         none = skipped("window", "the trial ended before its window did")
         return Measured(Figures(), (none,), overhead_s, None, (), ())
     client, seconds = _client(sources)
-    evidence = Evidence(directory, result, sources.window, trial.settings, client.requests)
-    figures = merged((client, *(i.figures(evidence) for i in INSTRUMENTS)))
+    made = reloads.made_in(directory, sources.window)
+    evidence = Evidence(directory, result, sources.window, trial.settings, client.requests, made)
+    lost = client.errors if sources.totals is not None else None  # without totals, unanswered requests are not known
+    figures = merged((client, reloads.cost(made, lost), *(i.figures(evidence) for i in INSTRUMENTS)))
     load = sources.load
     if load is not None:
         figures = replace(figures, driver_cpu_share=load.cpu_share)
@@ -102,6 +104,7 @@ def measure(directory: Path) -> Measured:
         physics.check_rows(sources.requests, sources.totals),
         physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
         physics.check_little(sources.requests, clients if steady else None, sources.span_us),
+        *reloads.check(trial.settings, made, lost),
         *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
         merging.check_driver(load) if load else physics.check_driver(figures.driver_cpu_share),
         *evidence.checks,

@@ -18,6 +18,7 @@ CURRENT: Mapping[str, int] = {
     "host.json": 1,
     "sentinel.json": 1,
     "interventions.json": 1,
+    "reloads.json": 1,
     "snapshot": 1,
     "observed host": 1,
     # of provisioning

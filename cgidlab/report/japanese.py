@@ -104,6 +104,7 @@ TEXTS = {
     "p90 latency": "p90 レイテンシ",
     "the longest latency": "最大レイテンシ",
     "time asleep in connect() per request": "1 リクエストあたりの connect() 待ち時間",
+    "requests lost per reload": "再読み込みごとに失われるリクエスト",
     # Latency.
     "Latency by percentile": "パーセンタイル別レイテンシ",
     "Latency by percentile: no requests were recorded.": "パーセンタイル別レイテンシ: リクエストの記録がありません。",

@@ -8,7 +8,7 @@ from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, FoundLimit, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.analysis.interventions import LimitsShown, LimitWord
-from cgidlab.verdict import shown, validity, words
+from cgidlab.verdict import reloading, shown, validity, words
 from cgidlab.verdict.ending import Ending, more
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
@@ -227,7 +227,8 @@ def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> Acti
     how = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both"
     if _number(effect.level) < _number(effect.reference):
         return Action(f"lower the backlog{when} from {effect.reference} to {effect.level}{used}", _evidence(effect))
-    return Action(f"raise the backlog and somaxconn together{when}: {how} to {effect.level}{used}", _evidence(effect))
+    to = f"{effect.level}{used}{reloading.price(grounds.analysis, effect)}"
+    return Action(f"raise the backlog and somaxconn together{when}: {how} to {to}", _evidence(effect))
 
 
 def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:

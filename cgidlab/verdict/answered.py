@@ -10,7 +10,7 @@ from cgidlab import figures
 from cgidlab.analysis.findings import BoundAnswer, Combination, Effect, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.model import SmallestEffect
-from cgidlab.verdict import short, templates, words
+from cgidlab.verdict import reloading, short, templates, words
 from cgidlab.verdict.sentences import Sentence, ShortAnswer
 from cgidlab.verdict.sentences import say as _say
 from cgidlab.verdict.short import REAL, Known
@@ -24,16 +24,20 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
     What is required stays before it: the outcome rests on that. The answer of a search is what it found.
     """
     found = short.lines(known)
-    said = _sentences(known)
-    if not said or not found:
+    told = [
+        ShortAnswer(topic, tuple(said))
+        for topic, said in (("reload", reloading.sentences(known.analysis)), ("answer", _sentences(known)))
+        if said
+    ]
+    if not told or not found:
         return found
     if found[0].topic == "required":
-        return (found[0], ShortAnswer("answer", tuple(said)), *found[1:])
+        return (found[0], *told, *found[1:])
     warned, *rest = found
     if warned.sentences[0].template == "mostly_disturbed":  # it stays before everything else
-        said = [warned.sentences[0], *said]
+        told[0] = ShortAnswer(told[0].topic, (warned.sentences[0], *told[0].sentences))
         found = (ShortAnswer(warned.topic, warned.sentences[1:]), *rest)
-    return (ShortAnswer("answer", tuple(said)), *found)
+    return (*told, *found)
 
 
 def _sentences(known: Known) -> list[Sentence]:

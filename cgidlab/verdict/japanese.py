@@ -16,6 +16,7 @@ from cgidlab.verdict.japanese_parts import PARTS
 TOPICS = {
     "required": "要求",
     "found": "限界の位置",
+    "reload": "再読み込み",
     "answer": "結論",
     "overflow": "溢れ",
     "throughput_rps": "スループット",
@@ -99,6 +100,7 @@ TEMPLATES = {
     "still_open": "未判定: {responses}。",
     "served_up_to": "{at}までは要求をすべてさばいた。",
     "served_short": "{where} では要求の {share} しかさばけなかった。",
+    "reload_lost": "{kind} のたびに失われるリクエスト{at}: {costs}。",
 }
 
 _FIELD = re.compile(r"\{(\w+)\}")

@@ -106,6 +106,17 @@ PARTS = {
     "in none of {n} watched trials": "観測した {n} 試行のどれでも溢れない",
     "in {some} of {n} watched trials, for moments": "観測した {n} 試行のうち {some} 試行で、一瞬だけ",
     "no witness of the queue tells": "キューを見る計測器の結果がない",
+    # Reloads.
+    "{n} ({low} to {high}) with {level}": "{level} では {n} 件({low}〜{high})",
+    "{n} ({low} to {high})": "{n} 件({low}〜{high})",
+    "{n}, known from {blocks} alone with {level}": "{level} では {n} 件({blocks}のみでの値)",
+    "{n}, known from {blocks} alone": "{n} 件({blocks}のみでの値)",
+    "none in {reloads}, and in fewer than {share} of such trials any (95 %) with {level}": "{level} では {reloads}で失われたものはなく、失うのはこうした試行の {share} 未満(95 %)",
+    "none in {reloads}, and in fewer than {share} of such trials any (95 %)": "{reloads}で失われたものはなく、失うのはこうした試行の {share} 未満(95 %)",
+    "not counted with {level}": "{level} では数えられない",
+    "not counted": "数えられない",
+    "{n} reloads": "再読み込み {n} 回",
+    "1 reload": "再読み込み 1 回",
     # Limits.
     "the cgid daemon's one thread never slept: it used {cpu} of a core and waited for a core {wait} % of the time": (
         "cgid デーモンの唯一のスレッドは一度もスリープしていない(CPU はコアの {cpu}、コアの空き待ちが {wait} %)"
@@ -152,6 +163,10 @@ PARTS = {
     # What to do.
     "raise the backlog and somaxconn together{when}: build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to {level}": (
         "{when}バックログと somaxconn を一緒に上げる。mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに {level} にする"
+    ),
+    "raise the backlog and somaxconn together{when}: build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to {level}; about {n} requests are lost at each {kind} with {a}, {m} with {b}": (
+        "{when}バックログと somaxconn を一緒に上げる。mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに {level} にする。"
+        "ただし {kind} のたびに失われるリクエストは {a} では約 {n} 件、{b} では約 {m} 件"
     ),
     "lower the backlog{when} from {reference} to {level}": "{when}バックログを {reference} から {level} に下げる",
     " if {n} requests are always under way, as in this closed loop": "このクローズドループのように常時 {n} リクエストが処理中なら、",

@@ -14,6 +14,7 @@ from cgidlab.verdict import (
     hosts,
     limits,
     overflow,
+    reloading,
     requiring,
     retrying,
     short,
@@ -93,7 +94,7 @@ def judge(
                 if part
             ),
             _retries_line(retries),
-            words.sentence("; ".join((cost.clause(analysis, loop), *warnings))),
+            words.sentence("; ".join((cost.clause(analysis, loop), *reloading.clauses(analysis), *warnings))),
             _limits_line(found, costs, tried),
             words.sentence("; ".join(a.told for a in actions)),
         )

@@ -84,7 +84,7 @@ def _overflow(known: Known) -> list[Sentence]:
         return [_not_known(known.cells)]
     factor, reference = known.analysis.rule.factor, known.analysis.rule.reference
     there = [c for c in known.cells if dict(c.levels).get(factor) == reference]
-    default = _level(factor, reference)
+    default = level_of(factor, reference)
     full = [c for c in there if c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     others = [c for c in known.cells if c not in there and c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     if full:
@@ -97,7 +97,7 @@ def _overflow(known: Known) -> list[Sentence]:
         worst = max(others, key=trouble)
         levels = words.listing(list(dict.fromkeys(dict(c.levels)[factor] for c in others)))
         said = [_say("overflow_no_at_reference", level=default)] if there else []
-        return [*said, _say("overflow_elsewhere", level=_level(factor, levels), facts=_facts(worst))]
+        return [*said, _say("overflow_elsewhere", level=level_of(factor, levels), facts=_facts(worst))]
     deepest = max(known.cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
     if deepest.depth_max is None:
         return [_say("overflow_no")]
@@ -215,8 +215,8 @@ def _served(known: Known) -> list[Sentence]:
 
 def _change(known: Known, effect: Effect) -> Sentence:
     """Return one effect: in its unit before the ratio, the interval that decides, and where."""
-    level = _level(effect.factor, effect.level)
-    at = _at(effect.at)
+    level = level_of(effect.factor, effect.level)
+    at = at_place(effect.at)
     before, after = (_median(known.analysis.cells, effect, label) for label in (effect.reference, effect.level))
     direction = templates.MORE if (effect.estimate or 1.0) > 1 else templates.LESS
     change = ratio(effect)
@@ -344,12 +344,13 @@ def _capital(text: str) -> str:
     return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
 
 
-def _level(factor: str, label: str) -> str:
+def level_of(factor: str, label: str) -> str:
     """Return a level as people say it: its number alone where the factor is the queue."""
     return label if factor in QUEUE_FACTORS else place(factor, label)
 
 
-def _at(where: Combination) -> str:
+def at_place(where: Combination) -> str:
+    """Return where the other factors are, " at 200 clients"; nothing where there are none."""
     return f" at {words.listing([place(n, lb) for n, lb in where])}" if where else ""
 
 

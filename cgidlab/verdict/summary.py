@@ -15,11 +15,12 @@ from cgidlab.analysis.findings import (
     NoiseFloor,
     ObserverEffect,
     PerBlock,
+    ReloadCost,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
 from cgidlab.parsers import versions
-from cgidlab.verdict import shown
+from cgidlab.verdict import reloading, shown
 from cgidlab.verdict.judge import Verdict
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.overflow import CellOverflow
@@ -64,6 +65,7 @@ def summary_json(
         "required": [{**asdict(f), "levels": _levels(f.levels), "state": f.state.value} for f in verdict.required],
         "effects": [_effect(e) for e in analysis.effects],
         "bounds": [_bound(b) for b in analysis.bounds],
+        "reloads": [_reload(r) for r in reloading.ordered(analysis.reloads)],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
         "drift": _drift(analysis.drift),
@@ -202,6 +204,10 @@ def _bound(found: BoundAnswer) -> Json:
         "interval": _interval(found.interval),
         "side": found.side.value,
     }
+
+
+def _reload(found: ReloadCost) -> Json:
+    return {**asdict(found), "levels": _levels(found.levels), "interval": _interval(found.interval)}
 
 
 def _noise(floor: NoiseFloor) -> Json:

@@ -3,6 +3,7 @@
 TOPICS = {
     "required": "Required",
     "found": "Found",
+    "reload": "Reload",
     "answer": "Answer",
     "overflow": "Overflow",
     "throughput_rps": "Throughput",
@@ -88,6 +89,7 @@ EN = {
     "still_open": "Not decided: {responses}.",
     "served_up_to": "All that was offered was served up to {at}.",
     "served_short": "{share} of it was served at {where}.",
+    "reload_lost": "Requests lost at each {kind}{at}: {costs}.",
 }
 
 # Parts of sentences.
@@ -107,6 +109,12 @@ LONGEST = "{time} at worst"
 SOME_TRIALS = "in {some} of {all} trials"
 SEEN = "seen by its witnesses"
 OF_503 = ", {number} of them a 503"
+WITH = " with {level}"
+LOST = "{n} ({low} to {high})"
+LOST_ROUGHLY = "{n}, known from {blocks} alone"
+LOST_NONE = "none in {reloads}, and in fewer than {share} of such trials any (95 %)"
+LOST_UNKNOWN = "not counted"
+RELOAD_PRICE = "; about {n} requests are lost at each {kind} with {level}, {m} with {reference}"
 NO_VALID_TRIAL = "no trial is valid"
 NO_WITNESS = "no witness of the queue ran"
 COUNTED = {"clients": "clients", "rate": "requests a second", "workers": "workers"}

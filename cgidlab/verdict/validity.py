@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgidlab.analysis.findings import Combination
+from cgidlab.design import faults
 from cgidlab.model import TrialRecord
 from cgidlab.verdict import words
 
@@ -19,6 +20,7 @@ class CellErrors:
     requests: int
     errors: int
     unavailable: int  # answered 503
+    reloaded: bool = False  # httpd was, in each trial: that requests fail then is what is measured
 
     @property
     def share(self) -> float:
@@ -27,8 +29,8 @@ class CellErrors:
 
     @property
     def fails(self) -> bool:
-        """Say whether more failed than is borne."""
-        return self.share > FAILED_SHARE
+        """Say whether more failed than is borne, and nothing that was done to httpd explains it."""
+        return self.share > FAILED_SHARE and not self.reloaded
 
 
 def by_cell(valid: Sequence[TrialRecord]) -> tuple[CellErrors, ...]:
@@ -43,6 +45,7 @@ def by_cell(valid: Sequence[TrialRecord]) -> tuple[CellErrors, ...]:
             sum(r.figures.requests or 0 for r in trials),
             sum(r.figures.errors or 0 for r in trials),
             sum(r.figures.gave_up_503 or 0 for r in trials),
+            all(faults.is_reload(r.settings) for r in trials),
         )
         for levels, trials in cells.items()
     )

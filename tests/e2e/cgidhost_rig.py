@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from cgidlab.design import catalogue
+from cgidlab.design import catalogue, faults
 from cgidlab.engine import execute
 from tests.reach import let_pass
 
@@ -114,6 +114,7 @@ class Rig:
             "server_gid": NOBODY,
             "listen": "127.0.0.1",
             "remote": None,
+            "finishing": faults.finishing({"fault": (entry.get("fault") or {}).get("action", faults.NONE)}),
         }
         options = {f"server_{name}": value for name, value in settings.items()}
         environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 -- no HTML

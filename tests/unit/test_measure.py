@@ -448,7 +448,7 @@ def test_an_instrument_returns_the_figures_that_are_declared_as_its_own_and_no_o
     ).write(tmp_path)
     result = read_result(path / "result.json")
     assert result.window is not None
-    evidence = Evidence(path, result, result.window, requests=100)
+    evidence = Evidence(path, result, result.window, requests=100, reloads=1)
 
     found = {i.name: {n for n, v in asdict(i.figures(evidence)).items() if v is not None} for i in INSTRUMENTS}
 

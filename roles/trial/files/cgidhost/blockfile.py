@@ -37,6 +37,13 @@ class Fault:
     action: str
     at_s: float
     for_s: float
+    every_s: float = 0.0  # from one begin to the next; 0: it comes once
+
+    def moments(self, window_s: float) -> list[tuple[int, int]]:
+        """Return each begin and end, counted from the window's begin; all of `every_s` after each begin is in it."""
+        at_ns, for_ns, every_ns = (round(seconds * 1e9) for seconds in (self.at_s, self.for_s, self.every_s))
+        count = (round(window_s * 1e9) - at_ns) // every_ns if every_ns else 1
+        return [(at_ns + n * every_ns, at_ns + n * every_ns + for_ns) for n in range(count)]
 
 
 @dataclass(frozen=True)
@@ -256,9 +263,15 @@ def _slot_s(value: Any, window_s: float) -> Optional[float]:  # noqa: ANN401 -- 
 def _fault(data: Optional[Mapping[str, Any]], window_s: float) -> Optional[Fault]:
     if data is None:
         return None
-    fault = Fault(str(data["action"]), float(data["at_s"]), float(data.get("for_s") or 0))
+    fault = Fault(
+        str(data["action"]), float(data["at_s"]), float(data.get("for_s") or 0), float(data.get("every_s") or 0)
+    )
     if fault.action not in ACTIONS:
         raise ValueError(f"fault action {fault.action} is none of {', '.join(ACTIONS)}")
     if not 0 <= fault.at_s < window_s:
         raise ValueError(f"fault at {fault.at_s} s is outside the window of {window_s} s")
+    if fault.every_s and not fault.for_s <= fault.every_s <= window_s - fault.at_s:
+        raise ValueError(
+            f"fault every {fault.every_s} s, for {fault.for_s} s, does not go into a window of {window_s} s"
+        )
     return fault

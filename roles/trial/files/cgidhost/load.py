@@ -43,7 +43,7 @@ class Timed:
 
 
 def fault(order: TrialOrder, server: Server, diag: SockDiag) -> list[Timed]:
-    """Return the begin and the end of the trial's fault; raise TrialEnd (sut) where its system has none such."""
+    """Return each begin and each end of the trial's fault; raise TrialEnd (sut) where its system has none such."""
     ordered = order.fault
     if ordered is None:
         return []
@@ -51,8 +51,8 @@ def fault(order: TrialOrder, server: Server, diag: SockDiag) -> list[Timed]:
     if action is None:
         raise TrialEnd("sut", f"{ordered.action} cannot be done to {server.system.name}")
     begin, end = action(server, diag)
-    at_ns = int(ordered.at_s * _NS)
-    return [Timed(at_ns, begin), Timed(at_ns + int(ordered.for_s * _NS), end)]
+    moments = ordered.moments(order.seconds("window_s"))
+    return [timed for begin_ns, end_ns in moments for timed in (Timed(begin_ns, begin), Timed(end_ns, end))]
 
 
 @dataclass
@@ -130,7 +130,12 @@ class Load:
                     program.kill()
                     limit_ns += 3600 * _NS  # its end is at hand
         self.exit_code = program.reap(5.0)
+        self._finish(todo)
+
+    def _finish(self, late: list[Timed]) -> None:
         self._judge()
+        for one in late:  # due at the window's very end, and the program ended first
+            one.action()
 
     def _window_goes_on(self) -> bool:
         """Say whether an open loop's last answer came a moment before the window's end, as it does at best."""

@@ -11,11 +11,14 @@ from . import http, own, process
 from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Account, Program
+from .reloading import RELOADS
 from .sockdiag import SockDiag, UnixListener
 from .sut.base import System
 from .waiting import Patience
 
 _TAIL_BYTES = 2000
+_CHECK_S = 10.0
+_MOST_OF_LOG = 32 << 20  # of one reload: a line for each retry of each worker
 _SETTLED_AFTER = 200  # looks at an unchanged number of workers, some milliseconds apart
 
 
@@ -82,6 +85,7 @@ class Server:
         self._program: Optional[Program] = None
         self.listener: Optional[UnixListener] = None
         self._counts: list[int] = []
+        self._setup: Optional[Callable[[], None]] = None
 
     @property
     def address(self) -> str:
@@ -94,9 +98,19 @@ class Server:
         return self._places.run
 
     @property
+    def trial_dir(self) -> str:
+        """Return the directory that is harvested."""
+        return self._places.trial
+
+    @property
     def system(self) -> System:
         """Return what stands behind it."""
         return self._order.system
+
+    @property
+    def reloads(self) -> bool:
+        """Say whether its workers, and the daemon with its socket, are replaced in the window."""
+        return self._order.fault is not None and self._order.fault.action in RELOADS
 
     @property
     def threads_per_child(self) -> int:
@@ -126,17 +140,57 @@ class Server:
             conf = conf.replace(mark, value)
         if self._order.url_path == STATIC_PATH:
             _make_static(self._places.run + STATIC_PATH)
-        path = os.path.join(self._places.trial, "httpd.conf")
-        with open(path, "w", encoding="utf-8") as file:
+        with open(self._configuration, "w", encoding="utf-8") as file:
             file.write(conf)
+        self._setup = setup
+        self._program = self._run_httpd("-DFOREGROUND")
+
+    @property
+    def _configuration(self) -> str:
+        return os.path.join(self._places.trial, "httpd.conf")
+
+    def _run_httpd(self, option: str) -> Program:
         output = os.path.join(self._places.logs, "httpd_output")
-        self._program = Program(
-            [self._order.httpd_binary, "-f", path, "-DFOREGROUND"],
+        return Program(
+            [self._order.httpd_binary, "-f", self._configuration, option],
             output,
             output,
             environment={"CGIDLAB_TRIAL": self._places.trial},
-            setup=setup,
+            setup=self._setup,
         )
+
+    def add_to_configuration(self, line: str) -> None:
+        """Put another httpd.conf in the place of the present one, whole, and have httpd check it, as a deployment does.
+
+        Raises TrialEnd (infra) where httpd does not take it.
+        """
+        with open(self._configuration, encoding="utf-8") as file:
+            conf = file.read()
+        part = self._configuration + ".part"
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(f"{conf}\n{line}\n")
+        os.rename(part, self._configuration)
+        check = self._run_httpd("-t")
+        code = check.reap(_CHECK_S)
+        os.close(check.pidfd)
+        if code:
+            raise TrialEnd("infra", f"httpd -t ended with {code}: {self.said()}")
+
+    @property
+    def _error_log(self) -> str:
+        return os.path.join(self._places.logs, "error_log")
+
+    def log_size(self) -> int:
+        """Return how long the error log is now; raise OSError."""
+        return os.stat(self._error_log, follow_symlinks=False).st_size
+
+    def log_from(self, offset: int) -> bytes:
+        """Return what is in the error log from there on, or the first of it; raise OSError."""
+        fd = process.open_plain(self._error_log)
+        try:
+            return os.pread(fd, _MOST_OF_LOG, offset)
+        finally:
+            os.close(fd)
 
     def wait_until_ready(self, patience: Patience, diag: SockDiag, timeout_s: float) -> None:
         """Return when all workers are there and the queue's socket listens; raise TrialEnd (sut) if httpd ends first.
@@ -210,6 +264,11 @@ class Server:
         if found is not None:
             self.listener = found
         return self.acceptor()
+
+    def find_worker_pids(self, diag: SockDiag) -> list[int]:
+        """Return the processes that hold workers, where the daemon may be another one than at the last look."""
+        self.find_acceptor(diag)
+        return self.worker_pids()
 
     def worker_pids(self) -> list[int]:
         """Return the processes that hold workers."""

@@ -14,6 +14,13 @@ class Strace(Attached):
     name = "strace"
     program = "strace"
 
+    @classmethod
+    def why_not(cls, scene: Scene) -> str:
+        """Return, besides, that it cannot follow workers that others take the place of."""
+        if scene.server is not None and scene.server.reloads:
+            return "it is attached to the workers of before the first reload, and cannot follow the others"
+        return super().why_not(scene)
+
     def arguments(self, scene: Scene) -> list[str]:
         """Have connect() alone written down, with its time and how long it took."""
         self._pids = scene.the_server.worker_pids()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Mapping, Optional
 
@@ -12,6 +13,7 @@ from .. import SCHEMA_VERSION
 from ..ending import Unavailable
 from ..process import read_text
 from ..scoreboard import Scoreboard
+from ..sockdiag import SockDiag
 from ..wholefile import write_json
 from .base import Gauge, Scene, read_again
 
@@ -66,7 +68,11 @@ class WorkerStates(Gauge):
             board = Scoreboard(server.pid, server.status().get("Scoreboard", ""))
         except (Unavailable, OSError) as error:
             why = str(error)
-        return partial(cls, scene.directory, server.worker_pids, server.threads_per_child, board, why)
+        pids = server.worker_pids
+        if server.reloads:
+            diag = SockDiag()
+            pids = lambda: server.find_worker_pids(diag)  # noqa: E731 -- the same name for the same thing
+        return partial(cls, scene.directory, pids, server.threads_per_child, board, why, replaced=server.reloads)
 
     @classmethod
     def probes(cls) -> Mapping[str, Callable[[], str]]:
@@ -80,10 +86,13 @@ class WorkerStates(Gauge):
         threads_per_child: int,
         board: Optional[Scoreboard] = None,
         why_no_board: str = "",
+        *,
+        replaced: bool = False,
     ) -> None:
         """Open the threads' files; raise Unavailable where wait channels cannot be read.
 
-        Without a `board` its fields stay empty; result.json then says `why_no_board`.
+        Without a `board` its fields stay empty; result.json then says `why_no_board`. Where processes will be
+        `replaced` by others, those are looked for at each sample.
         """
         self._board = board
         self._why_no_board = why_no_board
@@ -92,6 +101,8 @@ class WorkerStates(Gauge):
         self._directory = directory
         self._fds: list[int] = []
         self._totals: dict[bytes, int] = {}
+        self._replaced = replaced
+        self._seen = self._processes() if replaced else ()
         self._open_all()
         try:
             seen = {read_again(fd) for fd in self._fds}
@@ -116,8 +127,19 @@ class WorkerStates(Gauge):
             except OSError as error:
                 raise Unavailable(f"wchan: {error.strerror}") from error
 
+    def _processes(self) -> tuple[tuple[int, int], ...]:
+        """Return the workers' processes, each with the links of its directory of threads: two more than threads."""
+        found = []
+        for pid in self._worker_pids():
+            with suppress(OSError):  # it ended meanwhile
+                found.append((pid, os.stat(f"/proc/{pid}/task").st_nlink))
+        return tuple(found)
+
     def read(self) -> str:
         """Return how many threads there are and how many in each class."""
+        if self._replaced and (seen := self._processes()) != self._seen:
+            self._seen = seen
+            self._open_all()
         counts: dict[bytes, int] = {}
         gone = False
         pread = os.pread

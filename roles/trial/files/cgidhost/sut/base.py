@@ -24,6 +24,8 @@ class System:
     name: ClassVar[str]
     why_no_queue: ClassVar[str] = ""  # where it has none: instruments that need one say this
     proofs: ClassVar[tuple[Proof, ...]] = ()
+    # What may be done to it in the window, by name: each gives its begin and its end, which come as often as is
+    # ordered. cgidlab/design/faults.py has the names.
     faults: ClassVar[Mapping[str, Callable[[Server, SockDiag], Steps]]] = {}
 
     def find_listener(self, run_dir: str, diag: SockDiag) -> Optional[UnixListener]:

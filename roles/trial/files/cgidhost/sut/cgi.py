@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from .base import System
+from typing import TYPE_CHECKING, Callable, ClassVar, Mapping
+
+from ..reloading import RELOADS
+from .base import Steps, System
+
+if TYPE_CHECKING:
+    from ..server import Server
+    from ..sockdiag import SockDiag
 
 
 class Cgi(System):
@@ -10,3 +17,4 @@ class Cgi(System):
 
     name = "cgi"
     why_no_queue = "mod_cgi has no daemon"
+    faults: ClassVar[Mapping[str, Callable[[Server, SockDiag], Steps]]] = RELOADS

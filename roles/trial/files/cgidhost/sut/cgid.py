@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Callable, ClassVar, Mapping, Optional
 from .. import process
 from ..ending import TrialEnd
 from ..proof import Proof, RunningServer
+from ..reloading import RELOADS
 from ..sockdiag import SockDiag, UnixListener, unix_query
 from .base import Steps, System
 
@@ -123,6 +124,7 @@ class Cgid(System):
         "freeze_cgid": _freeze,
         "kill_cgid": _kill,
         "hide_socket": _hide,
+        **RELOADS,
     }
 
     def find_listener(self, run_dir: str, diag: SockDiag) -> Optional[UnixListener]:
