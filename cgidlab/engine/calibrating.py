@@ -29,6 +29,7 @@ from cgidlab.runs.store import RunDirectory
 
 _LOG_BYTES = 10_000_000  # of an error_log, looked through for one message
 _BUILD_S = 15.0  # of controls on one httpd
+_AGAIN_S = 30.0  # of provisioning at most, once all is in its cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def before_run(
 ) -> dict[str, Any]:
     """Return what is known of the run's witnesses, for its provenance; calibrate first where that is nothing.
 
-    `provisioned_s` is how long the run's own provisioning took: the calibration's is told to take as long.
+    `provisioned_s` is how long the run's own provisioning took; the calibration finds all built.
     """
     wanted, builds = _wanted(loaded), builds_of(loaded.plan)
     keys = {host.host: _key(host) for host in hosts}
@@ -154,7 +155,7 @@ def before_run(
             "calibrating the witnesses on this host, once for this kernel and each httpd: about "
             f"{duration(calibration_s)}, and provisioning before it"
         )
-        display.stage(provisioned_s + calibration_s)
+        display.stage(min(provisioned_s, _AGAIN_S) + calibration_s)
         request = CalibrationRequest(
             loaded.site.root,
             loaded.plan.experiment.target,
