@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -116,6 +117,11 @@ def reload(server: Server, action: str, *, until: bytes = b"resuming") -> None:
     prove()
 
 
+def resumed(server: Server, at: int) -> bool:
+    """Say whether httpd wrote, from there on, that it resumed."""
+    return b"resuming" in server.log_from(at)
+
+
 def written(server: Server) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(Path(server.trial_dir, "reloads.json").read_text()))
 
@@ -129,7 +135,7 @@ def test_a_reload_that_happened_is_written_down_with_the_daemons_of_before_and_a
     for count in (1, 2):
         at = server.log_size()
         send()
-        assert eventually(lambda at=at: b"resuming" in server.log_from(at), 10)
+        assert eventually(partial(resumed, server, at), 10)
         prove()
         assert len(written(server)["reloads"]) == count
 

@@ -102,7 +102,7 @@ class WorkerStates(Gauge):
         self._fds: list[int] = []
         self._totals: dict[bytes, int] = {}
         self._replaced = replaced
-        self._seen = self._processes() if replaced else ()
+        self._generation = self._processes() if replaced else ()
         self._open_all()
         try:
             seen = {read_again(fd) for fd in self._fds}
@@ -137,8 +137,8 @@ class WorkerStates(Gauge):
 
     def read(self) -> str:
         """Return how many threads there are and how many in each class."""
-        if self._replaced and (seen := self._processes()) != self._seen:
-            self._seen = seen
+        if self._replaced and (now := self._processes()) != self._generation:
+            self._generation = now
             self._open_all()
         counts: dict[bytes, int] = {}
         gone = False
