@@ -33,6 +33,7 @@ from cgidlab.analysis.limit_searches import found_limits
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.observer import observer_effects
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
+from cgidlab.analysis.remedies import remedies
 from cgidlab.analysis.stopping import decide
 from cgidlab.failures import likeness
 from cgidlab.figures import COLUMNS
@@ -90,6 +91,7 @@ def analyse(
         observer=observer_effects(windows, rule),
         bounds=bound_answers(asked, rule, experiment.repetitions, experiment.factors) if rule.bounds else (),
         limits_found=_limits_found(records, experiment),
+        remedies=remedies(records, experiment),
     )
 
 

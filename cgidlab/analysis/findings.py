@@ -322,6 +322,18 @@ class FoundLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """One way to serve under one load, against what is there under the same."""
+
+    changes: Combination  # factors and labels that differ from what is there
+    handler: str
+    at: Combination  # the load
+    effects: tuple[Effect, ...]  # one a response that is known
+    failed_share: float | None  # of its requests, in the middle trial
+    failed_as_it_is: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that verdict and report take from the trials."""
 
@@ -344,6 +356,7 @@ class Analysis:
     limits_found: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
     pace: HostSpeed | None = None  # None: one block, or no probe
     bounds: tuple[BoundAnswer, ...] = ()  # by response, combination and level; empty: no value was named
+    remedies: tuple[Remedy, ...] = ()  # by what changes and by load; empty: the handler is no factor
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cgidlab import figures
-from cgidlab.report import words
+from cgidlab.report import remedies, words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
 from cgidlab.report.facts import failures, flat, head, headline, overflow_words, verdict_lines
@@ -64,6 +64,7 @@ def as_markdown(report: ReportInput) -> str:
         "## Effects",
         "",
         *_effects(report),
+        *_remedies(report),
         *_hosts(report),
         *_limits(report),
     ]
@@ -116,6 +117,12 @@ def _effects(report: ReportInput) -> list[str]:
         for e in report.effects
     )
     return _table(headings, rows, 4)
+
+
+def _remedies(report: ReportInput) -> list[str]:
+    if not report.remedies:
+        return []
+    return ["", "## Remedies", "", *_table(remedies.HEADINGS, remedies.rows(report.remedies), len(remedies.HEADINGS))]
 
 
 def _hosts(report: ReportInput) -> list[str]:

@@ -15,6 +15,7 @@ from cgidlab.analysis.findings import (
     NoiseFloor,
     ObserverEffect,
     PerBlock,
+    Remedy,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
@@ -63,6 +64,7 @@ def summary_json(
         "limits_found": [{**asdict(f), "at": _levels(f.at)} for f in analysis.limits_found],
         "required": [{**asdict(f), "levels": _levels(f.levels), "state": f.state.value} for f in verdict.required],
         "effects": [_effect(e) for e in analysis.effects],
+        "remedies": [_remedy(r) for r in analysis.remedies],
         "bounds": [_bound(b) for b in analysis.bounds],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
         "hosts": [_hosts(h) for h in analysis.hosts],
@@ -75,6 +77,16 @@ def summary_json(
 
 def _levels(levels: Combination) -> dict[str, str]:
     return dict(levels)
+
+
+def _remedy(found: Remedy) -> Json:
+    return {
+        "changes": _levels(found.changes),
+        "at": _levels(found.at),
+        "effects": [_effect(e) for e in found.effects],
+        "failed_share": found.failed_share,
+        "failed_as_it_is": found.failed_as_it_is,
+    }
 
 
 def _interval(interval: Interval | None) -> list[float] | None:
