@@ -7,12 +7,13 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
-from . import http, own, process
+from . import http, libc, own, process
 from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Account, Program
 from .sockdiag import SockDiag, UnixListener
 from .sut.base import System
+from .undo import MARK
 from .waiting import Patience
 
 _TAIL_BYTES = 2000
@@ -153,12 +154,13 @@ class Server:
         os.mkdir(self._places.system, 0o755)
         for name, text in self._order.system_files.items():
             self._write(os.path.join("system", name), text)
-        own = system.in_child(self._order, self._places)
+        in_child = system.in_child(self._order, self._places)
 
         def prepare() -> None:
-            for step in (setup, own):
+            for step in (setup, in_child):
                 if step is not None:
                     step()
+            libc.die_with_parent()  # again: the kernel forgets it where the user changes
 
         argv = [self._program_path, *system.arguments(self._order, self._places)]
         self._beside = self._started(argv, "system_output", prepare)
@@ -178,7 +180,7 @@ class Server:
 
     def _started(self, argv: list[str], log: str, setup: Optional[Callable[[], None]]) -> Program:
         output = os.path.join(self._places.logs, log)
-        return Program(argv, output, output, environment={"CGIDLAB_TRIAL": self._places.trial}, setup=setup)
+        return Program(argv, output, output, environment={MARK[:-1]: self._places.trial}, setup=setup)
 
     def wait_until_ready(self, patience: Patience, diag: SockDiag, timeout_s: float) -> None:
         """Return when all workers are there and the queue's socket listens; raise TrialEnd (sut) if one ends first.

@@ -30,7 +30,7 @@ def _handler(evidence: RunningServer) -> str:
 
 
 class Proxied(System):
-    """It is started before httpd; mod_proxy does not wait for room in its queue: it answers 503."""
+    """It is started before httpd, which connects to it for each request and, as mod_cgid does, sleeps for room."""
 
     proofs = (
         Proof("handler", lambda o: o.system.name, _handler),
