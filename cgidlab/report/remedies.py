@@ -39,7 +39,9 @@ def rows(found: Sequence[Remedy], say: Say = IN_ENGLISH) -> list[tuple[str, ...]
 
 
 def _row(one: Remedy, say: Say) -> tuple[str, ...]:
-    gains, costs, rest = [], [], []
+    gains: list[str] = []
+    costs: list[str] = []
+    rest: list[str] = []
     for effect in one.effects:
         (rest if not effect.differs else gains if _is_better(effect) else costs).append(_told(effect, say))
     failed, before = one.failed_share or 0.0, one.failed_as_it_is or 0.0

@@ -56,7 +56,7 @@ def rig(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def block(rig: Rig) -> dict[int, Outcome]:
     """Run a short trial of each handler, a short queue of each that has one under more clients than it has room for."""
-    few = {"listen_backlog": 5, "children": 3, "clients": 40}
+    few: dict[str, Any] = {"listen_backlog": 5, "children": 3, "clients": 40}
     return rig.run(
         "handlers",
         [rig.trial(n, handler=name, **few, server_memory=True) for n, name in enumerate(SYSTEMS, start=1)]
@@ -176,7 +176,7 @@ def served(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Serv
         return Served(found, sockets)
 
     # Nothing of the host's is changed, which trials side by side would undo for each other.
-    now = {name: int(kernel.read(name)) for name in kernel.SYSCTLS}
+    now: dict[str, Any] = {name: int(kernel.read(name)) for name in kernel.SYSCTLS}
     with ThreadPoolExecutor() as pool:
         return dict(zip(SYSTEMS, pool.map(asked, SYSTEMS), strict=True))
 
