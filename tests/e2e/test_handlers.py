@@ -56,20 +56,21 @@ def rig(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def block(rig: Rig) -> dict[int, Outcome]:
     """Run a short trial of each handler, a short queue of each that has one under more clients than it has room for."""
-    few: dict[str, Any] = {"listen_backlog": 5, "children": 3, "clients": 40}
+    quick: dict[str, Any] = {"warmup_s": 0.2, "window_s": 0.6}
+    few = {**quick, "listen_backlog": 5, "children": 3, "clients": 40}
     return rig.run(
         "handlers",
         [rig.trial(n, handler=name, **few, server_memory=True) for n, name in enumerate(SYSTEMS, start=1)]
         + [
-            rig.trial(11, handler="fcgiwrap", children=1, clients=2),
-            rig.trial(12, handler="cgi", mpm="prefork", workers=20, clients=5),
-            rig.trial(13, handler="cgid", mpm="prefork", workers=20, clients=5),
+            rig.trial(11, handler="fcgiwrap", children=1, clients=2, **quick),
+            rig.trial(12, handler="cgi", mpm="prefork", workers=20, clients=5, **quick),
+            rig.trial(13, handler="cgid", mpm="prefork", workers=20, clients=5, **quick),
             rig.trial(
                 14, handler="php_fpm", clients=5, fault={"action": "freeze_children", "at_s": 0.2, "for_s": 0.5},
                 script="burn", burn_ms=1, listen_backlog=100,
             ),
-            rig.trial(15, handler="gunicorn", clients=5, script="sleep", sleep_ms=5),
-            rig.trial(16, handler="php_fpm", clients=5, script="bytes", size_bytes=40000),
+            rig.trial(15, handler="gunicorn", clients=5, script="sleep", sleep_ms=5, **quick),
+            rig.trial(16, handler="php_fpm", clients=5, script="bytes", size_bytes=40000, **quick),
         ],
     )  # fmt: skip
 
@@ -105,7 +106,7 @@ def test_its_queue_and_its_processes_are_those_that_were_ordered(block: dict[int
 def test_the_memory_of_all_its_processes_is_known(block: dict[int, Outcome], number: int) -> None:
     rows = block[number].table("server_memory")
 
-    assert len(rows) > 2
+    assert len(rows) > 1
     assert all(2000 < int(row["pss_kb"]) < 2_000_000 for row in rows)
     least = 2 + (
         4 if SYSTEMS[number - 1] in PROXIED else 0
@@ -153,7 +154,7 @@ def served(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Serv
         port = _PORT + SYSTEMS.index(name)
         trial = rig.trial(
             1, scripts_dir=str(scripts) if name in SAME_SCRIPTS else "", handler=name, isolation="host", clients=1,
-            window_s=3.0, connect_times=False, children=4, workers=25, **now,
+            window_s=2.0, connect_times=False, children=4, workers=25, **now,
         )  # fmt: skip
         trial = {**trial, "port": port}
         directory = rig.write(f"served-{name}", [trial])
