@@ -31,7 +31,7 @@ setup: ## make .venv from requirements.lock
 setup-dev: ## make .venv from requirements-dev.lock
 	@scripts/setup.sh requirements-dev.lock
 
-sweep: setup ## set everything up, then `./runner.py experiments/backlog-sweep.yml` (under 20 minutes)
+sweep: setup ## set everything up, then `./runner.py experiments/backlog-sweep.yml` (15 to 25 minutes)
 	./runner.py experiments/backlog-sweep.yml $(ARGS)
 
 smoke: setup ## set everything up, then `./runner.py experiments/smoke.yml` (under a minute once httpd is built)
@@ -55,7 +55,7 @@ unit: setup-dev ## tests without files, hosts or programs
 	pytest tests/unit -n auto $(SLOWEST) $(ARGS)
 
 contract: setup-dev ## tests that two halves agree
-	pytest tests/contract $(SLOWEST) $(ARGS)
+	pytest tests/contract $(BESIDE) $(SLOWEST) $(ARGS)
 
 integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
@@ -63,7 +63,7 @@ integration: test-tools ## tests with real Ansible on this machine
 e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter and php-fpm's overflow, and of the report in a browser (root)
 	pytest tests/e2e tests/servers/test_prometheus.py $(QUICKEST_SERVER) -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
 
-servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it; writes docs/observe.md (root, minutes)
+servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it; writes docs/observe.md and the READMEs (root, minutes)
 	pytest tests/servers --write-table docs/observe.md $(SLOWEST) $(ARGS)
 
 test-tools: setup-dev ## what the tests need of this machine: a browser, a signer (root)

@@ -66,6 +66,9 @@ class Display(AbstractContextManager["Display"]):
         self._again = 0
         self._left_s = 0.0
         self._began_s = 0.0
+        self._stage_s: float | None = None  # of what comes before trials; None: not known, or no such stage
+        self._stage_began_s = 0.0
+        self._later_s = 0.0  # of what comes behind what is going on now
         self._block = 0
         self._cell_width = 0
         self._last = ""
@@ -105,7 +108,9 @@ class Display(AbstractContextManager["Display"]):
         while not self._over.wait(1.0):
             with self._lock:
                 if time.monotonic() - self._said_s >= SIGN_OF_LIFE_S:
-                    self._print(f"... {self._step}, for {duration(time.monotonic() - self._step_s)}")
+                    self._print(
+                        f"... {self._step}, for {duration(time.monotonic() - self._step_s)}{self._stage_left()}"
+                    )
 
     def say(self, text: str, style: str = "") -> None:
         """Show one line that stays; the same line twice is shown once."""
@@ -125,13 +130,28 @@ class Display(AbstractContextManager["Display"]):
         if self._level == LOUD:
             self.say(text)
         if self._bar:
-            self._bar.update(self._task, description=_escaped(text))
+            self._bar.update(self._task, description=_escaped(f"{text}{self._stage_left()}"))
+
+    def stage(self, seconds: float | None, later_s: float | None = None) -> None:
+        """Begin something that is no trial, of about so many seconds; None: not known, or over.
+
+        `later_s` is what comes behind it, the trials of this stage as well: it stays until it is said anew.
+        """
+        with self._lock:
+            self._stage_s, self._stage_began_s = seconds, time.monotonic()
+            self._later_s = self._later_s if later_s is None else later_s
+
+    def _stage_left(self) -> str:
+        if self._stage_s is None:
+            return ""
+        left_s = max(0.0, self._stage_s - (time.monotonic() - self._stage_began_s)) + self._later_s
+        return f"; about {duration(left_s)} left"
 
     def expect(self, trials: int, seconds: float, cells: Iterable[Cell] = ()) -> None:
         """Say how many trials are to come, of which cells, and how long they will take."""
         self._cell_width = max(map(len, map(_name, cells)), default=0)
         self._done, self._arrived, self._again, self._total = 0, 0, 0, trials
-        self._left_s, self._began_s = seconds, time.monotonic()
+        self._left_s, self._began_s, self._stage_s = seconds, time.monotonic(), None
         if trials:
             self.say(f"{trials} trials to come, about {duration(seconds)}")
         if self._bar:
@@ -159,7 +179,7 @@ class Display(AbstractContextManager["Display"]):
     def _trial(self, trial: Trial, outcome: Outcome, figures: Figures) -> None:
         self._done += 1
         self._arrived = max(self._arrived, self._done)
-        left = f"{duration(self._time_left_s())} left"
+        left = f"{duration(self._time_left_s() + self._later_s)} left"
         if trial.block != self._block:
             self._block = trial.block
             self.say(f"block {trial.block}")

@@ -34,8 +34,8 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument(
         "--threshold",
         type=options.share_of("--threshold", "a threshold is a share"),
-        metavar="5%",
-        help="the change that matters, for every response of the rule (default: the rule's own of RUN_A)",
+        metavar="SHARE",
+        help="the change that matters (5%%), for every response of the rule (default: the rule's own of RUN_A)",
     )
     parser.add_argument(
         "--across",

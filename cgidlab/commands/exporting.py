@@ -31,8 +31,9 @@ def add(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--serve",
         type=_address,
-        metavar="127.0.0.1:9177",
-        help="for good: metrics of every listening unix socket of this machine for Prometheus, at /metrics",
+        metavar="ADDRESS:PORT",
+        help="for good: metrics of every listening unix socket of this machine for Prometheus, at /metrics "
+        "(127.0.0.1:9177)",
     )
     p.add_argument(
         "--textfile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from cgidlab.starting import command
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _MODELINE = "# yaml-language-server: $schema="
@@ -35,6 +37,7 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument(
         "--directory", type=Path, default=options.own("experiments"), metavar="DIR", help="where (experiments/)"
     )
+    options.add_format(parser)
     parser.set_defaults(run=run)
 
 
@@ -44,9 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     kept = {p.stem: p for p in sorted((options.ROOT / "experiments").glob("*.yml"))}
     if args.name is None:
-        width = max(map(len, kept))
-        for name, path in kept.items():
-            print(f"{name:<{width}}  {strict_yaml.read(path).value['question']}")
+        _list({name: str(strict_yaml.read(path).value["question"]) for name, path in kept.items()}, args.format)
         return 0
     if args.like not in kept:
         raise hints.unknown("no experiment is called", args.like, kept, f"--like {args.like}")
@@ -63,6 +64,19 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError("the file is there already", where=str(path), fix="take another name") from err
     except OSError as err:
         raise SpecError(f"the file cannot be written: {err.strerror}", where=str(path)) from err
+    if args.format == "json":
+        print(json.dumps({"schema_version": 1, "experiment": str(path), "like": args.like}, indent=1))
+        return 0
     print(f"{path}: change its question, factors and settings ({command('options')} lists them)")
     print(f"then: {command(f'plan {path}')}")
     return 0
+
+
+def _list(questions: Mapping[str, str], form: str) -> None:
+    if form == "json":
+        kept = [{"name": name, "question": question} for name, question in questions.items()]
+        print(json.dumps({"schema_version": 1, "experiments": kept}, indent=1))
+        return
+    width = max(map(len, questions))
+    for name, question in questions.items():
+        print(f"{name:<{width}}  {question}")

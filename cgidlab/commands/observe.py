@@ -40,7 +40,7 @@ def register(verbs: options.Verbs) -> None:
         "--cost",
         type=options.share_of("--cost", "a cost is a share of one core"),
         default=0.01,
-        metavar="1%",
+        metavar="SHARE",
         help="what it may cost, as a share of one core (default: 1%%)",
     )
     exporting.add(p)
@@ -51,7 +51,7 @@ def register(verbs: options.Verbs) -> None:
         "--fail-on",
         type=alarms.conditions,
         default=(),
-        metavar="full,refused",
+        metavar="CONDITION,...",
         help=f"exit status 1 where one of these was seen: {', '.join(c.name for c in alarms.CONDITIONS)}",
     )
     p.add_argument(
@@ -87,7 +87,7 @@ def _add_what(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--duration",
         type=options.duration_of("--duration", seconds_alone=True),
-        metavar="60",
+        metavar="DURATION",
         help="how long: seconds, or 90s, 30m, 2h (default: 60)",
     )
     p.add_argument(
@@ -99,8 +99,8 @@ def _add_what(p: argparse.ArgumentParser) -> None:
         "--around",
         type=options.duration_of("--around", seconds_alone=True),
         default=10.0,
-        metavar="10",
-        help="seconds before and after (--until-full)",
+        metavar="DURATION",
+        help="how long before and after (--until-full; default: 10)",
     )
     p.add_argument(
         "--error-log", action="append", default=[], metavar="PATH", help="an error_log on the host to count retries in"

@@ -55,6 +55,22 @@ def add_format(parser: argparse.ArgumentParser, *forms: str, explained: str = ""
     parser.add_argument("--format", choices=choices, default=choices[0], help=f"{what} (default: {choices[0]})")
 
 
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Add in which language verdict and report are said."""
+    parser.add_argument(
+        "--lang",
+        choices=("en", "ja"),
+        default="en",
+        help="language of verdict and report (default: en); details, json and junit stay English",
+    )
+
+
+def check_language(args: argparse.Namespace) -> None:
+    """Raise `SpecError` where another language is asked for than a format has."""
+    if args.lang != "en" and args.format in ("json", "junit"):
+        raise SpecError(f"{args.format} is English", where="--lang", fix="leave out --lang, or --format")
+
+
 def add_level(parser: argparse.ArgumentParser) -> None:
     """Add how much is said beside the result: `level` is -1, 0 or 1 (`progress.Display`)."""
     group = parser.add_mutually_exclusive_group()

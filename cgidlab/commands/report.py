@@ -15,17 +15,17 @@ def register(verbs: options.Verbs) -> None:
     parser = verbs.add_parser("report", help="make a run's verdict and report again")
     parser.add_argument("run_name", metavar="RUN", help=options.RUN_HELP)
     options.add_results(parser)
-    parser.add_argument(
-        "--format",
-        choices=("html", "md", "json", "junit"),
-        default="html",
-        help="html: write trials.csv, trials.parquet, summary.json and report.html again (default); "
-        "md, json, junit: print the report, or what came of `require:` as JUnit, and write nothing",
+    options.add_format(
+        parser,
+        "html",
+        "md",
+        "json",
+        "junit",
+        explained="html: write trials.csv, trials.parquet, summary.json and report.html again; md, json, junit: print "
+        "the report, or what came of `require:` as JUnit, and write nothing",
     )
     parser.add_argument("--details", action="store_true", help="print five questions with all figures, not seven lines")
-    parser.add_argument(
-        "--lang", choices=("en", "ja"), default="en", help="language of verdict and report (en); details stay English"
-    )
+    options.add_language(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -55,22 +55,19 @@ def run(args: argparse.Namespace) -> int:
     from cgidlab.report import Say  # noqa: PLC0415 -- same
     from cgidlab.runs import concluding, store  # noqa: PLC0415 -- same
 
-    opened = store.find(args.results, args.run_name)
+    options.check_language(args)
+    opened, say = store.find(args.results, args.run_name), Say(args.lang)
     if args.format != "html":
         if args.output is not None:
             raise SpecError("md, json and junit are printed", where="--output", fix="leave out --output, or --format")
-        if args.lang != "en":
-            raise SpecError("md, json and junit are English", where="--lang", fix="leave out --lang, or --format")
-        text, damaged = concluding.as_text(opened, args.format)
+        text, damaged = concluding.as_text(opened, args.format, say)
         print(text, end="")
     else:
         if args.output is not None:
             files.make_directory(args.output)
         else:
             _check_writable(opened.path)
-        concluded = concluding.conclude(
-            opened, verify=True, output=args.output, details=args.details, say=Say(args.lang)
-        )
+        concluded = concluding.conclude(opened, verify=True, output=args.output, details=args.details, say=say)
         damaged = concluded.damaged
         print(concluded.text)
         print(concluded.report)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cgidlab.engine.extending import More
     from cgidlab.engine.loading import Request
+    from cgidlab.engine.running import Ended
     from cgidlab.runs.status import RunStatus
     from cgidlab.runs.store import RunDirectory
 
@@ -33,7 +34,7 @@ def register(verbs: options.Verbs) -> None:
     parser.add_argument(
         "--budget",
         type=options.duration_of("--budget"),
-        metavar="30m",
+        metavar="DURATION",
         help="time for all trials (90s, 30m, 2h): whole blocks are dropped to keep it, never levels",
     )
     parser.add_argument(
@@ -78,6 +79,8 @@ def register(verbs: options.Verbs) -> None:
         action="store_true",
         help="write trace.json into the run directory: where the time went, for a browser's trace viewer",
     )
+    options.add_format(parser, explained="how the result is printed, json as `report` does")
+    options.add_language(parser)
     options.add_level(parser)
     parser.set_defaults(run=run)
 
@@ -86,14 +89,16 @@ def run(args: argparse.Namespace) -> int:
     """Run all trials, print the verdict and the report's path, and return the exit status."""
     from cgidlab import progress  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import readying, running  # noqa: PLC0415 -- same
+    from cgidlab.report import Say  # noqa: PLC0415 -- same
     from cgidlab.runs import profiling  # noqa: PLC0415 -- same
 
+    _check_form(args)
     if args.experiment is None and args.resume and args.resume.endswith(_SUFFIXES):
         args.experiment, args.resume = Path(args.resume), ""  # --resume before the file, which is no run
     request = None if args.experiment is None else experiments.request(args)
     resumed = None if args.if_changed and request else _chosen(args, request)
     accepted, more = tuple(args.accept_changed), _more(args, resumed)
-    how = readying.How(args.budget, args.uncalibrated, args.fail_fast, accepted, more)
+    how = readying.How(args.budget, args.uncalibrated, args.fail_fast, accepted, more, Say(args.lang))
     if resumed is None and how.accepted:
         raise SpecError("--accept-changed is about a run that goes on", where="--accept-changed", fix="add --resume")
     cancelled = signals.asked_first("ending the trial and cleaning up")
@@ -108,15 +113,34 @@ def run(args: argparse.Namespace) -> int:
         else:
             assert request is not None  # noqa: S101 -- tells mypy what _chosen made sure of
             ended = running.run(request, args.results, display, cancelled, how)
-    print(ended.text)
-    print(f"report: {ended.report}")
+    trace = None
     if isinstance(display, profiling.ProfilingDisplay):
-        print(f"trace: {profiling.write_trace(ended.report.parent, display.steps, time.time())}")
+        trace = profiling.write_trace(ended.report.parent, display.steps, time.time())
+    _print(args.format, ended, trace)
     if looked is None or looked.latest is None:
         return ended.exit_code
     if looked.old is not None:
         return max(ended.exit_code, changed.beside(looked.latest, ended.report))
     return max(ended.exit_code, changed.compared(looked.latest, ended.report, looked.note))
+
+
+def _check_form(args: argparse.Namespace) -> None:
+    """Raise `SpecError` where the result cannot be said in the form that is asked for."""
+    options.check_language(args)
+    if args.format != "text" and args.if_changed:
+        raise SpecError("what --if-changed finds is said in words", where="--format", fix="leave one of them out")
+
+
+def _print(form: str, ended: Ended, trace: Path | None) -> None:
+    from cgidlab.runs import concluding, store  # noqa: PLC0415 -- see cgidlab.commands
+
+    if form == "json":
+        print(concluding.as_text(store.open_run(ended.report.parent), "json")[0], end="")
+        return
+    print(ended.text)
+    print(f"report: {ended.report}")
+    if trace is not None:
+        print(f"trace: {trace}")
 
 
 def _more_blocks(text: str) -> int:

@@ -23,11 +23,12 @@ from cgidlab.instruments.controls import IDLE, REFUSED
 from cgidlab.model import Plan, Trial
 from cgidlab.parsers import documents, versions
 from cgidlab.parsers.host_report import HostReport
-from cgidlab.progress import Display
+from cgidlab.progress import Display, duration
 from cgidlab.runs import proven, provenance, store
 from cgidlab.runs.store import RunDirectory
 
 _LOG_BYTES = 10_000_000  # of an error_log, looked through for one message
+_BUILD_S = 15.0  # of controls on one httpd
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,17 @@ def carried_out(
 
 
 def before_run(
-    loaded: Loaded, hosts: Sequence[HostReport], results: Path, display: Display, cancelled: Callable[[], bool]
+    loaded: Loaded,
+    hosts: Sequence[HostReport],
+    results: Path,
+    display: Display,
+    cancelled: Callable[[], bool],
+    provisioned_s: float = 0.0,
 ) -> dict[str, Any]:
-    """Return what is known of the run's witnesses, for its provenance; calibrate first where that is nothing."""
+    """Return what is known of the run's witnesses, for its provenance; calibrate first where that is nothing.
+
+    `provisioned_s` is how long the run's own provisioning took: the calibration's is told to take as long.
+    """
     wanted, builds = _wanted(loaded), builds_of(loaded.plan)
     keys = {host.host: _key(host) for host in hosts}
     build_keys = {host.host: {name: host.httpd[name].build_key for name in builds} for host in hosts}
@@ -140,10 +149,12 @@ def before_run(
     new = [b for b in builds if any(build_keys[name][b] not in found.builds for name, found in before.items())]
     if wanted and (new or not settled):
         httpds = tuple(new or builds[:1])
+        calibration_s = _BUILD_S * len(httpds)
         display.say(
-            f"calibrating the witnesses on this host, once for this kernel and each httpd: about {15 * len(httpds)} s, "
-            "and provisioning before it"
+            "calibrating the witnesses on this host, once for this kernel and each httpd: about "
+            f"{duration(calibration_s)}, and provisioning before it"
         )
+        display.stage(provisioned_s + calibration_s)
         request = CalibrationRequest(
             loaded.site.root,
             loaded.plan.experiment.target,

@@ -32,7 +32,7 @@ from cgidlab.runs import harvest, provenance, records, store, watching
 from cgidlab.runs.concluding import conclude
 
 FACTOR = "socket"
-QUESTION = "Does the cgid queue overflow on this server?"
+QUESTION = "Does the listen queue overflow on this server?"
 
 
 def conclude_all(

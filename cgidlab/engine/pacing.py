@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cgidlab.design import limiting
 from cgidlab.design.plan import blocks_within, estimated_s, trial_s
 from cgidlab.figures import title
 from cgidlab.model import Plan, TrialRecord
@@ -38,7 +40,6 @@ class Pacing:
         """
         from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
         from cgidlab.runs.blockwise import Blockwise  # noqa: PLC0415 -- same
-        from cgidlab.runs.expecting import last_block_s  # noqa: PLC0415 -- same
 
         self._whole_blocks = Blockwise(run_directory.path)
         repetitions = plan.experiment.repetitions
@@ -56,10 +57,9 @@ class Pacing:
             # Before there is a pace, one estimated for one host.
             self._possible = min(repetitions.max, max(done, within if done else within * at_once))
         self._expect(min(self._expected, self._possible))
-        blocks = min(self._expected, self._possible)
-        share = self._pending(blocks) / max(1, plan.block_trials * blocks)
-        a_block_s = last_block_s(plan, run_directory.path.parent.parent) or estimated_s(plan, 1)
-        display.expect(self._pending(blocks), a_block_s * blocks * share / at_once, plan.cells)
+        pending = self._pending(min(self._expected, self._possible))
+        results = run_directory.path.parent.parent
+        display.expect(pending, _trials_s(plan, results, pending, begun=bool(before)) / at_once, plan.cells)
 
     @property
     def may_begin(self) -> int:
@@ -131,6 +131,34 @@ class Pacing:
             expected_trials=self._plan.block_trials * blocks,
             estimated_s=round(estimated_s(self._plan, blocks), 1),
         )
+
+
+def session_s(plan: Plan, results: Path, budget_s: float | None, before: Sequence[TrialRecord]) -> float:
+    """Return how long the trials of a session will take on one host, up to the first look at which it may end."""
+    from cgidlab.analysis.looks import planned_looks  # noqa: PLC0415 -- scipy takes a second to load
+
+    if plan.experiment.search is not None:
+        return estimated_s(plan)
+    repetitions, done = plan.experiment.repetitions, {r.key for r in before}
+    blocks = next(n for n in planned_looks(repetitions) if n > max(repetitions.looked, default=0))
+    if budget_s is not None:
+        blocks = min(blocks, max(1, blocks_within(plan, budget_s)))
+    pending = sum(t.key not in done for trials in plan.blocks[:blocks] for t in trials)
+    return _trials_s(plan, results, pending, begun=bool(before))
+
+
+def _trials_s(plan: Plan, results: Path, pending: int, *, begun: bool) -> float:
+    """Return how long so many trials take on one host: as the last run's blocks did, or by the estimate.
+
+    Where nothing of them has `begun`, what limits throughput is tried among them.
+    """
+    from cgidlab.runs.expecting import last_block_s  # noqa: PLC0415 -- scipy takes a second to load
+
+    blocks = pending / max(1, plan.block_trials)
+    known_s = last_block_s(plan, results)
+    if known_s is not None:  # with what was tried among them
+        return known_s * blocks
+    return estimated_s(plan, 1) * blocks + (0.0 if begun else limiting.extra_s(plan))
 
 
 def spent_s(run_directory: RunDirectory, records: Sequence[TrialRecord]) -> float:

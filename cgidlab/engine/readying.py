@@ -9,13 +9,16 @@ from cgidlab import files
 from cgidlab.compare import Recorded, differing
 from cgidlab.engine import calibrating, resuming
 from cgidlab.engine.extending import More
+from cgidlab.engine.foretelling import Foretelling
 from cgidlab.engine.loading import Loaded
+from cgidlab.engine.pacing import session_s
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.engine.resuming import Continued
 from cgidlab.errors import StoreError
 from cgidlab.model import TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
+from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.runs import headroom, provenance, store
 from cgidlab.runs.store import RunDirectory
 
@@ -29,6 +32,7 @@ class How:
     fail_fast: bool = False
     accepted: tuple[str, ...] = ()  # fields that may have changed in a resumed run
     more: More | None = None  # blocks that a resumed run gets beside its own
+    say: Say = IN_ENGLISH  # the verdict and the report of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,10 @@ class Ready:
 
 def new(session: RunSession) -> Ready:
     """Make the hosts of a new run ready."""
+    foretold = _foretold(session)
     hosts = provisioned(session.loaded, session.run, session.display, session.cancelled)
     _tell_unconfined(session, hosts)
-    calibration = _calibration(session, hosts, uncalibrated=session.how.uncalibrated)
+    calibration = _calibration(session, hosts, foretold, uncalibrated=session.how.uncalibrated)
     return _written(session, hosts, calibration, {}, [])
 
 
@@ -67,6 +72,7 @@ def again(session: RunSession, continued: Continued) -> Ready:
     """
     run = session.run
     found_in = run.ansible(run.unused_ansible("provision")) / "hosts"
+    foretold = _foretold(session)
     hosts = provisioned(session.loaded, run, session.display, session.cancelled, found_in)
     _tell_unconfined(session, hosts)
     now = resuming.now(continued, provenance.collect(session.loaded.site.root, session.loaded.plan, hosts))
@@ -87,7 +93,7 @@ def again(session: RunSession, continued: Continued) -> Ready:
         "accepted": [{"field": d.word, "what": d.what, "before": d.before, "now": d.now} for d in differences],
     }
     uncalibrated = session.how.uncalibrated or before.get("calibration", {}).get("skipped", False)
-    calibration = _calibration(session, hosts, uncalibrated=uncalibrated)
+    calibration = _calibration(session, hosts, foretold, uncalibrated=uncalibrated)
     generators = before.get(headroom.KEY, {})  # as an earlier session of the run measured it
     return _written(session, hosts, calibration, generators, [*before.get("resumed", []), entry])
 
@@ -111,10 +117,23 @@ def take_over(found_in: Path, hosts: Path) -> None:
         raise StoreError(f"cannot keep what hosts answered: {err.strerror}", where=str(hosts)) from err
 
 
-def _calibration(session: RunSession, hosts: Sequence[HostReport], *, uncalibrated: bool) -> dict[str, Any]:
-    if uncalibrated:
-        return {"skipped": True}
-    return calibrating.before_run(session.loaded, hosts, session.results, session.display, session.cancelled)
+def _foretold(session: RunSession) -> Foretelling:
+    plan = session.loaded.plan
+    trials_s = session_s(plan, session.results, session.how.budget_s, session.before)
+    return Foretelling(plan, session.run, session.display, trials_s)
+
+
+def _calibration(
+    session: RunSession, hosts: Sequence[HostReport], foretold: Foretelling, *, uncalibrated: bool
+) -> dict[str, Any]:
+    foretold.calibrating(len(hosts))
+    found: dict[str, Any] = {"skipped": True}
+    if not uncalibrated:
+        found = calibrating.before_run(
+            session.loaded, hosts, session.results, session.display, session.cancelled, foretold.provisioned_s
+        )
+    foretold.over(len(hosts))
+    return found
 
 
 def _written(

@@ -151,7 +151,7 @@ def _to_its_end(session: RunSession, ready: Ready) -> Ended:
     cancelled = session.cancelled()
     session.run.set_state(store.INTERRUPTED if cancelled or stopped else store.FINISHED, stopped=stopped)
     session.display.step("verdict")
-    concluded = conclude(session.run)
+    concluded = conclude(session.run, say=session.how.say)
     if cancelled:
         return Ended(concluded.text, concluded.report, INTERRUPTED_EXIT)
     whole = concluded.trials[Status.COMPLETE] > 0 and not concluded.lacking and not stopped

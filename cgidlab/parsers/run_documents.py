@@ -50,6 +50,17 @@ class ControlCpu:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeReadyEntry:
+    """How long it took until a session's trials could begin."""
+
+    target: str
+    builds: tuple[str, ...]  # levels of the factor httpd
+    hosts: Positive
+    provisioned_s: Size
+    calibrated_s: Size
+
+
+@dataclass(frozen=True, slots=True)
 class StateDocument:
     """`state.json`."""
 
@@ -66,6 +77,7 @@ class StateDocument:
     budget: Budget | None = None
     lost: tuple[LostServer, ...] = ()
     control_cpu: ControlCpu | None = None
+    made_ready: MadeReadyEntry | None = None
 
 
 # --- provenance.json

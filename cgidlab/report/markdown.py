@@ -9,6 +9,7 @@ from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
 from cgidlab.report.facts import failures, flat, head, headline, overflow_words, verdict_lines
 from cgidlab.report.plots import noise_row, title
+from cgidlab.report.say import ENGLISH
 
 # Wherever it stands; a name such as listen_backlog, a range and a sign mean nothing to Markdown, so they stay readable.
 _ACTIVE = re.compile(
@@ -40,57 +41,44 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) ->
 
 def as_markdown(report: ReportInput) -> str:
     """Return the report as GitHub-flavoured Markdown; strings from the run cannot become markup."""
+    say = report.say
     out = [f"# {escape(report.experiment)}", "", escape(report.question), ""]
     if report.state != "finished":
-        out += [f"**This run is {escape(report.state)}.** What follows rests on the trials that were done.", ""]
+        state = escape(say("This run is {state}.", state=report.state))
+        out += [f"**{state}** {escape(say('What follows rests on the trials that were done.'))}", ""]
     if report.answers:
-        out += [*_table(["Answer", ""], report.answers, 2), ""]
-    out += [f"**{escape(overflow_words(report.overflow))}.** {escape(headline(report))}", ""]
+        out += [*_table([say("Answer"), ""], report.answers, 2), ""]
+    if say.language != ENGLISH:
+        out += [f"## {say('In full')}", ""]
+    out += [f"**{escape(say(overflow_words(report.overflow)))}.** {escape(headline(report))}", ""]
     for i, (line, told) in enumerate(zip(report.verdict_lines, verdict_lines(report), strict=True), start=1):
         question = f"**{escape(told.question)}** " if told.question else ""
         out.append(f"{i}. {question}{escape(line)}")
-    out += [
-        "",
-        " \N{MIDDLE DOT} ".join(escape(part) for part in (f"run {report.run_id}", *head(report))),
-        "",
-    ]
-    out += [
-        "## Cells",
-        "",
-        "Medians of the complete trials.",
-        "",
-        *_cells(report),
-        "",
-        "## Effects",
-        "",
-        *_effects(report),
-        *_remedies(report),
-        *_hosts(report),
-        *_limits(report),
-    ]
-    out += [
-        "",
-        "## Trials that are not complete",
-        "",
-        *_left_out(report),
-        "",
-        "## How it was measured",
-        "",
-        *_measured(report),
-    ]
+    out += ["", " \N{MIDDLE DOT} ".join(escape(part) for part in (f"run {report.run_id}", *head(report)))]
+    for heading, lines in (
+        (say("Cells"), [say("Medians of the complete trials."), "", *_cells(report)]),
+        (say("Effects"), _effects(report)),
+        (say("Remedies"), _remedies(report)),
+        (say("Servers"), _hosts(report)),
+        (say("What limits throughput"), _limits(report)),
+        (say("Trials that are not complete"), _left_out(report)),
+        (say("How it was measured"), _measured(report)),
+    ):
+        out += ["", f"## {heading}", "", *lines] if lines else []
     return "\n".join(out) + "\n"
 
 
 def _cells(report: ReportInput) -> list[str]:
     cells = by_cell(report.trials, report.factors, report.whole_blocks)
     if not cells:
-        return ["No trial was run."]
+        return [report.say("No trial was run.")]
+    say = report.say
     names = [escape(name) for name, _ in cells[0].levels]
-    headings = [*names, "Complete trials", *(c.heading for c in words.SHOWN)]
+    headings = [*names, say("Complete trials"), *(say(c.heading) for c in words.SHOWN)]
     rows = (
         [
             *(label for _, label in cell.levels),
-            f"{len(cell.complete)} of {len(cell.trials)}",
+            say("{n} of {all}", n=len(cell.complete), all=len(cell.trials)),
             *(words.number(cell.median(c.name), c.unit) for c in words.SHOWN),
         ]
         for cell in cells
@@ -100,61 +88,56 @@ def _cells(report: ReportInput) -> list[str]:
 
 def _effects(report: ReportInput) -> list[str]:
     if report.observed:
-        return ["None: servers were watched as they were, and nothing was varied."]
+        return [report.say("Servers were watched as they were: one window, nothing varied.")]
     if not report.effects:
-        return ["Not known: there were not enough complete trials to compare levels."]
-    headings = ["Response", "Level", "Against", "At", "Change", "95 % interval", "Pairs", "Answer"]
+        return [report.say("What it cost: there were not enough complete trials to compare levels.")]
+    say = report.say
+    columns = ("Response", "Level", "Against", "At", "Change", "95 % interval", "Pairs", "Answer")
     rows = (
         [
-            title(e.response),
+            title(e.response, say),
             e.level,
             e.reference,
-            words.where(e),
-            *words.effect_size(e),
+            words.where(e, say),
+            *words.effect_size(e, say),
             str(e.blocks),
-            words.ANSWERS[e.answer],
+            say(words.ANSWERS[e.answer]),
         ]
         for e in report.effects
     )
-    return _table(headings, rows, 4)
+    return _table([say(name) for name in columns], rows, 4)
 
 
 def _remedies(report: ReportInput) -> list[str]:
-    if not report.remedies:
-        return []
-    return ["", "## Remedies", "", *_table(remedies.HEADINGS, remedies.rows(report.remedies), len(remedies.HEADINGS))]
+    """Return what each way to serve gains and costs; nothing where the handler was no factor."""
+    headings = [report.say(text) for text in remedies.HEADINGS]
+    return _table(headings, remedies.rows(report.remedies, report.say), len(headings)) if report.remedies else []
 
 
 def _hosts(report: ReportInput) -> list[str]:
-    """Return a section of its own where there are several hosts: each comparison host by host."""
-    if not report.hosts:
-        return []
-    headings = [
-        "Response",
-        "Level",
-        "At",
-        "Host",
-        "Change",
-        "95 % interval",
-        "Pairs",
-        "At the reference",
-        "Hosts agree",
-    ]
-    return ["", "## Servers", "", *_table(headings, (list(row) for row in words.host_rows(report.hosts)), 4)]
+    """Return each comparison host by host; nothing where there are not several hosts."""
+    columns = ("Response", "Level", "At", "Host", "Change", "95 % interval", "Pairs", "At the reference", "Hosts agree")
+    rows = words.host_rows(report.hosts, report.say)
+    return _table([report.say(name) for name in columns], rows, 4) if rows else []
 
 
 def _limits(report: ReportInput) -> list[str]:
     if not report.limits:
         return []
-    rows = ([c.name, c.text, "yes" if c.saturated else "no", f"{c.cells} of {c.cells_known}"] for c in report.limits)
-    return ["", "## What limits", "", *_table(["Candidate", "Figure", "At its limit", "Cells at the limit"], rows, 4)]
+    say = report.say
+    rows = (
+        [c.name, c.text, say("yes" if c.saturated else "no"), say("{n} of {all}", n=c.cells, all=c.cells_known)]
+        for c in report.limits
+    )
+    columns = ("Candidate", "Figure", "At its limit", "Cells at the limit")
+    return _table([say(name) for name in columns], rows, 4)
 
 
 def _left_out(report: ReportInput) -> list[str]:
     groups = reasons(report.trials)
     files = [f"- left out: {escape(name)}: {escape(why)}" for name, why in report.damaged]
     if not groups:
-        return files or ["None."]
+        return files or [report.say("None.")]
     kinds = [f"- {n} {kind}: {meaning}; {retried}" for kind, n, meaning, retried in failures(report.trials)]
     return (
         files
@@ -180,7 +163,7 @@ def _measured(report: ReportInput) -> list[str]:
         f"- Stopping: {escape(report.stopping) or words.NOT_KNOWN}",
     ]
     lines = ["- Watched as it was: one window, nothing varied"] if report.observed else design
-    rows = [*words.times(report.timing), *flat(report.provenance)]
+    rows = [*words.times(report.timing, report.say), *flat(report.provenance)]
     return lines + [f"- {escape(name)}: {escape(value)}" for name, value in rows]
 
 

@@ -127,14 +127,18 @@ def conclude(
     return Concluded(text, page, trials, lacking, judged.damaged, judged.required)
 
 
-def as_text(run: store.RunDirectory, form: Literal["md", "json", "junit"]) -> tuple[str, tuple[store.Damage, ...]]:
+def as_text(
+    run: store.RunDirectory, form: Literal["md", "json", "junit"], say: Say = IN_ENGLISH
+) -> tuple[str, tuple[store.Damage, ...]]:
     """Return a run's report as Markdown, one JSON object or JUnit's XML, and what is left out of it; writes nothing.
+
+    Markdown alone is said in another language.
 
     Raise `SpecError` for JUnit of an experiment that requires nothing.
     """
     judged = _judge(run, verify=True, keep=False)
     if form == "md":
-        return report.as_markdown(judged.report()), judged.damaged
+        return report.as_markdown(judged.report(say)), judged.damaged
     if form == "junit":
         if judged.required is None:
             raise SpecError(
@@ -260,6 +264,6 @@ def _text(run: _Judged, *, details: bool, say: Say) -> str:
     else:
         answered = zip(report.QUESTIONS, judged.lines, strict=True)
         told = [f"{asked}\n{folded(said, width, '  ', '  ')}" for asked, said in answered]
-    ended = [folded(line, width, "", "  ") for line in run.ending.lines] if run.ending else []
+    ended = [folded(line, width, "", "  ") for line in run.ending.lines_in(say.language)] if run.ending else []
     trials_said = say("trials: {counts}", counts=counts or say("none")) + cost
     return "\n".join([*ended, *([""] if ended else []), run.experiment.question, "", *told, "", trials_said])

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ CHANCE = 0.8
 """From this chance on a comparison will "probably" be decided."""
 
 _SAME = ("target", "settings", "factors", "exclude", "rule")
+_RECENT = 3
+_MOST_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ class Expected:
             f"{self.decided} of {self.comparisons} comparisons probably decided after {minutes} min "
             f"(block {self.blocks}), by the spread of {self.run_id}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReady:
+    """How long it will take until trials can begin."""
+
+    hosts: int
+    provisioned_s: float
+    calibrated_s: float  # 0 or nearly so where the witnesses are proven
 
 
 def expected(plan: Plan, results: Path) -> Expected | None:
@@ -65,6 +76,35 @@ def last_block_s(plan: Plan, results: Path) -> float | None:
     """Return how long a block took in the last finished run of the same cells, Ansible's start included; None: none."""
     found = _last(plan, results)
     return None if found is None else found[2]
+
+
+def made_ready(plan: Plan, results: Path) -> MadeReady | None:
+    """Return how long it will take until trials can begin on these hosts, by the last runs there; None: none says it.
+
+    The shortest of a few: the first of them built httpd and proved the witnesses, which is done once.
+    """
+    wanted = {str(cell.settings["httpd"]) for cell in plan.cells}
+    found: list[MadeReady] = []
+    for run in _newest(results):
+        said = run.state().get(store.MADE_READY)
+        if said and said["target"] == plan.experiment.target and wanted <= set(said["builds"]):
+            found.append(MadeReady(said["hosts"], said["provisioned_s"], said["calibrated_s"]))
+        if len(found) == _RECENT:
+            break
+    if not found:
+        return None
+    shortest = min(r.provisioned_s for r in found), min(r.calibrated_s for r in found)
+    return MadeReady(found[0].hosts, *shortest)
+
+
+def _newest(results: Path) -> Iterator[RunDirectory]:
+    """Return the newest runs of all experiments; their names begin with when they began."""
+    try:
+        below = [p for name in rundir.names(results.resolve()) if rundir.is_directory(p := results.resolve() / name)]
+        runs = sorted((run, path) for path in below for run in rundir.names(path) if rundir.is_directory(path / run))
+    except StoreError:
+        return
+    yield from (RunDirectory(path / run) for run, path in runs[: -_MOST_LOOKED_AT - 1 : -1])
 
 
 def _last(plan: Plan, results: Path) -> tuple[RunDirectory, Sequence[Mapping[str, Any]], float] | None:

@@ -22,6 +22,8 @@ LOST = "lost"
 """Key of state.json: servers that were lost, the block that each ran then, and why."""
 CONTROL_CPU = "control_cpu"
 """Key of state.json: what runner and Ansible used where the trials ran on their machine."""
+MADE_READY = "made_ready"
+"""Key of state.json: how long it took until trials could begin, for those who are to wait for it next time."""
 
 
 @dataclass(frozen=True, slots=True)

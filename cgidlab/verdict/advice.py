@@ -92,7 +92,7 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
         parts.append(Action(_repeat(grounds)))
     elif not parts and grounds.analysis.rule.factor not in _OF_LOAD:
-        parts.append(Action(_leave(grounds.analysis, grounds.overflow, of_queue=of_queue)))
+        parts.append(Action(_leave(grounds, of_queue=of_queue)))
     if said:
         return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))
     if driver is None and len(together) > 1:  # to advise on one of them would be a guess
@@ -222,12 +222,12 @@ def _evidence(effect: Effect) -> str:
 def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> Action:
     if grounds.analysis.rule.factor not in _QUEUE_FACTORS:
         return Action(f"prefer {effect.factor}={effect.level} to {effect.reference}", _evidence(effect))
-    when = _when(grounds, effect, without)
+    when, used = _when(grounds, effect, without), _used(grounds, effect.level)
     # The backlog of mod_cgid is fixed when it is built, and listen() cuts it to somaxconn.
     how = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both"
     if _number(effect.level) < _number(effect.reference):
-        return Action(f"lower the backlog from {effect.reference} to {effect.level}{when}", _evidence(effect))
-    return Action(f"raise the backlog and somaxconn together{when}: {how} to {effect.level}", _evidence(effect))
+        return Action(f"lower the backlog{when} from {effect.reference} to {effect.level}{used}", _evidence(effect))
+    return Action(f"raise the backlog and somaxconn together{when}: {how} to {effect.level}{used}", _evidence(effect))
 
 
 def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
@@ -240,7 +240,17 @@ def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
     always = grounds.loop.always(shown)
     if always is None:
         return " for the rate that was asked for here (open loop)"
-    return f" if {always:,} or more requests are always under way, as in this closed loop"
+    many = " to ".join(f"{n:,}" for n in dict.fromkeys(always))  # no more than was tried
+    return f" if {many} requests are always under way, as in this closed loop"
+
+
+def _used(grounds: Grounds, level: str) -> str:
+    """Return how much of the queue at a level of it was used: one that was tried may be longer than it needs to be."""
+    there = [c for c in grounds.cells if dict(c.levels).get(grounds.analysis.rule.factor) == level]
+    if any(c.overflow in (Overflow.OBSERVED, Overflow.MOMENT) for c in there):
+        return ", which was full at times"
+    deepest = max((c.depth_max for c in there if c.depth_max is not None), default=None)
+    return "" if deepest is None else f", {words.count(deepest, 'place')} of it used at most"
 
 
 def _keep(analysis: Analysis, effect: Effect, without: Collection[str]) -> Action:
@@ -324,11 +334,13 @@ def _concerns(levels: Combination, found: Sequence[Effect], analysis: Analysis) 
     return any(label in {e.level, e.reference} and set(e.at) == set(others) for e in found)
 
 
-def _leave(analysis: Analysis, overflow: Overflow, *, of_queue: bool) -> str:
+def _leave(grounds: Grounds, *, of_queue: bool) -> str:
+    analysis = grounds.analysis
     factor, reference = analysis.rule.factor, analysis.rule.reference
     name = "the backlog" if factor == "listen_backlog" else factor
     smallest = ", ".join(
         f"{words.per_cent(e.share)} of {figures.title(e.response)}" for e in analysis.rule.smallest_effects
     )
-    silent = "; an overflow alone is no harm" if of_queue and overflow is Overflow.OBSERVED else ""
-    return f"leave {name} at {reference}: no other level changes {smallest} or more{silent}"
+    silent = "; an overflow alone is no harm" if of_queue and grounds.overflow is Overflow.OBSERVED else ""
+    used = _used(grounds, reference) if of_queue else ""
+    return f"leave {name} at {reference}{used}: no other level changes {smallest} or more{silent}"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cgidlab import figures
 from cgidlab.analysis.findings import BoundAnswer, Combination, Effect, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
+from cgidlab.model import SmallestEffect
 from cgidlab.verdict import short, templates, words
 from cgidlab.verdict.sentences import Sentence, ShortAnswer
 from cgidlab.verdict.sentences import say as _say
@@ -142,9 +143,6 @@ def _matters(known: Known) -> list[Sentence]:
     changes, equal, open_ = [], [], []
     for smallest in asked:
         compared = [e for e in known.analysis.effects if e.response == smallest.response and not e.pooled]
-        by_share = templates.BY_SHARE.format(
-            response=figures.title(smallest.response), share=words.per_cent(smallest.share)
-        )
         if not any(e.interval for e in compared):
             open_.append(figures.title(smallest.response))
         elif any(e.answer in REAL for e in compared):
@@ -152,7 +150,7 @@ def _matters(known: Known) -> list[Sentence]:
         elif any(e.response == smallest.response for e in unanswered(known.analysis.effects)):
             open_.append(figures.title(smallest.response))
         else:
-            equal.append(by_share)
+            equal.append(_unchanged(compared, smallest))
     name = templates.FACTORS.get(rule.factor, rule.factor)
     shares = f" {templates.OR} ".join(equal)
     if changes:
@@ -161,6 +159,15 @@ def _matters(known: Known) -> list[Sentence]:
     if equal and not open_:
         return [_say("matters_not", factor=name, shares=shares)]
     return [_say("matters_open", factor=name), *([_say("the_others", shares=shares)] if equal else []), *_open(open_)]
+
+
+def _unchanged(compared: Sequence[Effect], smallest: SmallestEffect) -> str:
+    """Return by how much a response does not change, and over what together if only that is shown."""
+    named = {"response": figures.title(smallest.response), "share": words.per_cent(smallest.share)}
+    together = short.together_only(compared)
+    if not together:
+        return templates.BY_SHARE.format(**named)
+    return templates.BY_SHARE_TOGETHER.format(**named, factors=short.together_over(together))
 
 
 def _open(responses: Sequence[str]) -> list[Sentence]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from cgidlab.analysis.intervals import MIN_BLOCKS
-from cgidlab.verdict import words
+from cgidlab.verdict import japanese, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Ending:
         if self.running:
             return (f"STILL RUNNING, {count} are done: {self._cannot_tell()}.",)
         return (f"INTERRUPTED, {count}: {self._cannot_tell()}.", f"Go on with: {self.command}")
+
+    def lines_in(self, language: str) -> tuple[str, ...]:
+        """Return them in one of `sentences.LANGUAGES`."""
+        return tuple(japanese.said(line) for line in self.lines) if language == "ja" else self.lines
 
     def _cannot_tell(self) -> str:
         if not self.done:

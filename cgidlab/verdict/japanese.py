@@ -45,6 +45,12 @@ TEMPLATES = {
     "change_in_unit": "{level}{at}では {before} → {after} {unit}、{change}{near}。",
     "more_effects": "{all} 件の比較のうち、ほかに {some} 件で差がある(悪化は {worse} 件)。",
     "equal_everywhere": "どの比較でも変化は {share} 未満。",
+    "equal_together": (
+        "{factors} をまとめて見れば変化は {share} 未満。個別に言えるのは {all} 件中 {some} 件で、残りの精度は ±{width}。"
+    ),
+    "equal_in_together": (
+        "{all} 件の比較のうち {some} 件で変化は {share} 未満(うち {together} 件は {factors} をまとめて見た場合のみ)。"
+    ),
     "equal_in": "{all} 件の比較のうち {some} 件で変化は {share} 未満。",
     "not_decided": "{all} 件中 {some} 件は未判定(精度 ±{width})。",
     "not_decided_one": "未判定(精度 ±{width})。",

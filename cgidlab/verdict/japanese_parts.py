@@ -4,10 +4,11 @@
 
 PARTS = {
     # Places and counts.
-    " at {place} or more": "({place}以上)",
     " at {place}": "({place})",
-    "at {place} or more": "{place}以上",
     "at {place}": "{place}",
+    "{low} to {high} clients": "{low}〜{high} クライアント",
+    "{low} to {high} requests a second": "毎秒 {low}〜{high} リクエスト",
+    "{low} to {high} workers": "ワーカースレッド {low}〜{high} 個",
     "{n} clients": "{n} クライアント",
     "{n} requests a second": "毎秒 {n} リクエスト",
     "{n} workers": "ワーカースレッド {n} 個",
@@ -19,6 +20,19 @@ PARTS = {
     "{n} blocks": "{n} ブロック",
     "1 block": "1 ブロック",
     "the only cell": "唯一のセル",
+    # How far a run came.
+    "INTERRUPTED, {done} of {all}: {rest}": "中断({all}のうち {done} が終了): {rest}",
+    "STILL RUNNING, {done} of {all} are done: {rest}": "実行中({all}のうち {done} が終了): {rest}",
+    "Go on with: {command}": "続きを実行するには: {command}",
+    "nothing was measured, so nothing is said": "何も測定していないので、結果はない",
+    "the limit is known only as well as is said below": "限界は下に示す精度でしかわからない",
+    "no block is whole, so no level can be compared with another": "完了したブロックがないので、水準どうしを比べられない",
+    "{some} of {all} are whole, and a claim needs {n}, so no difference between levels can be shown or ruled out": (
+        "{all}のうち {some} が完了。判定には {n} 必要なので、水準の差があるともないとも言えない"
+    ),
+    "{some} of {all} are whole, so what is not decided below may be decided by the others": (
+        "{all}のうち {some} が完了。未判定のものは、残りのブロックで判定できるかもしれない"
+    ),
     # The queue.
     "full {share} of the time": "{share} の時間は満杯",
     "up to {workers} asleep": "最大で{workers}がスリープ",
@@ -59,6 +73,7 @@ PARTS = {
     "The MPM": "MPM",
     "The version of httpd": "httpd のバージョン",
     "{response} by {share}": "{response}で {share} 以上",
+    "{response} by {share} over all levels of {factors} together": "{factors} をまとめて見れば{response}で {share} 以上",
     # What was searched.
     "between {a} and {b} clients": "{a}〜{b} クライアントの間",
     "between {a} and {b} requests a second": "毎秒 {a}〜{b} リクエストの間",
@@ -138,8 +153,12 @@ PARTS = {
     "raise the backlog and somaxconn together{when}: build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to {level}": (
         "{when}バックログと somaxconn を一緒に上げる。mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに {level} にする"
     ),
-    "lower the backlog from {reference} to {level}{when}": "{when}バックログを {reference} から {level} に下げる",
-    " if {n} or more requests are always under way, as in this closed loop": "このクローズドループのように常時 {n} 以上のリクエストが処理中なら、",
+    "lower the backlog{when} from {reference} to {level}": "{when}バックログを {reference} から {level} に下げる",
+    " if {n} requests are always under way, as in this closed loop": "このクローズドループのように常時 {n} リクエストが処理中なら、",
+    " if {low} to {high} requests are always under way, as in this closed loop": "このクローズドループのように常時 {low}〜{high} リクエストが処理中なら、",
+    "{level}, {n} places of it used at most": "{level}(使われたのは最大 {n})",
+    "{level}, 1 place of it used at most": "{level}(使われたのは最大 1)",
+    "{level}, which was full at times": "{level}(ときどき満杯になった)",
     " for the rate that was asked for here (open loop)": "今回のレート(オープンループ)では、",
     "do not use {factor} {levels} in place of {reference}": "{factor} を {reference} の代わりに {levels} にしない",
     "prefer {level} to {reference}": "{reference} より {level} を選ぶ",

@@ -32,8 +32,8 @@ class Loop:
         """Say whether the driver and not the server decided what it is: to compare it would compare requests."""
         return response == "throughput_rps" and self.kinds == ("open",) and (self.served or self.rates)
 
-    def always(self, effects: Sequence[Effect]) -> int | None:
-        """Return how many requests were always under way where the smallest load showed one of the effects.
+    def always(self, effects: Sequence[Effect]) -> tuple[int, int] | None:
+        """Return the fewest and the most requests that were always under way where one of the effects was shown.
 
         None when one of them is of an open loop, which keeps no number of requests under way.
         """
@@ -43,8 +43,8 @@ class Loop:
             known = [n for levels, n in self.under_way.items() if cell.items() <= dict(levels).items()]
             if not known:
                 return None
-            found.append(min(known))
-        return min(found, default=None)
+            found += known
+        return (min(found), max(found)) if found else None
 
 
 def loop_of(valid: Sequence[TrialRecord]) -> Loop:

@@ -1,5 +1,6 @@
 """The verdict in seven lines: which facts each line is made of. How they are said is in `templates`."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -141,16 +142,14 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
         return _served(known)
     if not [e for e in compared if e.interval is not None]:
         return [_say("too_few_blocks")]
-    real = sorted((e for e in compared if e.answer in REAL), key=lambda e: -abs((e.estimate or 1.0) - 1))
+    real = _told_first([e for e in compared if e.answer in REAL])
     open_ = [e for e in unanswered(known.analysis.effects) if e.response == response]
     equal = [e for e in compared if e not in real and e not in open_]
     said = [_change(known, e) for e in real[:_MOST_EFFECTS]]
     if len(real) > _MOST_EFFECTS:
         said.append(_more(real[_MOST_EFFECTS:], len(compared)))
-    if equal and not real and not open_:
-        said.append(_say("equal_everywhere", share=share))
-    elif equal:
-        said.append(_say("equal_in", share=share, some=str(len(equal)), all=str(len(compared))))
+    if equal:
+        said.append(_equal(equal, len(compared), share))
     if open_:
         wide = max(_half_width(e) for e in open_)
         one = "not_decided" if len(compared) > 1 else "not_decided_one"
@@ -160,6 +159,43 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
         template = "loop_together" if per_block is not None and per_block.passes > 1 else "loop"
         said.append(_say(template, loop=" and ".join(known.loop.kinds)))
     return said
+
+
+def _told_first(real: Sequence[Effect]) -> list[Effect]:
+    """Return effects, the largest first; right behind it the largest in the other direction, where there is one."""
+    by_size = sorted(real, key=lambda e: -abs(_size(e)))
+    other = next((e for e in by_size if _size(e) * _size(by_size[0]) < 0), None)
+    return by_size if other is None else [by_size[0], other, *(e for e in by_size[1:] if e is not other)]
+
+
+def _size(effect: Effect) -> float:
+    """Return by how much a response is more or less, on a scale on which half is as far from 1 as twice."""
+    if effect.estimate is None or effect.scale != "ratio" or effect.estimate <= 0:
+        return effect.estimate or 0.0
+    return math.log(effect.estimate)
+
+
+def _equal(equal: Sequence[Effect], compared: int, share: str) -> Sentence:
+    """Return where nothing that matters changed, and where only a common effect says so."""
+    together = together_only(equal)
+    number = {"share": share, "some": str(len(equal)), "all": str(compared)}
+    if not together:
+        return _say("equal_in", **number) if len(equal) < compared else _say("equal_everywhere", share=share)
+    number["factors"] = together_over(together)
+    if len(equal) < compared:
+        return _say("equal_in_together", **number, together=str(len(together)))
+    number["some"] = str(compared - len(together))
+    return _say("equal_together", **number, width=words.per_cent(max(map(_half_width, together))))
+
+
+def together_only(equal: Sequence[Effect]) -> list[Effect]:
+    """Return those of which only a common effect over the other factors says that nothing that matters changed."""
+    return [e for e in equal if not e.answer.decided]
+
+
+def together_over(effects: Sequence[Effect]) -> str:
+    """Return the names of the factors over which the common effects are."""
+    return words.listing(list(dict.fromkeys(name for e in effects for name, _ in e.at)))
 
 
 def _served(known: Known) -> list[Sentence]:
@@ -209,7 +245,7 @@ def ratio(effect: Effect) -> str:
 
 
 def _more(rest: Sequence[Effect], compared: int) -> Sentence:
-    worse = sum(e.answer is Answer.COSTS_AT_LEAST for e in rest)
+    worse = sum((_size(e) < 0) == figures.lower_is_worse(e.response) for e in rest)
     return _say("more_effects", some=str(len(rest)), all=str(compared), worse=str(worse))
 
 
@@ -334,11 +370,11 @@ def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], fa
     wanted, known = [others(c) for c in some], [others(c) for c in everywhere]
     if all(len(p) == 1 and is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
         name = known[0][0][0]
-        have = sorted((float(p[0][1]), p[0][1]) for p in wanted)
-        above = sorted((float(p[0][1]), p[0][1]) for p in known if float(p[0][1]) >= have[0][0])
-        if len(have) > 1 and have == above:
-            return f" at {place(name, have[0][1])} or more"
-        labels = words.listing([label for _, label in have])
+        levels = sorted({p[0][1] for p in known}, key=float)
+        have = [label for label in levels if ((name, label),) in wanted]
+        low, high = (levels.index(end) for end in (have[0], have[-1]))
+        together = len(have) == high - low + 1 > 2 and name in templates.COUNTED  # noqa: PLR2004 -- two are named
+        labels = f"{grouped(have[0])} to {grouped(have[-1])}" if together else words.listing(have)
         return f" at {place(name, labels)}"
     return f" at {words.listing([words.cell(p) for p in wanted])}"
 

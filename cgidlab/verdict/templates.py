@@ -32,6 +32,14 @@ EN = {
     "change_in_unit": "{before} -> {after} {unit} with {level}{at}, {change}{near}.",
     "more_effects": "{some} more of {all} comparisons differ, {worse} of them for the worse.",
     "equal_everywhere": "Changes by less than {share} everywhere.",
+    "equal_together": (
+        "Changes by less than {share} over all levels of {factors} together. One by one in {some} of {all}: "
+        "the others are known to +-{width}."
+    ),
+    "equal_in_together": (
+        "Less than {share} in {some} of {all} comparisons, "
+        "in {together} of them only over all levels of {factors} together."
+    ),
     "equal_in": "Less than {share} in {some} of {all} comparisons.",
     "not_decided": "Not decided in {some} of {all}: known to +-{width}.",
     "not_decided_one": "Not decided: known to +-{width}.",
@@ -89,6 +97,7 @@ UP_TO = "less than {share} up to {last}, {change} from {first} on"
 DOWN_TO = "less than {share} down to {last}, {change} from {first} on"
 AT_MOST = "{change} with {level}{at}"
 BY_SHARE = "{response} by {share}"
+BY_SHARE_TOGETHER = "{response} by {share} over all levels of {factors} together"
 OR = "or"
 MORE, LESS = "more", "less"
 NEAR = ", real and near what matters"

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -238,7 +239,7 @@ def test_a_stopped_run_keeps_what_is_complete_and_judges_it(run: Run, number: in
     assert run.left() == {}
 
 
-def test_a_second_ctrl_c_leaves_at_once(run: Run) -> None:
+def test_a_second_ctrl_c_leaves_at_once_and_says_what_recover_would_find(run: Run) -> None:
     run.start("--set", "window_s=30")
     assert run.under_load()
 
@@ -252,6 +253,16 @@ def test_a_second_ctrl_c_leaves_at_once(run: Run) -> None:
     assert eventually(lambda: not run.processes(), AT_ONCE_S), run.processes()
     assert run.state() == "interrupted"
     assert set(run.left()) <= {"blocks"}, "a directory of the host may wait for the next run"
+    assert "error: stopped at once; 0 trials are kept; its hosts may still hold processes and " in run.output
+    held = re.search(r"hold processes and (\S+) on local\n", run.output)
+    assert held is not None, run.output
+    assert Path(held[1]).parent == run.work
+    typed = re.search(r"give them back with: (.+); go on with: ", run.output)
+    assert typed is not None, run.output
+    recovered = subprocess.run(shlex.split(typed[1]), cwd=run.root, capture_output=True, text=True, check=False)
+    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    assert re.match(r"local: ", recovered.stdout), recovered.stdout
+    assert run.left() == {}, "what it said is what `recover` gives back"
 
 
 # Something is killed.

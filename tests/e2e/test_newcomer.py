@@ -111,16 +111,20 @@ def test_whether_keep_alive_timeout_matters_is_answered_by_it(newcomer: Newcomer
     assert first[0] == "Answer"
     assert "keep_alive_timeout_s" in first[1]
     assert "--blocks +4`" in newcomer.answers("keep-alive")["Do"], "two blocks decide nothing, and what does is named"
-    more = newcomer.types("run", "--resume", "keep-alive", "--blocks", "+1")
+    more = newcomer.types("run", "--resume", "keep-alive", "--blocks", "+1", "--lang", "ja")
     assert more.code == 0, more.err
+    assert "\n信頼性" in more.out
+    assert "until trials begin, as in the last runs here, and about " in more.err
+    assert '<html lang="ja">' in (newcomer.results / "keep-alive" / "latest" / "report.html").read_text()
     assert newcomer.summary("keep-alive")["blocks"] == 3
     assert "extended from 2 to 3 blocks" in newcomer.answers("keep-alive")["Trust"]
 
 
 def test_a_rate_sweep_is_answered_by_its_rates(newcomer: Newcomer) -> None:
-    ran = newcomer.types("run", newcomer.write("rates", RATE), "--uncalibrated")
+    ran = newcomer.types("run", newcomer.write("rates", RATE), "--uncalibrated", "--format", "json")
 
     assert ran.code == 0, ran.out + ran.err
+    assert json.loads(ran.out)["summary"] == newcomer.summary("rates")
     found = newcomer.answers("rates")
     assert found["Answer"].startswith("p99 latency stays below 5,000 ms at every level, up to 100 requests a second (")
 

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.table import PART, Table
+from tests.servers.table import EXAMPLES, PART, Table
 
 _TABLE = pytest.StashKey[Table]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--write-table", type=Path, metavar="FILE", help="put the table of servers into this document")
+    what = "put the table of servers into this document, and two of its observations into the READMEs"
+    parser.addoption("--write-table", type=Path, metavar="FILE", help=what)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,5 +35,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         lacks = f"{len(made.missing)} of its cells were not made, such as {made.missing[0]}"
         terminalreporter.write_line(f"{path}: `{PART}` is as it was: {lacks}")
         return
-    made.write(path)
-    terminalreporter.write_line(f"{path}: wrote `{PART}`")
+    made.write(path, sorted(config.rootpath.glob("README*.md")))
+    terminalreporter.write_line(f"{path}: wrote `{PART}`; README*.md: wrote `{EXAMPLES}`")

@@ -1,16 +1,20 @@
 """The table of docs/observe.md: what `observe` said of each server through everything, beside what its front wrote.
 
 `make servers` makes it: a cell is from a test that has held the one against the other, and the table is written whole
-or not at all.
+or not at all. What `observe` says of two overflows stands in the READMEs, and is written with it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cgidlab.terminal import folded
 from scripts.write_docs import filled
 
 PART = "servers"
+EXAMPLES = "observed"  # the READMEs' part
+SHOWN = {"nginx, php-fpm": "nginx before php-fpm", "Apache, mod_cgid, event": "Apache with mod_cgid"}
+_WIDTH = 106
 FRONTS = (
     "nginx, php-fpm",
     "nginx, uWSGI",
@@ -48,6 +52,7 @@ class Table:
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str], str] = {}
         self._labels: dict[str, str] = {}
+        self._lines: dict[str, Sequence[str]] = {}
 
     def name(self, front: str, version: Callable[[str], str]) -> None:
         """Give a front its name in the table, with its packages' versions."""
@@ -63,6 +68,8 @@ class Table:
         assert situation in SITUATIONS
         wrote = ", ".join(f"{status}: {number:,}" for status, number in sorted(truth.items())) or "nothing"
         self._cells[front, situation] = f"{said(one)}<br>*{wrote}*"
+        if situation == OVERFLOW:
+            self._lines[front] = one["verdict"]["lines"]
 
     @property
     def missing(self) -> list[str]:
@@ -77,9 +84,21 @@ class Table:
         rows = (f"| {self._labels[f]} | {' | '.join(self._cells[f, s] for s in SITUATIONS)} |" for f in FRONTS)
         return "\n".join([*head, *rows])
 
-    def write(self, path: Path) -> None:
-        """Put it into a document, between the marks that are there for it."""
+    @property
+    def examples(self) -> str:
+        """Return what was said of the overflows that the READMEs show: whether it did, and what to do, as code."""
+        told = []
+        for front, name in SHOWN.items():
+            told.append(f"    $ ./runner.py observe --socket ...        ({name})")
+            first, *_, last = self._lines[front]
+            told += folded(f"{first} {last}", _WIDTH, " " * 6, " " * 6).split("\n")
+        return "\n".join(line.rstrip() for line in told)
+
+    def write(self, path: Path, readmes: Sequence[Path]) -> None:
+        """Put it into a document, and the examples into the READMEs, between the marks that are there for them."""
         path.write_text(filled(path.read_text(), PART, self.text, path.name))
+        for readme in readmes:
+            readme.write_text(filled(readme.read_text(), EXAMPLES, self.examples, readme.name))
 
 
 def said(one: Mapping[str, Any]) -> str:

@@ -1,11 +1,14 @@
 """The command line answers with results, or with one error and its exit status."""
 
+import argparse
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +126,80 @@ def test_closed_streams_are_done_without_and_no_file_takes_their_place(repo_root
     argv = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code, "status", str(tmp_path / "nothing")]
 
     assert subprocess.run(argv, check=False, cwd=repo_root).returncode >= 1 + 3  # status 1, and a number of its own
+
+
+ONE_FORM = {
+    "init": "it fills a directory, whose name is all that there is to say",
+    "schema": "a JSON Schema is the one form of a JSON Schema",
+    "completion": "it prints a shell's own code",
+}
+"""Verbs without `--format`, each with its reason."""
+RATES = """\
+schema_version: 1
+name: rates
+question: At which rate does p99 exceed 100 ms?
+factors: {rate: [50, 100]}
+settings: {workers: 100, threads_per_child: 100}
+load: {loop: open}
+repetitions: 6
+"""
+METAVAR = re.compile(r"\+?[A-Z]+(?:[_=:|,][A-Z]+)*(?:,\.\.\.)?")
+
+
+def taken(name: str) -> list[argparse.Action]:
+    """Return what a verb takes, its help apart."""
+    return [a for a in dict(cli.verbs())[name]._actions if a.dest != "help"]  # noqa: SLF001 -- argparse has no other way
+
+
+@pytest.mark.parametrize("name", [name for name, _ in cli.verbs()])
+def test_every_verb_says_what_it_found_as_json_too_or_has_a_reason(name: str) -> None:
+    formats = [a for a in taken(name) if "--format" in a.option_strings]
+
+    assert bool(formats) != (name in ONE_FORM), "add it with options.add_format, or name the reason in ONE_FORM"
+    for action in formats:
+        assert action.choices is not None
+        assert "json" in action.choices
+        assert action.default == next(iter(action.choices))
+        assert str(action.help).endswith(f"(default: {action.default})")
+
+
+@pytest.mark.parametrize("name", [name for name, _ in cli.verbs()])
+def test_what_a_verb_takes_is_a_word_in_capitals_and_the_same_one_in_all_verbs(name: str) -> None:
+    everywhere = {word: a.metavar for verb, _ in cli.verbs() for a in taken(verb) for word in a.option_strings}
+
+    for action in taken(name):
+        if action.nargs != 0 and action.choices is None:
+            assert METAVAR.fullmatch(str(action.metavar)), action
+        for word in action.option_strings:
+            assert action.metavar == everywhere[word], word
+
+
+def test_a_good_file_and_a_new_one_are_told_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*words: str) -> Any:  # noqa: ANN401 -- JSON
+        assert cli.main([*words, "--format", "json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    rate = tmp_path / "rates.yml"
+    rate.write_text(RATES)
+    assert told("validate", SMOKE) == {
+        "schema_version": 1, "good": True, "cells": 2, "most_trials": 4, "asks": [], "notes": [],
+    }  # fmt: skip
+    assert told("validate", str(rate))["asks"] == [{"response": "latency_p99_ms", "bound": 100.0}]
+    assert {"name", "question"} == set(told("new")["experiments"][0])
+    made = told("new", "mine", "--directory", str(tmp_path))
+    assert made == {"schema_version": 1, "experiment": str(tmp_path / "mine.yml"), "like": "backlog-sweep"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "want"),
+    [
+        (["run", SMOKE, "--if-changed", "--format", "json"], "what --if-changed finds is said in words"),
+        (["run", SMOKE, "--lang", "ja", "--format", "json"], "json is English"),
+        (["report", "x", "--lang", "ja", "--format", "junit"], "junit is English"),
+    ],
+)
+def test_a_form_that_does_not_go_with_another_word_is_refused_first(
+    argv: list[str], want: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(argv) == 2
+    assert want in capsys.readouterr().err

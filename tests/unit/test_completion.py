@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,10 @@ def test_zsh_gets_the_same_by_its_own_means() -> None:
 
     assert text.startswith("autoload -U +X bashcompinit && bashcompinit\n")
     assert text.endswith("complete -o filenames -F _cgidlab runner.py cgidlab\n")
+
+
+def test_files_are_offered_behind_a_verb_and_without_one(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo_root)
+
+    assert completed("plan", "experiments/smo") == {"experiments/smoke.yml"}
+    assert completed("experiments/smo") == {"experiments/smoke.yml"}

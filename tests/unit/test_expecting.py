@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 from cgidlab import cli
 from cgidlab.analysis.power import chance_decided
-from cgidlab.design import plan
-from cgidlab.engine.pacing import Pacing
+from cgidlab.design import limiting, plan
+from cgidlab.design.plan import trial_s
+from cgidlab.engine.foretelling import Foretelling
+from cgidlab.engine.pacing import Pacing, session_s
 from cgidlab.model import Figures, Outcome, Plan, Repetitions, Status, TrialRecord
 from cgidlab.progress import Display
 from cgidlab.runs import expecting, store
@@ -151,3 +154,56 @@ def test_the_progress_shows_how_well_it_is_known_and_stops_when_that_is_enough(t
     assert "after block 2: throughput known to \N{PLUS-MINUS SIGN}" in said
     assert f"stopping after block {ended}: every one of 2 comparisons is known well enough after {ended} blocks" in said
     assert 6 < ended <= 12
+
+
+class Begun:
+    """A session whose hosts are made ready in so many seconds."""
+
+    def __init__(self, design: Plan, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.design, self.results, self.now = design, place / "results", 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def said(self, run_id: str, provisioned_s: float, calibrated_s: float, design: Plan | None = None) -> str:
+        """Return what was said at its begin."""
+        stream = io.StringIO()
+        run = store.create(self.results, design or self.design, run_id)
+        foretold = Foretelling(design or self.design, run, Display(stream), 600.0)
+        self.now += provisioned_s
+        foretold.calibrating(1)
+        self.now += calibrated_s
+        foretold.over(1)
+        return stream.getvalue()
+
+
+def test_the_time_left_begins_with_what_making_hosts_ready_took_in_the_last_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Begun(planned(tmp_path, TEXT), tmp_path, monkeypatch)
+    elsewhere = planned(tmp_path, TEXT.replace("name: small\n", "name: other\ntarget: vagrant\n"))
+    upstream = planned(tmp_path, TEXT.replace("settings: {", 'settings: {httpd: "upstream:2.4.60", '))
+
+    unknown = begun.said("20260101T000000Z-aaaa", 80.0, 40.0)
+    first = begun.said("20260102T000000Z-aaaa", 20.0, 0.0)
+    second = begun.said("20260103T000000Z-aaaa", 25.0, 0.0)
+    other_host = begun.said("20260104T000000Z-aaaa", 90.0, 9.0, elsewhere)
+    other_build = begun.said("20260105T000000Z-aaaa", 70.0, 30.0, upstream)
+
+    assert unknown == "about 10 min of trials; how long hosts take to be made ready is not known here yet\n"
+    assert first.startswith(
+        "about 12 min left: 2 min until trials begin, as in the last runs here, and about 10 min of"
+    )
+    assert second.startswith("about 10 min left: 20 s until trials begin"), "what is done once is not awaited again"
+    assert other_host == unknown
+    assert other_build == unknown
+    assert expecting.made_ready(begun.design, begun.results) == expecting.MadeReady(1, 20.0, 0.0)
+
+
+def test_a_sessions_trials_take_what_the_last_runs_blocks_took_or_what_is_estimated(tmp_path: Path) -> None:
+    design, results = planned(tmp_path, TEXT), tmp_path / "results"
+    six = sum(trial_s(t.cell.settings) for block in design.blocks[:6] for t in block)
+
+    estimate = session_s(design, results, None, ())
+    assert estimate > six + limiting.extra_s(design), "and what limits is tried among them"
+    assert session_s(design, results, 120.0, ()) < estimate, "of a budget no more than fits"
+    finished(results, design, effect(0.02, 1.0))
+    assert session_s(design, results, None, ()) == 6 * 30.0

@@ -208,8 +208,8 @@ def test_an_open_loop_that_served_what_it_was_asked_says_nothing_of_throughput()
 @pytest.mark.parametrize(
     ("settings", "want"),
     [
-        ({"loop": "closed", "clients": 400, "workers": 512}, "if 400 or more requests are always under way, as in"),
-        ({"loop": "closed", "clients": 400, "workers": 250}, "if 250 or more requests are always under way, as in"),
+        ({"loop": "closed", "clients": 400, "workers": 512}, "if 400 requests are always under way, as in"),
+        ({"loop": "closed", "clients": 400, "workers": 250}, "if 250 requests are always under way, as in"),
         ({"loop": "open", "rate": 5000}, "for the rate that was asked for here (open loop)"),
     ],
     ids=["closed", "fewer workers", "open"],

@@ -59,7 +59,20 @@ def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name
     ("english", "want"),
     [
         ("full 68 % of the time, up to 1 worker asleep", "68 % の時間は満杯、最大でワーカースレッド 1 個がスリープ"),
-        (" at 200 clients or more", "(200 クライアント以上)"),
+        (" at 200 and 400 clients", "(200、400 クライアント)"),
+        (" at 200 to 800 clients", "(200〜800 クライアント)"),
+        (
+            "lower the backlog for the rate that was asked for here (open loop) from 100 to 5, which was full at times",
+            "今回のレート(オープンループ)では、バックログを 100 から 5(ときどき満杯になった) に下げる",
+        ),
+        (
+            "INTERRUPTED, 4 of 84 trials: no block is whole, so no level can be compared with another.",
+            "中断(84 試行のうち 4 が終了): 完了したブロックがないので、水準どうしを比べられない。",
+        ),
+        (
+            "Go on with: ./runner.py run --resume 20261129T1-aa",
+            "続きを実行するには: ./runner.py run --resume 20261129T1-aa",
+        ),
         ("Raise MaxRequestWorkers.", "MaxRequestWorkers を上げる。"),
         ("the name of a level that nobody knows", "the name of a level that nobody knows"),
         ("1024", "1024"),
@@ -145,3 +158,14 @@ def test_lines_are_folded_by_the_columns_that_letters_take() -> None:
     assert "".join(line.strip() for line in lines).replace(" ", "") == ("溢れ" + text).replace(" ", "")
     assert not any(line.strip()[0] in "。、)ー" for line in lines)
     assert folded("one two three", 8, "a ", "  ") == "a one\n  two\n  three"
+
+
+def test_markdown_in_japanese_is_japanese_but_for_the_whole_text() -> None:
+    given = synthetic.report_input(synthetic.synthesise(30, window_s=0.5))
+    other = report.as_markdown(dataclasses.replace(given, say=report.Say("ja")))
+    english = report.as_markdown(given)
+
+    headings, in_english = (re.findall(r"(?m)^## .*$", text) for text in (other, english))
+    assert [h for h in headings if not re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", h)] == []
+    assert len(headings) == len(in_english) + 1, "above the whole text one says that it is English"
+    assert "| 応答 | 水準 |" in other

@@ -12,6 +12,7 @@ from cgidlab import progress
 from cgidlab.model import FailureKind, Figures, Outcome, Status, Trial
 from cgidlab.progress import LOUD, QUIET, Display
 from tests.unit.run_directories import planned
+from tests.waiting import eventually
 
 GOOD = Figures(
     throughput_rps=1482.4, latency_p99_ms=94.2, queue_depth_max=101, queue_limit=100, workers_in_connect_max=380
@@ -128,3 +129,32 @@ def test_the_same_line_is_said_once_and_a_queue_of_which_all_places_are_taken_is
     assert stream.getvalue() == "warning: x\n"
     assert progress.queue_words(100, 100) == "queue 100 of 100"
     assert progress.columns(replace(GOOD, queue_depth_max=None))[2] == ""
+
+
+def test_before_trials_the_time_left_is_of_all_that_is_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SIGN_OF_LIFE_S", 0.5)
+    stream = io.StringIO()
+
+    with Display(stream) as display:
+        display.stage(100.0, later_s=500.0)
+        display.step("provisioning: Build httpd")
+        assert eventually(lambda: "provisioning: Build httpd, for " in stream.getvalue(), 20)
+
+    assert "; about 10 min left\n" in stream.getvalue()
+
+
+def test_trials_that_others_come_behind_are_not_all_that_is_left(trials: tuple[Trial, ...]) -> None:
+    """Those of a calibration, which the run's own follow."""
+    stream = io.StringIO()
+    display = Display(stream)
+    done = Outcome(trials[0].key, Status.COMPLETE, "", None)
+
+    display.stage(40.0, later_s=600.0)
+    display.expect(60, 120.0)
+    display.trial(trials[0], done, GOOD)
+    assert stream.getvalue().endswith("12 min left\n"), stream.getvalue()
+
+    display.stage(None, later_s=0.0)
+    display.expect(60, 120.0)
+    display.trial(trials[0], done, GOOD)
+    assert stream.getvalue().endswith("  2 min left\n"), stream.getvalue()

@@ -111,6 +111,7 @@ def test_page_and_markdown_show_them_in_each_language(found: dict[tuple[str, str
     given = replace(synthetic.report_input(synthetic.synthesise(30, window_s=0.5)), remedies=tuple(found.values()))
 
     assert "## Remedies" in markdown.as_markdown(given)
+    assert "## 対策" in markdown.as_markdown(replace(given, say=say.Say("ja")))
     assert "97 % of requests fail" in page.render(given)
     assert "必要な変更" in page.render(replace(given, say=say.Say("ja")))
     assert "remedies-table" not in page.render(replace(given, remedies=()))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cgidlab.analysis.analyse import analyse
+from cgidlab.analysis.findings import Answer, Effect
 from cgidlab.model import FailureKind, Outcome, Status, TrialRecord
 from cgidlab.verdict import judge, sentences, templates
 from tests.unit import verdict_data
@@ -24,16 +25,41 @@ def test_the_recorded_sweep_is_answered_in_seven_lines() -> None:
 
     assert list(found) == ["Overflow", "Throughput", "Tail", "Errors", "Limit", "Do", "Trust"]
     assert found["Overflow"] == (
-        "YES with 100 at 200 clients or more: full 68 % of the time, up to 380 workers asleep, 1.03 s at worst. "
+        "YES with 100 at 200 and 400 clients: full 68 % of the time, up to 380 workers asleep, 1.03 s at worst. "
         "No at 50 clients."
     )
     assert "771 -> 406 ms with 1024 at 400 clients, 49.0 % less" in found["Tail"]
     assert found["Tail"].endswith("Said of a closed loop.")
     assert found["Errors"] == "None. No worker retried: on Linux it sleeps instead."
     assert found["Limit"].startswith("A hint, not shown: ")
-    assert "1024" in found["Do"]
+    assert "both to 1024, 799 places of it used at most. " in found["Do"], "what was tried, and how much of it was used"
     assert "ratio" not in found["Do"], "the figures are in the lines above"
     assert found["Trust"].startswith("72 trials. Host speed wandered by 23 %")
+
+
+def test_what_only_a_common_effect_shows_is_not_said_of_each_comparison() -> None:
+    assert answers("overflow_with_cost")["Throughput"] == (
+        "Changes by less than 5 % over all levels of clients together. "
+        "One by one in 1 of 9: the others are known to +-12 %."
+    )
+
+
+def test_the_largest_change_comes_first_whatever_its_direction_and_all_worse_ones_are_counted() -> None:
+    experiment, records, notes = verdict_data.load("overflow_with_cost")
+    found = analyse(records, experiment)
+    rates = {("50", "1"): 1.5, ("50", "5"): 1.17, ("200", "5"): 1.16, ("200", "1024"): 0.65, ("400", "1024"): 0.5}
+
+    def changed(effect: Effect) -> Effect:
+        estimate = rates.get((dict(effect.at).get("clients", ""), effect.level))
+        if effect.response != "latency_p99_ms" or effect.pooled or estimate is None:
+            return effect
+        return replace(effect, estimate=estimate, answer=Answer.REAL_NEAR)
+
+    found = replace(found, effects=tuple(map(changed, found.effects)))
+    tail = next(a.text for a in judge(found, records, notes).answers if a.name == "Tail")
+
+    assert re.search(r"with 1024 at 400 clients, 50\.0 % less.* with 1 at 50 clients, 50\.0 % more", tail), tail
+    assert "3 more of 9 comparisons differ, 2 of them for the worse." in tail
 
 
 def told(records: Sequence[TrialRecord]) -> dict[str, str]:

@@ -76,7 +76,8 @@ def test_an_overflow_with_a_cost_is_observed_and_priced() -> None:
     assert "the host's speed wandered by 23 % over the run" in cost
     assert "the cgid daemon's one thread never slept" in limit
     assert "beside the backlog" in limit
-    assert advice.startswith("Raise the backlog and somaxconn together if 200 or more requests are always under way")
+    assert advice.startswith("Raise the backlog and somaxconn together if 200 to 400 requests are always under way")
+    assert "both to 1024, 799 places of it used at most" in advice
     assert "do not use listen_backlog 1 and 5 in place of 100" in advice
 
 

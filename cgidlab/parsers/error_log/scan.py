@@ -123,7 +123,8 @@ class Scan:
             self._ledger.kinds[HTTPD] += count
             strange = np.flatnonzero(~known) if count < len(known) else np.empty(0, np.int64)
             ours = np.flatnonzero(known & (tags == _OURS))
-            silent = self._modern_lines(lines.cut(starts[ours], ends[ours]), heads[ours], layout)
+            begins = starts[ours] + (layout.width + len("] "))
+            silent = self._modern_lines(lines.data, begins, ends[ours], heads[ours], layout)
             for tag in self._unasked:
                 known &= tags != tag
             known[ours] = False
@@ -155,9 +156,16 @@ class Scan:
                 asked &= tags != tag
         return asked
 
-    def _modern_lines(self, lines: list[bytes], heads: NDArray[np.uint8], layout: Layout) -> list[int]:
+    def _modern_lines(
+        self,
+        data: bytearray,
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        heads: NDArray[np.uint8],
+        layout: Layout,
+    ) -> list[int]:
         """Gather lines that name the module; return which of them say nothing in the default order of fields."""
-        matches = map(forms.MODERN.match, lines, repeat(layout.width + len("] ")))
+        matches = map(forms.MODERN.match, repeat(data), begins.tolist(), ends.tolist())
         found = [match.groups() for match in matches if match]  # it matches any line
         silent = [i for i, (_, _, _, _, number, attempt, late) in enumerate(found) if not (number or attempt or late)]
         if silent:
