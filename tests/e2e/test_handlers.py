@@ -197,8 +197,9 @@ def test_a_script_is_told_and_sent_the_same_and_its_answer_is_passed_on(served: 
     status, _, body = answers["told"]
     assert (status, body) == (200, b"POST|a=1&b|15000|this|told\n" + b"sent\n" * 3000)
     assert answers["created"] == (201, "yes", b"made"), "however it exits"
-    assert answers["silent"][0] in (500, 502)
-    assert answers["broken"][0] in (500, 502)
+    assert answers["silent"][0] == (502 if name == "fcgiwrap" else 500)
+    # mod_proxy_fcgi takes what is no header for the answer itself.
+    assert answers["broken"][0] == (200 if name == "fcgiwrap" else 500)
 
 
 @pytest.mark.parametrize("name", PROXIED)
