@@ -222,6 +222,24 @@ class Figures:
         "cores",
         "CPU that others used right before and right after the trial, when nothing of it ran: the smaller of both",
     )
+    trial_cpu_share: float | None = _figure(
+        "sentinel",
+        "cores",
+        "CPU that the trial's control group used: httpd, what stands behind it, scripts, driver and instruments",
+        better=None,
+    )
+    cpu_per_request_ms: float | None = _figure(
+        LOAD,
+        "ms",
+        "CPU that the trial's control group used without the driver, by the number of requests",
+        title="CPU per request",
+    )
+    server_memory_mb: float | None = _figure(
+        "server_memory",
+        "MB",
+        "most memory seen of httpd, what stands behind it and their scripts; what processes share counts once (Pss)",
+        title="memory of the server",
+    )
     cpu_pressure_share: float | None = _figure(
         "host", "share", "of the window in which some process could have run but waited for a CPU"
     )

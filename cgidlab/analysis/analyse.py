@@ -34,6 +34,7 @@ from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.observer import observer_effects
 from cgidlab.analysis.pairs import cells_of, combinations_of, complete, levels_of, value_of
 from cgidlab.analysis.reloads import reload_costs
+from cgidlab.analysis.remedies import remedies
 from cgidlab.analysis.stopping import decide
 from cgidlab.failures import likeness
 from cgidlab.figures import COLUMNS
@@ -92,6 +93,7 @@ def analyse(
         bounds=bound_answers(asked, rule, experiment.repetitions, experiment.factors) if rule.bounds else (),
         limits_found=_limits_found(records, experiment),
         reloads=reload_costs(open_windows, planned_looks(experiment.repetitions)),
+        remedies=remedies(records, experiment),
     )
 
 

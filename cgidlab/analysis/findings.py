@@ -336,6 +336,18 @@ class ReloadCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """One way to serve under one load, against what is there under the same."""
+
+    changes: Combination  # factors and labels that differ from what is there
+    handler: str
+    at: Combination  # the load
+    effects: tuple[Effect, ...]  # one a response that is known
+    failed_share: float | None  # of its requests, in the middle trial
+    failed_as_it_is: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that verdict and report take from the trials."""
 
@@ -359,6 +371,7 @@ class Analysis:
     pace: HostSpeed | None = None  # None: one block, or no probe
     bounds: tuple[BoundAnswer, ...] = ()  # by response, combination and level; empty: no value was named
     reloads: tuple[ReloadCost, ...] = ()  # by cell; empty: httpd was not reloaded
+    remedies: tuple[Remedy, ...] = ()  # by what changes and by load; empty: the handler is no factor
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

@@ -16,7 +16,7 @@ from cgidlab.model import Option, Scalar, Settings
 
 # Roles whose options describe a trial. `host` is left out: its options say where things
 # live on a host, which is the inventory's business and not an experiment's.
-TRIAL_ROLES = ("build", "cgid", "scripts", "server", "kernel", "load", "trial")
+TRIAL_ROLES = ("build", "cgid", "scripts", "server", "systems", "kernel", "load", "trial")
 _PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "str": str,
     "path": str,
@@ -32,6 +32,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "workers": (1, 20_000),
     "threads_per_child": (1, 1000),
     "tcp_backlog": (1, 2**31 - 1),
+    "children": (1, 1000),
     "keep_alive_timeout_s": (1, 3600),
     "timeout_s": (1, 3600),
     "somaxconn": (1, 2**31 - 1),

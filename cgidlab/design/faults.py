@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from cgidlab.design import hints
 from cgidlab.design.strict_yaml import Document, KeyPath
-from cgidlab.design.systems import CGI, CGID, system_of
+from cgidlab.design.systems import CGI, CGID, PROXIED, possible, system_of
 from cgidlab.errors import SpecError
 from cgidlab.model import Cell, Factor, Settings
 
 NONE = "none"
 RELOADS = ("graceful", "restart", "reload_conf")
-"""Reloads of httpd: each system has them, since httpd starts them all."""
+"""Reloads of httpd, which stands before each system."""
 FAULTS: Mapping[str, tuple[str, ...]] = {
     CGID: ("freeze_cgid", "kill_cgid", "hide_socket", *RELOADS),
     CGI: RELOADS,
+    **dict.fromkeys(PROXIED, ("freeze_children", "hide_socket", *RELOADS)),
 }
 """By system, what may be done to it."""
 _REPLACES_DAEMON = ("kill_cgid", *RELOADS)
@@ -79,11 +80,11 @@ def check_names(document: Document, factors: Sequence[Factor], settings: Setting
     ]
     if "fault" in settings:
         written.append((("settings", "fault"), settings["fault"]))
-    systems = {system_of({"mpm": m}) for m in values.get("mpm", [settings.get("mpm", mpm)])}
+    systems = possible({"mpm": mpm, **settings}, factors)
     known = [NONE, *dict.fromkeys(name for system in systems for name in FAULTS[system])]
     for path, value in written:
         if value not in known:
-            raise _cannot(systems, str(value), known, document.where(path))
+            raise _cannot(set(systems), str(value), known, document.where(path))
 
 
 def has_effect(option: str, settings: Settings) -> bool:
@@ -141,5 +142,5 @@ def _check_reload(s: Settings, found: FaultTimes, where: str) -> None:
 
 
 def _cannot(systems: set[str], name: str, known: Sequence[str], where: str) -> SpecError:
-    named = " and ".join(f"mod_{system}" for system in sorted(systems))
-    return hints.unknown(f"{named} cannot have the fault", name, known, where)
+    named = " and ".join(sorted(systems))
+    return hints.unknown(f"the handler {named} cannot have the fault", name, known, where)

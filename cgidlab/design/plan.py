@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cgidlab.design import faults, linking
+from cgidlab.design import faults, linking, systems
 from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, system_of
 from cgidlab.drivers import DRIVERS
@@ -46,6 +46,7 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     for cell in cells:
         _check_cell(cell)
     _check_factors(experiment, cells)
+    _check_alike(experiment, cells)
     if experiment.search is not None:
         return Plan(experiment, cells, ())
     trials: list[Trial] = []
@@ -172,6 +173,25 @@ def _check_factors(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
             )
 
 
+def _check_alike(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
+    """Refuse cells that differ in nothing that their system knows: they would be the same trial under two names."""
+    factors = {factor.name for factor in experiment.factors} & systems.MEANS_SOMETHING.keys()
+    seen: dict[str, Cell] = {}
+    for cell in cells if factors else ():
+        system = system_of(cell.settings)
+        idle = [name for name in factors if system not in systems.MEANS_SOMETHING[name]]
+        labels = [(n, lv.label) for n, lv in cell.levels if n not in idle]
+        other = seen.setdefault(json.dumps([labels, system]), cell)
+        if other is not cell and idle:
+            name = next((n for n in idle if cell.settings[n] != other.settings[n]), idle[0])
+            said = {n: lv.value for n, lv in cell.levels if n in (name, "handler", "mpm")}
+            raise SpecError(
+                f"`{name}` means nothing with {_with(cell.settings)}: two cells would be the same",
+                where=f"cells {other.id} and {cell.id}",
+                fix=f"leave one out: exclude: [{{{', '.join(f'{n}: {value}' for n, value in said.items())}}}]",
+            )
+
+
 def _check_cell(cell: Cell) -> None:
     s = cell.settings
     workers, threads = int(s["workers"]), int(s["threads_per_child"])
@@ -183,7 +203,7 @@ def _check_cell(cell: Cell) -> None:
         )
     if system_of(s) != CGID and "cgid" in str(s["log_level"]):
         raise SpecError(
-            "prefork runs mod_cgi; httpd would not start with a LogLevel for mod_cgid",
+            f"{_with(s)} loads no mod_cgid; httpd would not start with a LogLevel for it",
             where=f"cell {cell.id}",
             fix="use log_level: warn",
         )
@@ -198,7 +218,11 @@ def _check_nice(cell: Cell) -> None:
     if not -20 <= nice <= 19:  # noqa: PLR2004 -- what the kernel knows
         raise SpecError(f"cgid_nice={nice} is no nice value", where=where, fix="use -20 to 19")
     if nice and system_of(s) != CGID:
-        raise SpecError("prefork runs mod_cgi, which has no daemon for cgid_nice", where=where, fix="use cgid_nice: 0")
+        raise SpecError(f"{_with(s)} has no daemon for cgid_nice", where=where, fix="use cgid_nice: 0")
+
+
+def _with(settings: Settings) -> str:
+    return f"the handler {system_of(settings)}"
 
 
 def _check_load(cell: Cell) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import arithmetic, choosing, deciding, faults, hints, limit_search, linking, requiring
+from cgidlab.design import arithmetic, choosing, deciding, faults, hints, limit_search, linking, requiring, systems
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
@@ -67,6 +67,7 @@ def build(
             )
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
     derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
+    _check_meaning(document, catalogue, factors, settings)
     settings |= choosing.driver(catalogue, factors, settings, derived)
     faults.check_names(document, factors, settings, str(catalogue.options["mpm"].default))
     rule = deciding.rule(document, form, factors, catalogue)
@@ -150,6 +151,21 @@ def _instruments(catalogue: Catalogue, settings: Settings, factors: Sequence[Fac
         for name in cat.instruments(catalogue)
         if any(levels.get(name, {settings.get(name, catalogue.options[name].default)}))
     )
+
+
+def _check_meaning(
+    document: Document, catalogue: Catalogue, factors: Sequence[Factor], settings: Mapping[str, Scalar]
+) -> None:
+    """Refuse what is set or varied although no cell has a handler that knows it."""
+    possible = systems.possible({**catalogue.defaults(), **settings}, factors)
+    varied = {f.name for f in factors}
+    for name, knowing in systems.MEANS_SOMETHING.items():
+        if (name in settings or name in varied) and not set(possible) & set(knowing):
+            raise SpecError(
+                f"`{name}` means nothing with the handler {' or '.join(possible)}",
+                where=document.where(("factors" if name in varied else "settings", name)),
+                fix=f"remove it, or use handler: {knowing[0]}",
+            )
 
 
 def _factor(document: Document, catalogue: Catalogue, name: str, raw: Sequence[Raw | LevelForm] | RangeForm) -> Factor:

@@ -1,16 +1,46 @@
 """Which system under test a trial's settings mean: what stands behind httpd (cgidhost.sut has its half on the host)."""
 
-from cgidlab.model import Settings
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+from cgidlab.model import Factor, Settings
 
 CGID, CGI = "cgid", "cgi"
-SYSTEMS = (CGID, CGI)
+PROXIED = ("fcgiwrap", "php_fpm", "gunicorn")
+"""Those with a program of their own, which mod_proxy hands requests to."""
+SYSTEMS = (CGID, CGI, *PROXIED)
+AUTO = "auto"
+
+MEANS_SOMETHING: Mapping[str, tuple[str, ...]] = {
+    "listen_backlog": (CGID, *PROXIED),
+    "connect_attempts": (CGID,),
+    "patches": (CGID,),
+    "cgid_nice": (CGID,),
+    "children": PROXIED,
+}
+"""Options that have an effect with some systems alone."""
+_DECIDING = ("handler", "mpm")
 
 
 def system_of(settings: Settings) -> str:
-    """Return the name of the system; prefork pairs with mod_cgi, which has no daemon."""
+    """Return the name of the system. Where none is named, prefork pairs with mod_cgi, which has no daemon."""
+    handler = str(settings.get("handler", AUTO))  # plans of older versions name none
+    if handler != AUTO:
+        return handler
     return CGI if settings["mpm"] == "prefork" else CGID
 
 
 def has_queue(settings: Settings) -> bool:
     """Say whether it has a queue of its own, whose overflow can be asked for."""
+    return system_of(settings) != CGI
+
+
+def has_cgid(settings: Settings) -> bool:
+    """Say whether it is mod_cgid, whose witnesses calibration proves."""
     return system_of(settings) == CGID
+
+
+def possible(settings: Settings, factors: Iterable[Factor]) -> tuple[str, ...]:
+    """Return the systems that cells may have, by fixed settings and by factors."""
+    axes = [[(f.name, level.value) for level in f.levels] for f in factors if f.name in _DECIDING]
+    return tuple(dict.fromkeys(system_of({**settings, **dict(levels)}) for levels in product(*axes)))

@@ -9,7 +9,7 @@ from typing import Any
 from cgidlab import calibrate
 from cgidlab.design import catalogue as cat
 from cgidlab.design.plan import trial_key, trial_s
-from cgidlab.design.systems import has_queue
+from cgidlab.design.systems import has_cgid
 from cgidlab.engine import targets
 from cgidlab.engine.blocks import one_block
 from cgidlab.engine.execute import Site
@@ -73,7 +73,7 @@ def site_of(request: CalibrationRequest) -> Site:
 
 def builds_of(plan: Plan) -> tuple[str, ...]:
     """Return the httpds that run with a daemon in some cell, in the order of the file."""
-    return tuple(dict.fromkeys(str(c.settings["httpd"]) for c in plan.cells if has_queue(c.settings)))
+    return tuple(dict.fromkeys(str(c.settings["httpd"]) for c in plan.cells if has_cgid(c.settings)))
 
 
 def _calibrated(
@@ -180,7 +180,7 @@ def before_run(
 
 def _wanted(loaded: Loaded) -> frozenset[str]:
     """Return the witnesses that a run will use; none where no cell has a queue."""
-    cells = [cell.settings for cell in loaded.plan.cells if has_queue(cell.settings)]
+    cells = [cell.settings for cell in loaded.plan.cells if has_cgid(cell.settings)]
     return frozenset(w.name for w in WITNESSES if any(s.get(w.name, not w.optional) for s in cells))
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.design.systems import system_of
+from cgidlab.design.systems import PROXIED, system_of
 from cgidlab.model import Plan
 
 LOOPBACK = "127.0.0.1"
@@ -13,10 +13,13 @@ SERVER_GID = 65534  # of nobody's group on every supported distribution, whateve
 
 
 def to_check(plan: Plan, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return each httpd.conf of a plan that has directives of the experiment's own, once, as its template takes it."""
+    """Return each httpd.conf of a plan that not all trials have, once, as its template takes it.
+
+    Those with directives of the experiment's own, and those with modules that another version may not have.
+    """
     found: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        if not cell.settings["extra_directives"]:
+        if not cell.settings["extra_directives"] and system_of(cell.settings) not in PROXIED:
             continue
         options = catalogue.long_names({name: cell.settings[name] for name in catalogue.of_roles("server")})
         one = {"httpd": str(cell.settings["httpd"]), "system": system_of(cell.settings), "options": options}

@@ -12,7 +12,7 @@ from cgidlab import files
 from cgidlab.design import catalogue as cat
 from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.design.systems import system_of
+from cgidlab.design.systems import PROXIED, system_of
 from cgidlab.engine import ansible, arrivals, generators, packing, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.configurations import LOOPBACK, SERVER_GID, SERVER_USER, to_check
@@ -26,7 +26,7 @@ from cgidlab.parsers.host_report import GeneratorReport, HostReport
 PORT = 8080
 BLOCK_VERSION = 2  # of block.json (cgidhost.blockfile)
 # Whose options the helper needs: what is built is a path to it, and an instrument a name.
-_OF_HELPER = ("cgid", "scripts", "server", "kernel", "load", "trial")
+_OF_HELPER = ("cgid", "scripts", "server", "systems", "kernel", "load", "trial")
 # Longer than an emulated, busy host takes from one look of the control machine to the next.
 LEASE_S = 60
 
@@ -96,6 +96,7 @@ def provision(
         {
             "cgidlab_builds": wanted_builds(settings, cat.load(site.roles)),
             "cgidlab_drivers": sorted({str(s["driver"]) for s in settings}),
+            "cgidlab_systems": sorted({system_of(s) for s in settings} & set(PROXIED)),
             "cgidlab_instruments": list(plan.experiment.instruments),
             "cgidlab_helper_archive": str(helper.resolve()),
             "cgidlab_provision_dir": str(hosts_dir.resolve()),

@@ -44,7 +44,9 @@ class Sentinel(Instrument):
         used, wanted, why = outsiders(found)
         if why:
             evidence.note(self.name, f"what others used of the host is not known: {why}")
-        others = Figures(outsider_cpu_share=used, outsider_wanted_cpu_share=wanted)
+        others = Figures(
+            outsider_cpu_share=used, outsider_wanted_cpu_share=wanted, trial_cpu_share=_own(found.begin, found.end)
+        )
         return merged((_lost(found), pace(found), others))
 
 
@@ -59,6 +61,14 @@ def outsiders(found: SentinelDocument) -> tuple[float | None, float | None, str]
     wanted = [cores for gap in (found.before, found.after) if (cores := _others(found, gap.begin, gap.end)) is not None]
     used = _others(found, found.begin, found.end)
     return used, min(wanted) if len(wanted) > 1 else None, "" if used is not None else found.why_no_group
+
+
+def _own(begin: Counters, end: Counters) -> float | None:
+    """Return the cores that the trial's control group used between two readings, None where there was no group."""
+    took_ns = end.monotonic_ns - begin.monotonic_ns
+    if begin.used_ns is None or end.used_ns is None or took_ns <= 0:
+        return None
+    return (end.used_ns - begin.used_ns) / took_ns
 
 
 def _others(found: SentinelDocument, begin: Counters, end: Counters) -> float | None:

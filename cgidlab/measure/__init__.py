@@ -93,6 +93,9 @@ def measure(directory: Path) -> Measured:
     load = sources.load
     if load is not None:
         figures = replace(figures, driver_cpu_share=load.cpu_share)
+    figures = replace(
+        figures, cpu_per_request_ms=_cpu_per_request_ms(figures, sources.window.length_s, driver_apart=load is not None)
+    )
     # A fault ends connections on purpose: the number of clients is then not what the law asks for.
     steady = trial.settings.get("fault", "none") == "none"
     asked = trial.settings.get("clients") if trial.settings.get("loop") == "closed" else None
@@ -118,6 +121,14 @@ def measure(directory: Path) -> Measured:
         tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
         merging.table(load, trial.settings) if load else (),
     )
+
+
+def _cpu_per_request_ms(figures: Figures, window_s: float, *, driver_apart: bool) -> float | None:
+    """Return the CPU of all of the trial but the driver, which may be on another machine, by requests."""
+    own, driver = figures.trial_cpu_share, 0.0 if driver_apart else figures.driver_cpu_share
+    if own is None or driver is None or not figures.requests:
+        return None
+    return max(0.0, own - driver) * window_s * 1000 / figures.requests
 
 
 def _check_refusals(figures: Figures, trial: TrialFile) -> Check:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cgidlab.analysis.findings import Effect, FoundLimit, HostsApart, NoiseFloor
+from cgidlab.analysis.findings import Effect, FoundLimit, HostsApart, NoiseFloor, Remedy
 from cgidlab.instruments.base import Answered, TrialDetail
 from cgidlab.model import Factor, SmallestEffect, TrialRecord
 from cgidlab.report.say import IN_ENGLISH, Say
@@ -63,4 +63,5 @@ class ReportInput:
     watching: str = ""  # which passes answer and which are watched, and what that does; empty: nothing was varied
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why
     searched: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
+    remedies: tuple[Remedy, ...] = ()  # where the handler is a factor: what each cell changes against the one as it is
     say: Say = IN_ENGLISH  # the language it is told in

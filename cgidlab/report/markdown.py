@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cgidlab import figures
-from cgidlab.report import words
+from cgidlab.report import remedies, words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
 from cgidlab.report.facts import failures, flat, head, headline, overflow_words, verdict_lines
@@ -58,6 +58,7 @@ def as_markdown(report: ReportInput) -> str:
     for heading, lines in (
         (say("Cells"), [say("Medians of the complete trials."), "", *_cells(report)]),
         (say("Effects"), _effects(report)),
+        (say("Remedies"), _remedies(report)),
         (say("Servers"), _hosts(report)),
         (say("What limits throughput"), _limits(report)),
         (say("Trials that are not complete"), _left_out(report)),
@@ -105,6 +106,12 @@ def _effects(report: ReportInput) -> list[str]:
         for e in report.effects
     )
     return _table([say(name) for name in columns], rows, 4)
+
+
+def _remedies(report: ReportInput) -> list[str]:
+    """Return what each way to serve gains and costs; nothing where the handler was no factor."""
+    headings = [report.say(text) for text in remedies.HEADINGS]
+    return _table(headings, remedies.rows(report.remedies, report.say), len(headings)) if report.remedies else []
 
 
 def _hosts(report: ReportInput) -> list[str]:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from cgidlab.analysis.findings import Effect
 from cgidlab.figures import Column
 from cgidlab.model import Status, TrialRecord
-from cgidlab.report import charts, payload, plots, script, search_plot, timecharts, words
+from cgidlab.report import charts, payload, plots, remedies, script, search_plot, timecharts, words
 from cgidlab.report.cells import CellTrials, by_cell, reasons
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput, beyond
 from cgidlab.report.facts import (
@@ -32,6 +32,7 @@ MAX_ORDER_TRIALS = 2000
 _SECTIONS = (  # id, heading, and what is said where there is nothing to show: nothing where that was not asked
     ("searched", "Where the limit lies", ""),
     ("cost", "What it cost", "What it cost: there were not enough complete trials to compare levels."),
+    ("remedies", "Remedies", ""),
     ("responses", "Every trial", "Responses: no complete trial measured one."),
     ("latency", "Latency by percentile", "Latency by percentile: no requests were recorded."),
     (
@@ -109,6 +110,8 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         factor_names=[name for name, _ in cells[0].levels] if cells else [],
         effects=[_effect_row(e, report.say) for e in report.effects],
         answers=_answers(report.effects, report.say),
+        remedy_headings=[report.say(text) for text in remedies.HEADINGS],
+        remedies=remedies.rows(report.remedies, report.say),
         carried=carried,
         choices=_choices(cells, carried, report.say),
         axes=payload.axes(report),
@@ -131,6 +134,7 @@ def _there(report: ReportInput, carried: payload.Payload, parts: _Parts) -> dict
     return {
         "searched": bool(parts.groups["search_plots"]),
         "cost": bool(report.effects or report.hosts),
+        "remedies": bool(report.remedies),
         "responses": bool(parts.groups["response_plots"]),
         "latency": bool(carried.latency),
         "time": bool(carried.time_rows or carried.wait_rows),

@@ -60,6 +60,7 @@ def report_input(
         observed=watching.is_observation(run),
         damaged=tuple((d.file, d.why) for d in damaged),
         searched=analysis.limits_found,
+        remedies=analysis.remedies,
         say=say,
     )
 

@@ -16,6 +16,7 @@ from cgidlab.analysis.findings import (
     ObserverEffect,
     PerBlock,
     ReloadCost,
+    Remedy,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
@@ -64,6 +65,7 @@ def summary_json(
         "limits_found": [{**asdict(f), "at": _levels(f.at)} for f in analysis.limits_found],
         "required": [{**asdict(f), "levels": _levels(f.levels), "state": f.state.value} for f in verdict.required],
         "effects": [_effect(e) for e in analysis.effects],
+        "remedies": [_remedy(r) for r in analysis.remedies],
         "bounds": [_bound(b) for b in analysis.bounds],
         "reloads": [_reload(r) for r in reloading.ordered(analysis.reloads)],
         "noise_floor": [_noise(f) for f in analysis.noise_floor],
@@ -77,6 +79,16 @@ def summary_json(
 
 def _levels(levels: Combination) -> dict[str, str]:
     return dict(levels)
+
+
+def _remedy(found: Remedy) -> Json:
+    return {
+        "changes": _levels(found.changes),
+        "at": _levels(found.at),
+        "effects": [_effect(e) for e in found.effects],
+        "failed_share": found.failed_share,
+        "failed_as_it_is": found.failed_as_it_is,
+    }
 
 
 def _interval(interval: Interval | None) -> list[float] | None:

@@ -189,6 +189,10 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_generators:a_server_listens_on_its_address_for_its_generators_alone_and_on_loopback_without_them",
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
     ),
+    "What stands behind mod_proxy": (
+        "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
+        "e2e/test_handlers:a_socket_behind_mod_proxy_is_nobody_elses",
+    ),
     "The read-back checks that of every trial": ("e2e/test_cgidhost:every_option_that_says_how_it_is_read_back_was",),
     "It may make files in two directories": (
         "unit/test_cgidhost_own:what_a_server_says_last_is_not_read_through_a_link_or_from_a_pipe",

@@ -109,7 +109,7 @@ def test_every_option_of_a_trial_says_how_it_is_read_back_or_why_it_is_not() -> 
 
 def test_every_option_of_the_server_and_the_kernel_is_read_back() -> None:
     said = settings_of_a_trial()
-    names = catalogue.load(ROLES).of_roles("server", "kernel", "cgid")
+    names = catalogue.load(ROLES).of_roles("server", "kernel", "cgid", "systems")
 
     assert [name for name in names if not said[name][0]] == []
 
@@ -145,13 +145,29 @@ def test_the_macros_that_options_name_are_those_mod_cgid_is_compiled_with() -> N
 
 def test_the_systems_of_the_helper_are_those_an_experiment_can_mean() -> None:
     assert set(sut.SYSTEMS) == set(systems.SYSTEMS)
+    assert role("systems")["systems_handler"]["choices"] == [systems.AUTO, *systems.SYSTEMS]
     defaults = catalogue.load(ROLES).defaults()
-    meant = {systems.system_of({**defaults, "mpm": mpm}) for mpm in role("server")["server_mpm"]["choices"]}
-    assert meant == set(systems.SYSTEMS)
     for name, system in sut.SYSTEMS.items():
-        assert systems.has_queue({**defaults, "mpm": "event" if name == "cgid" else "prefork"}) != bool(
-            system.why_no_queue
-        )
+        settings = {**defaults, "handler": name}
+        assert systems.system_of(settings) == name
+        assert systems.has_queue(settings) != bool(system.why_no_queue)
+
+
+def test_a_system_with_a_program_of_its_own_is_installed_and_told_what_to_do() -> None:
+    known = variables("systems/vars/main.yml")["__systems_known"]
+    template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
+
+    assert {name: s.program for name, s in sut.SYSTEMS.items() if s.program} == {
+        name: about["program"] for name, about in known.items()
+    }
+    assert set(known) == set(systems.PROXIED)
+    assert all({"Debian", "RedHat", "version"} <= about.keys() for about in known.values())
+    assert {path.name for path in (ROLES / "systems/templates").iterdir()} <= set(known)
+    assert [name for name in known if f"trial.system == '{name}'" not in template] == []
+
+
+def test_what_means_something_with_some_systems_alone_is_an_option() -> None:
+    assert set(systems.MEANS_SOMETHING) - catalogue.load(ROLES).options.keys() == set()
 
 
 def test_what_is_observed_without_a_trial_is_an_instrument() -> None:

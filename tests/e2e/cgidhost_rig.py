@@ -20,6 +20,7 @@ from tests.reach import let_pass
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles" / "server" / "templates" / "httpd.conf.j2"
+SYSTEM_TEMPLATES = ROOT / "roles" / "systems" / "templates"
 CATALOGUE = catalogue.load(ROOT / "roles")
 NOBODY = 65534
 
@@ -76,7 +77,13 @@ class Rig:
         self.python = python or host["python"]
         self.prefix: list[str] = []  # words in front of every command
 
-    def trial(self, number: int, conf: str = "", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- settings of any type
+    def trial(
+        self,
+        number: int,
+        conf: str = "",
+        scripts_dir: str = "",
+        **changes: Any,  # noqa: ANN401 -- settings of any type
+    ) -> dict[str, Any]:
         """Return a block's entry for a short trial with some settings changed; `conf` is added to httpd.conf."""
         entry: dict[str, Any] = {
             key: changes.pop(key) for key in ("fault", "url_path", "intervention_slot_s") if key in changes
@@ -109,7 +116,7 @@ class Rig:
             "cell": "e2e",
             "port": "@PORT@",
             "modules_dir": httpd["modules_dir"],
-            "scripts_dir": self.host["scripts_dir"],
+            "scripts_dir": scripts_dir or self.host["scripts_dir"],
             "server_user": "nobody",
             "server_gid": NOBODY,
             "listen": "127.0.0.1",
@@ -119,7 +126,11 @@ class Rig:
         options = {f"server_{name}": value for name, value in settings.items()}
         environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 -- no HTML
         text = environment.from_string(TEMPLATE.read_text()).render(trial=described, **options)
-        return {**entry, "httpd_conf": text + conf}
+        own = {
+            path.stem: environment.from_string(path.read_text()).render(trial=described)
+            for path in (SYSTEM_TEMPLATES / str(entry["system"])).glob("*.j2")
+        }
+        return {**entry, "httpd_conf": text + conf, "system_files": own}
 
     def write(self, name: str, trials: list[dict[str, Any]], **changes: object) -> Path:
         """Write a block file and return its work directory."""

@@ -34,6 +34,7 @@ def _variables(directory: Path, **changes: object) -> dict[str, Any]:
         "cgidlab_builds": [{"httpd": "distro", "variants": VARIANTS}],
         "cgidlab_drivers": ["h2load", "ab"],
         "cgidlab_instruments": ["connect_times", "listen_queue"],
+        "cgidlab_systems": [],
         "cgidlab_helper_archive": str(helper),
         "cgidlab_provision_dir": str(directory / "hosts"),
         **changes,

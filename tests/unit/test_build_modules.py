@@ -792,3 +792,14 @@ def test_rpm_names_what_nothing_provides() -> None:
     text = "gcc-11.5.0-5.el9.x86_64\nno package provides nghttp2\nno package provides bpftrace\n"
 
     assert [one or other for one, other in host_tools.missing_rpm(text)] == ["nghttp2", "bpftrace"]
+
+
+def test_a_program_is_found_with_a_version_behind_its_name_the_newest_of_several(tmp_path: Path) -> None:
+    for name in ("php-fpm8.2", "php-fpm8.10", "php-fpm-extra", "php-fpm9.9"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o644 if name == "php-fpm9.9" else 0o755)  # one may not be run
+
+    assert host_tools.find("php-fpm", f"{tmp_path}/no:{tmp_path}") == str(tmp_path / "php-fpm8.10")
+    (tmp_path / "php-fpm").symlink_to("php-fpm8.2")
+    assert host_tools.find("php-fpm", str(tmp_path)) == str(tmp_path / "php-fpm")
+    assert host_tools.find("gunicorn", str(tmp_path)) is None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from cgidhost.ending import Unavailable
 from cgidhost.instruments import INSTRUMENTS
 from cgidhost.instruments.base import Attached, Scene
 from cgidhost.instruments.running import Running
+from cgidhost.instruments.server_memory import ServerMemory, with_descendants
 from cgidhost.waiting import Patience
+
+from tests.waiting import eventually
 
 
 class Shell(Attached):
@@ -130,3 +134,31 @@ def test_in_an_unwatched_trial_only_what_is_free_is_read_at_the_windows_edges(
 def test_an_instrument_of_the_server_has_nothing_to_look_at_on_a_generator(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="on another machine"):
         scene(tmp_path).the_server  # noqa: B018 -- asking is the point
+
+
+def test_the_memory_of_a_server_is_that_of_all_that_descend_from_its_first_processes(tmp_path: Path) -> None:
+    """A child of a child counts, and one that is over does not: it is a zombie here until it is waited for."""
+    script = "sleep 60 & sleep 60 & (sleep 60 & wait) & echo begun; wait"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, process_group=0) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "begun\n"
+        with subprocess.Popen(["true"]) as over:
+            os.waitid(os.P_PID, over.pid, os.WEXITED | os.WNOWAIT)
+            try:
+                eventually(lambda: len(with_descendants([shell.pid])) == 5)
+                gauge = ServerMemory(str(tmp_path), [shell.pid, over.pid])
+                pss_kb, processes = map(int, gauge.read().split(","))
+            finally:
+                os.killpg(shell.pid, 9)
+    gauge.finish()
+
+    assert processes == 5
+    assert 100 < pss_kb < 50_000
+
+
+def test_memory_of_a_process_that_is_gone_makes_the_instrument_unavailable(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as over:
+        pass
+
+    with pytest.raises(Unavailable, match="the memory of httpd cannot be read"):
+        ServerMemory(str(tmp_path), [over.pid])

@@ -101,7 +101,7 @@ def test_more_than_is_taken_of_a_trial_is_not_packed(trial: Path) -> None:
 
 
 def _hidden(run: Path, socket: Path) -> None:
-    server = SimpleNamespace(run_dir=str(run), listener=SimpleNamespace(path=str(socket)), find_acceptor=lambda _: 1)
+    server = SimpleNamespace(run_dir=str(run), listener=SimpleNamespace(path=str(socket)), find_acceptors=lambda _: [1])
     begin, _end = Cgid.faults["hide_socket"](cast("Server", server), cast("SockDiag", None))
     begin()
 

@@ -37,6 +37,7 @@ def trial_entry(**changes: object) -> dict[str, Any]:
         "rate": 300,
         "isolation": "namespaces",
         "cgid_nice": 0,
+        "children": 32,
         "warmup_s": 1.0,
         "window_s": 2.5,
         "script": "hello",
@@ -107,7 +108,7 @@ def order(**changes: object) -> blockfile.TrialOrder:
         ),
         pytest.param(
             {"trials": [{**trial_entry(), "system": "fpm"}]},
-            "no system is called fpm: there are cgi, cgid",
+            "no system is called fpm: there are cgi, cgid, fcgiwrap, gunicorn, php_fpm",
             id="an unknown system",
         ),
         pytest.param(
@@ -213,6 +214,23 @@ def test_the_queue_limit_to_find_is_the_smaller_of_backlog_and_somaxconn(
 def test_prefork_has_no_queue_to_check() -> None:
     assert "queue_limit" not in wanted(order(mpm="prefork"))
     assert wanted(order(mpm="prefork"))["threads_per_child"] is None
+
+
+@pytest.mark.parametrize("system", ["fcgiwrap", "php_fpm", "gunicorn"])
+def test_a_system_behind_mod_proxy_has_its_queue_and_its_processes_checked_and_no_module(system: str) -> None:
+    entry = {**trial_entry(listen_backlog=7, children=3), "system": system, "system_files": {"a.conf": "x"}}
+    ordered = blockfile.parse(block(entry)).trials[0]
+
+    checks = wanted(ordered)
+    assert (checks["handler"], checks["queue_limit"], checks["children"]) == (system, "7", "3")
+    assert not {"module_sha256", "cgid_nice"} & checks.keys()
+    assert ordered.system_files == {"a.conf": "x"}
+
+
+@pytest.mark.parametrize("name", ["../httpd.conf", "a/b", "..", ""])
+def test_a_file_of_a_system_stays_in_its_directory(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a file"):
+        blockfile.parse(block({**trial_entry(), "system_files": {name: "x"}}))
 
 
 def test_a_mismatch_says_what_was_wanted_and_what_was_found() -> None:

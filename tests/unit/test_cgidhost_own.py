@@ -6,6 +6,7 @@ import secrets
 import shutil
 import stat
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -295,3 +296,21 @@ def test_a_programs_output_is_not_written_through_a_link(tmp_path: Path) -> None
         process.Program(["echo", "words"], output, output)
 
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_processes_whose_title_has_written_over_their_environment_are_ended_by_that(tmp_path: Path) -> None:
+    """php-fpm's do that; one that only names the trial among its words is somebody's who looks for it."""
+    trial = str(tmp_path / "001")
+    titles = {f"php-fpm: pool {undo.MARK}{trial}": True, f"grep {undo.MARK}{trial}": False}
+    with ExitStack() as stack:
+        made = {
+            stack.enter_context(subprocess.Popen([title, "60"], executable="/bin/sleep", env={})): ends
+            for title, ends in titles.items()
+        }
+        try:
+            assert undo.end_processes_below(str(tmp_path)) == 1
+            assert [p.poll() for p, ends in made.items() if not ends] == [None]
+            assert [p.wait(10) for p, ends in made.items() if ends] == [-9]
+        finally:
+            for one in made:
+                one.kill()

@@ -12,7 +12,7 @@ def test_every_figure_has_a_meaning_and_a_source() -> None:
 
 
 def test_a_unit_in_a_name_is_the_unit() -> None:
-    units = {"_ms": "ms", "_us": "us", "_rps": "1/s", "_per_s": "1/s"}
+    units = {"_ms": "ms", "_us": "us", "_rps": "1/s", "_per_s": "1/s", "_mb": "MB"}
     for column in COLUMNS.values():
         want = next((unit for end, unit in units.items() if column.name.endswith(end)), None)
         if want:

@@ -145,7 +145,7 @@ def test_the_plan_that_is_kept_says_where_it_is_asked_and_an_older_one_nowhere(t
     ("settings", "want"),
     [
         ("{cgid_nice: -21}", "is no nice value"),
-        ("{cgid_nice: 5, mpm: prefork}", "has no daemon"),
+        ("{cgid_nice: 5, mpm: prefork}", "means nothing with the handler cgi"),
         ("{cgid_nice: -5, fault: kill_cgid, fault_at_s: 1.0, fault_for_s: 1.0}", "comes back without"),
     ],
 )

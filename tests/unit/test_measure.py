@@ -442,6 +442,7 @@ def test_an_instrument_returns_the_figures_that_are_declared_as_its_own_and_no_o
             "host.csv": host(0.5),
             "host.json": json.dumps(document),
             "strace.txt": strace(),
+            "server_memory.csv": csv("monotonic_ns,pss_kb,processes", [(t, 1000, 3) for t in times(250)]),
             "sentinel.json": json.dumps(sentinel_document()),
         },
         ran=tuple(i.name for i in INSTRUMENTS if i.optional),
@@ -781,3 +782,34 @@ def test_refused_connects_and_retry_lines_have_to_be_the_same(
     if differ:
         assert str(refused) in check.reason
         assert str(logged) in check.reason
+
+
+def test_the_servers_memory_is_the_most_of_the_samples_in_the_window(tmp_path: Path) -> None:
+    rows = [(t, 9000 if t < BEGIN_NS else 1000 + i, 3) for i, t in enumerate(times(250))]
+    trial = Trial(instruments={"server_memory.csv": csv("monotonic_ns,pss_kb,processes", rows)}, ran=("server_memory",))
+
+    found = measure.measure(trial.write(tmp_path)).figures.server_memory_mb
+
+    inside = [kb for t, kb, _ in rows if BEGIN_NS <= t < BEGIN_NS + WINDOW_S * SECOND]
+    assert found == max(inside) * 1024 / 1e6
+
+
+@pytest.mark.parametrize(("driver", "want"), [(host(0.5), True), (None, False)], ids=["driver known", "driver unknown"])
+def test_cpu_per_request_is_what_the_group_used_without_the_driver(
+    tmp_path: Path, driver: str | None, *, want: bool
+) -> None:
+    """The sentinel's account is of a window of 10 s; where the driver's part is not known, neither is the rest."""
+    document = sentinel_document()
+    document["end"]["used_ns"] = document["begin"]["used_ns"] + 8 * SECOND
+    document["end"]["monotonic_ns"] = document["begin"]["monotonic_ns"] + WINDOW_S * SECOND
+    files = {"sentinel.json": json.dumps(document), **({"host.csv": driver} if driver else {})}
+
+    found = measure.measure(Trial(instruments=files, ran=("host",) if driver else ()).write(tmp_path)).figures
+
+    assert found.trial_cpu_share == pytest.approx(0.8)
+    if not want:
+        assert found.cpu_per_request_ms is None
+        return
+    assert found.requests
+    assert found.driver_cpu_share is not None
+    assert found.cpu_per_request_ms == pytest.approx((0.8 - found.driver_cpu_share) * WINDOW_S * 1000 / found.requests)

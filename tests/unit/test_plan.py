@@ -105,7 +105,14 @@ def test_levels_that_are_no_file_names_get_distinct_directories() -> None:
         ("load: {loop: open, driver: ab}", "constant rate"),
         ("load: {loop: open, driver: wrk}", "wrk cannot keep a constant rate"),
         ("load: {loop: open, rate: 333}", "sent evenly"),
-        ('settings: {mpm: prefork, log_level: "warn cgid:debug"}', "mod_cgid"),
+        ('settings: {handler: fcgiwrap, log_level: "warn cgid:debug"}', "mod_cgid"),
+        ("settings: {handler: gunicorn, fault: freeze_cgid}", "the handler gunicorn cannot have the fault"),
+        ("settings: {mpm: prefork}", r"(?s)`listen_backlog` means nothing with the handler cgi.*line 5"),
+        (
+            "settings: {children: 5}",
+            r"(?s)`children` means nothing with the handler cgid.*line 9, settings.children",
+        ),
+        ("settings: {handler: fgciwrap}", r"(?s)`fgciwrap`.*line 9.*use `fcgiwrap`"),
         ("exclude: [{clients: [50, 200]}]", "no cell"),
     ],
 )
@@ -121,6 +128,22 @@ def test_a_design_that_contradicts_itself_is_refused(settings: str, want: str) -
 def test_a_factor_without_effect_is_refused(factor: str, want: str) -> None:
     with pytest.raises(SpecError, match=want):
         plan.make(experiment(TEXT.replace("clients: [50, 200]", factor)), CATALOGUE)
+
+
+HANDLERS = TEXT.replace("clients: [50, 200]", "handler: [cgid, cgi, php_fpm]")
+
+
+def test_cells_that_their_handler_could_not_tell_apart_are_refused_until_all_but_one_are_left_out() -> None:
+    with pytest.raises(
+        SpecError,
+        match=r"(?s)means nothing with the handler cgi: two.*exclude: \[\{listen_backlog: 5, handler: cgi",
+    ):
+        plan.make(experiment(HANDLERS), CATALOGUE)
+
+    got = plan.make(experiment(HANDLERS + "exclude: [\"handler == 'cgi' and listen_backlog != 100\"]\n"), CATALOGUE)
+
+    assert [c.id for c in got.cells if c.id.endswith("=cgi")] == ["listen_backlog=100,handler=cgi"]
+    assert len(got.cells) == 7
 
 
 # Passes ---------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ module: host_tools
 short_description: Report missing packages, and path and version of programs
 description:
   - Asks dpkg or rpm which of the packages are not installed, and each program for its version.
+  - A program may bear its version behind its name, as php-fpm8.2 does.
   - Changes nothing and needs no privileges, so a host that has everything needs none either.
 options:
   packages:
@@ -108,9 +109,24 @@ def missing(packages):
     return [name for name in packages if name in absent]
 
 
+def find(name, path):
+    """Return where a program is, or the newest that bears a version behind its name, such as php-fpm8.2."""
+    found = shutil.which(name, path=path)
+    if found is not None:
+        return found
+    versioned = re.compile(re.escape(name) + r"(\d[\d.]*)")
+    there = {}
+    for directory in filter(None, path.split(":")):
+        for entry in os.listdir(directory) if os.path.isdir(directory) else ():
+            match = versioned.fullmatch(entry)
+            if match and shutil.which(entry, path=directory):
+                there.setdefault(tuple(int(n) for n in match.group(1).split(".") if n), os.path.join(directory, entry))
+    return there[max(there)] if there else None
+
+
 def look_for(name, arguments, why_missing):
     """Return path and version of a program, or a null path and the reason."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":" + _SYSTEM_PATH)
+    path = find(name, os.environ.get("PATH", "") + ":" + _SYSTEM_PATH)
     if path is None:
         return {"path": None, "reason": ": ".join(filter(None, ["%s is not installed" % name, why_missing]))}
     try:

@@ -66,6 +66,7 @@ class TrialOrder:
     instruments: tuple[str, ...]
     directives: Mapping[str, str]  # by the setting, the directive of httpd.conf that it is the value of
     httpd_conf: str
+    system_files: Mapping[str, str]  # by name, the own files of the system under test, with marks as in httpd.conf
     httpd_binary: str
     httpd_version: str
     module: str
@@ -180,6 +181,7 @@ _NEEDED = (
     "rate",
     "isolation",
     "cgid_nice",
+    "children",
     "warmup_s",
     "window_s",
 )
@@ -208,6 +210,7 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         instruments=tuple(name for name in INSTRUMENTS if name in instruments),
         directives=directives,
         httpd_conf=str(data["httpd_conf"]),
+        system_files=_files(data.get("system_files", {})),
         httpd_binary=str(data["httpd_binary"]),
         httpd_version=str(data["httpd_version"]),
         module=str(data["module"]),
@@ -234,6 +237,14 @@ def _remote(data: Optional[Mapping[str, Any]], isolation: str) -> Optional[Remot
     if isolation != "host":
         raise ValueError("other machines cannot reach a trial's own namespaces: isolation has to be host")
     return RemoteLoad(str(data["address"]), float(data["margin_s"]), tuple(str(a) for a in data["sources"]))
+
+
+def _files(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return files by name; raise ValueError for a name that would lead out of their directory."""
+    for name in data:
+        if os.path.basename(name) != name or name in ("", ".", ".."):
+            raise ValueError(f"{name!r} is no name of a file of the system under test")
+    return {name: str(text) for name, text in data.items()}
 
 
 def _path(value: Any) -> str:  # noqa: ANN401 -- JSON of any shape

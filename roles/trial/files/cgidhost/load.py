@@ -104,7 +104,8 @@ class Load:
         todo = sorted(timed, key=lambda t: t.after_ns)
         limit_ns = self.started_ns + int(self.plan.limit_s * _NS)
         with open(os.path.join(self.directory, "stdout.txt"), "wb") as copy:
-            fds = {program.stdout_fd, program.pidfd, *([] if server is None else [server.pidfd])}
+            ends = set[int]() if server is None else set(server.pidfds)
+            fds = {program.stdout_fd, program.pidfd, *ends}
             while True:
                 edge_ns = self._next_edge_ns()
                 due_ns = min([limit_ns, edge_ns, *[self.begin_ns + t.after_ns for t in todo[:1] if self.begin_ns]])
@@ -119,7 +120,7 @@ class Load:
                     self._pass_edges(now_ns, on_begin, on_end)
                 while todo and self.begin_ns is not None and now_ns >= self.begin_ns + todo[0].after_ns:
                     todo.pop(0).action()
-                if server is not None and server.pidfd in ready:
+                if server is not None and ends & set(ready):
                     server.check_alive()
                 if program.pidfd in ready:
                     fds -= {program.pidfd}

@@ -139,7 +139,7 @@ def read_back(order: TrialOrder, server: Server, diag: SockDiag, account: Option
     evidence = _evidence(order, server, diag)
     checks = [check for proof in proofs_of(order) for check in made(proof, evidence)]
     if account is not None:
-        users = process.users_of([server.pid, *process.children(server.pid)])
+        users = process.users_of(server.pids)
         checks.append(ProofMade("server_uid", str(account.uid), " ".join(str(uid) for uid in sorted(users))))
     return checks
 

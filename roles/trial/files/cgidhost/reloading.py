@@ -58,7 +58,7 @@ class Reloads:
     def send(self) -> None:
         """Ask httpd to reload; raise TrialEnd (infra) where the configuration cannot be written or checked."""
         self._before = self._acceptor()
-        if self._before is None and not self._server.system.why_no_queue:
+        if self._before is None and self._replaces_daemon:
             raise TrialEnd("sut", f"there was no {self._server.system.name} daemon before the reload")
         if self._kind.rewrites:
             # A define that nothing refers to: another configuration, and the same server.
@@ -76,9 +76,9 @@ class Reloads:
         if said.find(_RESUMED, began) < 0:
             raise self._missing("httpd did not resume")
         after = self._acceptor()
-        if self._before is not None and after is None:
+        if self._replaces_daemon and after is None:
             raise self._missing(f"no {self._server.system.name} daemon listens since")
-        if self._before is not None and after == self._before:
+        if after is not None and self._replaces_daemon and after == self._before:
             raise self._missing(f"the {self._server.system.name} daemon {after.pid} is the one of before")
         self._made.append(
             {
@@ -89,6 +89,12 @@ class Reloads:
         )
         document = {"schema_version": SCHEMA_VERSION, "action": self._kind.name, "reloads": self._made}
         write_json(os.path.join(self._server.trial_dir, FILE), document)
+
+    @property
+    def _replaces_daemon(self) -> bool:
+        """Say whether httpd starts who accepts, and so another one when it reloads."""
+        system = self._server.system
+        return not (system.program or system.why_no_daemon)
 
     def _missing(self, why: str) -> TrialEnd:
         name = f"reload {len(self._made) + 1} ({self._kind.name})"
@@ -109,4 +115,4 @@ def _fault(kind: ReloadKind) -> Callable[[Server, SockDiag], Steps]:
 
 
 RELOADS: Mapping[str, Callable[[Server, SockDiag], Steps]] = {kind.name: _fault(kind) for kind in KINDS}
-"""The faults of every system that is started by httpd: each is sent at its begin, and proved at its end."""
+"""The faults of every system, since httpd stands before each: a reload is sent at its begin, and proved at its end."""

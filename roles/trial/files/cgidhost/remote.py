@@ -34,7 +34,7 @@ class Remote:
     def agree(self, patience: Patience, server: Server) -> None:
         """Say that the server is ready and return when a start was agreed on, before it; raise TrialEnd if none was."""
         self._mail.say(READY, url=self._url)
-        go = self._mail.go(patience, AGREE_S, {server.pidfd: server.check_alive})
+        go = self._mail.go(patience, AGREE_S, dict.fromkeys(server.pidfds, server.check_alive))
         self.started_ns = int(go["start_ns"])
 
     def run(
@@ -64,13 +64,13 @@ class Remote:
         for step in sorted(steps, key=lambda s: s.after_ns):
             self._wait_until(begin_ns + step.after_ns, patience, server)
             step.action()
-        watched = {server.pidfd: server.check_alive}
+        watched = dict.fromkeys(server.pidfds, server.check_alive)
         rest_s = (end_ns + self._margin_ns - waiting.now_ns()) / _NS + GRACE_S + _REPORT_S
         self._timed_out = self._mail.wait(DONE, patience, rest_s, watched) is None
 
     def _wait_until(self, due_ns: int, patience: Patience, server: Server) -> None:
         while (left_ns := due_ns - waiting.now_ns()) > 0:
-            if patience.readable([server.pidfd], left_ns / _NS):
+            if patience.readable(server.pidfds, left_ns / _NS):
                 server.check_alive()
 
     def described(self) -> dict[str, Any]:

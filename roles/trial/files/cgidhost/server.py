@@ -7,13 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
 
-from . import http, own, process
+from . import http, libc, own, process
 from .blockfile import STATIC_PATH, TrialOrder
 from .ending import TrialEnd
 from .process import Account, Program
 from .reloading import RELOADS
 from .sockdiag import SockDiag, UnixListener
 from .sut.base import System
+from .undo import MARK
 from .waiting import Patience
 
 _TAIL_BYTES = 2000
@@ -38,6 +39,11 @@ class Places:
     def logs(self) -> str:
         """Return where httpd writes its logs."""
         return os.path.join(self.trial, "logs")
+
+    @property
+    def system(self) -> str:
+        """Return where the own files of the system under test are."""
+        return os.path.join(self.trial, "system")
 
     @property
     def load(self) -> str:
@@ -78,13 +84,17 @@ def _make_static(path: str) -> None:
 class Server:
     """One httpd instance on one address. It dies with the process that started it."""
 
-    def __init__(self, order: TrialOrder, places: Places, port: int) -> None:
+    def __init__(self, order: TrialOrder, places: Places, port: int, program: Optional[str] = None) -> None:
+        """`program` is where the system's own program is on this host, if it has one."""
         self._order = order
         self._places = places
         self.port = port
+        self._program_path = program
         self._program: Optional[Program] = None
+        self._beside: Optional[Program] = None  # the system's own
         self.listener: Optional[UnixListener] = None
-        self._counts: list[int] = []
+        self._counts: list[int] = []  # of workers, and of the system's own processes, at each look
+        self._children: list[int] = []
         self._setup: Optional[Callable[[], None]] = None
 
     @property
@@ -123,41 +133,77 @@ class Server:
         return 0 if self._program is None else self._program.pid
 
     @property
-    def pidfd(self) -> int:
-        """Return a descriptor that becomes readable when httpd's parent process ends."""
+    def pidfds(self) -> list[int]:
+        """Return descriptors that become readable when what was started for the trial ends: `check_alive` says what."""
         if self._program is None:
             raise TrialEnd("infra", "httpd was not started")
-        return self._program.pidfd
+        return [self._program.pidfd, *([] if self._beside is None else [self._beside.pidfd])]
+
+    @property
+    def pids(self) -> list[int]:
+        """Return httpd's processes, and those of the system's own program."""
+        return [pid for first in self.first_pids for pid in (first, *process.children(first))]
+
+    @property
+    def first_pids(self) -> list[int]:
+        """Return the processes that all others of the server descend from."""
+        return [self.pid, *([] if self._beside is None else [self._beside.pid])]
 
     def start(self, setup: Optional[Callable[[], None]]) -> None:
-        """Write httpd.conf and start httpd on it; `setup` runs in the child before it becomes httpd."""
-        conf = self._order.httpd_conf
+        """Write httpd.conf and start httpd on it, and before it the system's own program.
+
+        `setup` runs in the child before it becomes one of them.
+        """
+        if self.system.program:
+            self._start_beside(setup)
+        if self._order.url_path == STATIC_PATH:
+            _make_static(self._places.run + STATIC_PATH)
+        self._write("httpd.conf", self._order.httpd_conf)
+        self._setup = setup
+        self._program = self._run_httpd("-DFOREGROUND")
+
+    def _start_beside(self, setup: Optional[Callable[[], None]]) -> None:
+        system = self.system
+        if self._program_path is None:
+            raise TrialEnd("infra", f"{system.program} is not installed")
+        os.mkdir(self._places.system, 0o755)
+        for name, text in self._order.system_files.items():
+            self._write(os.path.join("system", name), text)
+        in_child = system.in_child(self._order, self._places)
+
+        def prepare() -> None:
+            for step in (setup, in_child):
+                if step is not None:
+                    step()
+            libc.die_with_parent()  # again: the kernel forgets it where the user changes
+
+        argv = [self._program_path, *system.arguments(self._order, self._places)]
+        self._beside = self._started(argv, "system_output", prepare)
+
+    def _write(self, name: str, text: str) -> str:
+        """Write a file of the trial's directory, with what only the host knows in place of the marks."""
         for mark, value in (
             ("@TRIAL_DIR@", self._places.trial),
             ("@RUN_DIR@", self._places.run),
             ("@PORT@", str(self.port)),
         ):
-            conf = conf.replace(mark, value)
-        if self._order.url_path == STATIC_PATH:
-            _make_static(self._places.run + STATIC_PATH)
-        with open(self._configuration, "w", encoding="utf-8") as file:
-            file.write(conf)
-        self._setup = setup
-        self._program = self._run_httpd("-DFOREGROUND")
+            text = text.replace(mark, value)
+        path = os.path.join(self._places.trial, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def _started(self, argv: list[str], log: str, setup: Optional[Callable[[], None]]) -> Program:
+        output = os.path.join(self._places.logs, log)
+        return Program(argv, output, output, environment={MARK[:-1]: self._places.trial}, setup=setup)
+
+    def _run_httpd(self, option: str) -> Program:
+        argv = [self._order.httpd_binary, "-f", self._configuration, option]
+        return self._started(argv, "httpd_output", self._setup)
 
     @property
     def _configuration(self) -> str:
         return os.path.join(self._places.trial, "httpd.conf")
-
-    def _run_httpd(self, option: str) -> Program:
-        output = os.path.join(self._places.logs, "httpd_output")
-        return Program(
-            [self._order.httpd_binary, "-f", self._configuration, option],
-            output,
-            output,
-            environment={"CGIDLAB_TRIAL": self._places.trial},
-            setup=self._setup,
-        )
 
     def add_to_configuration(self, line: str) -> None:
         """Put another httpd.conf in the place of the present one, whole, and have httpd check it, as a deployment does.
@@ -193,7 +239,7 @@ class Server:
             os.close(fd)
 
     def wait_until_ready(self, patience: Patience, diag: SockDiag, timeout_s: float) -> None:
-        """Return when all workers are there and the queue's socket listens; raise TrialEnd (sut) if httpd ends first.
+        """Return when all workers are there and the queue's socket listens; raise TrialEnd (sut) if one ends first.
 
         Nothing is asked of the CGI before its socket listens: a worker that
         found none would log a retry and sleep.
@@ -202,6 +248,12 @@ class Server:
             self.listener = patience.until(
                 f"{self._order.httpd_binary}: the {self.system.name} socket listening",
                 lambda: self._find_listener(diag) if self._alive() else None,
+                timeout_s,
+            )
+        if self.system.program:
+            patience.until(
+                f"{self.system.name}: its children",
+                lambda: self._settled(self._children, len(self.acceptors()), "children") if self._alive() else None,
                 timeout_s,
             )
         patience.until(
@@ -220,10 +272,13 @@ class Server:
             workers = worker_count(self.status())
         except OSError:
             return None
-        self._counts = [*self._counts[-_SETTLED_AFTER:], workers]
-        # Another number than ordered is for the read-back to judge: here it only has to have settled.
-        settled = len(self._counts) > _SETTLED_AFTER and len(set(self._counts)) == 1
-        return True if settled or workers == int(self._order.settings["workers"]) else None
+        return self._settled(self._counts, workers, "workers")
+
+    def _settled(self, counts: list[int], now: int, option: str) -> Optional[bool]:
+        """Say whether there are as many as ordered. Another number is for the read-back to judge, once it stays."""
+        counts[:] = [*counts[-_SETTLED_AFTER:], now]
+        settled = len(counts) > _SETTLED_AFTER and len(set(counts)) == 1
+        return True if settled or now == self._order.number_of(option) else None
 
     def _alive(self) -> bool:
         self.check_alive()
@@ -238,9 +293,9 @@ class Server:
         return dict(line.split(": ", 1) for line in lines if ": " in line)
 
     def said(self) -> str:
-        """Return the last words of httpd: what it printed and the end of its error log, on one line."""
+        """Return the last words of what was started: what it printed and the end of httpd's error log, on one line."""
         words = []
-        for name in ("httpd_output", "error_log"):
+        for name in ("system_output", "httpd_output", "error_log"):
             try:
                 text = process.read_plain(os.path.join(self._places.logs, name))
             except OSError:
@@ -249,21 +304,39 @@ class Server:
         return " | ".join(words[-6:])
 
     def check_alive(self) -> None:
-        """Raise TrialEnd (sut) with httpd's own words if its parent process has ended."""
-        code = None if self._program is None else self._program.exit_code()
-        if code is not None:
-            raise TrialEnd("sut", f"httpd ended with {code}: {self.said()}")
+        """Raise TrialEnd (sut) with their own words if httpd's parent process or the system's own program has ended."""
+        for name, program in (("httpd", self._program), (self.system.program, self._beside)):
+            code = None if program is None else program.exit_code()
+            if code is not None:
+                raise TrialEnd("sut", f"{name} ended with {code}: {self.said()}")
+
+    @property
+    def _first_pid(self) -> int:
+        """Return the process that started those who accept."""
+        return self.pid if self._beside is None else self._beside.pid
 
     def acceptor(self) -> Optional[int]:
-        """Return the process that accepts from the system's queue (mod_cgid's daemon). None: there is none now."""
-        return self.system.acceptor(self.pid, self.listener)
+        """Return the process that accepts from the system's queue (mod_cgid's daemon). None: there is no single one."""
+        return self.system.acceptor(self._first_pid, self.listener)
+
+    def acceptors(self) -> list[int]:
+        """Return all processes that accept from the system's queue."""
+        return self.system.acceptors(self._first_pid, self.listener)
 
     def find_acceptor(self, diag: SockDiag) -> Optional[int]:
         """Look again for the queue's socket, which a restarted daemon makes anew, and return who accepts from it."""
+        self._look_again(diag)
+        return self.acceptor()
+
+    def find_acceptors(self, diag: SockDiag) -> list[int]:
+        """Look again for the queue's socket, and return all who accept from it."""
+        self._look_again(diag)
+        return self.acceptors()
+
+    def _look_again(self, diag: SockDiag) -> None:
         found = self._find_listener(diag)
         if found is not None:
             self.listener = found
-        return self.acceptor()
 
     def find_worker_pids(self, diag: SockDiag) -> list[int]:
         """Return the processes that hold workers, where the daemon may be another one than at the last look."""
@@ -272,5 +345,5 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """Return the processes that hold workers."""
-        daemon = self.acceptor()
-        return [p for p in process.children(self.pid) if p != daemon]
+        accepting = self.acceptors()
+        return [p for p in process.children(self.pid) if p not in accepting]

@@ -63,7 +63,8 @@ class Trial:
         self._kept = given.kept
         self._server_user = given.server_user
         self._sentinel = given.sentinel
-        self._server = Server(order, places, order.port if self._isolated else _free_port(order.address, order.port))
+        port = order.port if self._isolated else _free_port(order.address, order.port)
+        self._server = Server(order, places, port, given.tools.get(order.system.program))
         self._instruments: Optional[Running] = None
         self._performance: Optional[Performance] = None
 

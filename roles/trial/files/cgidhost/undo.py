@@ -15,6 +15,7 @@ from .own import NotOurs
 from .process import pids, read_text
 
 MARK = "CGIDLAB_TRIAL="
+_TITLE = b"php-fpm: pool "  # whose name is the mark, in its file
 
 
 def _path(work_dir: str) -> str:
@@ -133,13 +134,13 @@ def restore(setting: str, old: str, new: tuple[Any, ...]) -> str:
 
 def end_processes(trial_dir: str, timeout_s: float = 5.0) -> int:
     """Kill every process that carries the trial's mark in its environment; return how many, when none is left."""
-    return _end(lambda pid: (MARK + trial_dir).encode() in _environment(pid), trial_dir, timeout_s)
+    return _end(lambda pid: (MARK + trial_dir).encode() in _marks(pid), trial_dir, timeout_s)
 
 
 def end_processes_below(directory: str, timeout_s: float = 5.0) -> int:
     """Kill every process that carries the mark of any trial below a directory; as `end_processes`."""
     mark = (MARK + directory + "/").encode()
-    return _end(lambda pid: any(word.startswith(mark) for word in _environment(pid)), directory, timeout_s)
+    return _end(lambda pid: any(word.startswith(mark) for word in _marks(pid)), directory, timeout_s)
 
 
 def _end(is_one: Callable[[int], bool], whose: str, timeout_s: float) -> int:
@@ -157,9 +158,18 @@ def _end(is_one: Callable[[int], bool], whose: str, timeout_s: float) -> int:
     raise TimeoutError(110, f"processes of {whose} do not end")
 
 
-def _environment(pid: int) -> list[bytes]:
+def _marks(pid: int) -> list[bytes]:
+    """Return the words of a process that may be marks: its environment, or the title that it has written over that."""
+    words = _words(pid, "environ")
+    for title in _words(pid, "cmdline"):
+        if title.startswith(_TITLE):
+            words.append(title[len(_TITLE) :])
+    return words
+
+
+def _words(pid: int, name: str) -> list[bytes]:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
             return file.read().split(b"\0")
     except OSError:
         return []

@@ -56,15 +56,17 @@ class Instrument:
 
     name: str
     needs_queue: ClassVar[bool] = False  # has nothing to look at where the system under test has none
+    needs_daemon: ClassVar[bool] = False  # same, where no single process accepts from it
     on_generators: ClassVar[bool] = False  # has something to look at where the load is made
     free_at_edges: ClassVar[bool] = False  # what it reads there costs the window nothing: read in unwatched passes too
 
     @classmethod
     def why_not(cls, scene: Scene) -> str:
         """Return why it cannot run in this trial, '' where nothing is known against it."""
-        if cls.needs_queue and scene.server is not None:
-            return scene.server.system.why_no_queue
-        return ""
+        if scene.server is None:
+            return ""
+        system = scene.server.system
+        return (cls.needs_queue and system.why_no_queue) or (cls.needs_daemon and system.why_no_daemon) or ""
 
     @classmethod
     def keep(cls, kept: object, prefix: str, *, wanted: bool) -> object:

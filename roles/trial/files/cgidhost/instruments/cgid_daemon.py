@@ -16,7 +16,7 @@ class CgidDaemon(Gauge):
     name = "cgid_daemon"
     columns = "pid,cpu_ns,runq_ns,switches"
     period_ns = 100_000_000
-    needs_queue = True
+    needs_queue = needs_daemon = True
 
     @classmethod
     def prepared(cls, scene: Scene) -> Callable[[], Gauge]:

@@ -30,7 +30,7 @@ class Subject:
         """Return the process that accepts from the system's queue; raise Unavailable where there is none."""
         pid = self.server.acceptor()
         if pid is None:
-            raise Unavailable(self.server.system.why_no_queue or "there is no daemon now")
+            raise Unavailable(self.server.system.why_no_daemon or "there is no daemon now")
         return pid
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, ClassVar, Mapping
 
+from .. import process
+from ..proof import Proof, RunningServer
 from ..reloading import RELOADS
 from .base import Steps, System
 
@@ -12,9 +14,17 @@ if TYPE_CHECKING:
     from ..sockdiag import SockDiag
 
 
+def _module(evidence: RunningServer) -> str:
+    """Return what httpd has mapped to run scripts with, by its system's name."""
+    names = {line.rpartition("/")[2] for line in process.read_text(f"/proc/{evidence.server.pid}/maps").splitlines()}
+    found = sorted(name for name in names if name.startswith(("mod_cgi", "mod_proxy_")))
+    return "cgi" if found == ["mod_cgi.so"] else " ".join(found) or "no module for scripts"
+
+
 class Cgi(System):
     """No daemon, no socket and no variant of mod_cgid."""
 
     name = "cgi"
-    why_no_queue = "mod_cgi has no daemon"
+    why_no_queue = why_no_daemon = "mod_cgi has no daemon"
+    proofs = (Proof("handler", lambda _: "cgi", _module),)
     faults: ClassVar[Mapping[str, Callable[[Server, SockDiag], Steps]]] = RELOADS
