@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
+from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.figures import OF_A_BLOCK
 from cgidlab.model import Repetitions, Status, VerdictRule
 
@@ -319,20 +320,6 @@ class FoundLimit:
     first: str  # candidate, the easiest
     last: str  # the hardest
     probes: tuple[ProbeSeen, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReloadCost:
-    """How many requests a reload costs in one cell: those with an error status, and those without an answer."""
-
-    kind: str  # graceful, restart or reload_conf
-    levels: Combination
-    blocks: int  # in which it is known
-    reloads: int  # in them
-    lost: float | None  # requests at each, on average over blocks; None: not known
-    interval: Interval | None  # 95 %; None below six blocks, and where none was lost
-    rarest: float | None  # where none was lost in six blocks or more: fewer than this share of such lose any (95 %)
-    enoent: float | None  # retry lines with ENOENT at each; None: no log could hold one
 
 
 @dataclass(frozen=True, slots=True)

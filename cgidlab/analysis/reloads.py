@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from cgidlab.analysis.findings import ReloadCost
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, t_interval
 from cgidlab.analysis.looks import nominal_alpha
 from cgidlab.analysis.pairs import complete
+from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.design import faults
 from cgidlab.gathered import by_cell
 from cgidlab.model import TrialRecord

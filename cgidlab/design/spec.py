@@ -67,9 +67,9 @@ def build(
             )
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
     derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
+    faults.check_names(document, factors, settings, str(catalogue.options["mpm"].default))
     _check_meaning(document, catalogue, factors, settings)
     settings |= choosing.driver(catalogue, factors, settings, derived)
-    faults.check_names(document, factors, settings, str(catalogue.options["mpm"].default))
     rule = deciding.rule(document, form, factors, catalogue)
     exclude = tuple(
         itertools.chain.from_iterable(_exclusions(document, factors, i, raw) for i, raw in enumerate(form.exclude))

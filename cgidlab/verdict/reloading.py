@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cgidlab.analysis.findings import Analysis, Combination, Effect, ReloadCost
+from cgidlab.analysis.findings import Analysis, Combination, Effect
+from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.design import faults
 from cgidlab.verdict import short, templates, words
 from cgidlab.verdict.sentences import Sentence

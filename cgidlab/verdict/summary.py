@@ -15,11 +15,11 @@ from cgidlab.analysis.findings import (
     NoiseFloor,
     ObserverEffect,
     PerBlock,
-    ReloadCost,
     Remedy,
     SeriesCheck,
 )
 from cgidlab.analysis.intervals import Interval
+from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.parsers import versions
 from cgidlab.verdict import reloading, shown
 from cgidlab.verdict.judge import Verdict

@@ -39,6 +39,7 @@ STANDS_FOR = {
     "/var/lib/prometheus/node-exporter/unix.prom": "/tmp/unix.prom",  # noqa: S108 -- same
     "HOST": "web1",
     "INVENTORY": "inventories/example.yml",
+    "SOCKET": "/run/app.sock",
     "FIELD": "kernel",
     "NAME": "mine",
     "WORD": "backlog",

@@ -89,7 +89,7 @@ class Table:
         """Return what was said of the overflows that the READMEs show: whether it did, and what to do, as code."""
         told = []
         for front, name in SHOWN.items():
-            told.append(f"    $ ./runner.py observe --socket ...        ({name})")
+            told.append(f"    $ ./runner.py observe --socket SOCKET        ({name})")
             first, *_, last = self._lines[front]
             told += folded(f"{first} {last}", _WIDTH, " " * 6, " " * 6).split("\n")
         return "\n".join(line.rstrip() for line in told)

@@ -10,7 +10,7 @@ import pytest
 
 from cgidlab import measure
 from cgidlab.analysis.analyse import analyse
-from cgidlab.analysis.findings import ReloadCost
+from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.analysis.reloads import rate_interval, reload_costs
 from cgidlab.errors import StoreError
 from cgidlab.model import Figures, Repetitions, Scalar, TrialRecord, VerdictRule
