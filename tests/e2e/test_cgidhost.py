@@ -22,6 +22,7 @@ from cgidlab.instruments import sentinel
 from cgidlab.instruments.strace import parse_strace
 from cgidlab.parsers.documents import parse_sentinel
 from cgidlab.parsers.interventions import DOCUMENT, UNTOUCHED, read_slots
+from cgidlab.parsers.reloads import DOCUMENT as RELOADS
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 from tests.noise.matrix import seen
 from tests.noise.neighbours import neighbours
@@ -37,6 +38,9 @@ MOVED: dict[str, Any] = {
     "max_dgram_qlen": 12,
 }
 HELD_BACK: dict[str, Any] = {"intervention_slot_s": 0.5, "script": "sleep", "sleep_ms": 20, "listen_queue": False}
+RELOADED: dict[str, Any] = {"driver": "ab", "keep_alive": False, "log_level": "warn cgid:debug"}
+RELOAD = {"action": "reload_conf", "at_s": 0.2, "for_s": 1.7, "every_s": 1.7}
+RESTART = {"action": "restart", "at_s": 0.2, "for_s": 3.8, "every_s": 0}
 EXTRA = """ServerAdmin  a@b
 <IfModule nothing>
 ServerSignature On
@@ -89,11 +93,13 @@ def block(rig: Rig) -> dict[int, Outcome]:
             rig.trial(19, driver="wrk", clients=10),
             rig.trial(20, **HELD_BACK, clients=20, window_s=14.9),
             rig.trial(21, cgid_nice=-5, clients=10),
+            rig.trial(22, **RELOADED, fault=RELOAD, clients=20, window_s=5.0),
+            rig.trial(23, mpm="prefork", workers=20, driver="ab", fault=RESTART, clients=5, window_s=4.0),
         ],
     )
 
 
-COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17, 18, 20, 21)
+COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17, 18, 20, 21, 22, 23)
 
 
 @pytest.mark.parametrize("number", COMPLETE)
@@ -269,7 +275,7 @@ def test_the_window_is_as_long_as_ordered_and_the_phases_follow_each_other(block
         result = block[number].result
         window = result["window"]
         # httpd looks for dead children about once a second; what is held back takes a slot each
-        ordered_ns = {11: 4e9, 20: 14.9e9}.get(number, 1e9)
+        ordered_ns = {11: 4e9, 20: 14.9e9, 22: 5e9, 23: 4e9}.get(number, 1e9)
         assert 0.95 * ordered_ns <= window["end_ns"] - window["begin_ns"] <= ordered_ns + 1e6
         begins = [phase["begin_ns"] for phase in result["phases"]]
         assert begins == sorted(begins)
@@ -409,6 +415,41 @@ def test_all_that_can_be_held_back_is_held_back_in_a_window_and_the_daemon_is_as
         shares = [s.dose / s.asked for s in slots if s.name == name and s.asked]
         assert not shares or 0.7 < median(shares) < 1.5, (name, shares)
     assert block[20].result["server"]["cgid_pid_at_end"] == block[20].result["server"]["cgid_pid"]
+
+
+def test_httpd_is_reloaded_as_often_as_was_ordered_and_instruments_find_what_took_the_place(
+    block: dict[int, Outcome],
+) -> None:
+    reloaded, window = block[22], block[22].result["window"]
+    made = RELOADS.parse(reloaded.files["reloads.json"], where="22")
+    log = reloaded.files["logs/error_log"]
+
+    assert made.action == "reload_conf"
+    assert len(made.reloads) == log.count(b"Doing graceful restart") == 2
+    assert [(m.sent_ns - window["begin_ns"]) / 1e9 for m in made.reloads] == pytest.approx([0.2, 1.9], abs=0.7)
+    assert reloaded.files["httpd.conf"].count(b"Define CGIDLAB_RELOAD_") == 2
+    assert made.reloads[0].daemon_before == reloaded.result["server"]["cgid_pid"]
+    assert made.reloads[1].daemon_after == reloaded.result["server"]["cgid_pid_at_end"]
+    assert len({row["pid"] for row in reloaded.table("cgid_daemon")}) == 3
+    for name, column in (("listen_queue", "cgid_limit"), ("worker_states", "idle")):
+        late = [row for row in reloaded.table(name) if int(row["monotonic_ns"]) > window["end_ns"] - 1_000_000_000]
+        assert any(row[column] not in ("", "0") for row in late), name
+    assert b" 200 " in log_of_the_last(reloaded, window["end_ns"], seconds=1.5), "it serves after the last"
+
+
+def log_of_the_last(outcome: Outcome, end_ns: int, *, seconds: float) -> bytes:
+    """Return the lines of the access log that ended in the last moments of the window."""
+    clock = outcome.result["clock"]
+    end_us = (end_ns + clock["realtime_ns"] - clock["monotonic_ns"]) / 1e3
+    lines = outcome.files["logs/access_log"].splitlines()
+    return b"\n".join(line for line in lines if end_us - seconds * 1e6 < int(line.split()[1]) < end_us)
+
+
+def test_a_server_without_a_daemon_is_restarted_too(block: dict[int, Outcome]) -> None:
+    made = RELOADS.parse(block[23].files["reloads.json"], where="23")
+
+    assert (made.action, len(made.reloads)) == ("restart", 1)
+    assert (made.reloads[0].daemon_before, made.reloads[0].daemon_after) == (None, None)
 
 
 def test_a_daemon_has_the_nice_value_that_was_ordered_and_its_scripts_do_not(rig: Rig) -> None:
