@@ -457,19 +457,17 @@ def test_a_daemon_has_the_nice_value_that_was_ordered_and_its_scripts_do_not(rig
     rig.start(directory)
     own = os.nice(0)  # httpd has it from whoever runs this
 
-    def niced() -> dict[bool, set[int]]:
-        """Return the nice values of the daemon and of its scripts."""
-        found: dict[bool, set[int]] = {False: set(), True: set()}
-        for pid in trial_processes(directory):
-            with suppress(OSError):
-                name = Path(f"/proc/{pid}/comm").read_text().strip()
-                parent = process.parent_of(pid)
-                daemon = parent is not None and process.parent_of(parent) is not None and name == "httpd"
-                if name == "sleep" or (daemon and process.nice_of(pid) != own):
-                    found[name == "sleep"].add(process.nice_of(pid))
-        return found
+    def niced() -> tuple[set[int | None], set[int | None]]:
+        """Return the nice values of the daemon and of its scripts, which do not carry the trial's mark."""
+        daemons = [pid for pid in trial_processes(directory) if nice(pid) not in (own, None)]
+        return {nice(pid) for pid in daemons}, {nice(pid) for daemon in daemons for pid in process.children(daemon)}
 
-    assert eventually(lambda: niced() == {False: {own - 5}, True: {max(0, own - 5)}}, 20.0)
+    def nice(pid: int) -> int | None:
+        with suppress(OSError):
+            return process.nice_of(pid)
+        return None
+
+    assert eventually(lambda: niced() == ({own - 5}, {max(0, own - 5)}), 20.0)
     outcome = rig.outcome(directory, 1)
     assert outcome.result["reason"] == ""
     assert outcome.checks()["cgid_nice"] == ("-5", "-5")
