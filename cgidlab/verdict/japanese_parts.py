@@ -116,6 +116,9 @@ PARTS = {
     "not counted with {level}": "{level} では数えられない",
     "not counted": "数えられない",
     "{n} reloads": "再読み込み {n} 回",
+    "graceful reload": "graceful な再読み込み",
+    "restart": "再起動",
+    "reload of another configuration": "設定を変えた再読み込み",
     "1 reload": "再読み込み 1 回",
     # Limits.
     "the cgid daemon's one thread never slept: it used {cpu} of a core and waited for a core {wait} % of the time": (

@@ -25,14 +25,15 @@ def sentences(analysis: Analysis) -> list[Sentence]:
         costs = [c for c in analysis.reloads if c.kind == kind and _place(c, factor) == busiest]
         if costs:
             told = "; ".join(_cost(c, factor) for c in sorted(costs, key=lambda c: _rank(_label(c, factor))))
-            said.append(_say("reload_lost", kind=kind, at=short.at_place(busiest), costs=told))
+            said.append(_say("reload_lost", kind=templates.RELOAD_KINDS[kind], at=short.at_place(busiest), costs=told))
     return said
 
 
 def clauses(analysis: Analysis) -> list[str]:
     """Return what is lost in each cell, a clause a cell."""
     return [
-        f"each {c.kind} lost {_requests(c)} at {words.cell(c.levels)}{_retries(c)}" for c in ordered(analysis.reloads)
+        f"each {templates.RELOAD_KINDS[c.kind]} lost {_requests(c)} at {words.cell(c.levels)}{_retries(c)}"
+        for c in ordered(analysis.reloads)
     ]
 
 
@@ -51,7 +52,11 @@ def price(analysis: Analysis, effect: Effect) -> str:
         longer, now = found.get(effect.level), found.get(effect.reference)
         if longer is not None and now is not None:
             return templates.RELOAD_PRICE.format(
-                kind=kind, level=effect.level, n=_number(longer), reference=effect.reference, m=_number(now)
+                kind=templates.RELOAD_KINDS[kind],
+                level=effect.level,
+                n=_number(longer),
+                reference=effect.reference,
+                m=_number(now),
             )
     return ""
 

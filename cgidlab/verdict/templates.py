@@ -114,6 +114,11 @@ LOST = "{n} ({low} to {high})"
 LOST_ROUGHLY = "{n}, known from {blocks} alone"
 LOST_NONE = "none in {reloads}, and in fewer than {share} of such trials any (95 %)"
 LOST_UNKNOWN = "not counted"
+RELOAD_KINDS = {
+    "graceful": "graceful reload",
+    "restart": "restart",
+    "reload_conf": "reload of another configuration",
+}
 RELOAD_PRICE = "; about {n} requests are lost at each {kind} with {level}, {m} with {reference}"
 NO_VALID_TRIAL = "no trial is valid"
 NO_WITNESS = "no witness of the queue ran"
