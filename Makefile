@@ -19,7 +19,7 @@ QUICKEST_SERVER := 'tests/servers/test_fronts.py::test_an_overflow_is_one_and_co
 GUESTS ?= $(CURDIR)/.cache/guests
 SUITES ?=
 
-.PHONY: faults noise fuzz audit help setup setup-dev test-tools sweep smoke bench bench-tools test lint unit contract integration e2e servers lock clean \
+.PHONY: faults long noise fuzz audit help setup setup-dev test-tools sweep smoke bench bench-tools test lint unit contract integration e2e servers lock clean \
 	guest-tools vagrant-sweep vagrant-e2e vm-one vm-matrix el-host
 
 help: ## list the targets
@@ -61,7 +61,10 @@ integration: test-tools ## tests with real Ansible on this machine
 	pytest tests/integration $(BESIDE) $(SLOWEST) $(ARGS)
 
 e2e: test-tools ## tests of whole runs against a really built httpd, of the exporter and php-fpm's overflow, and of the report in a browser (root)
-	pytest tests/e2e tests/servers/test_prometheus.py $(QUICKEST_SERVER) -m 'not matrix' $(APART) $(SLOWEST) $(ARGS)
+	pytest tests/e2e tests/servers/test_prometheus.py $(QUICKEST_SERVER) -m 'not matrix and not long' $(APART) $(SLOWEST) $(ARGS)
+
+long: test-tools ## tests of whole experiments as people run them: a newcomer's first ones, and --if-changed (root, ten minutes)
+	pytest tests/e2e -m long $(APART) $(SLOWEST) $(ARGS)
 
 servers: test-tools ## watch a distribution's Apache and nginx before mod_cgid, php-fpm, mod_wsgi, uWSGI and gunicorn, the exporter, and a week of it; writes docs/observe.md and the READMEs (root, minutes)
 	pytest tests/servers --write-table docs/observe.md $(SLOWEST) $(ARGS)

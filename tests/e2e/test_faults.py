@@ -305,6 +305,7 @@ def test_trials_that_a_killed_ansible_playbook_was_to_bring_home_are_run_once_mo
     assert run.left() == {}
 
 
+@pytest.mark.matrix
 def test_a_block_of_which_nothing_comes_home_twice_ends_the_run_which_can_go_on(run: Run) -> None:
     run.start("--set", "window_s=30")
     assert run.under_load()

@@ -49,6 +49,7 @@ def as_if_built_before(run: Path, build: Path) -> str:
     return key
 
 
+@pytest.mark.long
 def test_a_run_is_done_once_and_again_only_when_something_changed(
     repo_root: Path, provisioned_host: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def newcomer(provisioned_host: dict[str, Any], repo_root: Path, tmp_path: Path) 
     return Newcomer(repo_root, tmp_path)
 
 
+@pytest.mark.long
 def test_a_server_of_many_small_processes_loses_no_trial(newcomer: Newcomer) -> None:
     ran = newcomer.types("run", newcomer.write("shaped", PRODUCTION_SHAPED), "--uncalibrated")
 
@@ -103,6 +104,7 @@ def test_a_server_of_many_small_processes_loses_no_trial(newcomer: Newcomer) -> 
     assert "driver: steady, which renews the connections that httpd closes" in ran.err
 
 
+@pytest.mark.long
 def test_whether_keep_alive_timeout_matters_is_answered_by_it(newcomer: Newcomer) -> None:
     ran = newcomer.types("run", newcomer.write("keep-alive", KEEP_ALIVE), "--uncalibrated")
 
@@ -120,6 +122,7 @@ def test_whether_keep_alive_timeout_matters_is_answered_by_it(newcomer: Newcomer
     assert "extended from 2 to 3 blocks" in newcomer.answers("keep-alive")["Trust"]
 
 
+@pytest.mark.long
 def test_a_rate_sweep_is_answered_by_its_rates(newcomer: Newcomer) -> None:
     ran = newcomer.types("run", newcomer.write("rates", RATE), "--uncalibrated", "--format", "json")
 
@@ -141,6 +144,7 @@ def test_a_misspelt_directive_ends_the_run_before_its_trials(newcomer: Newcomer)
     assert again.code == 3, "it never began, so nobody has to say whether it goes on"
 
 
+@pytest.mark.long
 def test_an_interrupted_sweep_says_how_far_it_came_and_goes_on(newcomer: Newcomer) -> None:
     path = newcomer.write("keep-alive", KEEP_ALIVE.replace("window_s: 0.5", "window_s: 2.0"))
     process = subprocess.Popen(

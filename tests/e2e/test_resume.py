@@ -110,6 +110,7 @@ def test_a_run_whose_runner_was_killed_goes_on_and_ends_as_if_nothing_had_been(r
     assert [(r["done"], r["accepted"]) for r in provenance["resumed"]] == [(2, [])]
 
 
+@pytest.mark.matrix
 def test_a_run_in_which_something_changed_is_refused_unless_that_is_accepted(run: Run) -> None:
     kill_after(run, 1, ARRIVED)
     arrived = [p.name[:3] for p in sorted(run.directory.glob(ARRIVED.replace("{:03d}", "*")))]

@@ -187,6 +187,7 @@ def test_a_full_disk_loses_the_server_and_not_the_run(rig: ssh_hosts.Rig, repo_r
     assert _is_complete_in_whole_blocks(run)
 
 
+@pytest.mark.matrix
 def test_the_blocks_of_a_server_that_dies_go_to_the_others(rig: ssh_hosts.Rig, repo_root: Path, tmp_path: Path) -> None:
     run = Run(rig, repo_root, tmp_path, "h2", "h3")
     run.until(lambda: run.trials_of("h3") > 0)
