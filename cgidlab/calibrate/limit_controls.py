@@ -36,7 +36,7 @@ class LimitControl:
 
 
 LIMIT_CONTROLS: Mapping[str, LimitControl] = {
-    # A millisecond of CPU for each of the two connections of a request: one core, whatever the others do.
+    # 3 ms of CPU for each of the two connections of a request: one core, and little for all others.
     "slow daemon": LimitControl({"patches": "slow-daemon"}, "cgid daemon"),
     "busy scripts": LimitControl({"script": "burn", "burn_ms": 5}, "host CPU"),
     # One client that is never kept waiting by the server: its own time between two requests counts in full.
