@@ -241,8 +241,14 @@ PARTS = {
     "change nothing yet: {n} blocks are the least that decides anything, and the budget cut the run to {had}: `{command}`, {time} here": (
         "まだ何も変えない。判定には最低 {n} ブロック必要だが、時間の上限で {had} ブロックに切られた。`{command}`(ここでは{time})"
     ),
-    "change nothing yet: {n} blocks are the least that decides anything`{command}`, {time} here, or set repetitions to {n2} or more in the file": (
+    "change nothing yet: {n} blocks are the least that decides anything, and the budget cut the run to {had}: `{command}`": (
+        "まだ何も変えない。判定には最低 {n} ブロック必要だが、時間の上限で {had} ブロックに切られた。`{command}`"
+    ),
+    "change nothing yet: {n} blocks are the least that decides anything: `{command}`, {time} here, or set repetitions to {n2} or more in the file": (
         "まだ何も変えない。判定には最低 {n} ブロック必要。`{command}`(ここでは{time})、またはファイルの repetitions を {n2} 以上にする"
+    ),
+    "change nothing yet: {n} blocks are the least that decides anything: `{command}`, or set repetitions to {n2} or more in the file": (
+        "まだ何も変えない。判定には最低 {n} ブロック必要。`{command}`、またはファイルの repetitions を {n2} 以上にする"
     ),
     "change nothing yet: {n} blocks are the least that decides anything": "まだ何も変えない。判定には最低 {n} ブロック必要",
     "change nothing yet: set repetitions to {n} or more, which is the least that decides anything": "まだ何も変えない。repetitions を {n} 以上にする(判定できる最小のブロック数)",
@@ -281,6 +287,9 @@ PARTS = {
     ),
     "the servers do not agree on what {level} does to {response} ({each}): no one figure holds for all of them": (
         "{level} が{response}に与える影響はサーバー間で一致しない({each})。全体を 1 つの数値では表せない"
+    ),
+    "the budget of {time} cut the run to {done} of the {low} to {high} planned": (
+        "時間の上限 {time} のため、計画 {low}〜{high} ブロックのうち{done}で打ち切った"
     ),
     "the budget of {time} cut the run to {done} of the {planned} planned": "時間の上限 {time} のため、計画 {planned} のうち{done}で打ち切った",
     "it was extended from {a} to {b} blocks after it had been looked at, which makes its error of 5 % up to 7 %": (

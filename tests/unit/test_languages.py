@@ -169,3 +169,18 @@ def test_markdown_in_japanese_is_japanese_but_for_the_whole_text() -> None:
     assert [h for h in headings if not re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", h)] == []
     assert len(headings) == len(in_english) + 1, "above the whole text one says that it is English"
     assert "| 応答 | 水準 |" in other
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Change nothing yet: 6 blocks are the least that decides anything, and the budget cut the run to 1: `x --y`.",
+        "Change nothing yet: 6 blocks are the least that decides anything: `x --y`, or set repetitions to 6 or more in "
+        "the file.",
+        "The budget of 3 min cut the run to 1 block of the 6 to 10 planned.",
+    ],
+)
+def test_what_is_said_of_a_run_that_a_budget_cut_is_japanese(text: str) -> None:
+    left = set(re.findall(r"[a-z]{2,}", re.sub(r"`[^`]*`", "", japanese.said(text))))
+
+    assert left <= {"min", "repetitions"}
