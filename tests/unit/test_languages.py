@@ -171,12 +171,14 @@ def test_markdown_in_japanese_is_japanese_but_for_the_whole_text() -> None:
     assert "| 応答 | 水準 |" in other
 
 
+LEAST = "Change nothing yet: 6 blocks are the least that decides anything"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "Change nothing yet: 6 blocks are the least that decides anything, and the budget cut the run to 1: `x --y`.",
-        "Change nothing yet: 6 blocks are the least that decides anything: `x --y`, or set repetitions to 6 or more in "
-        "the file.",
+        f"{LEAST}, and the budget cut the run to 1: `x --y`.",
+        f"{LEAST}: `x --y`, or set repetitions to 6 or more in the file.",
         "The budget of 3 min cut the run to 1 block of the 6 to 10 planned.",
     ],
 )
