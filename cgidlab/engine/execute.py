@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -205,7 +206,7 @@ def run_block(
     for place, generator in enumerate(block.generators):
         content = _generator_json(block, trials, catalogue, place)
         files.write_json(_generator_file(block, generator), content)
-    with arrivals.WatchedArrivals(incoming, on_arrival):
+    with arrivals.WatchedArrivals(incoming, on_arrival), _own_tmp(block.directory) as environment:
         return ansible.play(
             site.playbook("block"),
             site.inventory,
@@ -213,27 +214,39 @@ def run_block(
             block.directory,
             timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
             callbacks=ansible.Callbacks(cancelled=cancelled),
-            environment=_own_tmp(block.directory),
+            environment=environment,
         )
 
 
-def _own_tmp(directory: Path) -> dict[str, str]:
-    """Have modules on this machine unpack themselves in a play's directory, where what a killed one leaves is found."""
-    files.make_directory(directory / ansible.TMP)
-    return {"TMPDIR": str(directory.resolve() / ansible.TMP)}
+@contextmanager
+def _own_tmp(directory: Path) -> Iterator[dict[str, str]]:
+    """Have modules on this machine unpack themselves in a play's directory, where what a killed one leaves is found.
+
+    It is named by a descriptor, where there is /proc: ansible-core 2.21 listens on a unix socket in it, and the path of
+    one has 107 bytes at most, which those of run directories exceed.
+    """
+    path = directory.resolve() / ansible.TMP
+    files.make_directory(path)
+    place = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        short = f"/proc/{os.getpid()}/fd/{place}"
+        yield {"TMPDIR": short if Path(short).is_dir() else str(path)}
+    finally:
+        os.close(place)
 
 
 def stop_block(site: Site, block: BlockNeeds) -> ansible.Played:
     """End a block that is no longer wanted and remove what it left on the host."""
     directory = block.directory / "teardown"
-    return ansible.play(
-        site.playbook("teardown"),
-        site.inventory,
-        _host_variables(block),
-        directory,
-        timeout_s=site.limits.teardown_s,
-        environment=_own_tmp(directory),
-    )
+    with _own_tmp(directory) as environment:
+        return ansible.play(
+            site.playbook("teardown"),
+            site.inventory,
+            _host_variables(block),
+            directory,
+            timeout_s=site.limits.teardown_s,
+            environment=environment,
+        )
 
 
 def _host_variables(block: BlockNeeds) -> dict[str, Any]:

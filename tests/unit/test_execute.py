@@ -1,6 +1,7 @@
 """What a block is handed to a host with."""
 
 import io
+import socket
 import zipfile
 from pathlib import Path
 
@@ -77,3 +78,18 @@ def test_the_helper_is_the_same_program_for_the_same_sources() -> None:
     assert first == packing.pack_helper(package)
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
     assert {"__main__.py", "cgidhost/__main__.py", "cgidhost/block.py"} <= set(names)
+
+
+def test_ansible_has_room_for_a_socket_whatever_the_run_directory_is_called(tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 20) / ("name" * 20)
+    directory.mkdir(parents=True)
+
+    with execute._own_tmp(directory) as environment:  # noqa: SLF001 -- a play of newer versions shows it alone
+        place = Path(environment["TMPDIR"])
+        address = place / "pymp-12345678" / "listener-12345678"  # as multiprocessing names it
+        address.parent.mkdir()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(address))
+        assert (directory / "tmp" / "pymp-12345678" / "listener-12345678").is_socket()
+
+    assert not place.is_dir()
