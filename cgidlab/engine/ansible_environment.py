@@ -6,8 +6,12 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from cgidlab import files
 
 
 def of(root: Path) -> dict[str, str]:
@@ -22,6 +26,23 @@ def of(root: Path) -> dict[str, str]:
         **({} if locale.getencoding().upper() == "UTF-8" else {"LC_ALL": "C.UTF-8"}),
         **({} if _may_keep() else {"ANSIBLE_HOME": _home(), "ANSIBLE_REMOTE_TEMP": "/tmp"}),  # noqa: S108 -- it makes a directory of its own there
     }
+
+
+@contextmanager
+def own_tmp(directory: Path) -> Iterator[dict[str, str]]:
+    """Have modules on this machine unpack themselves in a directory, where what a killed one leaves is found.
+
+    It is named by a descriptor, where there is /proc: ansible-core 2.21 listens on a unix socket in it, and the path of
+    one has 107 bytes at most, which those of run directories exceed.
+    """
+    path = directory.resolve()
+    files.make_directory(path)
+    place = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        short = f"/proc/{os.getpid()}/fd/{place}"
+        yield {"TMPDIR": short if Path(short).is_dir() else str(path)}
+    finally:
+        os.close(place)
 
 
 def _may_keep() -> bool:

@@ -3,8 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +13,7 @@ from cgidlab.design import catalogue as cat
 from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.systems import PROXIED, system_of
-from cgidlab.engine import ansible, arrivals, generators, packing, unreachable
+from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.configurations import LOOPBACK, SERVER_GID, SERVER_USER, to_check
 from cgidlab.engine.sources import Tarball, needed
@@ -206,7 +205,10 @@ def run_block(
     for place, generator in enumerate(block.generators):
         content = _generator_json(block, trials, catalogue, place)
         files.write_json(_generator_file(block, generator), content)
-    with arrivals.WatchedArrivals(incoming, on_arrival), _own_tmp(block.directory) as environment:
+    with (
+        arrivals.WatchedArrivals(incoming, on_arrival),
+        ansible_environment.own_tmp(block.directory / ansible.TMP) as environment,
+    ):
         return ansible.play(
             site.playbook("block"),
             site.inventory,
@@ -218,27 +220,10 @@ def run_block(
         )
 
 
-@contextmanager
-def _own_tmp(directory: Path) -> Iterator[dict[str, str]]:
-    """Have modules on this machine unpack themselves in a play's directory, where what a killed one leaves is found.
-
-    It is named by a descriptor, where there is /proc: ansible-core 2.21 listens on a unix socket in it, and the path of
-    one has 107 bytes at most, which those of run directories exceed.
-    """
-    path = directory.resolve() / ansible.TMP
-    files.make_directory(path)
-    place = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        short = f"/proc/{os.getpid()}/fd/{place}"
-        yield {"TMPDIR": short if Path(short).is_dir() else str(path)}
-    finally:
-        os.close(place)
-
-
 def stop_block(site: Site, block: BlockNeeds) -> ansible.Played:
     """End a block that is no longer wanted and remove what it left on the host."""
     directory = block.directory / "teardown"
-    with _own_tmp(directory) as environment:
+    with ansible_environment.own_tmp(directory / ansible.TMP) as environment:
         return ansible.play(
             site.playbook("teardown"),
             site.inventory,

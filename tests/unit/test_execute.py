@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgidlab.design import catalogue, plan, spec, strict_yaml
-from cgidlab.engine import execute, packing
+from cgidlab.engine import ansible_environment, execute, packing
 from cgidlab.errors import LabError
 from cgidlab.model import Plan
 from cgidlab.parsers.host_report import HostReport, Httpd
@@ -84,7 +84,7 @@ def test_ansible_has_room_for_a_socket_whatever_the_run_directory_is_called(tmp_
     directory = tmp_path / ("long" * 20) / ("name" * 20)
     directory.mkdir(parents=True)
 
-    with execute._own_tmp(directory) as environment:  # noqa: SLF001 -- a play of newer versions shows it alone
+    with ansible_environment.own_tmp(directory / "tmp") as environment:
         place = Path(environment["TMPDIR"])
         address = place / "pymp-12345678" / "listener-12345678"  # as multiprocessing names it
         address.parent.mkdir()
