@@ -63,7 +63,8 @@ def reload(number, _):
     if "Keeps" not in conf:
         os.kill(child[0], signal.SIGKILL)
         os.waitpid(child[0], 0)
-        child[0] = daemon()
+        if "Loses" not in conf:
+            child[0] = daemon()
     say("configured -- resuming normal operations")
 
 
@@ -155,6 +156,7 @@ def test_a_reload_that_happened_is_written_down_with_the_daemons_of_before_and_a
         ("Deaf", b"", "error_log has no word of it"),
         ("Hangs", b"Doing graceful", "did not resume"),
         ("Keeps", b"resuming", "is the one of before"),
+        ("Loses", b"resuming", "no cgid daemon listens since"),
     ],
 )
 def test_a_reload_that_did_not_happen_makes_the_trial_invalid(
