@@ -1,6 +1,7 @@
 """The table that tests of servers make together: written by `--write-table FILE` where all of its cells are there."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin an empty table."""
     config.stash[_TABLE] = Table()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def load_maker(provisioned_host: dict[str, Any]) -> str:
+    """Return the path of h2load: a server without load overflows nowhere, and the test would say so of the server."""
+    return str(provisioned_host["tools"]["h2load"]["path"])
 
 
 @pytest.fixture(scope="session")
