@@ -26,6 +26,11 @@ def printable(text: str) -> str:
     return "".join(c if is_shown(c) or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def cell(text: str) -> str:
+    """Return text for one place in a table, `printable` and without an end of a line."""
+    return printable(text).translate({ord("\n"): "\N{REPLACEMENT CHARACTER}", ord("\t"): " "})
+
+
 def shown(value: object) -> object:
     """Return plain text `printable`, and anything else, such as text that is markup already, as it is."""
     return printable(value) if type(value) is str else value

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from cgidlab import terminal
 from cgidlab.parsers.listeners import WAITS_S, Listener
 
 _HEADER = (
@@ -17,7 +18,8 @@ def table(rows: Sequence[Listener], most: int | None = None) -> str:
     ordered = sorted(rows, key=lambda r: (*r.trouble, r.host, r.path))
     several = len({r.host for r in rows}) > 1
     networks = {r.host: _main_network(rows, r.host) for r in rows}
-    cells = [_HEADER, *(_cells(r, networks[r.host], several=several) for r in ordered[:most])]
+    told = (_cells(r, networks[r.host], several=several) for r in ordered[:most])
+    cells = [_HEADER, *(tuple(map(terminal.cell, row)) for row in told)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(_HEADER))]
     lines = ["  ".join(_aligned(row, widths)).rstrip() for row in cells]
     left = len(ordered) - (len(cells) - 1)

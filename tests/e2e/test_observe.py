@@ -316,7 +316,11 @@ def test_every_listener_of_the_host_and_of_its_containers_has_a_line(servers: Se
 
 def test_all_is_a_table_with_the_worst_first_that_says_when_it_was_watched(repo_root: Path, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
+    strange = os.fsencode(tmp_path) + b"/\xff\n.sock"  # any user may call one so
     with ExitStack() as opened:
+        other = opened.enter_context(socket.socket(socket.AF_UNIX))
+        other.bind(strange)
+        other.listen(1)
         listener = opened.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(str(path))
         listener.listen(3)
@@ -341,6 +345,9 @@ def test_all_is_a_table_with_the_worst_first_that_says_when_it_was_watched(repo_
     told = re.search(r"^watched from (\d\d:\d\d:\d\d) to (\d\d:\d\d:\d\d) UTC$", out, re.MULTILINE)
     assert told is not None
     (kept,) = (tmp_path / "results" / "observe-all").glob("*/listeners.json")
+    assert os.fsdecode(strange.replace(b"\xff", b"\\xff")) in {
+        row["path"] for row in json.loads(kept.read_text())["listeners"]
+    }
     (host,) = json.loads(kept.read_text())["hosts"].values()
     begin, end = (datetime.fromisoformat(host[edge]) for edge in ("begin", "end"))
     assert begin < before < end

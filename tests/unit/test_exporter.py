@@ -1,5 +1,6 @@
 """Time series of all listeners: their names, that they are bounded, and that no counter ever falls."""
 
+import os
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,6 +80,16 @@ def test_what_is_not_known_is_left_out_and_not_zero() -> None:
     (series,) = AllSeries(HERE).update([(row("@abstract"), None, None)]).values()
 
     assert (series.connects, series.sleeping) == (None, None)
+
+
+def test_names_that_are_no_utf_8_can_be_scraped() -> None:
+    strange = row(os.fsdecode(b"/run/\xff.sock"))
+    strange.program = os.fsdecode(b"na\xfeme")
+
+    (labels,) = AllSeries(HERE).update([(strange, None, None)])
+
+    assert (labels.path, labels.server) == (r"/run/\xff.sock", r"na\xfeme")
+    assert "".join(labels).encode()
 
 
 def test_another_network_is_named_by_its_number() -> None:

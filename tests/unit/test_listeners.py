@@ -57,6 +57,13 @@ def test_a_wait_above_the_last_bucket_has_no_upper_end() -> None:
     assert "> 10,000 ms" in table([endless])
 
 
+def test_a_path_with_a_new_line_makes_no_line_of_the_table() -> None:
+    lines = table([row("/run/a\n\x1b[1mroot  5  0.sock")]).splitlines()
+
+    assert len(lines) == 2
+    assert lines[1].endswith("/run/a��[1mroot  5  0.sock")
+
+
 def test_the_worst_is_first() -> None:
     rows = [
         row("/quiet"),

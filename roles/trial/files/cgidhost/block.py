@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import select
@@ -13,7 +12,7 @@ import traceback
 from contextlib import suppress
 from typing import Optional
 
-from . import archive, group, lease, libc, namespaces, own, undo, workdir
+from . import archive, group, jsontext, lease, libc, namespaces, own, undo, workdir
 from .blockfile import Block, TrialOrder
 from .ending import TrialEnd, from_os_error
 from .generation import Generation
@@ -208,7 +207,7 @@ class BlockRun:
         def result() -> bytes:
             record.result["phases"] = [p for p in record.result["phases"] if p["name"] != "collect"]  # of a first try
             record.phase("collect", begin_ns, time.monotonic_ns())
-            return json.dumps(record.result, indent=1).encode()
+            return jsontext.dumps(record.result, indent=1).encode()
 
         path = os.path.join(self._block.work_dir, f"{order.name}.tar.gz")
         packed: Optional[archive.Archive] = None
@@ -229,7 +228,7 @@ class BlockRun:
             "sha256": None if packed is None else packed.sha256,
             "bytes": None if packed is None else packed.size_bytes,
         }
-        _log(json.dumps(entry))
+        _log(jsontext.dumps(entry))
         try:
             workdir.add_ended(self._block.work_dir, entry)
         except OSError as error:

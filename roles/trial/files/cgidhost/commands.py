@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -11,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import Optional
 
-from . import blockfile, group, lease, libc, mailbox, own, undo, workdir
+from . import blockfile, group, jsontext, lease, libc, mailbox, own, undo, workdir
 from .block import BlockRun
 from .ending import BlockError
 
@@ -22,7 +21,7 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 def say(**answer: object) -> None:
     """Print the verb's answer."""
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(jsontext.dumps(answer) + "\n")
     sys.stdout.flush()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from typing import Any, Mapping
+
+from . import jsontext
 
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:
@@ -13,7 +14,7 @@ def write_json(path: str, document: Mapping[str, Any]) -> None:
     part = path + ".part"
     try:
         with open(part, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
+            file.write(jsontext.dumps(document, indent=1))
         os.rename(part, path)
     except OSError:
         with suppress(FileNotFoundError):

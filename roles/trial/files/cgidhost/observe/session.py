@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 import time
 from typing import Any, Iterable, Optional
 
-from .. import SCHEMA_VERSION, archive
+from .. import SCHEMA_VERSION, archive, jsontext
 from ..instruments.host import document, edge
 from ..lease import Watch
 from ..process import take_precedence
@@ -205,13 +204,13 @@ class Session:
             "targets": [w.now() for w in self._watched],
             "every": [] if self._everything is None else self._everything.now(),
         }
-        _replace(os.path.join(self._directory, "live.json"), json.dumps(live))
+        _replace(os.path.join(self._directory, "live.json"), jsontext.dumps(live))
 
     def _close(self, edges: dict[str, Any]) -> None:
         for gauge, meter in self._meters().items():
             sample(gauge, meter)  # what is read seldom would otherwise say nothing of the end
             gauge.finish()
-        text = json.dumps(document(edges, edge()))
+        text = jsontext.dumps(document(edges, edge()))
         for watched in self._watched:
             if watched.gauges:
                 shutil.copy(os.path.join(self._directory, "host.csv"), watched.instruments)
@@ -253,7 +252,7 @@ class Session:
             "instruments": states,
         }
         path = os.path.join(self._directory, f"{watched.number:03d}.tar.gz")
-        packed = archive.pack(watched.directory, path, lambda: json.dumps(result).encode())
+        packed = archive.pack(watched.directory, path, lambda: jsontext.dumps(result).encode())
         shutil.rmtree(watched.directory)
         return {
             "number": watched.number,
@@ -275,7 +274,7 @@ class Session:
         }
 
     def _write(self, value: dict[str, Any]) -> None:
-        _replace(os.path.join(self._directory, "observation.json"), json.dumps(value))
+        _replace(os.path.join(self._directory, "observation.json"), jsontext.dumps(value))
 
 
 def _replace(path: str, text: str) -> None:
