@@ -12,7 +12,7 @@ import pytest
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
 SAMPLES = 100_000
-MOST_GROWTH_KB = 2048
+MOST_GROWTH_KB = 512  # in 33,333 samples: two days and a half
 
 
 def test_a_week_leaves_memory_and_descriptors_flat(repo_root: Path, tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_week_leaves_memory_and_descriptors_flat(repo_root: Path, tmp_path: Pa
     assert ran.returncode == 0, ran.stderr
     said = json.loads(ran.stdout)
     (early_kb, early_fds), (late_kb, late_fds) = said["used"]
-    assert late_fds == early_fds
+    assert late_fds <= early_fds + 1  # of a moment
     assert late_kb < early_kb + MOST_GROWTH_KB, said["used"]
     assert said["rows"] < 1100  # those that are there, and those that went in the last hour
 

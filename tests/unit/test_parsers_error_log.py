@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cgidlab.parsers import error_log
-from cgidlab.parsers.error_log import LogCounts, Window, parse_error_log, scan
+from cgidlab.parsers.error_log import LogCounts, Window, parse_error_log, sorting
 
 DATA = Path(__file__).parent.parent / "data" / "error_log"
 CLIENT = "[client 127.0.0.1:40100]"
@@ -272,15 +272,15 @@ def test_where_the_file_is_cut_into_chunks_does_not_matter(
     monkeypatch: pytest.MonkeyPatch, chunk: int, name: str
 ) -> None:
     want = parse_error_log(DATA / name)
-    monkeypatch.setattr(scan, "_CHUNK", chunk + 200)
-    monkeypatch.setattr(scan, "_HEAD", 150)
+    monkeypatch.setattr(sorting, "_CHUNK", chunk + 200)
+    monkeypatch.setattr(sorting, "_HEAD", 150)
 
     assert parse_error_log(DATA / name) == want
 
 
 def test_a_line_longer_than_the_buffer_counts_once_by_its_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "_CHUNK", 1000)
-    monkeypatch.setattr(scan, "_HEAD", 300)
+    monkeypatch.setattr(sorting, "_CHUNK", 1000)
+    monkeypatch.setattr(sorting, "_HEAD", 300)
     good = (DATA / "wrong_socket.own.log").read_bytes()
     long = good.splitlines()[3] + b" AH01256: connect #9" * 1000 + b"\n"
 
@@ -306,8 +306,8 @@ line = st.one_of(
 def test_no_file_breaks_the_parser_and_no_line_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[bytes], *, ended: bool, chunk: int
 ) -> None:
-    monkeypatch.setattr(scan, "_CHUNK", chunk)
-    monkeypatch.setattr(scan, "_HEAD", 250)
+    monkeypatch.setattr(sorting, "_CHUNK", chunk)
+    monkeypatch.setattr(sorting, "_HEAD", 250)
     text = b"\n".join(lines) + (b"\n" if ended and lines else b"")
 
     log = parse(tmp_path, text)
