@@ -131,6 +131,11 @@ def one_block(
     while (again := _due(where, trials, kept)) and not cancelled():
         attempt += 1
         display.say(f"running {len(again)} of the trials of block {trials[0].block} again: {_why(again, kept)}")
+        if attempt == 1 and _mostly_noise(kept):
+            display.say(
+                f"  {host.host} does other work: end that, or stop here and go on later: Ctrl-C, then"
+                f" {command(f'run --resume {run_directory.path}')}"
+            )
         display.also_expect(len(again))
         kept += _trials(where, again, f"{name}-again-{attempt}")
     lost = [r for r in kept if r not in before and not _came_home(run_directory, r)]
@@ -164,6 +169,11 @@ def _has_rerun(key: str, kept: Sequence[TrialRecord], noise: NoisePolicy) -> boo
         return False
     reruns = RULES[kinds[-1]].reruns
     return Counter(kinds)[kinds[-1]] <= (noise.reruns if reruns is None else reruns)
+
+
+def _mostly_noise(kept: Sequence[TrialRecord]) -> bool:
+    """Say whether another look at the host is worth more than running trials again."""
+    return 2 * sum(r.outcome.kind is FailureKind.NOISE for r in kept) > len(kept)
 
 
 def _why(again: tuple[Trial, ...], kept: Sequence[TrialRecord]) -> str:
