@@ -14,6 +14,10 @@ _NUMBER = re.compile(r"\d+")
 
 def pattern(path: str, pids: Collection[int]) -> str:
     """Return a path with `*` for process ids (`pids` are known ones) and what else a program makes up at its start."""
-    shown = path.replace("\0", "@")
-    known = _NUMBER.sub(lambda m: _ANY if int(m.group()) in pids else m.group(), shown)
-    return _CHANGES.sub(_ANY, known)
+    known = _NUMBER.sub(lambda m: _ANY if int(m.group()) in pids else m.group(), path.replace("\0", "@"))
+    return spelt(_CHANGES.sub(_ANY, known))
+
+
+def spelt(name: str) -> str:
+    """Return what anybody on the host may have called something, as text that can be written and steers no terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
