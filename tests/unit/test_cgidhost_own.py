@@ -299,7 +299,7 @@ def test_a_programs_output_is_not_written_through_a_link(tmp_path: Path) -> None
 
 
 def test_python_programs_are_told_to_write_no_title_over_the_mark(tmp_path: Path) -> None:
-    """gunicorn's do where setproctitle is there, and were found by nobody then."""
+    """Those of gunicorn do so where setproctitle is there, and were found by nobody then."""
     output = str(tmp_path / "output")
 
     process.Program(["env"], output, output, environment={undo.MARK[:-1]: str(tmp_path)}).reap(10)
