@@ -341,6 +341,37 @@ def test_md_and_json_write_nothing_and_output_writes_elsewhere(run: Path, tmp_pa
     assert derived == {"summary.json", "trials.csv", "trials.parquet", "report.html"}
 
 
+@pytest.fixture
+def limited(run: Path) -> Path:
+    """Return the trial of a run beside its own, in which things were held back, without its figures."""
+    beside = run / "limits" / "local" / T2
+    shutil.copytree(run / T2, beside)
+    (beside / "figures.json").unlink()
+    return beside
+
+
+def test_nothing_is_written_beside_the_trials_either(run: Path, limited: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+
+    assert statuses(run, "md", "json", "output", "compare") == {"md": 1, "json": 1, "output": 1, "compare": 0}
+
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+    assert not (limited / "figures.json").exists()
+
+
+def test_what_was_changed_in_a_trial_beside_the_others_is_named(
+    run: Path, limited: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (limited / "logs" / "access_log").open("a") as log:
+        log.write("one more\n")
+
+    assert statuses(run, "md") == {"md": 1}
+
+    said = capsys.readouterr().err
+    assert "does not have its checksum" in said
+    assert f"limits/local/{T2}/logs/access_log" in said
+
+
 _REPORTING = """
 import sys
 from cgidlab import cli
