@@ -247,6 +247,9 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_cgidhost_left:more_than_is_taken_of_a_trial_is_not_packed",
     ),
     "System packages are installed by": ("contract/test_roles:packages_are_installed_in_one_place",),
+    "A service that comes with one of them": (
+        "servers/test_packages:a_package_starts_no_service_now_nor_with_the_host",
+    ),
     "The web server of the distribution is not installed": (
         "contract/test_roles:no_role_installs_a_package_that_starts_a_web_server",
     ),
