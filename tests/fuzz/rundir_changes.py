@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from cgidlab import files, rundir
+from cgidlab.parsers import document as document_ends
 from cgidlab.runs import limiting, records, store
 from tests.fuzz.mutate import mutate
 
@@ -198,6 +199,33 @@ def _value(run: Path, random: Random) -> None:
         document[files.SEAL] = files.seal_of(document)
     put(path, json.dumps(document).encode())
     remake_sums(run)
+
+
+def _figures(run: Path, random: Random) -> None:
+    """Have trials measured anything that a document may say: 0, or the smallest and the largest there is."""
+    ends = [random.choice((0, document_ends.SMALLEST_FIGURE, 1, document_ends.LARGEST_FIGURE, None)) for _ in range(2)]
+    apart = random.choice((_by_name, _by_block, _by_chance))
+    for path in sorted(p for p in run.rglob("figures.json") if p.is_file() and not p.is_symlink()):
+        document = json.loads(path.read_bytes())
+        end = ends[apart(path, random)]
+        for name, value in document["figures"].items():
+            if isinstance(value, int | float):
+                document["figures"][name] = end if end is None else type(value)(end)
+        document.pop(files.SEAL)
+        document[files.SEAL] = files.seal_of(document)
+        put(path, json.dumps(document).encode())
+
+
+def _by_name(path: Path, _random: Random) -> int:
+    return int("1024" in path.parent.name)
+
+
+def _by_block(path: Path, _random: Random) -> int:
+    return int(path.parent.name[-1:] in "135")
+
+
+def _by_chance(_path: Path, random: Random) -> int:
+    return random.randrange(2)
 
 
 def remake_sums(run: Path) -> None:
@@ -437,4 +465,5 @@ _CHANGES: dict[Callable[[Path, Random], None], int] = {
     _name: 5,
     _twice: 3,
     _listed: 4,
+    _figures: 8,
 }

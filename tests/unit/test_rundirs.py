@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -402,6 +403,44 @@ def test_a_directory_that_may_only_be_read_is_reported(run: Path, tmp_path: Path
     assert ran.stderr.count("error: ") == 1, ran.stderr
     assert "error: the run's directory cannot be written" in ran.stderr
     assert {p.name for p in (tmp_path / "derived").iterdir()} >= {"summary.json", "report.html"}
+
+
+@pytest.mark.parametrize("apart", [0, 1], ids=["levels", "blocks"])
+@pytest.mark.parametrize("ends", [(0.0, 1e15), (1e-30, 1e15), (0.0, 0.0)], ids=str)
+def test_figures_at_the_ends_of_what_may_be_read_are_compared(
+    tmp_path: Path, ends: tuple[float, float], apart: int
+) -> None:
+    (kept,) = (p for p in rundir_changes.PACKED if p.name.startswith("reloaded"))
+    with tarfile.open(kept) as tar:
+        tar.extractall(tmp_path / "smoke" / RUN_B, filter="data")
+    shutil.copytree(tmp_path / "smoke" / RUN_B, tmp_path / "smoke" / RUN_A)
+    for path in (tmp_path / "smoke" / RUN_B).glob("trials/*/figures.json"):
+        document = json.loads(path.read_bytes())
+        end = ends[("1024" in path.parent.name) if apart == 0 else path.parent.name[-1] in "135"]
+        document["figures"] = {
+            n: type(v)(end) if isinstance(v, int | float) else v for n, v in document["figures"].items()
+        }
+        document.pop(files.SEAL)
+        document[files.SEAL] = files.seal_of(document)
+        path.write_text(json.dumps(document))
+
+    came_to = statuses(tmp_path / "smoke" / RUN_B, "html", "md", "json", "compare", "history text")
+
+    assert set(came_to.values()) <= {0, 1}
+
+
+def test_runs_of_every_kind_are_changed_at_random() -> None:
+    names, searched = set(), []
+    for kept in rundir_changes.PACKED:
+        with tarfile.open(kept) as tar:
+            found = {m.name: m for m in tar}
+            plan = tar.extractfile(found["plan.json"])
+            assert plan is not None
+            searched.append(json.loads(plan.read())["search"] is not None)
+        names |= {Path(name).name for name in found}
+
+    assert {"reloads.json", "interventions.json", "interventions.csv", "clocks.json", "server_memory.csv"} <= names
+    assert any(searched)
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))
