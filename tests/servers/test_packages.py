@@ -39,6 +39,7 @@ PLAY = """
     __host_survey: {os_family: Debian}
     __host_missing: [lab-served]
     __host_can_become: true
+    __host_install_command: apt install
   tasks:
     - ansible.builtin.include_role: {name: host, tasks_from: packages}
 """
