@@ -16,7 +16,7 @@ SILENT_S = 10.0
 MOST_ASKED = 1 << 14  # bytes of a request
 
 
-class Server(ThreadingMixIn, WSGIServer):
+class ScrapedServer(ThreadingMixIn, WSGIServer):
     """Each connection has a thread. One too many ends the one that has been open for longest: all are answered."""
 
     daemon_threads = True
@@ -48,13 +48,13 @@ class Server(ThreadingMixIn, WSGIServer):
         """Say nothing: whoever asks for nothing, or goes, would fill the log."""
 
 
-class Server6(Server):
+class ScrapedServer6(ScrapedServer):
     """The same on an IPv6 address."""
 
     address_family = socket.AF_INET6
 
 
-class _Request(io.RawIOBase):
+class _BoundedRequest(io.RawIOBase):
     """A request, to its end or to the last byte that is read of it."""
 
     def __init__(self, whole: io.BufferedIOBase) -> None:
@@ -72,13 +72,13 @@ class _Request(io.RawIOBase):
         return len(data)
 
 
-class _Handler(WSGIRequestHandler):
+class _ScrapeHandler(WSGIRequestHandler):
     """Logs no requests, and reads no more of one than Prometheus says."""
 
     def setup(self) -> None:
         """Begin to read."""
         super().setup()
-        self.rfile = io.BufferedReader(_Request(self.rfile))
+        self.rfile = io.BufferedReader(_BoundedRequest(self.rfile))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 -- as the standard library has it
         """Log nothing."""
@@ -86,7 +86,7 @@ class _Handler(WSGIRequestHandler):
 
 def start(host: str, port: int, application: Callable[..., Any]) -> WSGIServer:
     """Answer at an address, in a thread, until `shutdown` is called; raise OSError where it cannot be had."""
-    kind = Server6 if ":" in host else Server
-    server = make_server(host, port, application, kind, _Handler)
+    kind = ScrapedServer6 if ":" in host else ScrapedServer
+    server = make_server(host, port, application, kind, _ScrapeHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
