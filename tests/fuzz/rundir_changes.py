@@ -161,7 +161,8 @@ def _documents(run: Path) -> list[Path]:
 
 
 def _lists(run: Path) -> list[Path]:
-    return sorted(p for top in _TRIALS for p in run.glob(f"{top}/SHA256SUMS"))
+    """Return the lists of checksums of trials, after those of their generators, which they name."""
+    return [p for below in ("load/*/", "") for top in _TRIALS for p in sorted(run.glob(f"{top}/{below}SHA256SUMS"))]
 
 
 def _files(run: Path) -> list[Path]:
