@@ -12,6 +12,7 @@ from cgidlab.analysis.series import autocorrelation, start_log_ratio
 from cgidlab.model import TrialRecord, VerdictRule
 
 DRIFT_RESPONSE = "throughput_rps"
+_SLOWEST = 30.0  # in the logarithm: a pace of 0 has no ratio to others, and nobody measured one that is further away
 PACES = ("pace_arithmetic_per_s", "pace_memory_per_s", "pace_system_calls_per_s")
 
 
@@ -39,9 +40,10 @@ def drift(records: Sequence[TrialRecord], rule: VerdictRule) -> Drift | None:
         return None
     smallest = next((e.share for e in rule.smallest_effects if e.response == DRIFT_RESPONSE), 0.05)
     low, high = band(smallest)
+    slowest, fastest = _shares(paces)
     return Drift(
-        low=math.expm1(min(paces)),
-        high=math.expm1(max(paces)),
+        low=slowest,
+        high=fastest,
         hours=(max(times) - min(times)) / 3600,
         trials=len(times),
         smallest=smallest,
@@ -57,14 +59,20 @@ def pace(records: Sequence[TrialRecord]) -> HostSpeed | None:
     """
     blocks: dict[str, dict[int, list[float]]] = {}
     for r in records:
-        rates = [v for name in PACES if (v := getattr(r.figures, name)) is not None]
+        rates = [v for name in PACES if (v := getattr(r.figures, name))]
         if len(rates) == len(PACES):
             blocks.setdefault(r.host, {}).setdefault(r.block, []).append(float(np.mean(np.log(rates))))
     paces: list[float] = []
     for found in blocks.values():
         means = [float(np.mean(values)) for values in found.values()]
         paces += [value - float(np.median(means)) for value in means] if len(means) > 1 else []
-    return HostSpeed(math.expm1(min(paces)), math.expm1(max(paces)), len(paces)) if paces else None
+    return HostSpeed(*_shares(paces), len(paces)) if paces else None
+
+
+def _shares(paces: Sequence[float]) -> tuple[float, float]:
+    """Return by what shares the slowest and the fastest of some logarithms of paces differ from their middle."""
+    low, high = (math.expm1(max(-_SLOWEST, pace)) for pace in (min(paces), max(paces)))
+    return low, high
 
 
 def block_s(records: Sequence[TrialRecord]) -> float | None:

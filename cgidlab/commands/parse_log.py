@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -149,7 +149,7 @@ def _moment_ns(option: str, text: str | None, zone: tzinfo) -> int | None:
         return None
     try:
         return int(Decimal(text) * 1_000_000_000)
-    except (InvalidOperation, ValueError, OverflowError):
+    except (DecimalException, ValueError, OverflowError):
         pass
     try:
         moment = datetime.fromisoformat(text)

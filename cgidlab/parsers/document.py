@@ -33,6 +33,20 @@ _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+SMALLEST_FIGURE, LARGEST_FIGURE = 1e-30, 1e15  # that is not 0: what is beyond is no measurement, and overflows later
+
+
+def is_figure(value: float) -> bool:
+    """Say whether a number can have been measured."""
+    return value == 0 or SMALLEST_FIGURE <= abs(value) <= LARGEST_FIGURE
+
+
+def _figure(value: float) -> float:
+    if not is_figure(value):
+        raise ValueError(f"is {value:.3g}, which nobody measured")
+    return value
+
+
 def _file_name(name: str) -> str:
     """Take the name of a host, which is part of the names of files."""
     if not name.isprintable() or "/" in name or name in {"", ".", ".."}:
@@ -45,6 +59,7 @@ Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 Positive = Annotated[int, Field(ge=1, le=_LARGEST)]
 Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Size = Annotated[float, Field(ge=0, le=_LARGEST)]
+Figure = Annotated[float, AfterValidator(_figure)]
 Share = Annotated[float, Field(gt=0, le=10)]  # as an experiment file may ask for
 Single = bool | Whole | Number | str  # a setting
 Fact = Single | None  # what somebody said of a host; null: not to be had

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Number, Positive, Size
+from cgidlab.parsers.document import Count, DocumentKind, Fact, Figure, HostName, Number, Positive, Size
 from cgidlab.parsers.plan_document import PLAN, PlanDocument
 
 _SMALL, _LARGE = 1 << 20, 32 << 20
@@ -241,7 +241,7 @@ class SummaryEffect:
     reference: str
     pooled: bool
     scale: str
-    estimate: Number | None
+    estimate: Figure | None
     interval: tuple[Number, Number] | None
     answer: str
     smallest: Size | None = None
@@ -253,7 +253,7 @@ class SummaryCell:
     """One cell of a summary."""
 
     levels: Mapping[str, str]
-    medians: Mapping[str, Number | None]
+    medians: Mapping[str, Figure | None]
 
 
 @dataclass(frozen=True, slots=True)

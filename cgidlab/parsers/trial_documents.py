@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cgidlab.model import FailureKind, Figures, Status
-from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Moment, Positive, Size
+from cgidlab.parsers.document import Count, DocumentKind, Fact, HostName, Moment, Positive, Size, is_figure
 from cgidlab.parsers.documents import TrialFile
 
 _FIGURES = frozenset(f.name for f in fields(Figures))
 _WHOLE = tuple(f.name for f in fields(Figures) if f.type == int | None)
-_SMALLEST, _LARGEST = 1e-30, 1e15  # of a figure that is not 0: what is beyond is no measurement, and overflows later
 _MOST_BYTES = 1 << 20
 
 
@@ -63,9 +62,8 @@ class FiguresDocument:
         for name in _WHOLE:
             if isinstance(self.figures.get(name), float):
                 raise ValueError(f"has no whole number as {name}")  # noqa: TRY004 -- pydantic reports a ValueError
-        sizes = [abs(value) for value in self.figures.values() if value]
-        if sizes and not (min(sizes) >= _SMALLEST and max(sizes) <= _LARGEST):
-            wrong = next(n for n, v in self.figures.items() if v and not _SMALLEST <= abs(v) <= _LARGEST)
+        wrong = next((n for n, v in self.figures.items() if v and not is_figure(v)), None)
+        if wrong is not None:
             raise ValueError(f"has {self.figures[wrong]:.3g} as {wrong}, which nobody measured")
 
     @property

@@ -171,7 +171,7 @@ def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
     whole_blocks, torn = blockwise.Blockwise(run.path).of(counted)
     damaged = (*damaged, *(run.damage(err) for err in torn))
     analysis = analyse.analyse((*counted, *whole_blocks), experiment, series)
-    tried, unread = limiting.shown(run)
+    tried, unread = limiting.shown(run, verify=verify, keep=keep)
     damaged = (*damaged, *unread)
     ended = ending.how(run, experiment, rows)
     notes = (*_notes(run, experiment, damaged), *snapshots.notes(run), *unproven)

@@ -24,8 +24,13 @@ def done(run: RunDirectory, host: str) -> frozenset[str]:
     return frozenset(trial.key for trial in stored if trial.outcome.kind not in _PASSING)
 
 
-def shown(run: RunDirectory) -> tuple[tuple[LimitsShown, ...], tuple[Damage, ...]]:
-    """Return what each trial shows, host by host in the order of their numbers, and what cannot be read."""
+def shown(
+    run: RunDirectory, *, verify: bool = False, keep: bool = True
+) -> tuple[tuple[LimitsShown, ...], tuple[Damage, ...]]:
+    """Return what each trial shows, host by host in the order of their numbers, and what cannot be read.
+
+    `verify` and `keep` are those of `records.load_whole`.
+    """
     found, damaged = [], []
     try:
         hosts = rundir.names(run.path / DIRECTORY)
@@ -33,11 +38,11 @@ def shown(run: RunDirectory) -> tuple[tuple[LimitsShown, ...], tuple[Damage, ...
         return (), (run.damage(err),)
     for host in hosts:
         own = directory(run, host)
-        stored, broken = own.stored_trials()
+        loaded, broken = records.load_all(own, verify=verify, keep=keep)
         damaged += [Damage(f"{DIRECTORY}/{host}/{d.file}", d.why) for d in broken]
-        for trial in stored:
+        for record in loaded:
             try:
-                found.append(of_trial(own, records.load(own.path, trial)))
+                found.append(of_trial(own, record))
             except StoreError as err:
                 damaged.append(run.damage(err))
     return tuple(found), tuple(damaged)

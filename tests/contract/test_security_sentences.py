@@ -159,6 +159,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "`report --format md` and `json` write nothing": (
         "unit/test_rundirs:md_and_json_write_nothing_and_output_writes_elsewhere",
         "unit/test_rundirs:a_directory_that_may_only_be_read_is_reported",
+        "unit/test_rundirs:nothing_is_written_beside_the_trials_either",
     ),
     "`--output DIR` writes there": (
         "unit/test_rundirs:md_and_json_write_nothing_and_output_writes_elsewhere",
@@ -193,6 +194,49 @@ HELD: dict[str, tuple[str, ...]] = {
         "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
         "e2e/test_handlers:a_socket_behind_mod_proxy_is_nobody_elses",
     ),
+    "fcgiwrap, php-fpm and gunicorn are the distribution's": (
+        "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
+    ),
+    "The helper starts each beside the httpd": ("e2e/test_handlers:all_say_hello_and_none_finds_what_is_not_there",),
+    "They read what lies in `system/`": (
+        "unit/test_cgidhost_orders:no_configuration_of_the_host_is_read_by_what_stands_behind_mod_proxy",
+        "unit/test_cgidhost_orders:a_file_of_a_system_stays_in_its_directory",
+    ),
+    "Their socket lies beside mod_cgid's": ("e2e/test_handlers:a_socket_behind_mod_proxy_is_nobody_elses",),
+    "A reload is a signal to the trial's own httpd": (
+        "e2e/test_cgidhost:httpd_is_reloaded_as_often_as_was_ordered_and_instruments_find_what_took_the_place",
+    ),
+    "For `reload_conf` httpd.conf is written anew": (
+        "unit/test_cgidhost_reloads:a_configuration_that_httpd_does_not_take_is_no_reload",
+    ),
+    "What httpd writes of it into its log": (
+        "unit/test_cgidhost_reloads:a_log_that_is_no_plain_file_is_not_read_for_what_it_says_of_a_reload",
+    ),
+    "Nothing that was stopped in a trial stays stopped": (
+        "e2e/test_cgidhost:what_holds_things_back_ends_with_a_killed_block_process",
+        "e2e/test_cgidhost:a_trial_whose_interventions_are_killed_fails_and_goes_no_further",
+    ),
+    "Where a helper is killed with `isolation: host`": (
+        "e2e/test_handlers:recover_ends_what_a_killed_block_left_of_it",
+    ),
+    "These end it by the mark in its environment": (
+        "e2e/test_handlers:recover_ends_what_a_killed_block_left_of_it",
+        "unit/test_cgidhost_own:python_programs_are_told_to_write_no_title_over_the_mark",
+        "unit/test_cgidhost_own:processes_whose_title_has_written_over_their_environment_are_ended_by_that",
+    ),
+    "It listens on loopback unless another address": (
+        "servers/test_exporter_role:it_installs_watches_is_idempotent_and_goes",
+    ),
+    "Whoever gets there reads which sockets": (
+        "unit/test_exporter:metrics_of_names_that_are_no_text_can_be_written",
+        "unit/test_exporter:a_program_given_as_words_is_not_told",
+    ),
+    "At most eight connections are open": (
+        "unit/test_exporter:whoever_keeps_connections_open_keeps_nobody_from_the_metrics",
+        "unit/test_exporter:who_says_nothing_is_not_waited_for",
+        "unit/test_exporter:no_more_of_a_request_is_kept_than_prometheus_says",
+    ),
+    "A text file is written whole": ("unit/test_exporter:a_text_file_is_written_through_no_link",),
     "The read-back checks that of every trial": ("e2e/test_cgidhost:every_option_that_says_how_it_is_read_back_was",),
     "It may make files in two directories": (
         "unit/test_cgidhost_own:what_a_server_says_last_is_not_read_through_a_link_or_from_a_pipe",
@@ -203,6 +247,9 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_cgidhost_left:more_than_is_taken_of_a_trial_is_not_packed",
     ),
     "System packages are installed by": ("contract/test_roles:packages_are_installed_in_one_place",),
+    "A service that comes with one of them": (
+        "servers/test_packages:a_package_starts_no_service_now_nor_with_the_host",
+    ),
     "The web server of the distribution is not installed": (
         "contract/test_roles:no_role_installs_a_package_that_starts_a_web_server",
     ),
@@ -251,6 +298,11 @@ SAID = (
     "A build can use CPU",
     "It sees what every user of the host",
     "A hole in the kernel",
+    "Over its socket fcgiwrap is told",
+    "With `isolation: host` whoever is nobody",
+    "Scripts of mod_cgid bear no mark",
+    "**Exporter** (`observe",
+    "What remains: each answer costs CPU",
     "The one that `sudo` asks for",  # it is handed to Ansible's own program, on a terminal
     "Ansible and what it starts on the control machine get",
     "An experiment file is kept with its run",

@@ -1,20 +1,23 @@
 """Every handler answers the same requests for real: what scripts are told and sent, what they say, how they fail."""
 
 import http.client
+import os
+import signal
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cgidhost import kernel, own
+from cgidhost import kernel, own, process
 
 from cgidlab.design.systems import CGI, CGID, PROXIED, SYSTEMS
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 from tests.reach import let_pass
-from tests.waiting import eventually
+from tests.waiting import alive, ends, eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -208,3 +211,41 @@ def test_a_socket_behind_mod_proxy_is_nobody_elses(served: dict[str, Served], na
 
     assert user == NOBODY
     assert not mode & 0o077
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that a process started, and those that these started."""
+    below = process.children(pid)
+    return {*below, *(each for one in below for each in descendants(one))}
+
+
+def is_stopped(pid: int) -> bool:
+    """Say whether a process is stopped by a signal."""
+    with suppress(OSError):
+        return process.read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] == "T"
+    return False
+
+
+@pytest.mark.parametrize("name", PROXIED)
+def test_recover_ends_what_a_killed_block_left_of_it(rig: Rig, name: str) -> None:
+    """Its frozen processes hear of nobody's end."""
+    frozen = {"action": "freeze_children", "at_s": 0.0, "for_s": 60.0}
+    places = tuple(map(Path, ("/run", "/tmp", "/dev/shm")))  # noqa: S108 -- where programs leave things
+    before = {path for place in places for path in place.iterdir()}
+    now: dict[str, Any] = {one: int(kernel.read(one)) for one in kernel.SYSCTLS}
+    directory = rig.write(
+        f"killed-{name}",
+        [rig.trial(1, handler=name, isolation="host", clients=5, window_s=90.0, children=3, fault=frozen, **now)],
+    )
+    pid = rig.start(directory)
+    assert eventually(lambda: sum(map(is_stopped, descendants(pid))) == 3, 30)
+    started = {one: process.start_ticks(one) for one in descendants(pid)}
+
+    os.kill(pid, signal.SIGKILL)
+    assert ends(pid)
+    said = rig.say("recover", "--work-dir", str(rig.work))
+
+    assert said["problems"] == []
+    assert {one for one, ticks in started.items() if process.start_ticks(one) == ticks and alive(one)} == set()
+    assert not directory.exists()
+    assert not [p for place in places for p in place.iterdir() if p not in before and os.lstat(p).st_uid == NOBODY]

@@ -17,12 +17,14 @@ from typing import Any
 import polars as pl
 
 from cgidlab import files, rundir
-from cgidlab.runs import records, store
+from cgidlab.parsers import document as document_ends
+from cgidlab.runs import limiting, records, store
 from tests.fuzz.mutate import mutate
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "data" / "run-0.1.0"
-RUN, BESIDE = "20261129T000000Z-bbbb", "20261128T000000Z-aaaa"
+PACKED = tuple(sorted((ROOT / "tests" / "data" / "runs").glob("*.tar.xz")))  # of other kinds of experiments
+NAME, RUN, BESIDE = "smoke", "20261129T000000Z-bbbb", "20261128T000000Z-aaaa"
 VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -90,6 +92,8 @@ _CELLS: tuple[bytes, ...] = (
     b"1_000",
     b"\xd9\xa3",  # a digit, of another script
 )
+_TRIALS = ("trials/*", "limits/*/trials/*")
+_TABLES = ("instruments/*.csv", "load/rows.log", "load/*/rows.log")
 _NAMES: tuple[bytes, ...] = (
     b"\xff\xfe",
     b"\xed\xa0\x80.json",
@@ -101,17 +105,17 @@ _NAMES: tuple[bytes, ...] = (
     b"001-listen_backlog-5-b1",
 )
 _GONE = object()
+_SELDOM = {"reloads.json", "interventions.json", "clocks.json", "plan.json", "summary.json", "provenance.json"}
 
 
 def made(place: Path, random: Random) -> Path:
-    """Make a changed copy of the kept run below `place`, with a whole one beside it, and return its path.
+    """Make a changed copy of a kept run below `place`, with a whole one beside it, and return its path.
 
     Files that nobody changed are those of the whole one: whoever writes to one in its place shows in `held`.
     """
-    good, run = place / "smoke" / BESIDE, place / "smoke" / RUN
-    if not good.exists():
-        shutil.copytree(KEPT, good)
-        records.load_all(store.open_run(good))  # with figures of today, which are not measured by each reader again
+    kept = random.choice((KEPT, *PACKED))
+    good = unpacked(kept, place_of(place, kept))
+    run = good.with_name(RUN)
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(good, run, copy_function=os.link)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
@@ -120,10 +124,30 @@ def made(place: Path, random: Random) -> Path:
     return run
 
 
+def place_of(place: Path, kept: Path) -> Path:
+    """Return the results directory below `place` of a kept run and its copies."""
+    return place / kept.name.removesuffix(".tar.xz")
+
+
+def unpacked(kept: Path, place: Path) -> Path:
+    """Have a kept run, whole, in its place below `place`, and return its path."""
+    good = place / NAME / BESIDE
+    if not good.exists():
+        if kept.is_dir():
+            shutil.copytree(kept, good)
+        else:
+            with tarfile.open(kept) as tar:
+                tar.extractall(good, filter="data")
+        # With figures of today, which are not measured by each reader again.
+        records.load_all(store.open_run(good))
+        limiting.shown(store.open_run(good))
+    return good
+
+
 def held(place: Path) -> dict[str, bytes]:
-    """Return what the whole run beside the changed one holds: nobody writes there."""
-    good = place / "smoke" / BESIDE
-    return {str(p.relative_to(good)): p.read_bytes() for p in good.rglob("*") if p.is_file()}
+    """Return what the whole runs beside the changed ones hold: nobody writes there."""
+    beside = (p for top in place.glob(f"*/{NAME}/{BESIDE}") for p in top.rglob("*") if p.is_file())
+    return {str(p.relative_to(place)): p.read_bytes() for p in beside}
 
 
 def put(path: Path, data: bytes) -> None:
@@ -136,13 +160,21 @@ def _documents(run: Path) -> list[Path]:
     return sorted(p for p in run.rglob("*.json") if p.is_file() and not p.is_symlink())
 
 
+def _lists(run: Path) -> list[Path]:
+    """Return the lists of checksums of trials, after those of their generators, which they name."""
+    return [p for below in ("load/*/", "") for top in _TRIALS for p in sorted(run.glob(f"{top}/{below}SHA256SUMS"))]
+
+
 def _files(run: Path) -> list[Path]:
     return sorted(p for p in run.rglob("*") if p.is_file() and not p.is_symlink())
 
 
 def _value(run: Path, random: Random) -> None:
     """Change values of a document, and make its checksums again."""
-    path = random.choice(_documents(run) or [run / "plan.json"])
+    documents = _documents(run)
+    if random.random() < 0.4:  # those of which there are few
+        documents = [p for p in documents if p.name in _SELDOM] or documents
+    path = random.choice(documents or [run / "plan.json"])
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -170,9 +202,36 @@ def _value(run: Path, random: Random) -> None:
     remake_sums(run)
 
 
+def _figures(run: Path, random: Random) -> None:
+    """Have trials measured anything that a document may say: 0, or the smallest and the largest there is."""
+    ends = [random.choice((0, document_ends.SMALLEST_FIGURE, 1, document_ends.LARGEST_FIGURE, None)) for _ in range(2)]
+    apart = random.choice((_by_name, _by_block, _by_chance))
+    for path in sorted(p for p in run.rglob("figures.json") if p.is_file() and not p.is_symlink()):
+        document = json.loads(path.read_bytes())
+        end = ends[apart(path, random)]
+        for name, value in document["figures"].items():
+            if isinstance(value, int | float):
+                document["figures"][name] = end if end is None else type(value)(end)
+        document.pop(files.SEAL)
+        document[files.SEAL] = files.seal_of(document)
+        put(path, json.dumps(document).encode())
+
+
+def _by_name(path: Path, _random: Random) -> int:
+    return int("1024" in path.parent.name)
+
+
+def _by_block(path: Path, _random: Random) -> int:
+    return int(path.parent.name[-1:] in "135")
+
+
+def _by_chance(_path: Path, random: Random) -> int:
+    return random.randrange(2)
+
+
 def remake_sums(run: Path) -> None:
     """Make the lists of checksums again, of what they name and what is there."""
-    for sums in (p for p in run.glob("trials/*/SHA256SUMS") if p.is_file() and not p.is_symlink()):
+    for sums in (p for p in _lists(run) if p.is_file() and not p.is_symlink()):
         lines = []
         for line in sums.read_text(errors="replace").splitlines():
             _, _, name = line.partition("  ")
@@ -206,16 +265,16 @@ def _columns(run: Path, random: Random) -> None:
         if path.parent.is_dir() and not path.is_dir():
             put(path, _parquet(random))
         return
-    chosen = sorted([*run.glob("trials/*/instruments/*.csv"), *run.glob("trials/*/load/rows.log")])
+    chosen = sorted(p for pattern in _TABLES for top in _TRIALS for p in run.glob(f"{top}/{pattern}"))
     if not chosen:
         return
     path = random.choice(chosen)
     if not path.is_file() or path.is_symlink():
         return
     put(path, _changed_table(path.read_bytes(), random))
-    figures = path.parents[1] / "figures.json"
-    if not figures.is_dir():  # so that it is measured again
-        figures.unlink(missing_ok=True)
+    for figures in (p / "figures.json" for p in path.parents[1:3]):
+        if figures.is_file():  # so that it is measured again
+            figures.unlink()
     remake_sums(run)
 
 
@@ -392,7 +451,7 @@ def _twice(run: Path, random: Random) -> None:
 
 def _listed(run: Path, random: Random) -> None:
     """Have a list of checksums name something else."""
-    sums = random.choice(sorted(run.glob("trials/*/SHA256SUMS")) or [run / "trials"])
+    sums = random.choice(_lists(run) or [run / "trials"])
     name = random.choice(("/dev/zero", "../../../../dev/zero", "x\0y", "", ".", "result.json", "a" * 300))
     if sums.is_file():
         put(sums, sums.read_bytes() + f"{'0' * 64}  {name}\n".encode())
@@ -407,4 +466,5 @@ _CHANGES: dict[Callable[[Path, Random], None], int] = {
     _name: 5,
     _twice: 3,
     _listed: 4,
+    _figures: 8,
 }

@@ -49,9 +49,12 @@ def verbs(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "status", lambda: cli.main(["status", str(run)])
     yield "status of all", lambda: cli.main(["status", "--results", str(results)])
     for form in ("text", "json", "md"):
-        words = ["history", "smoke", "--results", str(results), "--format", form]
+        words = ["history", rundir_changes.NAME, "--results", str(results), "--format", form]
         yield f"history {form}", partial(cli.main, words)
+    yield "junit", lambda: cli.main(["report", str(run), "--format", "junit"])
+    yield "ja", lambda: cli.main(["report", str(run), "--format", "md", "--lang", "ja"])
     yield "compare", lambda: cli.main(["compare", str(other), str(run)])
+    yield "compare junit", lambda: cli.main(["compare", str(other), str(run), "--format", "junit"])
     yield "compare from it", lambda: cli.main(["compare", str(run), str(other)])
     yield "resume", lambda: resumed(run)
 
@@ -89,6 +92,12 @@ def tried(place: Path, seed: str) -> list[Find]:
     return finds
 
 
+def unpacked(place: Path, kept: str) -> list[Find]:
+    """Have a kept run there, measured."""
+    rundir_changes.unpacked(Path(kept), rundir_changes.place_of(place, Path(kept)))
+    return []
+
+
 def _written(run: Path) -> dict[Path, int]:
     return {path: path.lstat().st_mtime_ns for path in (run, *run.rglob("*"))}
 
@@ -124,7 +133,8 @@ def main(argv: Sequence[str]) -> int:
     seeds = [f"{args.seed}-{case}" for case in range(args.first, args.first + args.cases)]
     with tempfile.TemporaryDirectory(prefix="cgl-rundirs-") as directory:
         place = Path(directory).resolve()
-        list(bounded.each(["good"], lambda seed: tried(place, seed)))  # not here: threads do not live on in a child
+        good = [str(kept) for kept in (rundir_changes.KEPT, *rundir_changes.PACKED)]
+        list(bounded.each(good, lambda kept: unpacked(place, kept)))  # not here: threads do not live on in a child
         held = rundir_changes.held(place)
         for case, done in enumerate(bounded.each(seeds, partial(tried, place)), 1):
             memory_mb = max(memory_mb, done.memory_mb)

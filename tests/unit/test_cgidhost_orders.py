@@ -11,6 +11,7 @@ import pytest
 from cgidhost import blockfile, proof, readback
 from cgidhost.drivers import DRIVERS, h2load
 from cgidhost.ending import BlockError, TrialEnd
+from cgidhost.server import Places
 from cgidhost.sut.cgid import mapped_module
 from hypothesis import given
 from hypothesis import strategies as st
@@ -225,6 +226,24 @@ def test_a_system_behind_mod_proxy_has_its_queue_and_its_processes_checked_and_n
     assert (checks["handler"], checks["queue_limit"], checks["children"]) == (system, "7", "3")
     assert not {"module_sha256", "cgid_nice"} & checks.keys()
     assert ordered.system_files == {"a.conf": "x"}
+
+
+@pytest.mark.parametrize(
+    ("system", "want"),
+    [
+        ("php_fpm", {"--no-php-ini", "/t/system/php-fpm.conf"}),
+        ("gunicorn", {"--config", "/t/system/gunicorn.conf.py"}),
+        ("fcgiwrap", {"-c", "3"}),
+    ],
+)
+def test_no_configuration_of_the_host_is_read_by_what_stands_behind_mod_proxy(system: str, want: set[str]) -> None:
+    entry = {**trial_entry(listen_backlog=7, children=3), "system": system, "system_files": {}}
+    ordered = blockfile.parse(block(entry)).trials[0]
+
+    told = ordered.system.arguments(ordered, Places("/t", "/run/s"))
+
+    assert want <= set(told)
+    assert all(word.startswith("/t/system/") for word in told if "/" in word)
 
 
 @pytest.mark.parametrize("name", ["../httpd.conf", "a/b", "..", ""])

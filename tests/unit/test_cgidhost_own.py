@@ -298,6 +298,15 @@ def test_a_programs_output_is_not_written_through_a_link(tmp_path: Path) -> None
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+def test_python_programs_are_told_to_write_no_title_over_the_mark(tmp_path: Path) -> None:
+    """Those of gunicorn do so where setproctitle is there, and were found by nobody then."""
+    output = str(tmp_path / "output")
+
+    process.Program(["env"], output, output, environment={undo.MARK[:-1]: str(tmp_path)}).reap(10)
+
+    assert {"SPT_NOENV=1", f"{undo.MARK}{tmp_path}"} <= set(Path(output).read_text().split())
+
+
 def test_processes_whose_title_has_written_over_their_environment_are_ended_by_that(tmp_path: Path) -> None:
     """php-fpm's do that; one that only names the trial among its words is somebody's who looks for it."""
     trial = str(tmp_path / "001")

@@ -180,6 +180,19 @@ def test_a_word_of_an_earlier_reload_proves_nothing(started: Made) -> None:
         reload(server, "graceful", until=b"")
 
 
+def test_a_log_that_is_no_plain_file_is_not_read_for_what_it_says_of_a_reload(started: Made, tmp_path: Path) -> None:
+    """Where httpd writes it may put a link, or a pipe that nobody fills, in its place."""
+    server = started()
+    log = Path(server.trial_dir, "logs", "error_log")
+    (tmp_path / "other").write_text("Doing graceful restart\nresuming normal operations\n")
+
+    for put in (partial(log.symlink_to, tmp_path / "other"), partial(os.mkfifo, log)):
+        log.unlink()
+        put()
+        with pytest.raises(OSError, match="error_log"):
+            server.log_from(0)
+
+
 def test_a_configuration_that_httpd_does_not_take_is_no_reload(started: Made) -> None:
     server = started("Nonsense", "reload_conf")
 

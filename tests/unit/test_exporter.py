@@ -1,19 +1,29 @@
 """Time series of all listeners: their names, that they are bounded, and that no counter ever falls."""
 
+import contextlib
 import os
+import secrets
 import socket
-from collections.abc import Iterable
+import threading
+import urllib.request
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cgidhost.bpfcounts import ConnectCounts
+from cgidhost.observe import exporter, scraping
 from cgidhost.observe.holders import run_by
 from cgidhost.observe.listening import ListenerRow
 from cgidhost.observe.patterns import pattern
 from cgidhost.observe.series import OTHERS, AllSeries, Labels, ListenerSeries
 from cgidhost.sockdiag import Queue, UnixListener
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from cgidlab.cli import main
+from tests.waiting import eventually
 
 HERE = "net:[1]"
 
@@ -29,10 +39,90 @@ HERE = "net:[1]"
         ("/run/user/1000/bus", (), "/run/user/*/bus"),
         ("\0/containerd/9f86d081884c7d659a2feaa0c55ad015/x", (), "@/containerd/*/x"),
         ("/var/x/vscode-1c2a4d3e-aaaa-bbbb-cccc-0123456789ab.sock", (), "/var/x/vscode-*.sock"),
+        ("/run/\udcff\x1b[2J\n.sock", (), r"/run/\xff\x1b[2J\n.sock"),
     ],
 )
 def test_a_path_loses_what_changes_with_each_start(path: str, pids: Iterable[int], want: str) -> None:
     assert pattern(path, set(pids)) == want
+
+
+def test_metrics_of_names_that_are_no_text_can_be_written() -> None:
+    """Anybody on the host may call a socket, or a program, what no encoding has."""
+    one = row("/run/\udcff.sock")
+    one.program = "\udc80\x1b]0;"
+    registry = CollectorRegistry()
+    registry.register(Told(AllSeries(HERE).update([(one, None, None)])))
+
+    said = generate_latest(registry).decode()
+
+    assert r'path="/run/\\xff.sock",server="\\x80\\x1b]0;"' in said
+
+
+@dataclass(eq=False)
+class Told(Collector):
+    """What the exporter tells of some series."""
+
+    known: dict[Labels, ListenerSeries]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return them."""
+        return exporter.families_of(self.known)
+
+
+@pytest.fixture
+def scraped() -> Iterator[int]:
+    """Answer with no metrics, and return the port."""
+    server = scraping.start("127.0.0.1", 0, make_wsgi_app(CollectorRegistry()))
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def test_whoever_keeps_connections_open_keeps_nobody_from_the_metrics(scraped: int) -> None:
+    before = threading.active_count()
+    idle = [socket.create_connection(("127.0.0.1", scraped), timeout=10) for _ in range(60)]
+    for one in idle:
+        with contextlib.suppress(OSError):  # it may have been ended already
+            one.sendall(b"GET /metrics HTTP/1.0\r\nX: ")
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{scraped}/metrics", timeout=10) as answer:
+        assert answer.status == 200
+
+    assert eventually(lambda: threading.active_count() - before <= scraping.MOST_OPEN, 10)
+    for one in idle:
+        one.close()
+
+
+def test_who_says_nothing_is_not_waited_for(scraped: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scraping, "SILENT_S", 0.05)
+
+    with socket.create_connection(("127.0.0.1", scraped), timeout=10) as silent:
+        assert silent.recv(1) == b""
+
+
+def test_no_more_of_a_request_is_kept_than_prometheus_says(scraped: int) -> None:
+    line = b"X: " + b"a" * 1000 + b"\r\n"
+
+    with socket.create_connection(("127.0.0.1", scraped), timeout=10) as endless:
+        endless.sendall(b"GET /metrics HTTP/1.0\r\n" + line * (1 + scraping.MOST_ASKED // len(line)))
+
+        assert endless.recv(12) == b"HTTP/1.0 200", "it does not wait for the end"
+
+
+def test_a_text_file_is_written_through_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its directory may be node_exporter's own, and the exporter is root."""
+    monkeypatch.setattr(secrets, "randbits", lambda _: 7)
+    other, wanted = tmp_path / "other", tmp_path / "unix.prom"
+    other.write_text("kept")
+    (tmp_path / f"unix.prom.{os.getpid()}.7").symlink_to(other)
+
+    with pytest.raises(FileExistsError):
+        exporter.replace_file(str(wanted), b"metrics")
+
+    assert other.read_text() == "kept"
+    exporter.replace_file(str(wanted), b"metrics")
+    assert wanted.read_bytes() == b"metrics"
+    assert {p.name for p in tmp_path.iterdir()} == {"other", "unix.prom"}
 
 
 def row(path: str, inode: int = 1, network: str = HERE, limit: int = 5, depth: int = 0) -> ListenerRow:
@@ -80,16 +170,6 @@ def test_what_is_not_known_is_left_out_and_not_zero() -> None:
     (series,) = AllSeries(HERE).update([(row("@abstract"), None, None)]).values()
 
     assert (series.connects, series.sleeping) == (None, None)
-
-
-def test_names_that_are_no_utf_8_can_be_scraped() -> None:
-    strange = row(os.fsdecode(b"/run/\xff.sock"))
-    strange.program = os.fsdecode(b"na\xfeme")
-
-    (labels,) = AllSeries(HERE).update([(strange, None, None)])
-
-    assert (labels.path, labels.server) == (r"/run/\xff.sock", r"na\xfeme")
-    assert "".join(labels).encode()
 
 
 def test_another_network_is_named_by_its_number() -> None:

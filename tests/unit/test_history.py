@@ -289,6 +289,16 @@ def test_one_odd_run_is_no_change_and_neither_is_one_that_did_not_finish(tmp_pat
     assert not any(row.changes for row in rows)
 
 
+@pytest.mark.parametrize("pace", [9e18, 5e-324])
+def test_figures_that_nobody_measured_are_not_compared(tmp_path: Path, pace: float) -> None:
+    """A stranger's: the logarithms of what can be written in a document lie further apart than any ratio can be."""
+    rows = _paced(tmp_path, [1e-300] * 5 + [pace] * 3, upgraded=99)
+
+    assert [row.state for row in rows] == ["unreadable"] * 8
+    assert all("which nobody measured" in row.note for row in rows)
+    assert not any(row.changes for row in rows)
+
+
 @pytest.mark.parametrize("spread", [0.005, 0.01, 0.03])
 def test_few_runs_that_are_equal_are_said_to_have_changed(spread: float) -> None:
     rng = np.random.default_rng(4)

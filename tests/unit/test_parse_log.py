@@ -299,11 +299,12 @@ def test_a_file_that_is_not_there_is_one_error(tmp_path: Path) -> None:
     [
         (["--from", "yesterday"], "--from"),
         (["--to", "nan"], "--to"),
+        (["--to", "1e999999"], "--to"),
         (["--tz", "Mars/Olympus"], "--tz"),
         (["--tz", "../../etc/passwd"], "--tz"),
         (["--from", "20", "--to", "10"], "--from, --to"),
     ],
-    ids=["word", "nan", "zone", "path", "order"],
+    ids=["word", "nan", "larger than any number", "zone", "path", "order"],
 )
 def test_a_wrong_option_is_an_error_of_the_command_line(words: list[str], where: str) -> None:
     with pytest.raises(SpecError) as caught:

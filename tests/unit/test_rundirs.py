@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,37 @@ def test_md_and_json_write_nothing_and_output_writes_elsewhere(run: Path, tmp_pa
     assert derived == {"summary.json", "trials.csv", "trials.parquet", "report.html"}
 
 
+@pytest.fixture
+def limited(run: Path) -> Path:
+    """Return the trial of a run beside its own, in which things were held back, without its figures."""
+    beside = run / "limits" / "local" / T2
+    shutil.copytree(run / T2, beside)
+    (beside / "figures.json").unlink()
+    return beside
+
+
+def test_nothing_is_written_beside_the_trials_either(run: Path, limited: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+
+    assert statuses(run, "md", "json", "output", "compare") == {"md": 1, "json": 1, "output": 1, "compare": 0}
+
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+    assert not (limited / "figures.json").exists()
+
+
+def test_what_was_changed_in_a_trial_beside_the_others_is_named(
+    run: Path, limited: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (limited / "logs" / "access_log").open("a") as log:
+        log.write("one more\n")
+
+    assert statuses(run, "md") == {"md": 1}
+
+    said = capsys.readouterr().err
+    assert "does not have its checksum" in said
+    assert f"limits/local/{T2}/logs/access_log" in said
+
+
 _REPORTING = """
 import sys
 from cgidlab import cli
@@ -371,6 +403,44 @@ def test_a_directory_that_may_only_be_read_is_reported(run: Path, tmp_path: Path
     assert ran.stderr.count("error: ") == 1, ran.stderr
     assert "error: the run's directory cannot be written" in ran.stderr
     assert {p.name for p in (tmp_path / "derived").iterdir()} >= {"summary.json", "report.html"}
+
+
+@pytest.mark.parametrize("apart", [0, 1], ids=["levels", "blocks"])
+@pytest.mark.parametrize("ends", [(0.0, 1e15), (1e-30, 1e15), (0.0, 0.0)], ids=str)
+def test_figures_at_the_ends_of_what_may_be_read_are_compared(
+    tmp_path: Path, ends: tuple[float, float], apart: int
+) -> None:
+    (kept,) = (p for p in rundir_changes.PACKED if p.name.startswith("reloaded"))
+    with tarfile.open(kept) as tar:
+        tar.extractall(tmp_path / "smoke" / RUN_B, filter="data")
+    shutil.copytree(tmp_path / "smoke" / RUN_B, tmp_path / "smoke" / RUN_A)
+    for path in (tmp_path / "smoke" / RUN_B).glob("trials/*/figures.json"):
+        document = json.loads(path.read_bytes())
+        end = ends[("1024" in path.parent.name) if apart == 0 else path.parent.name[-1] in "135"]
+        document["figures"] = {
+            n: type(v)(end) if isinstance(v, int | float) else v for n, v in document["figures"].items()
+        }
+        document.pop(files.SEAL)
+        document[files.SEAL] = files.seal_of(document)
+        path.write_text(json.dumps(document))
+
+    came_to = statuses(tmp_path / "smoke" / RUN_B, "html", "md", "json", "compare", "history text")
+
+    assert set(came_to.values()) <= {0, 1}
+
+
+def test_runs_of_every_kind_are_changed_at_random() -> None:
+    names, searched = set(), []
+    for kept in rundir_changes.PACKED:
+        with tarfile.open(kept) as tar:
+            found = {m.name: m for m in tar}
+            plan = tar.extractfile(found["plan.json"])
+            assert plan is not None
+            searched.append(json.loads(plan.read())["search"] is not None)
+        names |= {Path(name).name for name in found}
+
+    assert {"reloads.json", "interventions.json", "interventions.csv", "clocks.json", "server_memory.csv"} <= names
+    assert any(searched)
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))

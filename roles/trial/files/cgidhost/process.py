@@ -14,7 +14,13 @@ from typing import Callable, Iterable, Mapping, NamedTuple, Optional
 from . import libc
 from .ending import TrialEnd
 
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "LC_ALL": "C"}
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "TZ": "UTC",
+    "LC_ALL": "C",
+    # Python's setproctitle, which gunicorn uses where it is there, writes over the environment: the mark is in it.
+    "SPT_NOENV": "1",
+}
 
 
 class Program:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import secrets
 import signal
 import sys
 import threading
@@ -20,14 +21,15 @@ from prometheus_client import (
     CollectorRegistry,
     PlatformCollector,
     ProcessCollector,
-    start_http_server,
-    write_to_textfile,
+    generate_latest,
+    make_wsgi_app,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..bpfqueue import WAITS_NS
 from ..ending import BlockError
+from . import scraping
 from .everything import Everything
 from .reading import Reading
 from .series import AllSeries, Labels, ListenerSeries
@@ -67,7 +69,7 @@ class Exporter(Collector):
                 if reading.may_look(now_ns):
                     reading.adjust(now_ns)
             if textfile is not None and time.monotonic() >= write_s:
-                write_to_textfile(textfile, self.registry)
+                replace_file(textfile, generate_latest(self.registry))
                 write_s += (max(0.0, time.monotonic() - write_s) // _TEXTFILE_EVERY_S + 1) * _TEXTFILE_EVERY_S
             ended.wait(reading.idle_s())
 
@@ -75,7 +77,7 @@ class Exporter(Collector):
         """Yield all families; names and units are described in docs/observe.md."""
         with self._lock:
             known = dict(self._series.update(self.everything.seen()))
-            families = [*_families(known), *self._about()]
+            families = [*families_of(known), *self._about()]
         yield from families
 
     def describe(self) -> list[Metric]:
@@ -97,7 +99,8 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
 
 
-def _families(known: dict[Labels, ListenerSeries]) -> Iterator[Metric]:
+def families_of(known: dict[Labels, ListenerSeries]) -> Iterator[Metric]:
+    """Yield the metrics of all series."""
     labels = Labels._fields
     gauges = {
         "depth": "Connections that wait in the queue; limit + 1 fit. Of several sockets the fullest one's",
@@ -153,7 +156,7 @@ def serve(listen: Optional[str], textfile: Optional[str], cost_share: float) -> 
     if listen is not None:
         host, _, port = listen.rpartition(":")
         try:
-            server, _ = start_http_server(int(port), host.strip("[]"), exporter.registry)
+            server = scraping.start(host.strip("[]"), int(port), make_wsgi_app(exporter.registry))
         except OSError as error:
             raise BlockError(f"{listen}: {error.strerror or error}") from error
         sys.stderr.write(f"metrics at http://{host}:{server.server_port}/metrics\n")
@@ -170,8 +173,22 @@ def serve(listen: Optional[str], textfile: Optional[str], cost_share: float) -> 
                 os.unlink(textfile)
 
 
+def replace_file(textfile: str, data: bytes) -> None:
+    """Put a whole file in the place of the former one; through no link, since others may write in its directory."""
+    part = f"{textfile}.{os.getpid()}.{secrets.randbits(64)}"
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+        os.rename(part, textfile)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
+
+
 def _remove_leftovers(textfile: str) -> None:
     """Remove what an exporter that was killed while it wrote left behind."""
     for path in glob.glob(f"{glob.escape(textfile)}.*"):
         if _LEFTOVER.fullmatch(path[len(textfile) :]):
-            os.unlink(path)
+            with suppress(OSError):  # whatever else lies under such a name stays
+                os.unlink(path)

@@ -12,13 +12,13 @@ _CHANGES = re.compile(rf"{_UUID}|[0-9a-fA-F]{{12,}}|(?<=\.)\d+$|\d{{4,}}")
 _NUMBER = re.compile(r"\d+")
 
 
-def utf8(text: str) -> str:
-    r"""Return text that can be written as UTF-8; other bytes, which any user may have in a socket's name, as `\xff`."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def pattern(path: str, pids: Collection[int]) -> str:
     """Return a path with `*` for process ids (`pids` are known ones) and what else a program makes up at its start."""
-    shown = utf8(path).replace("\0", "@")
-    known = _NUMBER.sub(lambda m: _ANY if int(m.group()) in pids else m.group(), shown)
-    return _CHANGES.sub(_ANY, known)
+    known = _NUMBER.sub(lambda m: _ANY if int(m.group()) in pids else m.group(), path.replace("\0", "@"))
+    return spelt(_CHANGES.sub(_ANY, known))
+
+
+def spelt(name: str) -> str:
+    """Return what anybody on the host may have called something, as text that can be written and steers no terminal."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")  # bytes that are none as \xff
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

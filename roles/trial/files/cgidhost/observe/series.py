@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from ..bpfcounts import ConnectCounts
 from .counting import NONE
 from .listening import ListenerRow
-from .patterns import pattern, utf8
+from .patterns import pattern, spelt
 
 MOST_SERIES = 500
 OTHERS = "(others)"
@@ -113,4 +113,4 @@ class AllSeries:
     def _name(self, row: ListenerRow) -> Labels:
         own = row.network == self._own_network
         namespace = _OWN_NAMESPACE if own else row.network.strip("net:[]")
-        return Labels(pattern(row.path, row.family), utf8(row.program or "unknown"), namespace)
+        return Labels(pattern(row.path, row.family), spelt(row.program) or "unknown", namespace)
