@@ -14,7 +14,7 @@ from cgidlab.model import LimitTrials, Option
 
 # What lies beside the experiments below results/: `store` and the verbs of these names make it.
 RESERVED_NAMES = ("calibration", "calibration-limits", "latest", "observe", "observe-all")
-LOAD_KEYS = ("loop", "driver", "clients", "rate")
+LOAD_KEYS = ("loop", "driver", "clients", "rate", "requests")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
 MAX_PASSES = 100
@@ -56,6 +56,7 @@ class LoadForm(_Form):
     driver: Raw | None = None
     clients: Raw | None = None
     rate: Raw | None = None
+    requests: Raw | None = None
 
 
 class UntilForm(_Form):
@@ -182,12 +183,16 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
 def _option_schema(option: Option) -> dict[str, Any]:
     kinds = {"str": "string", "path": "string", "int": "integer", "float": "number", "bool": "boolean"}
     schema: dict[str, Any] = {"type": kinds[option.type], "description": option.description, "default": option.default}
+    if option.name in cat.BESIDE_CHOICES:
+        told = {"description": schema.pop("description"), "default": schema.pop("default")}
+        beside = {**schema, "pattern": f"^{cat.BESIDE_CHOICES[option.name]}."}
+        return {"anyOf": [{"enum": list(option.choices)}, beside], **told}
     return schema | ({"enum": list(option.choices)} if option.choices else {})
 
 
 def _derivable(value: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a setting: a value, or where that is a number a formula."""
-    if value["type"] not in {"integer", "number"}:
+    if value.get("type") not in {"integer", "number"}:
         return value
     told = {key: value[key] for key in ("description", "default")}
     formula = {"type": "string", "pattern": f"^{BEGINS}", "description": "Arithmetic on factors."}

@@ -12,8 +12,9 @@ from cgidlab import calibrate, files, rundir
 from cgidlab.compare import Difference, Recorded, differing
 from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
+from cgidlab.design import own_files, spec
 from cgidlab.design import plan as planning
-from cgidlab.design import spec
+from cgidlab.design.own_files import OwnContent
 from cgidlab.engine import arrivals, extending, targets
 from cgidlab.engine.execute import Site
 from cgidlab.engine.extending import More
@@ -23,6 +24,7 @@ from cgidlab.failures import RULES
 from cgidlab.model import Experiment, Plan, Status, TrialRecord
 from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
+from cgidlab.starting import command
 
 DISCARDED = "discarded"
 
@@ -131,6 +133,11 @@ def load(
         experiment = extending.extended(experiment, more, run, plan, now.done)
         plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
+    own = _own(experiment, request, str(run.path / "plan.json"))
+    if own:
+        as_now = replace(plan, experiment=replace(experiment, files=own_files.of(own)))
+        found += differing.between(before, _planned(before, as_now), Verb.RESUME, ("files",))
+        plan, site = as_now, replace(site, own=own)
     if request is not None:
         was_asked = replace(before, plan=run.read(changes.ASKED)) if changes.is_beside(run) else before
         found += _asked(request, experiment, was_asked)
@@ -172,6 +179,31 @@ def _site(run: RunDirectory, planned: str, root: Path, request: Request | None, 
             fix=f"name the target it had, if it is yours (--target {shlex.quote(planned)}), or begin again with --new",
         )
     return targets.site(planned, root, named_by_user=named is not None)
+
+
+def _own(experiment: Experiment, request: Request | None, where: str) -> tuple[OwnContent, ...]:
+    """Return the user's own files of a run, by the experiment file that whoever goes on with it has named.
+
+    What a run's directory says of them is data: a path of its own would have any file sent to hosts, and run there.
+    """
+    names = own_files.names(experiment)
+    if not names:
+        return ()
+    if request is None:
+        raise SpecError(
+            f"the run used {', '.join(names)}, which is taken from an experiment file alone, and none is named",
+            where=where,
+            fix=f"name it: {command('run experiments/NAME.yml --resume RUN')}",
+        )
+    found = {one.name: one for one in load_plan(request).site.own}
+    gone = [name for name in names if name not in found]
+    if gone:
+        raise SpecError(
+            f"the run used {gone[0]}, and the experiment file names no such file",
+            where=str(request.experiment),
+            fix="name the file that the run was begun with, or begin again with --new",
+        )
+    return tuple(found[name] for name in names)
 
 
 def refuse(continued: Continued, found: Sequence[Difference], accepted: Sequence[str]) -> None:

@@ -47,6 +47,14 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class NamedFile:
+    """A file of this host, and what it has to hold."""
+
+    path: str  # of a script: its name below /cgi-bin/
+    sha256: str
+
+
+@dataclass(frozen=True)
 class RemoteLoad:
     """Load that other machines make: on which of this host's addresses they find the server, and who they are."""
 
@@ -76,6 +84,8 @@ class TrialOrder:
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
     intervention_slot_s: Optional[float] = None  # how long each thing is held back in the window; None: nothing is
+    script: Optional[NamedFile] = None  # what a path below /cgi-bin/ runs; None: no program of this host
+    requests: Optional[NamedFile] = None  # what is asked for, a URI a line; None: url_path alone
     watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
@@ -220,8 +230,14 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
         intervention_slot_s=_slot_s(data.get("intervention_slot_s"), float(settings["window_s"])),
+        script=_named(data.get("script"), "file"),
+        requests=_named(data.get("requests"), "path"),
         watched=bool(data.get("watched", True)),
     )
+
+
+def _named(data: Optional[Mapping[str, Any]], key: str) -> Optional[NamedFile]:
+    return None if data is None else NamedFile(_path(data[key]), str(data["sha256"]))
 
 
 def _known(what: str, name: str, registry: Mapping[str, object]) -> str:

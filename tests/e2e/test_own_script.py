@@ -1,0 +1,144 @@
+"""A script and requests of the user's, really run: who runs them, what is asked of them, what a broken one says."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
+
+EXPERIMENT = """\
+schema_version: 1
+name: own
+question: Is a script of mine served as I ask for it?
+factors: {{{factors}}}
+settings: {{{settings}, clients: 5, workers: 20, threads_per_child: 20}}
+warmup_s: 0.3
+window_s: 1.0
+repetitions: 1
+limits: off
+noise: ignore
+"""
+# At "?tell" it says in the error log whose rights it has, and whether it could change itself for the next request.
+SCRIPT = """\
+#!/usr/bin/perl
+print "Content-Type: text/plain\\r\\n\\r\\n";
+print 'x' x ($ENV{QUERY_STRING} =~ /\\Asize=(\\d+)\\z/ ? $1 : 10);
+if ($ENV{QUERY_STRING} eq 'tell') {
+    my $own = open(my $file, '>>', $ENV{SCRIPT_FILENAME}) ? 'writes' : 'cannot write';
+    print STDERR "told: uid $> $own cookie '$ENV{HTTP_COOKIE}' user '$ENV{REMOTE_USER}'\\n";
+}
+"""
+LOG = """\
+10.0.0.1 - anna [29/Nov/2026:10:00:00 +0000] "GET http://anna:x@w/cgi-bin/mine.pl?size=1000 HTTP/1.1" 200 1 - canary-agent
+10.0.0.1 - - [29/Nov/2026:10:00:01 +0000] "GET /cgi-bin/mine.pl?size=10 HTTP/1.1" 200 12
+10.0.0.1 - - [29/Nov/2026:10:00:01 +0000] "GET /cgi-bin/mine.pl?size=10 HTTP/1.1" 200 12
+10.0.0.1 - - [29/Nov/2026:10:00:02 +0000] "GET /cgi-bin/mine.pl?tell HTTP/1.1" 200 12
+10.0.0.1 - - [29/Nov/2026:10:00:02 +0000] "POST /cgi-bin/mine.pl HTTP/1.1" 200 12
+"""
+BROKEN = "#!/bin/sh\necho 'no module of that name: canary-7c1f' >&2\nexit 3\n"
+
+
+@dataclass(frozen=True)
+class Own:
+    """A run, and what it printed."""
+
+    status: int
+    output: str
+    run: Path
+
+    def trial(self) -> Path:
+        """Return its first trial."""
+        return min((self.run / "trials").iterdir())
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return its trials."""
+        return list(csv.DictReader((self.run / "trials.csv").open()))
+
+
+def run(root: Path, place: Path, settings: str, factors: str, *more: str) -> Own:
+    (place / "mine.pl").write_text(SCRIPT)
+    (place / "broken.sh").write_text(BROKEN)
+    (place / "access_log").write_text(LOG)
+    file = place / "own.yml"
+    file.write_text(EXPERIMENT.format(settings=settings, factors=factors) + "".join(more))
+    words = [str(file), "--results", str(place / "results"), "--uncalibrated"]
+    ran = subprocess.run(
+        [sys.executable, "runner.py", *words], check=False, cwd=root, capture_output=True, text=True, timeout=300
+    )
+    return Own(ran.returncode, ran.stdout + ran.stderr, place / "results" / "own" / "latest")
+
+
+@pytest.fixture(scope="module")
+def own(repo_root: Path, provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Own:
+    """Run the user's script under the requests of an access log."""
+    assert provisioned_host
+    place = tmp_path_factory.mktemp("own")
+    settings = 'script: "path:mine.pl", requests: access_log'
+    return run(repo_root, place, settings, "listen_backlog: [100]")
+
+
+def test_the_script_is_asked_for_what_the_log_asks_for_as_often(own: Own) -> None:
+    assert own.status == 0, own.output
+    assert "1 not GET" in own.output
+    lines = (own.trial() / "logs" / "access_log").read_text().splitlines()
+    sizes = Counter(line.split()[3] for line in lines if line.split()[4] == "/cgi-bin/mine.pl")
+
+    assert abs(sizes["1000"] - sizes["10"] / 3) <= 10  # what was out at the end
+    (kept,) = (own.run / "requests").iterdir()
+    assert kept.read_text().split() == [f"/cgi-bin/mine.pl?{q}" for q in ("size=1000", "size=10", "size=10", "tell")]
+
+
+def test_it_has_the_servers_rights_and_nobody_but_the_owner_of_the_cache_can_change_it(own: Own) -> None:
+    told = {
+        line.partition("told: ")[2]
+        for line in (own.trial() / "logs" / "error_log").read_text().splitlines()
+        if "told: " in line
+    }
+    provenance = json.loads((own.run / "provenance.json").read_text())
+    lies = provenance["hosts"]["local"]["scripts"]["path:mine.pl"]
+
+    assert {line.partition(" cookie")[0] for line in told} == {"uid 65534 cannot write"}
+    assert "user 'anna'" not in str(told)
+    for path, mode in ((Path(lies["path"]), 0o755), (Path(lies["path"]).parent, 0o755)):
+        about = path.stat()
+        assert (about.st_uid, about.st_mode & 0o7777) == (os.geteuid(), mode)
+    assert lies["interpreter"]["path"].startswith("/usr/bin/perl")
+
+
+def test_what_is_served_is_proved_by_its_checksum(own: Own) -> None:
+    checks = {c["name"]: c for c in json.loads((own.trial() / "readback.json").read_text())["checks"]}
+    files = json.loads((own.run / "plan.json").read_text())["files"]
+
+    assert checks["script"]["found"] == files["path:mine.pl"]
+    assert checks["requests"]["found"] == files["access_log"]
+
+
+def test_of_a_log_no_user_no_agent_and_no_host_is_kept(own: Own) -> None:
+    words = (b"anna", b"canary-agent", b"10.0.0.1")
+    kept = [p for p in own.run.resolve().rglob("*") if p.is_file()]
+
+    assert kept
+    assert [(str(p), word) for p in kept for word in words if word in p.read_bytes()] == []
+
+
+def test_a_script_that_fails_ends_its_trial_with_its_own_words(
+    repo_root: Path, provisioned_host: dict[str, Any], tmp_path: Path
+) -> None:
+    assert provisioned_host
+    levels = '"path:broken.sh", {label: as it was, value: hello}'
+
+    found = run(repo_root, tmp_path, "listen_backlog: 100", f"script: [{levels}]")
+
+    broken, built = sorted(found.rows(), key=lambda row: row["script"], reverse=True)
+    assert broken["status"] == "invalid"
+    assert "cgi_status: want 200" in broken["reason"]
+    assert "no module of that name: canary-7c1f" in broken["reason"]
+    assert built["status"] == "complete"
