@@ -241,7 +241,7 @@ class NoisePolicy:
 
 @dataclass(frozen=True, slots=True)
 class OwnFile:
-    """A file of the user's that an experiment names: a CGI script, or a list of requests."""
+    """A file of the user's that an experiment names: a CGI script, a hook, or a list of requests."""
 
     name: str  # as its setting has it
     sha256: str  # of what hosts get
@@ -275,6 +275,7 @@ class Experiment:
     derived: tuple[tuple[str, str], ...] = ()  # settings that follow from factors: name and formula
     search: LimitSearch | None = None  # None: its levels are compared
     files: tuple[OwnFile, ...] = ()
+    hooks: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the user's own programs: when each runs, and its command
 
     def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
         """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""

@@ -193,6 +193,10 @@ def _files(run: Recorded) -> Values:
     return {(name,): sha256 for name, sha256 in (run.plan.get("files") or {}).items()}
 
 
+def _hooks(run: Recorded) -> Values:
+    return {(): json.dumps(run.plan.get("hooks") or {}, sort_keys=True)}
+
+
 D, T, N = Weight.DECIDES, Weight.TOLD, Weight.NOTHING
 _DESIGN, _PROJECT, _HOST = About.DESIGN, About.PROJECT, About.HOST
 _BUILT_FROM = ("httpd_version", "httpd_source", "httpd_source_sha256", "compiler")
@@ -213,6 +217,7 @@ FIELDS = (
     ),
     Field("settings", "setting {0}", _DESIGN, D, D, D, _nothing, told_by=("experiment", "command_line")),
     Field("files", "the content of {0}", _DESIGN, D, D, D, _files),
+    Field("hooks", "the hooks", _DESIGN, D, T, D, _hooks, opaque=True),
     Field("target", "the target", _DESIGN, N, T, N, _plan("target")),
     Field("seed", "the seed", _DESIGN, N, T, N, _plan("seed")),
     Field("rule", "the rule", _DESIGN, N, T, N, _rule),

@@ -14,7 +14,7 @@ from cgidlab.design.systems import OWN_SCRIPTS, script_file
 from cgidlab.errors import SpecError
 from cgidlab.model import Experiment, OwnFile
 
-SCRIPT, REQUESTS = "script", "requests"
+SCRIPT, REQUESTS, HOOK = "script", "requests", "hook"
 _BUILT = frozenset({"hello", "sleep", "burn", "bytes"})
 _MOST_SCRIPT_BYTES = 16 << 20
 # It becomes part of a URL, of httpd.conf and of a path on the host.
@@ -27,7 +27,7 @@ _ELF = b"\x7fELF"
 class OwnContent:
     """A file of the user's as hosts get it."""
 
-    kind: str  # one of the settings that name files
+    kind: str  # the setting that names it; or that it is a hook
     name: str  # as its setting has it
     data: bytes
     said: str  # of a list of requests, what was made of the file
@@ -40,7 +40,7 @@ class OwnContent:
     @property
     def file(self) -> str:
         """Return the name of the file on hosts."""
-        return script_file(self.name) if self.kind == SCRIPT else "requests"
+        return "requests" if self.kind == REQUESTS else script_file(self.name)
 
     @property
     def first(self) -> str:
@@ -49,7 +49,7 @@ class OwnContent:
 
 
 def read(document: Document, experiment: Experiment) -> tuple[OwnContent, ...]:
-    """Return every script and list of requests that an experiment names, by paths relative to its file.
+    """Return every script, list of requests and hook that an experiment names, by paths relative to its file.
 
     Raises `SpecError` with file and line for what is no plain file, too large, or cannot be run or asked for.
     """
@@ -72,18 +72,24 @@ def read(document: Document, experiment: Experiment) -> tuple[OwnContent, ...]:
                 fix="keep one: name one script, or ask for each script alone",
             )
         lists[value] = _requests(beside, value, asked.pop(), where)
-    return (*scripts.values(), *lists.values())
+    hooks = {
+        words[0]: _script(beside, words[0], document.where(("hooks", event)), HOOK)
+        for event, words in experiment.hooks
+        if words[0].startswith(OWN_SCRIPTS)
+    }
+    return (*scripts.values(), *lists.values(), *hooks.values())
 
 
 def of(contents: tuple[OwnContent, ...]) -> tuple[OwnFile, ...]:
     """Return what a plan says of them."""
-    return tuple(OwnFile(content.name, content.sha256) for content in contents)
+    return tuple(dict.fromkeys(OwnFile(content.name, content.sha256) for content in contents))
 
 
 def names(experiment: Experiment) -> tuple[str, ...]:
-    """Return the files of the user's that an experiment names, as its settings have them."""
+    """Return the files of the user's that an experiment names, as its settings and hooks have them."""
     scripts = (value for _, value in _named(experiment, SCRIPT) if value.startswith(OWN_SCRIPTS))
-    return tuple(dict.fromkeys((*scripts, *(value for _, value in _named(experiment, REQUESTS) if value))))
+    hooks = (words[0] for _, words in experiment.hooks if words[0].startswith(OWN_SCRIPTS))
+    return tuple(dict.fromkeys((*scripts, *(value for _, value in _named(experiment, REQUESTS) if value), *hooks)))
 
 
 def notes(contents: Iterable[OwnContent]) -> tuple[str, ...]:
@@ -99,7 +105,7 @@ def _named(experiment: Experiment, setting: str) -> Iterator[tuple[KeyPath, str]
         yield ("load" if setting == REQUESTS else "settings", setting), str(experiment.settings[setting])
 
 
-def _script(beside: Path, value: str, where: str) -> OwnContent:
+def _script(beside: Path, value: str, where: str, kind: str = SCRIPT) -> OwnContent:
     path = beside / value.removeprefix(OWN_SCRIPTS)
     if not _FILE_NAME.fullmatch(path.name):
         raise SpecError(
@@ -122,7 +128,7 @@ def _script(beside: Path, value: str, where: str) -> OwnContent:
             where=where,
             fix="write its interpreter into its first line, such as #!/usr/bin/perl",
         )
-    return OwnContent(SCRIPT, value, data, "")
+    return OwnContent(kind, value, data, "")
 
 
 def _requests(beside: Path, value: str, script: str, where: str) -> OwnContent:

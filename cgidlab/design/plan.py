@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cgidlab.design import faults, linking, systems
+from cgidlab.design import faults, hooks, linking, systems
 from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, OWN_SCRIPTS, RUNNING_SCRIPTS, system_of
 from cgidlab.drivers import DRIVERS
@@ -268,4 +268,7 @@ def told_sources(plan: Plan) -> str:
     """Return one line for the user that says whose code a run of the plan builds and starts, own files included."""
     named = (f"{name} (unverified: read it first)" if name.startswith(_UNVERIFIED) else name for name in sources(plan))
     files = "".join(f"; {file.name} with sha256 {file.sha256}" for file in plan.experiment.files)
-    return f"builds and starts httpd from {', '.join(named)}{files}"
+    runs = (
+        f"; runs with the rights of whoever runs trials: {said}" if (said := hooks.told(plan.experiment.hooks)) else ""
+    )
+    return f"builds and starts httpd from {', '.join(named)}{files}{runs}"

@@ -106,6 +106,14 @@ class NoiseForm(_Form):
     reruns: int = Field(default=1, ge=0, le=10)
 
 
+class HooksForm(_Form):
+    """Programs of the user's that are run on the server's host in watched trials."""
+
+    before_trial: str | list[str] | None = None
+    during_window: str | list[str] | None = None
+    after_trial: str | list[str] | None = None
+
+
 class FileForm(_Form):
     """A whole experiment file."""
 
@@ -135,6 +143,7 @@ class FileForm(_Form):
     )
     verdict: VerdictForm = Field(default_factory=VerdictForm)
     require: dict[str, Raw | dict[str, Raw | list[Raw]]] = Field(default_factory=dict)
+    hooks: HooksForm = Field(default_factory=HooksForm)
 
 
 _SECTIONS: dict[str, type[_Form]] = {
@@ -146,6 +155,7 @@ _SECTIONS: dict[str, type[_Form]] = {
     "factors": LevelForm,
     "search": SearchForm,
     "range": RangeForm,
+    "hooks": HooksForm,
 }
 
 

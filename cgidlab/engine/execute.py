@@ -12,6 +12,7 @@ from cgidlab import files
 from cgidlab.design import catalogue as cat
 from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.hooks import Commands
 from cgidlab.design.own_files import OwnContent
 from cgidlab.design.systems import PROXIED, system_of
 from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, sending, unreachable
@@ -64,6 +65,8 @@ class BlockNeeds:
     host_directory: str  # of the block, on the host
     generators: tuple[GeneratorReport, ...] = ()  # none: the load is made on the server's host
     own: tuple[OwnContent, ...] = ()
+    hooks: Commands = ()
+    hooked: frozenset[int] = frozenset()  # the trials that these are of
 
 
 def provision(
@@ -350,6 +353,7 @@ def _trial_json(trial: Trial, block: BlockNeeds, catalogue: Catalogue) -> dict[s
         "module_sha256": variant.sha256,
         **sending.served(s, block.own, host),
         **sending.asked(s, block.own, host),
+        "hooks": sending.hooked(block.hooks, block.own, host) if trial.number in block.hooked else {},
         "server_user": SERVER_USER,
         "server_gid": SERVER_GID,
         "port": PORT,

@@ -14,6 +14,7 @@ from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
 from cgidlab.design import own_files, spec
 from cgidlab.design import plan as planning
+from cgidlab.design.hooks import Commands
 from cgidlab.design.own_files import OwnContent
 from cgidlab.engine import arrivals, extending, targets
 from cgidlab.engine.execute import Site
@@ -21,7 +22,7 @@ from cgidlab.engine.extending import More
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
-from cgidlab.model import Experiment, Plan, Status, TrialRecord
+from cgidlab.model import Experiment, OwnFile, Plan, Status, TrialRecord
 from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
 from cgidlab.starting import command
@@ -36,6 +37,15 @@ class Reckoning:
     done: tuple[TrialRecord, ...]  # in the order of the run
     undone: tuple[tuple[Path, str], ...]  # directories that do not count, and why
     environments: frozenset[str]  # of the trials that are done
+
+
+@dataclass(frozen=True, slots=True)
+class _Mine:
+    """What is the user's own, of the experiment file that the command line names."""
+
+    files: tuple[OwnFile, ...]
+    hooks: Commands
+    contents: tuple[OwnContent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +143,11 @@ def load(
         experiment = extending.extended(experiment, more, run, plan, now.done)
         plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
-    own = _own(experiment, request, str(run.path / "plan.json"))
-    if own:
-        as_now = replace(plan, experiment=replace(experiment, files=own_files.of(own)))
-        found += differing.between(before, _planned(before, as_now), Verb.RESUME, ("files",))
-        plan, site = as_now, replace(site, own=own)
+    mine = _own(experiment, request, str(run.path / "plan.json"))
+    if mine is not None:
+        plan = replace(plan, experiment=replace(experiment, files=mine.files, hooks=mine.hooks))
+        found += differing.between(before, _planned(before, plan), Verb.RESUME, ("files", "hooks"))
+        site = replace(site, own=mine.contents)
     if request is not None:
         was_asked = replace(before, plan=run.read(changes.ASKED)) if changes.is_beside(run) else before
         found += _asked(request, experiment, was_asked)
@@ -181,29 +191,29 @@ def _site(run: RunDirectory, planned: str, root: Path, request: Request | None, 
     return targets.site(planned, root, named_by_user=named is not None)
 
 
-def _own(experiment: Experiment, request: Request | None, where: str) -> tuple[OwnContent, ...]:
-    """Return the user's own files of a run, by the experiment file that whoever goes on with it has named.
+def _own(experiment: Experiment, request: Request | None, where: str) -> _Mine | None:
+    """Return what of the user's own a run sends to hosts, by the experiment file that is named now; None for nothing.
 
-    What a run's directory says of them is data: a path of its own would have any file sent to hosts, and run there.
+    What a run's directory says of it is data: a path or a command of its own would have anything sent, and run, there.
     """
     names = own_files.names(experiment)
-    if not names:
-        return ()
+    if not names and not experiment.hooks:
+        return None
     if request is None:
         raise SpecError(
-            f"the run used {', '.join(names)}, which is taken from an experiment file alone, and none is named",
+            f"the run used {', '.join(names) or 'hooks'}, taken from an experiment file alone, and none is named",
             where=where,
             fix=f"name it: {command('run experiments/NAME.yml --resume RUN')}",
         )
-    found = {one.name: one for one in load_plan(request).site.own}
-    gone = [name for name in names if name not in found]
+    asked = load_plan(request)
+    gone = [name for name in names if name not in {one.name for one in asked.site.own}]
     if gone:
         raise SpecError(
             f"the run used {gone[0]}, and the experiment file names no such file",
             where=str(request.experiment),
             fix="name the file that the run was begun with, or begin again with --new",
         )
-    return tuple(found[name] for name in names)
+    return _Mine(asked.plan.experiment.files, asked.plan.experiment.hooks, asked.site.own)
 
 
 def refuse(continued: Continued, found: Sequence[Difference], accepted: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cgidlab import files
-from cgidlab.design.own_files import REQUESTS, SCRIPT, OwnContent
+from cgidlab.design.hooks import Commands
+from cgidlab.design.own_files import HOOK, REQUESTS, SCRIPT, OwnContent
 from cgidlab.design.systems import RUNNING_SCRIPTS, system_of
 from cgidlab.errors import LabError
 from cgidlab.model import Settings
@@ -19,11 +20,10 @@ def variables(own: Sequence[OwnContent], directory: Path) -> dict[str, Any]:
     files.make_directory(directory)
     for one in own:
         files.write_bytes(directory / one.sha256, one.data)
-    said = {kind: [_told(one) for one in own if one.kind == kind] for kind in (SCRIPT, REQUESTS)}
     return {
         "cgidlab_own_dir": str(directory.resolve()),
-        "cgidlab_own_scripts": said[SCRIPT],
-        "cgidlab_request_lists": said[REQUESTS],
+        "cgidlab_own_scripts": [*{one.name: _told(one) for one in own if one.kind != REQUESTS}.values()],
+        "cgidlab_request_lists": [_told(one) for one in own if one.kind == REQUESTS],
     }
 
 
@@ -61,6 +61,16 @@ def _there(one: OwnContent, found: Mapping[str, FileThere], host: str) -> dict[s
     if there is None or there.sha256 != one.sha256:
         raise LabError(f"provisioning did not bring {one.kind} {one.name} there", where=host)
     return {"path": there.path, "sha256": there.sha256}
+
+
+def hooked(commands: Commands, own: Sequence[OwnContent], host: HostReport) -> dict[str, list[str]]:
+    """Return each hook's command as the helper starts it, by when it runs."""
+    mine = {one.name: one for one in own if one.kind == HOOK}
+
+    def place(program: str) -> str:
+        return _there(mine[program], host.scripts, host.host)["path"] if program in mine else program
+
+    return {event: [place(words[0]), *words[1:]] for event, words in commands}
 
 
 def keep_lists(own: Sequence[OwnContent], directory: Path) -> None:

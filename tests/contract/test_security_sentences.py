@@ -56,6 +56,24 @@ HELD: dict[str, tuple[str, ...]] = {
     "`--resume` takes both from the experiment file": (
         "unit/test_own_files:the_script_that_a_directory_names_is_not_taken_on_its_own_word",
     ),
+    "They are named by `plan`, and by": (
+        "unit/test_own_files:hooks_are_named_before_anything_runs_and_sent_to_watched_trials_as_commands",
+    ),
+    "No shell reads a command": (
+        "unit/test_own_files:a_wrong_hook_is_refused_at_its_line",
+        "unit/test_cgidhost_hooks:each_runs_at_its_time_with_what_it_is_told_and_leaves_its_files",
+    ),
+    "They end with their trial": (
+        "unit/test_cgidhost_hooks:what_a_hook_started_in_the_background_ends_with_it",
+        "unit/test_cgidhost_hooks:whatever_one_does_is_told_and_no_more",
+    ),
+    "`--resume` takes hooks from the experiment file": (
+        "unit/test_own_files:the_hooks_that_a_directory_names_are_not_taken_on_its_own_word",
+    ),
+    "What they leave comes home as any other file": (
+        "unit/test_cgidhost_hooks:more_than_a_trial_may_bring_home_is_removed_and_told",
+        "unit/test_cgidhost_hooks:a_file_has_an_end",
+    ),
     "`configure`, `make`, patches": (
         "integration/test_confined:configure_make_and_the_built_httpd_itself_run_without_rights",
         "unit/test_deep_trees:no_filter_of_the_users_runs_on_a_source_from_git",
@@ -264,6 +282,8 @@ SAID = (
     "They can read what that user can read there",
     "Only the trial's own address can be reached from them",
     "A query may hold a secret of its own",
+    "**Hooks** are programs too",
+    "An experiment file with hooks is to be trusted",
     "**Sources of httpd** and what they build",
     "What remains: git fetches as us",
     "A build can use CPU",

@@ -37,11 +37,26 @@ if ($ENV{QUERY_STRING} eq 'tell') {
 }
 """
 LOG = """\
-10.0.0.1 - anna [29/Nov/2026:10:00:00 +0000] "GET http://anna:x@w/cgi-bin/mine.pl?size=1000 HTTP/1.1" 200 1 - canary-agent
+10.0.0.1 - anna [29/Nov/2026:10:00:00 +0000] "GET http://anna:x@w/cgi-bin/mine.pl?size=1000 HTTP/1.1" 200 1 - canary-a
 10.0.0.1 - - [29/Nov/2026:10:00:01 +0000] "GET /cgi-bin/mine.pl?size=10 HTTP/1.1" 200 12
 10.0.0.1 - - [29/Nov/2026:10:00:01 +0000] "GET /cgi-bin/mine.pl?size=10 HTTP/1.1" 200 12
 10.0.0.1 - - [29/Nov/2026:10:00:02 +0000] "GET /cgi-bin/mine.pl?tell HTTP/1.1" 200 12
 10.0.0.1 - - [29/Nov/2026:10:00:02 +0000] "POST /cgi-bin/mine.pl HTTP/1.1" 200 12
+"""
+HOOKS = """\
+passes: 2
+watch_every: 2
+hooks:
+  before_trial: [no-such-program-7c1f]
+  during_window: ["path:hook.sh", "{pids}"]
+  after_trial: [sh, -c, "id -u > uid; ls /proc/$CGIDLAB_HTTPD_PID/exe"]
+"""
+HOOK = """\
+#!/bin/sh
+trap 'echo ended >> told; exit 0' TERM
+echo "$1 $CGIDLAB_DAEMON_PID $CGIDLAB_SET_CLIENTS" > told
+cat /proc/$CGIDLAB_DAEMON_PID/comm >> told
+while :; do sleep 0.05; done
 """
 BROKEN = "#!/bin/sh\necho 'no module of that name: canary-7c1f' >&2\nexit 3\n"
 
@@ -81,8 +96,9 @@ def own(repo_root: Path, provisioned_host: dict[str, Any], tmp_path_factory: pyt
     """Run the user's script under the requests of an access log."""
     assert provisioned_host
     place = tmp_path_factory.mktemp("own")
+    (place / "hook.sh").write_text(HOOK)
     settings = 'script: "path:mine.pl", requests: access_log'
-    return run(repo_root, place, settings, "listen_backlog: [100]")
+    return run(repo_root, place, settings, "listen_backlog: [100]", HOOKS)
 
 
 def test_the_script_is_asked_for_what_the_log_asks_for_as_often(own: Own) -> None:
@@ -122,11 +138,35 @@ def test_what_is_served_is_proved_by_its_checksum(own: Own) -> None:
 
 
 def test_of_a_log_no_user_no_agent_and_no_host_is_kept(own: Own) -> None:
-    words = (b"anna", b"canary-agent", b"10.0.0.1")
+    words = (b"anna", b"canary-a", b"10.0.0.1")
     kept = [p for p in own.run.resolve().rglob("*") if p.is_file()]
 
     assert kept
     assert [(str(p), word) for p in kept for word in words if word in p.read_bytes()] == []
+
+
+def test_hooks_run_beside_the_watched_trial_alone_and_see_its_server(own: Own) -> None:
+    (watched,) = (row for row in own.rows() if row["watched"] == "yes")
+    places = {row["watched"]: own.run / row["directory"] / "hooks" for row in own.rows()}
+    pids, daemon, clients = places["yes"].joinpath("told").read_text().splitlines()[0].split()
+    result = json.loads((places["yes"].parent / "result.json").read_text())
+
+    assert (watched["status"], clients) == ("complete", "5")
+    assert daemon in pids.split(",")
+    assert (places["yes"] / "told").read_text().splitlines()[1:] == ["httpd", "ended"]
+    assert (places["yes"] / "uid").read_text() == "0\n"
+    assert result["hooks"]["during_window"]["exit_code"] == result["hooks"]["after_trial"]["exit_code"] == 0
+    assert 0 < float(watched["hook_cpu_ms"]) < 1000
+    assert not places["no"].exists()
+
+
+def test_a_hook_that_is_not_there_is_a_note_and_its_trial_is_complete(own: Own) -> None:
+    (watched,) = (row for row in own.rows() if row["watched"] == "yes")
+    figures = (own.run / watched["directory"] / "figures.json").read_text()
+
+    assert watched["status"] == "complete"
+    assert "before_trial: it cannot be started" in figures
+    assert "note: the hook before_trial of trial" in own.output
 
 
 def test_a_script_that_fails_ends_its_trial_with_its_own_words(

@@ -35,6 +35,7 @@ FACTS = {
 RUN: dict[str, Any] = {
     "plan": {
         "files": {"path:mine.cgi": "f"},
+        "hooks": {"after_trial": ["x"]},
         "target": "local",
         "seed": 1,
         "rule": {"factor": "listen_backlog"},
@@ -90,6 +91,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "scripts": (*HOST, "scripts", "hello", "sha256"),
     "interpreters": (*HOST, "scripts", "hello", "interpreter", "sha256"),
     "files": ("plan", "files", "path:mine.cgi"),
+    "hooks": ("plan", "hooks", "after_trial"),
 }
 NEVER_WRITTEN = {"provenance"}  # that there is no record of a host
 

@@ -219,3 +219,70 @@ def test_a_trial_is_told_what_lies_where_and_what_it_has_to_hold(place: Path) ->
     assert asked["requests"] == {"path": there["mix.requests"].path, "sha256": own[1].sha256}
     assert sending.served({**settings, "script": "hello"}, own, HOST)["script"]["sha256"] == "1" * 64
     assert sending.served({**settings, "script": "hello", "handler": "php_fpm"}, own, HOST)["script"] is None
+
+
+HOOKS = "hooks:\n  before_trial: \"path:hook.sh\"\n  during_window: [perf, record, -p, '{pids}']\n"
+
+
+def with_hooks(place: Path, text: str = HOOKS) -> Loaded:
+    (place / "hook.sh").write_text("#!/bin/sh\n")
+    path = place / "own.yml"
+    path.write_text(FILE.format(factors="clients: [10, 20]", settings=OWN, load="") + text)
+    return load_plan(Request(path, ROOT))
+
+
+def test_hooks_are_named_before_anything_runs_and_sent_to_watched_trials_as_commands(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = with_hooks(place)
+    hook = next(one for one in found.site.own if one.kind == "hook")
+    host = replace(HOST, scripts={hook.name: FileThere("/c/own/x/hook.sh", hook.sha256)})
+
+    assert cli.main(["plan", str(place / "own.yml")]) == 0
+    printed = capsys.readouterr().out
+    assert f"path:hook.sh with sha256 {hook.sha256}" in printed
+    assert "before_trial path:hook.sh; during_window perf record -p {pids}" in printed
+    assert sending.hooked(found.plan.experiment.hooks, found.site.own, host) == {
+        "before_trial": ["/c/own/x/hook.sh"],
+        "during_window": ["perf", "record", "-p", "{pids}"],
+    }
+    names = [one["name"] for one in sending.variables(found.site.own, place / "sent")["cgidlab_own_scripts"]]
+    assert names == ["path:mine.cgi", "path:hook.sh"]
+    assert (place / "sent" / hook.sha256).read_text() == "#!/bin/sh\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where", "fix"),
+    [
+        ("hooks: {during: x}\n", "unknown key `during`", "line 9", "`during_window`"),
+        ("hooks: {after_trail: x}\n", "unknown key `after_trail`", "line 9", "`after_trial`"),
+        ("hook: {after_trial: x}\n", "unknown key `hook`", "line 9", "`hooks`"),
+        ("hooks: {after_trial: []}\n", "is no command", "line 9, hooks.after_trial", "perf, record"),
+        ('hooks: {after_trial: "perf record -a"}\n', "no shell reads it", "line 9, hooks.after_trial", "as a list"),
+        ("hooks: {after_trial: [bin/x]}\n", "neither a name nor an absolute path", "line 9", '"path:bin/x"'),
+        ('hooks: {after_trial: "path:gone.sh"}\n', "No such file", "line 9, hooks.after_trial", "relative"),
+    ],
+)
+def test_a_wrong_hook_is_refused_at_its_line(place: Path, text: str, what: str, where: str, fix: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        with_hooks(place, text)
+
+    assert what in refused.value.what
+    assert where in refused.value.where
+    assert fix in refused.value.fix
+
+
+def test_the_hooks_that_a_directory_names_are_not_taken_on_its_own_word(place: Path) -> None:
+    run = store.create(place / "results", with_hooks(place).plan, "a")
+    run.set_state(store.INTERRUPTED)
+    plan: dict[str, Any] = run.read("plan.json")
+    plan["hooks"] = {"before_trial": ["sh", "-c", "touch /tmp/canary"]}
+    run.write("plan.json", plan)
+
+    with pytest.raises(SpecError, match="taken from an experiment file alone"):
+        resuming.load(run, ROOT, None)
+    continued = resuming.load(run, ROOT, Request(place / "own.yml", ROOT))
+
+    assert dict(continued.loaded.plan.experiment.hooks)["before_trial"] == ("path:hook.sh",)
+    with pytest.raises(SpecError, match="the hooks"):
+        resuming.refuse(continued, continued.differences, [])
