@@ -278,6 +278,7 @@ SAID = (
     "One exception is meant",
     "Read an experiment file from a stranger",
     '`httpd: "git:..."` and `path:` name code',
+    "`script: path:` and `hooks` name programs (below)",
     "**Own scripts** (`script: path:...`) are programs",
     "They can read what that user can read there",
     "Only the trial's own address can be reached from them",
