@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cgidhost import process
+
+from cgidlab.design import systems
+from tests.e2e.cgidhost_rig import Outcome, Rig
+from tests.reach import let_pass
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
@@ -80,7 +85,6 @@ class Own:
 
 def run(root: Path, place: Path, settings: str, factors: str, *more: str) -> Own:
     (place / "mine.pl").write_text(SCRIPT)
-    (place / "broken.sh").write_text(BROKEN)
     (place / "access_log").write_text(LOG)
     file = place / "own.yml"
     file.write_text(EXPERIMENT.format(settings=settings, factors=factors) + "".join(more))
@@ -169,16 +173,69 @@ def test_a_hook_that_is_not_there_is_a_note_and_its_trial_is_complete(own: Own) 
     assert "note: the hook before_trial of trial" in own.output
 
 
-def test_a_script_that_fails_ends_its_trial_with_its_own_words(
-    repo_root: Path, provisioned_host: dict[str, Any], tmp_path: Path
+@pytest.fixture(scope="module")
+def block(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Outcome]:
+    """Run short trials of a script with each handler that runs scripts, of a broken one, and of another's content."""
+    rig = Rig(provisioned_host, tmp_path_factory.mktemp("blocks"))
+    scripts = let_pass(tmp_path_factory.mktemp("scripts"))
+    for name, text in (("mine.pl", SCRIPT), ("broken.sh", BROKEN)):
+        (scripts / name).write_text(text)
+        (scripts / name).chmod(0o755)
+    listed = scripts / "requests"
+    listed.write_text("/cgi-bin/mine.pl?size=30\n" + "/cgi-bin/mine.pl?size=10\n" * 3)
+
+    def trial(number: int, file: str, sha256: str | None = None, **settings: Any) -> dict[str, Any]:  # noqa: ANN401 -- as the rig's
+        made = rig.trial(
+            number,
+            scripts_dir=str(scripts),
+            url_path=f"/cgi-bin/{file}",
+            **{"warmup_s": 0.2, "window_s": 0.6, "clients": 5, "workers": 25, "connect_times": False, **settings},
+        )
+        return {**made, "script": {"file": file, "sha256": sha256 or process.sha256_of(str(scripts / file))}}
+
+    asked = {"path": str(listed), "sha256": process.sha256_of(str(listed))}
+    return rig.run(
+        "own",
+        [
+            *(trial(n, "mine.pl", handler=name) for n, name in enumerate(systems.RUNNING_SCRIPTS, start=1)),
+            trial(4, "broken.sh"),
+            trial(5, "mine.pl", "0" * 64),
+            {**trial(6, "mine.pl", driver="wrk"), "requests": asked},
+            {**trial(7, "mine.pl", driver="wrk"), "requests": {**asked, "sha256": "0" * 64}},
+        ],
+    )
+
+
+@pytest.mark.parametrize("number", range(1, 1 + len(systems.RUNNING_SCRIPTS)))
+def test_every_handler_that_runs_scripts_runs_the_users_and_it_is_proved(
+    block: dict[int, Outcome], number: int
 ) -> None:
-    assert provisioned_host
-    levels = '"path:broken.sh", {label: as it was, value: hello}'
+    want, found = block[number].checks()["script"]
 
-    found = run(repo_root, tmp_path, "listen_backlog: 100", f"script: [{levels}]")
+    assert block[number].entry["ended"] == "complete", block[number].entry
+    assert want == found
 
-    broken, built = sorted(found.rows(), key=lambda row: row["script"], reverse=True)
-    assert broken["status"] == "invalid"
-    assert "cgi_status: want 200" in broken["reason"]
-    assert "no module of that name: canary-7c1f" in broken["reason"]
-    assert built["status"] == "complete"
+
+def test_a_script_that_fails_ends_its_trial_with_its_own_words(block: dict[int, Outcome]) -> None:
+    entry = block[4].entry
+
+    assert (entry["ended"], entry["kind"]) == ("invalid", "treatment")
+    assert "cgi_status: want 200" in entry["reason"]
+    assert "no module of that name: canary-7c1f" in entry["reason"]
+
+
+@pytest.mark.parametrize(("number", "name"), [(5, "script"), (7, "requests")])
+def test_another_content_than_the_ordered_one_is_no_trial(block: dict[int, Outcome], number: int, name: str) -> None:
+    entry = block[number].entry
+
+    assert entry["ended"] == "invalid"
+    assert entry["reason"].startswith(f"{name}: want {'0' * 64}, found ")
+
+
+def test_wrk_asks_for_a_list_as_well(block: dict[int, Outcome]) -> None:
+    lines = block[6].files["logs/access_log"].decode().splitlines()
+    sizes = Counter(line.split()[3] for line in lines if line.split()[4] == "/cgi-bin/mine.pl")
+
+    assert block[6].entry["ended"] == "complete", block[6].entry
+    assert sizes["30"] > 5
+    assert abs(sizes["30"] - sizes["10"] / 3) <= 10  # what was out at the end
