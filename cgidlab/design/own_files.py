@@ -148,7 +148,8 @@ def _content(path: Path, most: int, where: str) -> bytes:
             if not stat.S_ISREG(about.st_mode):
                 raise SpecError(f"{path} is no plain file", where=where)
             if about.st_size > most:
-                raise SpecError(f"{path} has {about.st_size:,} bytes; at most {most:,} are read", where=where)
+                what = f"{path} has {about.st_size:,} bytes; at most {most:,} are read"
+                raise SpecError(what, where=where, fix="name a part of it, or a smaller one")
             return file.read(most)
     except OSError as err:
         fix = "its path is relative to the experiment file"

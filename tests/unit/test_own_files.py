@@ -10,10 +10,10 @@ import pytest
 from cgidlab import cli
 from cgidlab.compare import Recorded, differing
 from cgidlab.compare.fields import Verb
-from cgidlab.engine import resuming, sending
+from cgidlab.engine import execute, resuming, sending
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError
-from cgidlab.parsers.host_report import FileThere, HostReport
+from cgidlab.parsers.host_report import FileThere, GeneratorReport, HostReport
 from cgidlab.runs import store
 from tests.unit.run_directories import ROOT
 
@@ -221,6 +221,19 @@ def test_a_trial_is_told_what_lies_where_and_what_it_has_to_hold(place: Path) ->
     assert sending.served({**settings, "script": "hello", "handler": "php_fpm"}, own, HOST)["script"] is None
 
 
+def test_a_generator_has_the_list_and_is_told_what_is_asked_for(place: Path) -> None:
+    found = loaded(place, load="loop: closed, requests: mix.requests")
+    requests = next(one for one in found.site.own if one.kind == "requests")
+    there = FileThere("/g/own/requests", requests.sha256)
+    generator = GeneratorReport("g1", "/python", False, "/w", "/h", {}, "10.0.0.2", {}, {requests.name: there})  # noqa: FBT003 -- a row
+    block = execute.BlockNeeds(Path(), HOST, "/w/run-1", (generator,), found.site.own)
+
+    told = execute._generator_json(block, found.plan.blocks[0], found.catalogue, 0)["trials"][0]  # noqa: SLF001 -- what it is sent
+
+    assert told["requests"] == {"path": "/g/own/requests", "sha256": requests.sha256}
+    assert told["url_path"] == requests.first
+
+
 HOOKS = "hooks:\n  before_trial: \"path:hook.sh\"\n  during_window: [perf, record, -p, '{pids}']\n"
 
 
@@ -270,6 +283,15 @@ def test_a_wrong_hook_is_refused_at_its_line(place: Path, text: str, what: str, 
     assert what in refused.value.what
     assert where in refused.value.where
     assert fix in refused.value.fix
+
+
+def test_hooks_beside_a_search_are_refused_since_few_of_its_trials_are_watched(place: Path) -> None:
+    path = place / "own.yml"
+    text = FILE.format(factors="", settings=OWN, load="").replace("repetitions: 2\n", "")
+    path.write_text(text + "search: {factor: clients, from: 1, to: 9, most: {errors: 0}}\nhooks: {after_trial: x}\n")
+
+    with pytest.raises(SpecError, match="`hooks` means nothing beside `search:`"):
+        load_plan(Request(path, ROOT))
 
 
 def test_the_hooks_that_a_directory_names_are_not_taken_on_its_own_word(place: Path) -> None:
