@@ -63,7 +63,7 @@ def read(document: Document, experiment: Experiment) -> tuple[OwnContent, ...]:
     for path, value in _named(experiment, REQUESTS):
         if not value:
             continue
-        where = document.where(path)
+        where = document.where(path if path in document.lines else ("load", REQUESTS))
         asked = {script for _, script in named} or {"hello"}
         if len(asked) > 1:
             raise SpecError(
@@ -102,7 +102,7 @@ def _named(experiment: Experiment, setting: str) -> Iterator[tuple[KeyPath, str]
         if factor.name == setting:
             yield from ((("factors", setting, i), str(level.value)) for i, level in enumerate(factor.levels))
     if setting in experiment.settings:
-        yield ("load" if setting == REQUESTS else "settings", setting), str(experiment.settings[setting])
+        yield ("settings", setting), str(experiment.settings[setting])
 
 
 def _script(beside: Path, value: str, where: str, kind: str = SCRIPT) -> OwnContent:

@@ -143,7 +143,7 @@ def load(
         experiment = extending.extended(experiment, more, run, plan, now.done)
         plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
-    mine = _own(experiment, request, str(run.path / "plan.json"))
+    mine = _own(experiment, request, run)
     if mine is not None:
         plan = replace(plan, experiment=replace(experiment, files=mine.files, hooks=mine.hooks))
         found += differing.between(before, _planned(before, plan), Verb.RESUME, ("files", "hooks"))
@@ -191,7 +191,7 @@ def _site(run: RunDirectory, planned: str, root: Path, request: Request | None, 
     return targets.site(planned, root, named_by_user=named is not None)
 
 
-def _own(experiment: Experiment, request: Request | None, where: str) -> _Mine | None:
+def _own(experiment: Experiment, request: Request | None, run: RunDirectory) -> _Mine | None:
     """Return what of the user's own a run sends to hosts, by the experiment file that is named now; None for nothing.
 
     What a run's directory says of it is data: a path or a command of its own would have anything sent, and run, there.
@@ -202,8 +202,8 @@ def _own(experiment: Experiment, request: Request | None, where: str) -> _Mine |
     if request is None:
         raise SpecError(
             f"the run used {', '.join(names) or 'hooks'}, taken from an experiment file alone, and none is named",
-            where=where,
-            fix=f"name it: {command('run experiments/NAME.yml --resume RUN')}",
+            where=str(run.path / "plan.json"),
+            fix=f"name it: {command(f'run experiments/{experiment.name}.yml --resume {run.run_id}')}",
         )
     asked = load_plan(request)
     gone = [name for name in names if name not in {one.name for one in asked.site.own}]

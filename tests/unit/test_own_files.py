@@ -14,7 +14,7 @@ from cgidlab.engine import execute, resuming, sending
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError
 from cgidlab.parsers.host_report import FileThere, GeneratorReport, HostReport
-from cgidlab.runs import store
+from cgidlab.runs import ending, store
 from tests.unit.run_directories import ROOT
 
 FILE = """\
@@ -301,8 +301,10 @@ def test_the_hooks_that_a_directory_names_are_not_taken_on_its_own_word(place: P
     plan["hooks"] = {"before_trial": ["sh", "-c", "touch /tmp/canary"]}
     run.write("plan.json", plan)
 
-    with pytest.raises(SpecError, match="taken from an experiment file alone"):
+    with pytest.raises(SpecError, match="taken from an experiment file alone") as refused:
         resuming.load(run, ROOT, None)
+    assert refused.value.fix.endswith("run experiments/own.yml --resume a")
+    assert "run experiments/own.yml --resume " in ending.go_on(run)
     continued = resuming.load(run, ROOT, Request(place / "own.yml", ROOT))
 
     assert dict(continued.loaded.plan.experiment.hooks)["before_trial"] == ("path:hook.sh",)
