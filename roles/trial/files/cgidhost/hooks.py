@@ -58,9 +58,10 @@ class TrialHooks:
         if not self._wanted:
             return
         self._given, self._ready = given, True
-        with suppress(OSError):  # then none can start, and each says why
+        with suppress(OSError):  # without its directory none can start, and each says why
             os.mkdir(self._directory, 0o755)
-        self._run(BEFORE, patience)
+        with suppress(OSError):
+            self._run(BEFORE, patience)
 
     def window_begins(self) -> None:
         """Start the one that runs in the window."""
