@@ -240,6 +240,9 @@ class Figures:
         "most memory seen of httpd, what stands behind it and their scripts; what processes share counts once (Pss)",
         title="memory of the server",
     )
+    hook_cpu_ms: float | None = _figure(
+        "hooks", "ms", "CPU that the hook during_window and what it waited for used, up to its end after the window"
+    )
     cpu_pressure_share: float | None = _figure(
         "host", "share", "of the window in which some process could have run but waited for a CPU"
     )

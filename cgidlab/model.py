@@ -239,6 +239,14 @@ class NoisePolicy:
         return self.max_outsider_cpu is None and self.max_steal_share is None and self.max_slowdown_share is None
 
 
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """A file of the user's that an experiment names: a CGI script, a hook, or a list of requests."""
+
+    name: str  # as its setting has it
+    sha256: str  # of what hosts get
+
+
 class LimitTrials(StrEnum):
     """In which cells a run holds back, beside its own trials, what may limit throughput."""
 
@@ -266,6 +274,8 @@ class Experiment:
     limits: LimitTrials = LimitTrials.OFF
     derived: tuple[tuple[str, str], ...] = ()  # settings that follow from factors: name and formula
     search: LimitSearch | None = None  # None: its levels are compared
+    files: tuple[OwnFile, ...] = ()
+    hooks: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the user's own programs: when each runs, and its command
 
     def excludes(self, cell: Sequence[tuple[str, str]]) -> bool:
         """Say whether a cell is left out: of each factor that an exclusion names it has one of the labels."""

@@ -28,13 +28,14 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from dataclasses import asdict  # noqa: PLC0415 -- see cgidlab.commands
 
-    from cgidlab.design import choosing, limiting  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.design import choosing, limiting, own_files  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.design.plan import estimated_s, sources, told_sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.progress import duration  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import store  # noqa: PLC0415 -- see cgidlab.commands
 
-    plan = loading.load_plan(experiments.request(args)).plan
+    loaded = loading.load_plan(experiments.request(args))
+    plan = loaded.plan
     expected = _expected(plan, args.results)
     if args.format == "json":
         told = {
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if expected is not None:
         print(expected.said)
     print(told_sources(plan))
-    for warning in choosing.warnings(plan):
+    for warning in (*choosing.warnings(plan), *own_files.notes(loaded.site.own)):
         print(f"note: {warning}")
     print("nothing was run")
     return 0

@@ -16,12 +16,13 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Say that the file is good; what is wrong with it is raised."""
-    from cgidlab.design import choosing  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.design import choosing, own_files  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine import loading  # noqa: PLC0415 -- see cgidlab.commands
 
-    plan = loading.load_plan(experiments.request(args)).plan
+    loaded = loading.load_plan(experiments.request(args))
+    plan = loaded.plan
     most = plan.block_trials * plan.experiment.repetitions.max
-    bounds, warnings = plan.experiment.rule.bounds, list(choosing.warnings(plan))
+    bounds, warnings = plan.experiment.rule.bounds, [*choosing.warnings(plan), *own_files.notes(loaded.site.own)]
     if args.format == "json":
         asks = [{"response": bound[0], "bound": bound[1]} for bound in bounds]
         counts = {"cells": len(plan.cells), "most_trials": most}

@@ -179,6 +179,24 @@ def _scripts(run: Recorded) -> Values:
     }
 
 
+def _interpreters(run: Recorded) -> Values:
+    """Return the checksum of what runs each script of the user's."""
+    return {
+        (host, name): script["interpreter"].get("sha256")
+        for host, said in run.hosts.items()
+        for name, script in said.get("scripts", {}).items()
+        if script.get("interpreter")
+    }
+
+
+def _files(run: Recorded) -> Values:
+    return {(name,): sha256 for name, sha256 in (run.plan.get("files") or {}).items()}
+
+
+def _hooks(run: Recorded) -> Values:
+    return {(): json.dumps(run.plan.get("hooks") or {}, sort_keys=True)}
+
+
 D, T, N = Weight.DECIDES, Weight.TOLD, Weight.NOTHING
 _DESIGN, _PROJECT, _HOST = About.DESIGN, About.PROJECT, About.HOST
 _BUILT_FROM = ("httpd_version", "httpd_source", "httpd_source_sha256", "compiler")
@@ -198,6 +216,8 @@ FIELDS = (
         told_by=("experiment",),
     ),
     Field("settings", "setting {0}", _DESIGN, D, D, D, _nothing, told_by=("experiment", "command_line")),
+    Field("files", "the content of {0}", _DESIGN, D, D, D, _files),
+    Field("hooks", "the hooks", _DESIGN, D, T, D, _hooks, opaque=True),
     Field("target", "the target", _DESIGN, N, T, N, _plan("target")),
     Field("seed", "the seed", _DESIGN, N, T, N, _plan("seed")),
     Field("rule", "the rule", _DESIGN, N, T, N, _rule),
@@ -273,7 +293,8 @@ FIELDS = (
         implied_by=("driver",),
     ),
     Field("tools", "{1} on {0}", _HOST, T, T, T, lambda run: _tools(run, drivers=False)),
-    Field("scripts", "CGI script {1} on {0}", _HOST, D, T, T, _scripts),
+    Field("scripts", "CGI script {1} on {0}", _HOST, D, T, T, _scripts, told_by=("files",)),
+    Field("interpreters", "what runs {1} on {0}", _HOST, D, T, T, _interpreters),
     Field("provenance", "what {0} was", _HOST, D, N, N, _nothing),
 )
 # fmt: on

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from cgidlab.design import hints
+from cgidlab.design.systems import OWN_SCRIPTS
 from cgidlab.errors import LabError, SpecError
 from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import Option, Scalar, Settings
@@ -55,8 +56,12 @@ _EXAMPLES = {
     "log_level": 'log_level: "warn cgid:debug"',
     "httpd": 'httpd: "upstream:2.4.62"',
     "patches": 'patches: "retry-at-notice"',
+    "script": 'script: "path:status.cgi"',
+    "requests": 'requests: "status.requests"',
 }
 """Of options whose default shows nothing of what they take."""
+BESIDE_CHOICES: Mapping[str, str] = {"script": OWN_SCRIPTS}
+"""What a value begins with that an option takes beside its choices."""
 _INSTRUMENTS = "instruments"
 # Each instrument says itself what it is; no task on a host takes these.
 _SWITCHES = tuple(
@@ -124,7 +129,8 @@ class Catalogue:
         assert isinstance(value, (bool, int, float, str))  # noqa: S101 -- what _PYTHON_TYPES holds
         if option.type == "float":
             value = float(value)
-        if option.choices and value not in option.choices:
+        beside = BESIDE_CHOICES.get(name)
+        if option.choices and value not in option.choices and not (beside and str(value).startswith(beside)):
             raise hints.unknown(f"`{name}` does not take", str(value), [str(c) for c in option.choices], where)
         low, high = _BOUNDS.get(name, (float("-inf"), float("inf")))
         if isinstance(value, (int, float)) and not low <= value <= high:
@@ -174,10 +180,15 @@ def markdown(catalogue: Catalogue) -> str:
     """Return every option with the first sentence on it: the table of docs/experiment-format.md."""
     rows = ["| option | takes | default | what | example |", "| --- | --- | --- | --- | --- |"]
     for option in catalogue.options.values():
-        takes = ", ".join(f"`{c}`" for c in option.choices) or option.type
+        takes = ", ".join(f"`{c}`" for c in _taken(option)) or option.type
         default = "required" if option.default is None else f"`{json.dumps(option.default)}`"
         rows.append(f"| `{option.name}` | {takes} | {default} | {option.summary} | {_example(option)} |")
     return "\n".join(rows)
+
+
+def _taken(option: Option) -> tuple[Scalar, ...]:
+    """Return what an option with choices takes, with what it takes beside them."""
+    return (*option.choices, f"{BESIDE_CHOICES[option.name]}FILE") if option.name in BESIDE_CHOICES else option.choices
 
 
 def _example(option: Option) -> str:

@@ -10,16 +10,17 @@ from cgidlab.design.faults import is_reload
 from cgidlab.errors import SpecError
 from cgidlab.model import Factor, Plan, Scalar, Settings
 
-_OF_CONNECTIONS = frozenset({"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive", "fault"})
+_DECIDING = frozenset({"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive", "fault", "requests"})
 _FEW_PROCESSES = 2  # clients spread evenly over so many, and none of them has all threads busy
 
 
 def driver(
     catalogue: Catalogue, factors: Sequence[Factor], settings: Settings, derived: Mapping[str, str]
 ) -> dict[str, Scalar]:
-    """Return the driver for an experiment that names none: the usual one unless a cell would lose its connections.
+    """Return the driver for an experiment that names none: the usual one if it can do all cells.
 
-    All cells get the same one, so that they can be compared. `derived` are the formulas of settings, by their names.
+    It cannot where connections would be lost, or many paths are asked for. All cells get the same one, so that they
+    can be compared. `derived` are the formulas of settings, by their names.
     """
     named = {f.name for f in factors} | settings.keys()
     if "driver" in named:
@@ -27,22 +28,26 @@ def driver(
     formulas = {
         name: linking.formula(name, text, catalogue, factors, name)
         for name, text in derived.items()
-        if name in _OF_CONNECTIONS
+        if name in _DECIDING
     }
-    matter = _OF_CONNECTIONS.union(*(formula.names for formula in formulas.values()))
+    matter = _DECIDING.union(*(formula.names for formula in formulas.values()))
     usual = {**catalogue.defaults(), **settings}
     found = []
     for levels in itertools.product(*(_values(f) for f in factors if f.name in matter)):
         own: dict[str, Scalar] = dict(levels)
         with suppress(SpecError):  # no cell can be like that: it is excluded, or refused as what it is
             found.append({**usual, **own, **linking.values(formulas, own, catalogue, "")})
-    if all(str(cell["loop"]) == "closed" for cell in found) and any(map(loses_connections, found)):
+    if all(str(cell["loop"]) == "closed" for cell in found) and any(map(_is_not_for_h2load, found)):
         return {"driver": "steady"}
     return {}
 
 
 def _values(factor: Factor) -> list[tuple[str, Scalar]]:
     return [(factor.name, level.value) for level in factor.levels]
+
+
+def _is_not_for_h2load(settings: Mapping[str, Scalar]) -> bool:
+    return bool(settings["requests"]) or loses_connections(settings)
 
 
 def loses_connections(settings: Mapping[str, Scalar]) -> bool:
@@ -83,5 +88,5 @@ def warnings(plan: Plan) -> tuple[str, ...]:
     if any(cell.settings["driver"] == "steady" for cell in plan.cells) and "driver" not in {
         f.name for f in plan.experiment.factors
     }:
-        found.append("driver: steady, which renews the connections that httpd closes")
+        found.append("driver: steady, which renews the connections that httpd closes, and takes lists of requests")
     return tuple(found)

@@ -32,6 +32,17 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "limits": ("bottleneck", "interventions", "what_limits"),
     "verdict": ("rule", "decision", "analysis", "response", "responses", "reference", "smallest_effects"),
     "require": ("required", "thresholds", "threshold", "slo", "slos", "assert", "promise"),
+    "hooks": (
+        "hook",
+        "scripts",
+        "commands",
+        "perf",
+        "profile",
+        "callbacks",
+        "before_trial",
+        "during_window",
+        "after_trial",
+    ),
     "search": ("find", "limit", "capacity", "searching", "bisect"),
 }
 """The keys of an experiment file, and what people call them."""

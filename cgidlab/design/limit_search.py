@@ -17,6 +17,7 @@ from cgidlab.model import Cell, CellPairs, Factor, Level, LimitSearch, Plan, Sca
 _NOT_BESIDE = {
     "repetitions": "a search ends by itself: write `blocks` below `search:`",
     "passes": "leave it out: a block has the trials that the search needs",
+    "hooks": "leave them out: they run in watched trials, and most trials of a search are not",
     "watch_every": "leave it out: trials are watched where a goal needs an instrument",
     "require": "leave it out: the goals are below `search:`",
     "limits": "leave it out: ask what limits in an experiment that compares levels, such as what-limits.yml",

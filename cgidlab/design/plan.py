@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cgidlab.design import faults, linking, systems
+from cgidlab.design import faults, hooks, linking, systems
 from cgidlab.design.catalogue import Catalogue, instruments
-from cgidlab.design.systems import CGID, system_of
+from cgidlab.design.systems import CGID, OWN_SCRIPTS, RUNNING_SCRIPTS, system_of
 from cgidlab.drivers import DRIVERS
 from cgidlab.errors import SpecError
 from cgidlab.model import Cell, Experiment, Level, LoopKind, Plan, Settings, Trial
@@ -207,6 +207,12 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix="use log_level: warn",
         )
+    if str(s["script"]).startswith(OWN_SCRIPTS) and system_of(s) not in RUNNING_SCRIPTS:
+        raise SpecError(
+            f"{_with(s)} runs no CGI script, and `{s['script']}` is one",
+            where=f"cell {cell.id}",
+            fix=f"use handler: {', '.join(RUNNING_SCRIPTS[:-1])} or {RUNNING_SCRIPTS[-1]}",
+        )
     _check_nice(cell)
     faults.check(cell)
     _check_load(cell)
@@ -234,6 +240,13 @@ def _check_load(cell: Cell) -> None:
         raise SpecError(
             f"{driver.name} cannot {what}", where=f"cell {cell.id}", fix=f"use driver: {able} with loop: {loop}"
         )
+    if s["requests"] and not driver.many_paths:
+        able = " or ".join(d.name for d in DRIVERS.values() if d.many_paths)
+        raise SpecError(
+            f"{driver.name} {driver.why_one_path}, and `requests` names many",
+            where=f"cell {cell.id}",
+            fix=f"use driver: {able} with loop: closed",
+        )
     if loop is LoopKind.OPEN and int(s["rate"]) % driver.rate_step:
         raise SpecError(
             f"rate={s['rate']} cannot be sent evenly",
@@ -252,6 +265,10 @@ def sources(plan: Plan) -> tuple[str, ...]:
 
 
 def told_sources(plan: Plan) -> str:
-    """Return one line for the user that says whose code a run of the plan builds and starts."""
+    """Return one line for the user that says whose code a run of the plan builds and starts, own files included."""
     named = (f"{name} (unverified: read it first)" if name.startswith(_UNVERIFIED) else name for name in sources(plan))
-    return f"builds and starts httpd from {', '.join(named)}"
+    files = "".join(f"; {file.name} with sha256 {file.sha256}" for file in plan.experiment.files)
+    runs = (
+        f"; runs with the rights of whoever runs trials: {said}" if (said := hooks.told(plan.experiment.hooks)) else ""
+    )
+    return f"builds and starts httpd from {', '.join(named)}{files}{runs}"

@@ -10,7 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import arithmetic, choosing, deciding, faults, hints, limit_search, linking, requiring, systems
+from cgidlab.design import (
+    arithmetic,
+    choosing,
+    deciding,
+    faults,
+    hints,
+    hooks,
+    limit_search,
+    linking,
+    requiring,
+    systems,
+)
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
@@ -105,6 +116,7 @@ def build(
         noise=deciding.noise(document, form),
         source=document.text,
         limits=deciding.limits(catalogue, form, settings, factors),
+        hooks=hooks.commands(document, form.hooks),
     )
     _check_size(experiment, document.where(("factors",)))
     return experiment

@@ -14,7 +14,7 @@ from cgidlab.model import LimitTrials, Option
 
 # What lies beside the experiments below results/: `store` and the verbs of these names make it.
 RESERVED_NAMES = ("calibration", "calibration-limits", "latest", "observe", "observe-all")
-LOAD_KEYS = ("loop", "driver", "clients", "rate")
+LOAD_KEYS = ("loop", "driver", "clients", "rate", "requests")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
 MAX_PASSES = 100
@@ -56,6 +56,7 @@ class LoadForm(_Form):
     driver: Raw | None = None
     clients: Raw | None = None
     rate: Raw | None = None
+    requests: Raw | None = None
 
 
 class UntilForm(_Form):
@@ -105,6 +106,14 @@ class NoiseForm(_Form):
     reruns: int = Field(default=1, ge=0, le=10)
 
 
+class HooksForm(_Form):
+    """Programs of the user's that are run on the server's host in watched trials."""
+
+    before_trial: str | list[str] | None = None
+    during_window: str | list[str] | None = None
+    after_trial: str | list[str] | None = None
+
+
 class FileForm(_Form):
     """A whole experiment file."""
 
@@ -134,6 +143,7 @@ class FileForm(_Form):
     )
     verdict: VerdictForm = Field(default_factory=VerdictForm)
     require: dict[str, Raw | dict[str, Raw | list[Raw]]] = Field(default_factory=dict)
+    hooks: HooksForm = Field(default_factory=HooksForm)
 
 
 _SECTIONS: dict[str, type[_Form]] = {
@@ -145,6 +155,7 @@ _SECTIONS: dict[str, type[_Form]] = {
     "factors": LevelForm,
     "search": SearchForm,
     "range": RangeForm,
+    "hooks": HooksForm,
 }
 
 
@@ -182,12 +193,16 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
 def _option_schema(option: Option) -> dict[str, Any]:
     kinds = {"str": "string", "path": "string", "int": "integer", "float": "number", "bool": "boolean"}
     schema: dict[str, Any] = {"type": kinds[option.type], "description": option.description, "default": option.default}
+    if option.name in cat.BESIDE_CHOICES:
+        told = {"description": schema.pop("description"), "default": schema.pop("default")}
+        beside = {**schema, "pattern": f"^{cat.BESIDE_CHOICES[option.name]}."}
+        return {"anyOf": [{"enum": list(option.choices)}, beside], **told}
     return schema | ({"enum": list(option.choices)} if option.choices else {})
 
 
 def _derivable(value: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a setting: a value, or where that is a number a formula."""
-    if value["type"] not in {"integer", "number"}:
+    if value.get("type") not in {"integer", "number"}:
         return value
     told = {key: value[key] for key in ("description", "default")}
     formula = {"type": "string", "pattern": f"^{BEGINS}", "description": "Arithmetic on factors."}

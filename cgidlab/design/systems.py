@@ -10,6 +10,10 @@ PROXIED = ("fcgiwrap", "php_fpm", "gunicorn")
 """Those with a program of their own, which mod_proxy hands requests to."""
 SYSTEMS = (CGID, CGI, *PROXIED)
 AUTO = "auto"
+RUNNING_SCRIPTS = (CGID, CGI, "fcgiwrap")
+"""Those that run CGI scripts as programs; the others have the scripts' work in a language of their own."""
+OWN_SCRIPTS = "path:"
+"""In front of a script of the user's, as the setting `script` names it."""
 
 MEANS_SOMETHING: Mapping[str, tuple[str, ...]] = {
     "listen_backlog": (CGID, *PROXIED),
@@ -38,6 +42,11 @@ def has_queue(settings: Settings) -> bool:
 def has_cgid(settings: Settings) -> bool:
     """Say whether it is mod_cgid, whose witnesses calibration proves."""
     return system_of(settings) == CGID
+
+
+def script_file(script: str) -> str:
+    """Return the name that a script has below /cgi-bin/, by the setting that names it."""
+    return script.removeprefix(OWN_SCRIPTS).rpartition("/")[2]
 
 
 def possible(settings: Settings, factors: Iterable[Factor]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ class Ab(Driver):
     name = "ab"
     loops = frozenset({LoopKind.CLOSED})
     exact = False
+    why_one_path = "asks for one path"
 
     def requests(self, path: Path) -> Requests:
         """Return the rows of `-g`: to the second, without a status."""

@@ -100,6 +100,8 @@ class Driver(ABC):
     rate_step: ClassVar[int] = 1  # an open loop's rate has to be a multiple of it
     exact: ClassVar[bool]
     timed: ClassVar[bool] = True
+    many_paths: ClassVar[bool] = False  # asks for one URI of a list after the other, whichever client is next
+    why_one_path: ClassVar[str] = ""  # where it does not: what it does
 
     @property
     def merges(self) -> bool:

@@ -43,6 +43,9 @@ class H2load(Driver):
     # its default of one second it sends one burst a second.
     rate_step = 10
     exact = True
+    # Seen with 1.52: of a list (-i) all clients take the same one at the same time, from the first on; and in an open
+    # loop, where each connection is a client, none ever comes to the second.
+    why_one_path = "has each client begin with the first path of a list"
 
     def requests(self, path: Path) -> Requests:
         """Return the rows of `--log-file`."""

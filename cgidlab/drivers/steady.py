@@ -30,6 +30,7 @@ class Steady(Driver):
     name = "steady"
     loops = frozenset({LoopKind.CLOSED})
     exact = True
+    many_paths = True
 
     def requests(self, path: Path) -> Requests:
         """Return the rows of its log."""

@@ -42,6 +42,7 @@ class Wrk(Driver):
     loops = frozenset({LoopKind.CLOSED})
     exact = True
     timed = False
+    many_paths = True
 
     def requests(self, path: Path) -> Requests:
         """Return the rows of the script's log."""

@@ -189,7 +189,15 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequenc
     trials = generators.placed(trials, loaded_by)
     besides = {t.number: (b, t) for b in beside for t in generators.placed(b.trials, loaded_by)}
     riding = tuple(t for _, t in besides.values())
-    block = execute.BlockNeeds(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
+    block = execute.BlockNeeds(
+        run.ansible(name),
+        host,
+        f"{host.work_dir}/{run.run_id}-{name}",
+        loaded_by,
+        where.loaded.site.own,
+        where.loaded.plan.experiment.hooks,
+        frozenset(t.number for t in trials if t.watched),
+    )
     state = _Call({t.number: t for t in trials}, besides)
     desk = _Desk(where, state)
     room = Room(run)
@@ -234,6 +242,7 @@ class _Desk:
         self._where, self._state = where, state
         self.shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
         self._waiting: list[Arrival] = []
+        self._said: set[tuple[str, str]] = set()  # of hooks
 
     def arrived(self, arrival: Arrival) -> None:
         """Take an arrival, now or when the block is over."""
@@ -266,6 +275,15 @@ class _Desk:
             self.kept.append(record)
             where.display.trial(state.trials[arrival.number], record.outcome, record.figures)
             where.stop_rule.saw(record.outcome)
+            self._say_of_hooks(record)
+
+    def _say_of_hooks(self, record: TrialRecord) -> None:
+        """Say once a block what went wrong with a hook: no trial ends for it."""
+        directory = self._where.run.path / record.directory
+        for event, why in records.hooks_gone_wrong(directory) if record.watched else ():
+            if (event, why) not in self._said:
+                self._where.display.say(f"note: the hook {event} of trial {record.number}: {why}")
+                self._said.add((event, why))
 
 
 def _note_cpu(run: RunDirectory, cpu: OwnCpu, kept: Sequence[TrialRecord]) -> None:

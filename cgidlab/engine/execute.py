@@ -12,8 +12,10 @@ from cgidlab import files
 from cgidlab.design import catalogue as cat
 from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
+from cgidlab.design.hooks import Commands
+from cgidlab.design.own_files import OwnContent
 from cgidlab.design.systems import PROXIED, system_of
-from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, unreachable
+from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, sending, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.configurations import LOOPBACK, SERVER_GID, SERVER_USER, to_check
 from cgidlab.engine.sources import Tarball, needed
@@ -41,6 +43,7 @@ class Site:
     generators: tuple[str, ...] = ()
     tarballs: tuple[Tarball, ...] = ()  # that provisioning takes in place of a download
     refresh: bool = False  # look for newer sources although some are in the cache
+    own: tuple[OwnContent, ...] = ()  # files of the user's that the experiment names
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -61,6 +64,9 @@ class BlockNeeds:
     host: HostReport
     host_directory: str  # of the block, on the host
     generators: tuple[GeneratorReport, ...] = ()  # none: the load is made on the server's host
+    own: tuple[OwnContent, ...] = ()
+    hooks: Commands = ()
+    hooked: frozenset[int] = frozenset()  # the trials that these are of
 
 
 def provision(
@@ -105,6 +111,7 @@ def provision(
             "cgidlab_become_asked": become_password is not None,
             "cgidlab_code_sha256": "" if site.refresh or _moves(settings) else code_sha256,
             **_sources(site, settings),
+            **sending.variables(site.own, invocation_dir / "own"),
         },
         invocation_dir,
         timeout_s=site.limits.provision_s,
@@ -284,7 +291,11 @@ def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Cat
     """Return the block of one of its generators, with the trials in which that has something to do."""
     own = block.generators[place]
     wanted = [
-        {**ordered(settings, catalogue), **generators.trial_json(trial, PORT)}
+        {
+            **ordered(settings, catalogue),
+            **generators.trial_json(trial, PORT),
+            **sending.asked(settings, block.own, own),
+        }
         for trial in trials
         for found, share in generators.busy(trial.cell.settings, block.generators)
         if found is own
@@ -315,13 +326,12 @@ def block_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogu
         "control": _control(),
         "lease_s": LEASE_S,
         "tools": dict(block.host.tools),
-        "scripts_dir": block.host.scripts_dir,
-        "trials": [{**_trial_json(trial, block.host, catalogue), **_network(trial, block)} for trial in trials],
+        "trials": [{**_trial_json(trial, block, catalogue), **_network(trial, block)} for trial in trials],
     }
 
 
-def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[str, Any]:
-    s = trial.cell.settings
+def _trial_json(trial: Trial, block: BlockNeeds, catalogue: Catalogue) -> dict[str, Any]:
+    s, host = trial.cell.settings, block.host
     httpd = host.httpd[str(s["httpd"])]
     try:
         variant = httpd.variant({knob: s[knob] for knob in catalogue.of_roles("cgid")})
@@ -341,7 +351,9 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "modules_dir": httpd.modules_dir,
         "module": variant.path,
         "module_sha256": variant.sha256,
-        "scripts_dir": host.scripts_dir,
+        **sending.served(s, block.own, host),
+        **sending.asked(s, block.own, host),
+        "hooks": sending.hooked(block.hooks, block.own, host) if trial.number in block.hooked else {},
         "server_user": SERVER_USER,
         "server_gid": SERVER_GID,
         "port": PORT,

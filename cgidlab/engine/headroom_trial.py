@@ -12,6 +12,7 @@ _LOAD: Settings = {
     # Whatever the run's trials do to the host: this one is to change nothing there.
     "isolation": "namespaces",
     "script": "static",
+    "requests": "",
     "loop": "closed",
     "fault": "none",
     "warmup_s": 0.3,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgidlab.design import beside, spec, strict_yaml
+from cgidlab.design import beside, own_files, spec, strict_yaml
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
 from cgidlab.design.catalogue import Catalogue
@@ -41,13 +41,16 @@ class Loaded:
 def load_plan(request: Request) -> Loaded:
     """Read and check an experiment file and plan its trials. Touches no host; raises `SpecError`."""
     catalogue = cat.load(request.root / "roles")
+    document = strict_yaml.read(request.experiment)
     experiment = spec.build(
-        strict_yaml.read(request.experiment),
+        document,
         catalogue,
         overrides=request.overrides,
         only=request.only,
         target=request.target,
     )
+    own = own_files.read(document, experiment)
+    experiment = replace(experiment, files=own_files.of(own))
     if request.old is not None:
         experiment = beside.with_old(experiment, *request.old)
     plan = planning.make(experiment, catalogue)
@@ -59,7 +62,7 @@ def load_plan(request: Request) -> Loaded:
             where=experiment.target,
             fix="name an inventory with one host in the group `servers`",
         )
-    site = replace(found, tarballs=tarballs, refresh=request.refresh)
+    site = replace(found, tarballs=tarballs, refresh=request.refresh, own=own)
     return Loaded(plan, catalogue, site)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cgidlab import files
 from cgidlab.compare import Recorded, differing
-from cgidlab.engine import calibrating, resuming
+from cgidlab.engine import calibrating, resuming, sending
 from cgidlab.engine.extending import More
 from cgidlab.engine.foretelling import Foretelling
 from cgidlab.engine.loading import Loaded
@@ -146,6 +146,7 @@ def _written(
     """Write provenance.json and return the hosts."""
     plan, root = session.loaded.plan, session.loaded.site.root
     collected = provenance.collect(root, plan, hosts)
+    sending.keep_lists(session.loaded.site.own, session.run.path / "requests")
     names = {h.host: differing.identity(Recorded(store.plan_json(plan), collected), h.host) for h in hosts}
     session.run.write(
         "provenance.json",

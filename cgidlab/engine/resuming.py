@@ -12,17 +12,20 @@ from cgidlab import calibrate, files, rundir
 from cgidlab.compare import Difference, Recorded, differing
 from cgidlab.compare.fields import FIELDS, About, Verb, Weight
 from cgidlab.design import catalogue as cat
+from cgidlab.design import own_files, spec
 from cgidlab.design import plan as planning
-from cgidlab.design import spec
+from cgidlab.design.hooks import Commands
+from cgidlab.design.own_files import OwnContent
 from cgidlab.engine import arrivals, extending, targets
 from cgidlab.engine.execute import Site
 from cgidlab.engine.extending import More
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
-from cgidlab.model import Experiment, Plan, Status, TrialRecord
+from cgidlab.model import Experiment, OwnFile, Plan, Status, TrialRecord
 from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
+from cgidlab.starting import command
 
 DISCARDED = "discarded"
 
@@ -34,6 +37,15 @@ class Reckoning:
     done: tuple[TrialRecord, ...]  # in the order of the run
     undone: tuple[tuple[Path, str], ...]  # directories that do not count, and why
     environments: frozenset[str]  # of the trials that are done
+
+
+@dataclass(frozen=True, slots=True)
+class _Mine:
+    """What is the user's own, of the experiment file that the command line names."""
+
+    files: tuple[OwnFile, ...]
+    hooks: Commands
+    contents: tuple[OwnContent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,11 @@ def load(
         experiment = extending.extended(experiment, more, run, plan, now.done)
         plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
     found = [*differing.between(before, _planned(before, plan), Verb.RESUME, ("settings",))]
+    mine = _own(experiment, request, run)
+    if mine is not None:
+        plan = replace(plan, experiment=replace(experiment, files=mine.files, hooks=mine.hooks))
+        found += differing.between(before, _planned(before, plan), Verb.RESUME, ("files", "hooks"))
+        site = replace(site, own=mine.contents)
     if request is not None:
         was_asked = replace(before, plan=run.read(changes.ASKED)) if changes.is_beside(run) else before
         found += _asked(request, experiment, was_asked)
@@ -172,6 +189,31 @@ def _site(run: RunDirectory, planned: str, root: Path, request: Request | None, 
             fix=f"name the target it had, if it is yours (--target {shlex.quote(planned)}), or begin again with --new",
         )
     return targets.site(planned, root, named_by_user=named is not None)
+
+
+def _own(experiment: Experiment, request: Request | None, run: RunDirectory) -> _Mine | None:
+    """Return what of the user's own a run sends to hosts, by the experiment file that is named now; None for nothing.
+
+    What a run's directory says of it is data: a path or a command of its own would have anything sent, and run, there.
+    """
+    names = own_files.names(experiment)
+    if not names and not experiment.hooks:
+        return None
+    if request is None:
+        raise SpecError(
+            f"the run used {', '.join(names) or 'hooks'}, taken from an experiment file alone, and none is named",
+            where=str(run.path / "plan.json"),
+            fix=f"name it: {command(f'run experiments/{experiment.name}.yml --resume {run.run_id}')}",
+        )
+    asked = load_plan(request)
+    gone = [name for name in names if name not in {one.name for one in asked.site.own}]
+    if gone:
+        raise SpecError(
+            f"the run used {gone[0]}, and the experiment file names no such file",
+            where=str(request.experiment),
+            fix="name the file that the run was begun with, or begin again with --new",
+        )
+    return _Mine(asked.plan.experiment.files, asked.plan.experiment.hooks, asked.site.own)
 
 
 def refuse(continued: Continued, found: Sequence[Difference], accepted: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgidlab.design import choosing
+from cgidlab.design import choosing, own_files
 from cgidlab.design.plan import blocks_within, estimated_s, told_sources
 from cgidlab.engine import hosts_after, journal, readying, resuming
 from cgidlab.engine.loading import Request, load_plan, new_run_id
@@ -49,7 +49,7 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
         run_directory = store.create(results, loaded.plan, new_run_id())
         with of_run(run_directory.path):
             display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
-            for warning in choosing.warnings(loaded.plan):
+            for warning in (*choosing.warnings(loaded.plan), *own_files.notes(loaded.site.own)):
                 display.say(f"note: {warning}")
             if request.old is not None:
                 changes.keep_asked(run_directory, load_plan(replace(request, old=None)).plan)

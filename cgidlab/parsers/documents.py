@@ -1,13 +1,13 @@
 """The documents of a trial's directory as types: result, readback, host and trial (docs/results.md)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from cgidlab.model import FailureKind, Status
-from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Single, Size, Whole
+from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Reason, Single, Size, Whole
 from cgidlab.rundir import read
 
 _LONGEST_S = 1e7  # four months
@@ -105,6 +105,16 @@ class InstrumentReport:
 
 
 @dataclass(frozen=True, slots=True)
+class HookReport:
+    """How a program of the user's ended; `reason` is empty where it did as it should."""
+
+    argv: tuple[str, ...] = ()
+    exit_code: Whole | None = None
+    reason: Reason = ""
+    cpu_ns: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """`result.json`: how a trial ended on its host. `server` and `load` are None if it ended before them."""
 
@@ -119,6 +129,7 @@ class Result:
     server: Server | None = None
     load: DriverRun | None = None
     start: Start | None = None  # of a generator
+    hooks: Mapping[str, HookReport] = field(default_factory=dict)
 
     @property
     def start_lag_ns(self) -> int | None:

@@ -1,7 +1,7 @@
 """What provisioning found and built on a host: `hosts/<host>.json`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,23 @@ class Httpd:
 
 
 @dataclass(frozen=True, slots=True)
+class Interpreter:
+    """What runs a script of the user's."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileThere:
+    """A script, or a list of requests, as it lies on the host."""
+
+    path: str
+    sha256: str
+    interpreter: Interpreter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HostReport:
     """All that a run needs to know of one host."""
 
@@ -64,6 +81,8 @@ class HostReport:
     tools: Mapping[str, str | None]  # path of each program, None where it is not to be had
     raw: Mapping[str, Any]  # the whole file, for provenance
     address: str = ""  # where other machines find it
+    scripts: Mapping[str, FileThere] = field(default_factory=dict)  # by the setting `script`
+    requests: Mapping[str, FileThere] = field(default_factory=dict)  # by the setting `requests`
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +97,7 @@ class GeneratorReport:
     tools: Mapping[str, str | None]
     address: str  # from which its requests come
     raw: Mapping[str, Any]
+    requests: Mapping[str, FileThere] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,7 @@ class _Generator:
     helper: str
     tools: Mapping[str, _Tool]
     address: str
+    requests: Mapping[str, FileThere] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +135,9 @@ class _BuiltServer:
     httpd: Mapping[str, Httpd]
     scripts_dir: str
     facts: Mapping[str, Any]
-    scripts: Mapping[str, Any]
+    scripts: Mapping[str, FileThere]
     address: str = ""
+    requests: Mapping[str, FileThere] = field(default_factory=dict)
 
 
 SERVER = DocumentKind("host report", _BuiltServer)
@@ -133,6 +155,8 @@ def read(path: Path) -> HostReport:
         helper=found.helper,
         httpd=found.httpd,
         scripts_dir=found.scripts_dir,
+        scripts=found.scripts,
+        requests=found.requests,
         tools=_paths(found.tools),
         raw=raw,
         address=found.address,
@@ -148,6 +172,7 @@ def read_generator(path: Path) -> GeneratorReport:
         become=found.become,
         work_dir=found.dirs.work,
         helper=found.helper,
+        requests=found.requests,
         tools=_paths(found.tools),
         address=found.address,
         raw=raw,

@@ -169,6 +169,10 @@ class PlanDocument:
     limits: LimitTrials = LimitTrials.OFF
     derived: Mapping[str, str] = field(default_factory=dict)
     search: PlannedSearch | None = None
+    hooks: Mapping[Literal["before_trial", "during_window", "after_trial"], tuple[str, ...]] = field(
+        default_factory=dict
+    )
+    files: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of each own script and list of requests
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""

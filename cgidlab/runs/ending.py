@@ -18,8 +18,8 @@ _RESULTS = Path("results")
 
 
 def go_on(run: RunDirectory) -> str:
-    """Return the command that goes on with a run: by its id where that is enough, with the target it has to name."""
-    return command(f"run --resume {shlex.quote(_name(run))}{_target(run)}")
+    """Return the command that goes on with a run: by its id where that is enough, with what else it has to name."""
+    return command(f"run {_file(run)}--resume {shlex.quote(_name(run))}{_target(run)}")
 
 
 def give_back(run: RunDirectory) -> str:
@@ -65,6 +65,15 @@ def _trials_of_a_block(experiment: Experiment) -> int:
 def _name(run: RunDirectory) -> str:
     beside = run.path.parent.parent
     return run.run_id if beside == _RESULTS.resolve() else str(run.path)
+
+
+def _file(run: RunDirectory) -> str:
+    """Return the experiment file where it has to be named: what the user's own is taken from no run's directory."""
+    try:
+        experiment = store.planned(run)
+    except StoreError:
+        return ""
+    return f"experiments/{experiment.name}.yml " if experiment.files or experiment.hooks else ""
 
 
 def _target(run: RunDirectory) -> str:

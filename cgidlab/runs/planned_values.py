@@ -10,6 +10,7 @@ from cgidlab.model import (
     Level,
     LimitSearch,
     NoisePolicy,
+    OwnFile,
     Plan,
     Repetitions,
     Required,
@@ -34,6 +35,8 @@ def written(plan: Plan) -> dict[str, Any]:
         "instruments": list(e.instruments),
         "settings": dict(e.settings),
         "derived": dict(e.derived),
+        "files": {f.name: f.sha256 for f in e.files},
+        "hooks": {event: list(words) for event, words in e.hooks},
         "search": None if e.search is None else _read_again(asdict(e.search)),
         "exclude": [[list(pair) for pair in exclusion] for exclusion in e.exclude],
         "factors": {f.name: [{"label": lv.label, "value": lv.value} for lv in f.levels] for f in e.factors},
@@ -124,6 +127,8 @@ def experiment(plan: plan_document.PlanDocument) -> Experiment:
         limits=plan.limits,
         derived=tuple(plan.derived.items()),
         search=_search(plan.search),
+        hooks=tuple(plan.hooks.items()),
+        files=tuple(OwnFile(name, sha256) for name, sha256 in plan.files.items()),
     )
 
 

@@ -37,6 +37,7 @@ def collect(root: Path, plan: Plan, hosts: Iterable[HostReport]) -> dict[str, An
                     name: {k: v for k, v in found.items() if k != "configure"} for name, found in h.raw["httpd"].items()
                 },
                 "scripts": h.raw["scripts"],
+                **({"requests": lists} if (lists := h.raw.get("requests")) else {}),
                 "tools": h.raw["tools"],
             }
             for h in hosts

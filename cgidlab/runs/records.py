@@ -79,6 +79,15 @@ def _result(directory: Path, key: str) -> documents.Result:
     return result
 
 
+def hooks_gone_wrong(directory: Path) -> tuple[tuple[str, str], ...]:
+    """Return the programs of the user's that did not end as they should beside a trial, and how each did."""
+    try:
+        found = documents.read_result(directory / "result.json").hooks
+    except StoreError:
+        return ()  # which its outcome says
+    return tuple((event, report.reason) for event, report in found.items() if report.reason)
+
+
 def load(run: Path, stored: store.StoredTrial) -> TrialRecord:
     """Return a stored trial as a record, measuring it only if `figures.json` is not there, which is then written.
 

@@ -42,6 +42,38 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_linking:a_condition_that_is_none_is_refused_where_it_stands",
     ),
     "`plan` and the first line of a run": ("unit/test_cli:plan_names_the_source_of_a_stranger_that_would_be_built",),
+    "They are copied to the hosts that the experiment names": (
+        "e2e/test_own_script:it_has_the_servers_rights_and_nobody_but_the_owner_of_the_cache_can_change_it",
+    ),
+    "What is no program by its first bytes is not sent": (
+        "unit/test_own_files:a_script_that_cannot_run_is_refused_at_its_line",
+    ),
+    "Of a list of requests paths and queries alone": (
+        "unit/test_request_list:of_a_log_paths_and_queries_are_taken_in_its_order_and_what_is_left_out_is_counted",
+        "unit/test_request_list:what_a_first_line_cannot_hold_is_encoded_and_hosts_are_dropped",
+        "e2e/test_own_script:of_a_log_no_user_no_agent_and_no_host_is_kept",
+    ),
+    "`--resume` takes both from the experiment file": (
+        "unit/test_own_files:the_script_that_a_directory_names_is_not_taken_on_its_own_word",
+    ),
+    "They are named by `plan`, and by": (
+        "unit/test_own_files:hooks_are_named_before_anything_runs_and_sent_to_watched_trials_as_commands",
+    ),
+    "No shell reads a command": (
+        "unit/test_own_files:a_wrong_hook_is_refused_at_its_line",
+        "unit/test_cgidhost_hooks:each_runs_at_its_time_with_what_it_is_told_and_leaves_its_files",
+    ),
+    "They end with their trial": (
+        "unit/test_cgidhost_hooks:what_a_hook_started_in_the_background_ends_with_it",
+        "unit/test_cgidhost_hooks:whatever_one_does_is_told_and_no_more",
+    ),
+    "`--resume` takes hooks from the experiment file": (
+        "unit/test_own_files:the_hooks_that_a_directory_names_are_not_taken_on_its_own_word",
+    ),
+    "What they leave comes home as any other file": (
+        "unit/test_cgidhost_hooks:more_than_a_trial_may_bring_home_is_removed_and_told",
+        "unit/test_cgidhost_hooks:a_file_has_an_end",
+    ),
     "`configure`, `make`, patches": (
         "integration/test_confined:configure_make_and_the_built_httpd_itself_run_without_rights",
         "unit/test_deep_trees:no_filter_of_the_users_runs_on_a_source_from_git",
@@ -293,6 +325,13 @@ SAID = (
     "One exception is meant",
     "Read an experiment file from a stranger",
     '`httpd: "git:..."` and `path:` name code',
+    "`script: path:` and `hooks` name programs (below)",
+    "**Own scripts** (`script: path:...`) are programs",
+    "They can read what that user can read there",
+    "Only the trial's own address can be reached from them",
+    "A query may hold a secret of its own",
+    "**Hooks** are programs too",
+    "An experiment file with hooks is to be trusted",
     "**Sources of httpd** and what they build",
     "What remains: git fetches as us",
     "A build can use CPU",

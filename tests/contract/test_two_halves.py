@@ -63,6 +63,13 @@ DRIVERS: Mapping[str, Callable[[], set[str]]] = {
 }
 
 
+def test_both_halves_know_which_drivers_ask_for_many_paths() -> None:
+    on_hosts = {name: kind.many_paths for name, kind in host_drivers.DRIVERS.items()}
+
+    assert {name: driver.many_paths for name, driver in drivers.DRIVERS.items()} == on_hosts
+    assert [d.name for d in drivers.DRIVERS.values() if d.many_paths == bool(d.why_one_path)] == []
+
+
 def told(half: str, found: set[str], want: set[str], where: str) -> str:
     """Return what is missing or too much in one half, by name; '' where nothing is."""
     missing = [f"{name} is not in those that {half}" for name in sorted(want - found)]

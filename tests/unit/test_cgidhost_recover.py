@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -168,3 +169,14 @@ def test_a_snapshot_says_what_is_of_a_block_and_holds_nobodys_words(dead: Path) 
     assert any(m["point"] == "/proc" for m in found["mounts"])
     assert os.getpid() not in {p["pid"] for p in found["processes"]}
     assert secret not in json.dumps(found)
+
+
+def test_a_socket_whose_name_has_lines_does_not_keep_a_snapshot_from_being_taken(tmp_path: Path) -> None:
+    """Anybody on the host can make one."""
+    name = f"{tmp_path}/a\n0000000000000000: odd\n\n.sock"
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(name)
+        one.listen()
+        found = [entry["address"] for entry in snapshot.take("/nowhere", "/nowhere")["listeners"]]
+
+    assert f"{tmp_path}/a" in found

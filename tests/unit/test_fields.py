@@ -34,6 +34,8 @@ FACTS = {
 }
 RUN: dict[str, Any] = {
     "plan": {
+        "files": {"path:mine.cgi": "f"},
+        "hooks": {"after_trial": ["x"]},
         "target": "local",
         "seed": 1,
         "rule": {"factor": "listen_backlog"},
@@ -53,7 +55,7 @@ RUN: dict[str, Any] = {
                 "facts": FACTS,
                 "httpd": {"distro": HTTPD},
                 "tools": {"h2load": {"version": "1.52.0"}, "bpftrace": {"version": "0.17.0"}},
-                "scripts": {"hello": {"sha256": "h"}},
+                "scripts": {"hello": {"sha256": "h", "interpreter": {"sha256": "i"}}},
             }
         },
     },
@@ -87,6 +89,9 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "driver_version": (*HOST, "tools", "h2load", "version"),
     "tools": (*HOST, "tools", "bpftrace", "version"),
     "scripts": (*HOST, "scripts", "hello", "sha256"),
+    "interpreters": (*HOST, "scripts", "hello", "interpreter", "sha256"),
+    "files": ("plan", "files", "path:mine.cgi"),
+    "hooks": ("plan", "hooks", "after_trial"),
 }
 NEVER_WRITTEN = {"provenance"}  # that there is no record of a host
 

@@ -1,5 +1,6 @@
 """Our own driver, really compiled: it renews connections that a server closes, and counts what it cannot mend."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -33,15 +34,17 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(serve: Serve) -> Iterator[int]:
-    """Serve connections on loopback, a thread each, and yield the port."""
+def serving(serve: Serve, asked: list[str] | None = None) -> Iterator[int]:
+    """Serve connections on loopback, a thread each, and yield the port; `asked` gets the paths."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def one(connection: socket.socket) -> None:
         number = 0
         with connection, suppress(OSError):  # the driver hangs up when its time is over
             while request := connection.recv(65536):
-                assert request.startswith(b"GET /cgi-bin/hello HTTP/1.1\r\nHost: 127.0.0.1:")
+                assert re.match(rb"GET /cgi-bin/\S+ HTTP/1.1\r\nHost: 127.0.0.1:", request)
+                if asked is not None:
+                    asked.append(request.split()[1].decode())
                 number += 1
                 if not serve(connection, number):
                     return
@@ -154,3 +157,27 @@ def test_nobody_there_is_counted_without_spinning(program: Path, tmp_path: Path)
 
     assert len(requests.status) == 0
     assert 0 < totals.unanswered < 200
+
+
+def test_of_a_list_each_request_is_the_next_one_whichever_client_sends_it(program: Path, tmp_path: Path) -> None:
+    """Clients that each began with the first would ask for the same one at the same time."""
+    asked: list[str] = []
+    listed = tmp_path / "requests"
+    listed.write_text("".join(f"/cgi-bin/x?{n}\n" for n in range(7)))
+    with serving(keeping(ANSWER), asked) as port:
+        argv = [str(program), "3", "0.3", str(tmp_path / "rows"), "127.0.0.1", str(port), "-", str(listed)]
+        subprocess.run(argv, check=True, capture_output=True, timeout=30)
+
+    assert asked[:3].count("/cgi-bin/x?0") == 1
+    counts = [asked.count(f"/cgi-bin/x?{n}") for n in range(7)]
+    assert min(counts) > 1
+    assert max(counts) - min(counts) <= 1
+
+
+def test_an_empty_list_is_an_error(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "requests").write_text("\n")
+    argv = [str(program), "1", "0.1", str(tmp_path / "rows"), "127.0.0.1", "9", "-", str(tmp_path / "requests")]
+
+    ran = subprocess.run(argv, check=False, capture_output=True, timeout=30)
+
+    assert (ran.returncode, ran.stderr) == (2, b"steady: there is nothing to ask for\n")

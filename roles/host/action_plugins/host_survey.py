@@ -20,7 +20,7 @@ _ASKED_OF_ANSIBLE = ("ansible_become", "ansible_connection", "ansible_python_int
 # ... but for where one run keeps its files, and what it asked the user.
 _OF_ONE_RUN = {
     *("cgidlab_helper_archive", "cgidlab_provision_dir", "cgidlab_snapshot_dir", "host_helper_archive"),
-    *("cgidlab_become_asked", "cgidlab_configurations_file"),
+    *("cgidlab_become_asked", "cgidlab_configurations_file", "cgidlab_own_dir"),
 }
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9_.:\[\]-]{1,100}")
 

@@ -1,7 +1,9 @@
 /* Keeps N clients busy over HTTP/1.1, whatever the server does with their connections: a closed loop.
  *
  *     steady CLIENTS SECONDS ROWS ADDRESS PORT PATH
+ *     steady CLIENTS SECONDS ROWS ADDRESS PORT - FILE
  *
+ * FILE has a path a line: whichever client is next asks for the next one, and after the last one for the first.
  * Each client sends its next request as soon as it has its answer, on the same connection as long as the server keeps it.
  * A connection that was kept and is closed before a byte of the answer came is renewed and the request sent again, as
  * browsers and proxies do: its time goes on counting. Every answer is a row of ROWS: when its request was first sent
@@ -27,6 +29,11 @@
 enum { HEAD = 16384, PATIENCE_US = 30000000, AGAIN_US = 10000, LOOK_US = 100000 };
 enum state { HEADERS, LENGTH, CHUNK_SIZE, CHUNK, CHUNK_END, TRAILER, UNTIL_CLOSE };
 
+struct request {
+    char *text;
+    size_t size;
+};
+
 struct client {
     int fd;
     int used;          /* answers had on this connection */
@@ -41,11 +48,12 @@ struct client {
     int64_t first_us;  /* since 1970, when the request was first sent */
     int64_t begin_us;  /* the same by the steady clock */
     int64_t wait_us;   /* steady clock: connect again then; 0: not waiting */
+    const struct request *asks;
     char line[HEAD];
 };
 
-static char request[4096];
-static size_t request_size;
+static struct request *requests;
+static size_t request_count, next_request;
 static struct sockaddr_in server;
 static int poller;
 static FILE *rows;
@@ -76,6 +84,8 @@ static void expect_answer(struct client *c) {
 
 static void new_request(struct client *c) {
     expect_answer(c);
+    c->asks = &requests[next_request];
+    next_request = (next_request + 1) % request_count;
     c->first_us = now_us(CLOCK_REALTIME);
     c->begin_us = now_us(CLOCK_MONOTONIC);
 }
@@ -125,8 +135,8 @@ static void lost(struct client *c, int reusable) {
 
 /* Return 0 when the connection was lost. */
 static int send_request(struct client *c) {
-    while (c->sent < request_size) {
-        ssize_t n = send(c->fd, request + c->sent, request_size - c->sent, MSG_NOSIGNAL);
+    while (c->sent < c->asks->size) {
+        ssize_t n = send(c->fd, c->asks->text + c->sent, c->asks->size - c->sent, MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             watch(c, EPOLLOUT | EPOLLIN, EPOLL_CTL_MOD);
             return 1;
@@ -272,7 +282,7 @@ static void ready(struct client *c, uint32_t events) {
         if (!(events & EPOLLOUT)) return;
         c->connected = 1;
     }
-    if (c->sent < request_size && !send_request(c)) return;
+    if (c->sent < c->asks->size && !send_request(c)) return;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_answer(c);
 }
 
@@ -286,9 +296,33 @@ static void look_after(struct client *c, int64_t now) {
     }
 }
 
+static void add_request(const char *path, char **argv) {
+    struct request *more = realloc(requests, (request_count + 1) * sizeof *requests);
+    if (!more) fail("steady");
+    requests = more;
+    int size = asprintf(&requests[request_count].text, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: steady\r\n\r\n",
+                        path, argv[4], argv[5]);
+    if (size < 0) fail("steady");
+    requests[request_count++].size = (size_t)size;
+}
+
+static void read_requests(char **argv) {
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file = fopen(argv[7], "r");
+    if (!file) fail(argv[7]);
+    while (getline(&line, &room, file) > 0) {
+        line[strcspn(line, "\r\n")] = 0;
+        if (*line) add_request(line, argv);
+    }
+    if (ferror(file)) fail(argv[7]);
+    fclose(file);
+    free(line);
+}
+
 int main(int argc, char **argv) {
-    if (argc == 2 && !strcmp(argv[1], "--version")) return puts("steady 1.0") < 0;
-    if (argc != 7) return fprintf(stderr, "usage: steady CLIENTS SECONDS ROWS ADDRESS PORT PATH\n"), 2;
+    if (argc == 2 && !strcmp(argv[1], "--version")) return puts("steady 1.1") < 0;
+    if (argc != 7 && argc != 8) return fputs("usage: steady CLIENTS SECONDS ROWS ADDRESS PORT PATH|- [FILE]\n", stderr), 2;
     int count = atoi(argv[1]);
     int64_t end_us = now_us(CLOCK_MONOTONIC) + (int64_t)(atof(argv[2]) * 1e6), looked_us = 0, now;
     rows = fopen(argv[3], "a");
@@ -297,10 +331,9 @@ int main(int argc, char **argv) {
     server.sin_family = AF_INET;
     server.sin_port = htons((uint16_t)atoi(argv[5]));
     if (count < 1 || inet_pton(AF_INET, argv[4], &server.sin_addr) != 1) return fputs("steady: bad address\n", stderr), 2;
-    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: steady\r\n\r\n",
-                        argv[6], argv[4], argv[5]);
-    if (size < 0 || (size_t)size >= sizeof request) return fputs("steady: the path is too long\n", stderr), 2;
-    request_size = (size_t)size;
+    if (argc == 8) read_requests(argv);
+    else add_request(argv[6], argv);
+    if (!request_count) return fputs("steady: there is nothing to ask for\n", stderr), 2;
     poller = epoll_create1(EPOLL_CLOEXEC);
     struct client *all = calloc((size_t)count, sizeof *all);
     if (poller < 0 || !all) fail("steady");

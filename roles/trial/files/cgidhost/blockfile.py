@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Union
 
 from .drivers import DRIVERS
 from .ending import BlockError
+from .hooks import EVENTS
 from .instruments import INSTRUMENTS
 from .kernel import SYSCTLS
 from .sut import SYSTEMS
@@ -47,6 +48,14 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class NamedFile:
+    """A file of this host, and what it has to hold."""
+
+    path: str  # of a script: its name below /cgi-bin/
+    sha256: str
+
+
+@dataclass(frozen=True)
 class RemoteLoad:
     """Load that other machines make: on which of this host's addresses they find the server, and who they are."""
 
@@ -76,6 +85,9 @@ class TrialOrder:
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
     intervention_slot_s: Optional[float] = None  # how long each thing is held back in the window; None: nothing is
+    script: Optional[NamedFile] = None  # what a path below /cgi-bin/ runs; None: no program of this host
+    requests: Optional[NamedFile] = None  # what is asked for, a URI a line; None: url_path alone
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the user's own programs, by when they run
     watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
@@ -220,8 +232,23 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
         intervention_slot_s=_slot_s(data.get("intervention_slot_s"), float(settings["window_s"])),
+        script=_named(data.get("script"), "file"),
+        requests=_named(data.get("requests"), "path"),
+        hooks=_hooks(data.get("hooks", {})),
         watched=bool(data.get("watched", True)),
     )
+
+
+def _named(data: Optional[Mapping[str, Any]], key: str) -> Optional[NamedFile]:
+    return None if data is None else NamedFile(_path(data[key]), str(data["sha256"]))
+
+
+def _hooks(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    for event, words in data.items():
+        _known("hook", event, dict.fromkeys(EVENTS))
+        if not words or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"the hook {event} is no command")
+    return {event: tuple(words) for event, words in data.items()}
 
 
 def _known(what: str, name: str, registry: Mapping[str, object]) -> str:

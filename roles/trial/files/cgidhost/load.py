@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Optional, Protocol
 
-from . import waiting
-from .blockfile import TrialOrder
+from . import process, waiting
+from .blockfile import NamedFile, TrialOrder
 from .drivers import DRIVERS
 from .drivers.base import LoadPlan
 from .ending import TrialEnd
@@ -23,7 +23,19 @@ _NS = 1_000_000_000
 
 def plan(order: TrialOrder, program: str, directory: str, origin: str) -> LoadPlan:
     """Return the plan of the trial's driver, with its log in `directory`; TrialEnd (client) when it cannot do that."""
-    return DRIVERS[order.text("driver")].plan(order, program, os.path.join(directory, "rows.log"), origin)
+    driver = DRIVERS[order.text("driver")]
+    if order.requests is not None:
+        if not driver.many_paths:
+            raise TrialEnd("client", f"{driver.name} cannot ask for many paths")
+        _check(order.requests)
+    return driver.plan(order, program, os.path.join(directory, "rows.log"), origin)
+
+
+def _check(listed: NamedFile) -> None:
+    """Raise TrialEnd (infra) where a list of requests is not the one that was ordered."""
+    found = process.sha256_of(listed.path)
+    if found != listed.sha256:
+        raise TrialEnd("infra", f"the list of requests is not the ordered one: want {listed.sha256}, found {found}")
 
 
 def program(order: TrialOrder, tools: Mapping[str, Optional[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import signal
@@ -137,6 +138,16 @@ def take_precedence() -> None:
     except OSError:  # no root, or a control group without real time
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, -15)
+
+
+def sha256_of(path: str) -> str:
+    """Return the SHA-256 of a plain file; raise OSError."""
+    digest = hashlib.sha256()
+    fd = open_plain(path)
+    with open(fd, "rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -88,6 +88,23 @@ def _cgi_status(evidence: RunningServer) -> str:
         return f"no answer: {error}"
 
 
+def _script(evidence: RunningServer) -> str:
+    """Return the SHA-256 of the file that httpd runs, or hands on, for the trial's path."""
+    ordered = evidence.order.script
+    for directive in evidence.directives if ordered is not None else ():
+        if directive.name.lower() in ("scriptalias", "alias"):
+            url, _, place = directive.value.partition(" ")
+            if url == "/cgi-bin/" and ordered is not None:
+                return process.sha256_of(os.path.join(place.strip().strip('"'), ordered.path))
+    return evidence.silent or "no alias for /cgi-bin/"
+
+
+def _requests(evidence: RunningServer) -> Optional[str]:
+    """Return the SHA-256 of the list that the load is to take, None where another machine has it and looks itself."""
+    listed = evidence.order.requests
+    return None if listed is None or evidence.order.remote is not None else process.sha256_of(listed.path)
+
+
 # What is proved of every system, beside the directives of the block file, the sysctls and what the system has itself.
 PROOFS = (
     Proof(
@@ -109,6 +126,8 @@ PROOFS = (
     Proof(
         "extra_directives", lambda o: "; ".join(extra_directives(o.text("extra_directives"))) or None, _extra_directives
     ),
+    Proof("script", lambda o: None if o.script is None else o.script.sha256, _script),
+    Proof("requests", lambda o: None if o.requests is None else o.requests.sha256, _requests),
     Proof("cgi_status", lambda _: "200", _cgi_status),
 )
 

@@ -22,6 +22,9 @@ _NO_SETTING = re.compile(r"(nf_conntrack_count|fastopen_key|stable_secret|\.flus
 _HELPER = "cgidhost.pyz"  # what a block process runs as
 _LISTENS = "0A"  # of a TCP socket, /proc/net/tcp
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON of a unix socket, /proc/net/unix
+_UNIX = re.compile(
+    r"[0-9a-f]+: (?:[0-9A-F]+ ){2}(?P<flags>[0-9A-F]+) [0-9A-F]+ [0-9A-F]+ +(?P<inode>[0-9]+)(?: (?P<path>.*))?"
+)
 _TEMPORARY = ("/tmp", "/run")  # noqa: S108 -- names of trials' sockets are looked for there
 
 
@@ -151,13 +154,13 @@ def _tcp(protocol: str, family: int) -> list[dict[str, Any]]:
 
 
 def _unix() -> list[dict[str, Any]]:
-    found = []
-    for line in read_text("/proc/net/unix", 1 << 24).splitlines()[1:]:
-        fields = line.split(None, 7)
-        if int(fields[3], 16) & _ACCEPTS:
-            path = fields[7] if len(fields) > 7 else ""  # noqa: PLR2004 -- the path is the eighth
-            found.append({"protocol": "unix", "address": path, "inode": fields[6]})
-    return found
+    # A name may hold an end of line, and what follows it any text: what has no such shape is the rest of one.
+    lines = map(_UNIX.fullmatch, read_text("/proc/net/unix", 1 << 24).split("\n"))
+    return [
+        {"protocol": "unix", "address": fields["path"] or "", "inode": fields["inode"]}
+        for fields in lines
+        if fields is not None and int(fields["flags"], 16) & _ACCEPTS
+    ]
 
 
 def _sockets_of(pid: int) -> Iterator[str]:

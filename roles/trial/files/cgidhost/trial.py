@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Callable, Mapping, Optional, Union
 
-from . import firewall, kernel, load, namespaces, precedence, process, readback, remote, undo, waiting
+from . import firewall, hooks, kernel, load, namespaces, precedence, process, readback, remote, undo, waiting
 from .blockfile import TrialOrder
 from .drivers import DRIVERS
 from .ending import TrialEnd, Unavailable
@@ -67,6 +67,7 @@ class Trial:
         self._server = Server(order, places, port, given.tools.get(order.system.program))
         self._instruments: Optional[Running] = None
         self._performance: Optional[Performance] = None
+        self._hooks = hooks.TrialHooks(order.hooks, places.trial, lambda name, said: teller.tell(hooks={name: said}))
 
     def run(self, trouble: str) -> None:
         """Run the trial to its end and tell how it ended; `trouble` is what went wrong before it could begin.
@@ -78,6 +79,8 @@ class Trial:
         finally:
             with suppress(TrialEnd, OSError, Unavailable):
                 self._stop_instruments()
+            with suppress(TrialEnd, OSError):
+                self._hooks.finish(self._patience)
 
     def _run(self, trouble: str) -> None:
         phase = self._teller.phase
@@ -95,6 +98,9 @@ class Trial:
             self._start(diag)
         with phase("readback"):
             self._read_back(diag)
+        if self._order.hooks:
+            with phase("hooks"):
+                self._before(diag)
         with phase("instruments"):
             instruments.start(self._patience)
         self._load(diag, instruments)
@@ -156,6 +162,10 @@ class Trial:
         if wrong:
             raise TrialEnd("treatment", wrong, "invalid")
 
+    def _before(self, diag: SockDiag) -> None:
+        server, daemon = self._server, self._server.find_acceptor(diag)
+        self._hooks.before(hooks.told(self._order.settings, server.pid, daemon, server.pids), self._patience)
+
     def _load(self, diag: SockDiag, instruments: Running) -> None:
         order = self._order
         run = self._started_load(instruments)
@@ -190,8 +200,10 @@ class Trial:
         self._edge("begin")
         if self._instruments is not None:
             self._instruments.window_begins()
+        self._hooks.window_begins()
 
     def _window_ends(self) -> None:
+        self._hooks.window_ends()
         if self._performance is not None:
             self._performance.finish()
         self._edge("end")

@@ -43,6 +43,7 @@ class Driver:
     """
 
     name: ClassVar[str]
+    many_paths: ClassVar[bool] = False  # takes the list of order.requests, one URI after the other
     comes_back: ClassVar[bool] = True  # a client whose connection httpd closes in a closed loop opens another
 
     @classmethod

@@ -22,6 +22,7 @@ class Steady(Driver):
     """A closed loop with keep-alive, as long as the server keeps connections."""
 
     name = "steady"
+    many_paths = True
 
     @classmethod
     def plan(cls, order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:
@@ -31,5 +32,6 @@ class Steady(Driver):
         warmup_s, window_s = order.seconds("warmup_s"), order.seconds("window_s")
         total_s = warmup_s + window_s + SPARE_S
         address, port = urlsplit(origin).hostname or "", urlsplit(origin).port or 80
-        argv = [program, order.text("clients"), f"{total_s:.3f}", rows, address, str(port), order.url_path]
+        argv = [program, order.text("clients"), f"{total_s:.3f}", rows, address, str(port)]
+        argv += [order.url_path] if order.requests is None else ["-", order.requests.path]
         return LoadPlan(argv, warmup_s, window_s, total_s + GRACE_S)

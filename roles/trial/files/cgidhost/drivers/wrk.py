@@ -1,8 +1,8 @@
 """The command line of wrk: a closed loop with keep-alive, and the script by which it logs when each answer came.
 
-wrk has one Lua state a thread and tells it neither of which connection an answer is nor when its request was
-sent: a row has the moment of the answer and its status, and no latency. It has no warm-up: the window is
-cut by the clock.
+The script also asks for one URI of a list after the other. wrk has one Lua state a thread and tells it neither of
+which connection an answer is nor when its request was sent: a row has the moment of the answer and its status, and no
+latency. It has no warm-up: the window is cut by the clock.
 """
 
 from __future__ import annotations
@@ -25,9 +25,18 @@ ffi.cdef[[typedef struct { long s; long ns; } cgidlab_time; int clock_gettime(in
 local now = ffi.new("cgidlab_time")
 local rows
 
+local asked, next_one = {}, 0
+
 function init(args)
    rows = assert(io.open(args[1], "a"))
    rows:setvbuf("full", 65536)
+   if args[2] then
+      for uri in io.lines(args[2]) do asked[#asked + 1] = wrk.format("GET", uri) end
+      request = function()
+         next_one = next_one % #asked + 1
+         return asked[next_one]
+      end
+   end
 end
 
 function response(status)
@@ -41,6 +50,7 @@ class Wrk(Driver):
     """A closed loop with keep-alive."""
 
     name = "wrk"
+    many_paths = True
 
     @classmethod
     def plan(cls, order: TrialOrder, program: str, rows: str, origin: str) -> LoadPlan:
@@ -54,4 +64,5 @@ class Wrk(Driver):
         total_s = math.ceil(warmup_s + window_s + SPARE_S)
         argv = [program, "-t", "1", "-c", order.text("clients"), "-d", f"{total_s}s", "--timeout", "30s"]
         argv += ["-s", script, f"{origin}{order.url_path}", "--", rows]
+        argv += [] if order.requests is None else [order.requests.path]
         return LoadPlan(argv, warmup_s, window_s, total_s + GRACE_S)
