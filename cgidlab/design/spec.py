@@ -10,7 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cgidlab import figures
-from cgidlab.design import arithmetic, choosing, deciding, faults, hints, limit_search, linking, requiring, systems
+from cgidlab.design import (
+    arithmetic,
+    arriving,
+    choosing,
+    deciding,
+    faults,
+    hints,
+    limit_search,
+    linking,
+    requiring,
+    systems,
+)
 from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.selecting import check_pairs, kept, label_of, pairs_of, pairs_where
@@ -68,6 +79,7 @@ def build(
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
     derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
     faults.check_names(document, factors, settings, str(catalogue.options["mpm"].default))
+    arriving.check_names(document, factors, settings, catalogue.defaults())
     _check_meaning(document, catalogue, factors, settings)
     settings |= choosing.driver(catalogue, factors, settings, derived)
     rule = deciding.rule(document, form, factors, catalogue)

@@ -179,7 +179,9 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequenc
     trials = generators.placed(trials, loaded_by)
     besides = {t.number: (b, t) for b in beside for t in generators.placed(b.trials, loaded_by)}
     riding = tuple(t for _, t in besides.values())
-    block = execute.BlockNeeds(run.ansible(name), host, f"{host.work_dir}/{run.run_id}-{name}", loaded_by)
+    directory = f"{host.work_dir}/{run.run_id}-{name}"
+    seed = where.loaded.plan.experiment.seed
+    block = execute.BlockNeeds(run.ansible(name), host, directory, loaded_by, seed)
     state = _Call({t.number: t for t in trials}, besides)
     desk = _Desk(where, state)
     room = Room(run)

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cgidlab import files
+from cgidlab.design import arriving, faults
 from cgidlab.design import catalogue as cat
-from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.systems import PROXIED, system_of
 from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, unreachable
@@ -61,6 +61,7 @@ class BlockNeeds:
     host: HostReport
     host_directory: str  # of the block, on the host
     generators: tuple[GeneratorReport, ...] = ()  # none: the load is made on the server's host
+    seed: int = 1  # of the experiment, from which schedules of requests follow
 
 
 def provision(
@@ -283,13 +284,19 @@ def _expected(trial: Trial, block: BlockNeeds, limits: Limits) -> dict[str, Any]
 def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue, place: int) -> dict[str, Any]:
     """Return the block of one of its generators, with the trials in which that has something to do."""
     own = block.generators[place]
-    wanted = [
-        {**ordered(settings, catalogue), **generators.trial_json(trial, PORT)}
-        for trial in trials
-        for found, share in generators.busy(trial.cell.settings, block.generators)
-        if found is own
-        for settings in [generators.settings_of(trial, share)]
-    ]
+    wanted = []
+    for trial in trials:
+        busy = generators.busy(trial.cell.settings, block.generators)
+        for part, (found, share) in enumerate(busy):
+            if found is own:
+                settings = generators.settings_of(trial, share)
+                margin_s = generators.margin_s(trial.cell.settings)
+                parts = {"part": part, "parts": len(busy), "margin_s": margin_s}
+                own_order = {
+                    **generators.trial_json(trial, PORT),
+                    "arrivals": arriving.order_of(trial, block.seed, **parts),
+                }
+                wanted.append({**ordered(settings, catalogue), **own_order})
     return {
         "schema_version": BLOCK_VERSION,
         "generates": True,
@@ -316,12 +323,12 @@ def block_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogu
         "lease_s": LEASE_S,
         "tools": dict(block.host.tools),
         "scripts_dir": block.host.scripts_dir,
-        "trials": [{**_trial_json(trial, block.host, catalogue), **_network(trial, block)} for trial in trials],
+        "trials": [_trial_json(trial, block, catalogue) for trial in trials],
     }
 
 
-def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[str, Any]:
-    s = trial.cell.settings
+def _trial_json(trial: Trial, block: BlockNeeds, catalogue: Catalogue) -> dict[str, Any]:
+    s, host = trial.cell.settings, block.host
     httpd = host.httpd[str(s["httpd"])]
     try:
         variant = httpd.variant({knob: s[knob] for knob in catalogue.of_roles("cgid")})
@@ -348,6 +355,8 @@ def _trial_json(trial: Trial, host: HostReport, catalogue: Catalogue) -> dict[st
         "fault": _fault(s),
         "finishing": faults.finishing(s),
         "intervention_slot_s": trial.intervention_slot_s,
+        "arrivals": arriving.order_of(trial, block.seed),
+        **_network(trial, block),
     }
 
 

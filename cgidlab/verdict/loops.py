@@ -8,6 +8,7 @@ from cgidlab.analysis.findings import Combination, Effect
 from cgidlab.gathered import numeric_setting
 from cgidlab.model import TrialRecord
 
+_OF_THE_RATE = ("rate", "rate_from", "stages")
 RATE_SERVED = 0.98
 """From this share on of the rate that was asked for, an open loop was served what it asked."""
 
@@ -56,9 +57,9 @@ def loop_of(valid: Sequence[TrialRecord]) -> Loop:
         clients, workers, rate = (numeric_setting(r, name) for name in ("clients", "workers", "rate"))
         if str(r.settings.get("loop", "closed")) == "closed" and clients is not None:
             under_way[r.levels] = int(clients if workers is None else min(clients, workers))
-        elif rate and r.figures.throughput_rps is not None:
-            served.setdefault(r.levels, []).append(r.figures.throughput_rps / rate)
+        elif (asked := r.figures.offered_rps or rate) and r.figures.throughput_rps is not None:
+            served.setdefault(r.levels, []).append(r.figures.throughput_rps / asked)
     share = {cell: median(shares) for cell, shares in served.items()}
     all_served = bool(share) and all(s >= RATE_SERVED for s in share.values())
-    rates = {numeric_setting(r, "rate") for r in valid}
+    rates = {tuple(r.settings.get(name) for name in _OF_THE_RATE) for r in valid}
     return Loop(kinds, all_served, under_way, share, len(rates) > 1)

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Union
 
+from .arrivals import Arrivals
 from .drivers import DRIVERS
 from .ending import BlockError
 from .instruments import INSTRUMENTS
@@ -76,6 +77,7 @@ class TrialOrder:
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
     intervention_slot_s: Optional[float] = None  # how long each thing is held back in the window; None: nothing is
+    arrivals: Optional[Arrivals] = None  # of an open loop whose driver follows a schedule
     watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
@@ -220,6 +222,7 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
         intervention_slot_s=_slot_s(data.get("intervention_slot_s"), float(settings["window_s"])),
+        arrivals=_arrivals(data.get("arrivals")),
         watched=bool(data.get("watched", True)),
     )
 
@@ -237,6 +240,22 @@ def _remote(data: Optional[Mapping[str, Any]], isolation: str) -> Optional[Remot
     if isolation != "host":
         raise ValueError("other machines cannot reach a trial's own namespaces: isolation has to be host")
     return RemoteLoad(str(data["address"]), float(data["margin_s"]), tuple(str(a) for a in data["sources"]))
+
+
+def _arrivals(data: Optional[Mapping[str, Any]]) -> Optional[Arrivals]:
+    if data is None:
+        return None
+    return Arrivals(
+        kind=str(data["kind"]),
+        rate=float(data["rate"]),
+        burst_requests=int(data["burst_requests"]),
+        rate_from=float(data["rate_from"]),
+        stages=tuple((float(rate), float(length_s)) for rate, length_s in data["stages"]),
+        seed=str(data["seed"]),
+        margin_s=float(data.get("margin_s", 0.0)),
+        part=int(data.get("part", 0)),
+        parts=int(data.get("parts", 1)),
+    )
 
 
 def _files(data: Mapping[str, Any]) -> dict[str, str]:
