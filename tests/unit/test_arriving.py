@@ -144,12 +144,11 @@ def test_what_the_host_is_told_is_what_it_reads() -> None:
 
 
 def test_all_cells_of_a_pass_have_the_same_seed_and_each_pass_its_own() -> None:
-    found = made(FILE.replace("[5]", "[5, 100]") + "passes: 2\n")
-    seeds = {
-        (t.block, t.pass_number): {o["seed"] for x in found.trials if (x.block, x.pass_number) == (t.block, t.pass_number)
-                                   if (o := arriving.order_of(x, 3))}
-        for t in found.trials
-    }  # fmt: skip
+    seeds: dict[tuple[int, int], set[str]] = {}
+    for trial in made(FILE.replace("[5]", "[5, 100]") + "passes: 2\n").trials:
+        told = arriving.order_of(trial, 3)
+        assert told is not None
+        seeds.setdefault((trial.block, trial.pass_number), set()).add(told["seed"])
 
     assert all(len(of_pass) == 1 for of_pass in seeds.values())
     assert len(set.union(*seeds.values())) == len(seeds)
