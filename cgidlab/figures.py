@@ -108,7 +108,6 @@ class Figures:
         LOAD,
         "1/s",
         "requests that an open loop's schedule had due in the window, by its length; empty for drivers without one",
-        title="offered rate",
         better=None,
     )
     sent_rps: float | None = _figure(
