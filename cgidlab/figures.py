@@ -104,6 +104,21 @@ class Figures:
     worst_second_p99_ms: float | None = _figure(
         LOAD, "ms", "highest 99th percentile of one of the window's whole seconds"
     )
+    offered_rps: float | None = _figure(
+        LOAD,
+        "1/s",
+        "requests that an open loop's schedule had due in the window, by its length; empty for drivers without one",
+        better=None,
+    )
+    sent_rps: float | None = _figure(
+        LOAD, "1/s", "of all its requests those that were sent in the window, by its length", better=None
+    )
+    send_lag_p99_ms: float | None = _figure(
+        LOAD,
+        "ms",
+        "99th percentile of the time from when a request was due until it was sent; latencies count from due",
+    )
+    send_lag_max_ms: float | None = _figure(LOAD, "ms", "longest of the same")
     queue_limit: int | None = _figure(
         "listen_queue",
         "",

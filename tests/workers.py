@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 ROOT = Path(__file__).resolve().parent.parent
 PROVISION_TIMEOUT_S = 1200.0
 # Enterprise Linux has no package of wrk.
-DRIVERS = ["h2load", "ab", *(["wrk"] if shutil.which("apt-get") else [])]
+DRIVERS = ["h2load", "ab", *(["wrk"] if shutil.which("apt-get") else []), "steady"]
 # The variants that tests ask for; others build their own in a second from the same httpd.
 LISTEN_BACKLOGS = (1, 5, 100, 1024)
 CONNECT_ATTEMPTS = 15

@@ -19,7 +19,12 @@ from cgidlab.model import Experiment, TrialRecord
 RESPONSES = ("throughput_rps", "latency_p50_ms", "latency_p99_ms", "cpu_per_request_ms", "server_memory_mb")
 DECIDING = "handler"
 """The factor whose presence asks for remedies."""
-_OF_THE_LOAD = frozenset({"clients", "rate", "loop", "script", "sleep_ms", "burn_ms", "size_bytes", "requests"})
+_OF_THE_LOAD = frozenset(
+    {
+        *("clients", "rate", "loop", "arrivals", "burst_requests", "rate_from", "stages", "requests"),
+        *("script", "sleep_ms", "burn_ms", "size_bytes"),
+    }
+)
 _AS_IT_IS = "as it is"
 
 

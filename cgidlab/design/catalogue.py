@@ -40,6 +40,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "max_dgram_qlen": (0, 2**31 - 1),
     "clients": (1, 50_000),
     "rate": (1, 100_000),
+    "burst_requests": (1, 20_000),
+    "rate_from": (1, 100_000),
     "warmup_s": (0.1, 3600),
     "window_s": (0.5, 86_400),
     "fault_at_s": (0, 86_400),
@@ -58,6 +60,7 @@ _EXAMPLES = {
     "patches": 'patches: "retry-at-notice"',
     "script": 'script: "path:status.cgi"',
     "requests": 'requests: "status.requests"',
+    "stages": 'stages: "100/s 2s, 600/s 1s, 100/s 2s"',
 }
 """Of options whose default shows nothing of what they take."""
 BESIDE_CHOICES: Mapping[str, str] = {"script": OWN_SCRIPTS}
@@ -103,7 +106,7 @@ class Catalogue:
 
     def no_option(self, name: str, where: str) -> SpecError:
         """Return the error for a name that is no option's, with what was meant if that can be told."""
-        elsewhere = hints.key_of_the_file(name) or hints.directive(name)
+        elsewhere = hints.key_of_the_file(name) or hints.follows(name) or hints.directive(name)
         return hints.unknown("no role has an option", name, self.options, where, also=self._also(), elsewhere=elsewhere)
 
     def _also(self) -> dict[str, tuple[str, ...]]:
@@ -131,7 +134,7 @@ class Catalogue:
             value = float(value)
         beside = BESIDE_CHOICES.get(name)
         if option.choices and value not in option.choices and not (beside and str(value).startswith(beside)):
-            raise hints.unknown(f"`{name}` does not take", str(value), [str(c) for c in option.choices], where)
+            raise hints.no_choice(name, str(value), [str(c) for c in option.choices], where)
         low, high = _BOUNDS.get(name, (float("-inf"), float("inf")))
         if isinstance(value, (int, float)) and not low <= value <= high:
             raise SpecError(f"`{name}` is {value}, outside {low} to {high}", where=where, fix="choose a value inside")

@@ -4,23 +4,25 @@ import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from cgidlab.design import linking
+from cgidlab.design import arriving, linking
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.faults import is_reload
 from cgidlab.errors import SpecError
-from cgidlab.model import Factor, Plan, Scalar, Settings
+from cgidlab.model import Factor, LoopKind, Plan, Scalar, Settings
 
-_DECIDING = frozenset({"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive", "fault", "requests"})
+_DECIDING = frozenset(
+    {"mpm", "workers", "threads_per_child", "clients", "loop", "keep_alive", "fault", "requests", "arrivals"}
+)
 _FEW_PROCESSES = 2  # clients spread evenly over so many, and none of them has all threads busy
 
 
 def driver(
     catalogue: Catalogue, factors: Sequence[Factor], settings: Settings, derived: Mapping[str, str]
 ) -> dict[str, Scalar]:
-    """Return the driver for an experiment that names none: the usual one if it can do all cells.
+    """Return the driver for an experiment that names none: the usual one, unless it cannot make some cell's load.
 
-    It cannot where connections would be lost, or many paths are asked for. All cells get the same one, so that they
-    can be compared. `derived` are the formulas of settings, by their names.
+    It loses connections that httpd closes, sends at a constant rate alone, and asks for one path. All cells get the
+    same one, so that they can be compared. `derived` are the formulas of settings, by their names.
     """
     named = {f.name for f in factors} | settings.keys()
     if "driver" in named:
@@ -37,17 +39,17 @@ def driver(
         own: dict[str, Scalar] = dict(levels)
         with suppress(SpecError):  # no cell can be like that: it is excluded, or refused as what it is
             found.append({**usual, **own, **linking.values(formulas, own, catalogue, "")})
-    if all(str(cell["loop"]) == "closed" for cell in found) and any(map(_is_not_for_h2load, found)):
-        return {"driver": "steady"}
-    return {}
+    return {"driver": "steady"} if any(map(_needs_steady, found)) else {}
+
+
+def _needs_steady(settings: Settings) -> bool:
+    if settings["loop"] == LoopKind.OPEN:  # the usual driver has a connection for each request there
+        return bool(settings["requests"]) or is_reload(settings) or arriving.kind_of(settings) != arriving.CONSTANT
+    return bool(settings["requests"]) or loses_connections(settings)
 
 
 def _values(factor: Factor) -> list[tuple[str, Scalar]]:
     return [(factor.name, level.value) for level in factor.levels]
-
-
-def _is_not_for_h2load(settings: Mapping[str, Scalar]) -> bool:
-    return bool(settings["requests"]) or loses_connections(settings)
 
 
 def loses_connections(settings: Mapping[str, Scalar]) -> bool:
@@ -88,5 +90,8 @@ def warnings(plan: Plan) -> tuple[str, ...]:
     if any(cell.settings["driver"] == "steady" for cell in plan.cells) and "driver" not in {
         f.name for f in plan.experiment.factors
     }:
-        found.append("driver: steady, which renews the connections that httpd closes, and takes lists of requests")
+        found.append(
+            "driver: steady, which renews the connections that httpd closes, takes lists of requests,"
+            " and sends by a schedule in an open loop"
+        )
     return tuple(found)

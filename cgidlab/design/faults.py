@@ -137,7 +137,7 @@ def _check_reload(s: Settings, found: FaultTimes, where: str) -> None:
         raise SpecError(
             "h2load does not come back when a reload closes its connections",
             where=where,
-            fix="use driver: steady with loop: closed",
+            fix="use driver: steady",
         )
 
 

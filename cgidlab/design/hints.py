@@ -47,6 +47,23 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
 }
 """The keys of an experiment file, and what people call them."""
 
+ARRIVALS: dict[str, tuple[str, ...]] = {
+    "constant": ("even", "uniform", "fixed"),
+    "poisson": ("exponential", "random", "memoryless"),
+    "bursts": ("burst", "bursty", "spike", "spikes"),
+    "ramp": ("ramping", "ramp_up", "linear"),
+    "stages": ("stage", "steps", "step", "staircase"),
+}
+"""The ways in which requests may arrive, and what people call them."""
+
+_FOLLOWS = {
+    "use `burst_requests` and `rate`: so many come at once, every burst_requests / rate seconds": (
+        *("burst_every_s", "burst_interval", "burst_interval_s", "burst_period", "burst_period_s", "burst_delay"),
+        *("burst_rate", "spike_every_s", "every_s"),
+    ),
+}
+"""What is no option because it follows from others: what to do, and the words for it."""
+
 
 def unknown(
     what: str,
@@ -87,6 +104,19 @@ def key_of_the_file(name: str) -> str:
     """Return what to do about a key of the file that stands for an option, "" if it is none."""
     key = meant(name, FILE_KEYS)
     return f"`{key}` is a key of the file and no option: write it at the left margin of the file" if key else ""
+
+
+def no_choice(option: str, value: str, choices: Collection[str], where: str) -> SpecError:
+    """Return the error for a value that is none of an option's choices."""
+    ways = ARRIVALS if option in ("arrivals", "loop") else {}
+    way = meant(value, ways)
+    elsewhere = f"use `loop: open` and `arrivals: {way}`" if option == "loop" and way else ""
+    return unknown(f"`{option}` does not take", value, choices, where, also=ways, elsewhere=elsewhere)
+
+
+def follows(name: str) -> str:
+    """Return what to do about a word for what follows from other options, "" if it is none."""
+    return next((do for do, names in _FOLLOWS.items() if meant(name, {do: names})), "")
 
 
 def directive(name: str) -> str:

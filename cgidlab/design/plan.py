@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cgidlab.design import faults, hooks, linking, systems
+from cgidlab.design import arriving, faults, hooks, linking, systems
 from cgidlab.design.catalogue import Catalogue, instruments
 from cgidlab.design.systems import CGID, OWN_SCRIPTS, RUNNING_SCRIPTS, system_of
 from cgidlab.drivers import DRIVERS
@@ -174,19 +174,22 @@ def _check_factors(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
 
 
 def _check_alike(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
-    """Refuse cells that differ in nothing that their system knows: they would be the same trial under two names."""
-    factors = {factor.name for factor in experiment.factors} & systems.MEANS_SOMETHING.keys()
+    """Refuse cells that differ in nothing that their system or load knows: the same trial under two names."""
+    factors = [factor.name for factor in experiment.factors]
     seen: dict[str, Cell] = {}
-    for cell in cells if factors else ():
+    for cell in cells:
         system = system_of(cell.settings)
-        idle = [name for name in factors if system not in systems.MEANS_SOMETHING[name]]
+        of_system = [name for name in factors if system not in systems.MEANS_SOMETHING.get(name, systems.SYSTEMS)]
+        idle = [*of_system, *(name for name in factors if arriving.idle(name, cell.settings))]
         labels = [(n, lv.label) for n, lv in cell.levels if n not in idle]
         other = seen.setdefault(json.dumps([labels, system]), cell)
         if other is not cell and idle:
             name = next((n for n in idle if cell.settings[n] != other.settings[n]), idle[0])
-            said = {n: lv.value for n, lv in cell.levels if n in (name, "handler", "mpm")}
+            beside = ("handler", "mpm") if name in of_system else ("arrivals", "loop")
+            said = {n: lv.value for n, lv in cell.levels if n in (name, *beside)}
+            known = _with(cell.settings) if name in of_system else arriving.told(cell.settings)
             raise SpecError(
-                f"`{name}` means nothing with {_with(cell.settings)}: two cells would be the same",
+                f"`{name}` means nothing with {known}: two cells would be the same",
                 where=f"cells {other.id} and {cell.id}",
                 fix=f"leave one out: exclude: [{{{', '.join(f'{n}: {value}' for n, value in said.items())}}}]",
             )
@@ -216,6 +219,7 @@ def _check_cell(cell: Cell) -> None:
     _check_nice(cell)
     faults.check(cell)
     _check_load(cell)
+    arriving.check(cell)
 
 
 def _check_nice(cell: Cell) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from cgidlab import figures
 from cgidlab.design import (
     arithmetic,
+    arriving,
     choosing,
     deciding,
     faults,
@@ -79,6 +80,7 @@ def build(
     settings |= _overridden(catalogue, {f.name for f in factors}, overrides)
     derived = _derived(document, catalogue, factors, {n: f for n, f in formulas.items() if n not in settings})
     faults.check_names(document, factors, settings, str(catalogue.options["mpm"].default))
+    arriving.check_names(document, factors, settings, catalogue.defaults())
     _check_meaning(document, catalogue, factors, settings)
     settings |= choosing.driver(catalogue, factors, settings, derived)
     rule = deciding.rule(document, form, factors, catalogue)

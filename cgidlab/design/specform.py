@@ -14,7 +14,7 @@ from cgidlab.model import LimitTrials, Option
 
 # What lies beside the experiments below results/: `store` and the verbs of these names make it.
 RESERVED_NAMES = ("calibration", "calibration-limits", "latest", "observe", "observe-all")
-LOAD_KEYS = ("loop", "driver", "clients", "rate", "requests")
+LOAD_KEYS = ("loop", "driver", "clients", "rate", "requests", "arrivals", "burst_requests", "rate_from", "stages")
 TRIAL_KEYS = ("warmup_s", "window_s")
 MAX_BLOCKS = 1000
 MAX_PASSES = 100
@@ -57,6 +57,10 @@ class LoadForm(_Form):
     clients: Raw | None = None
     rate: Raw | None = None
     requests: Raw | None = None
+    arrivals: Raw | None = None
+    burst_requests: Raw | None = None
+    rate_from: Raw | None = None
+    stages: Raw | None = None
 
 
 class UntilForm(_Form):

@@ -70,6 +70,19 @@ def read_pieces(path: Path, parse: Callable[[bytes], Requests]) -> Requests:
 
 
 @dataclass(frozen=True, slots=True)
+class Sendings:
+    """Every request that a driver sent by a schedule, answered or not."""
+
+    due_us: Ints  # since 1970
+    lag_us: Ints  # by how much later it was sent
+
+    def within(self, span_us: tuple[int, int]) -> "Sendings":
+        """Return those that were due in a span."""
+        inside = (self.due_us >= span_us[0]) & (self.due_us < span_us[1])
+        return Sendings(self.due_us[inside], self.lag_us[inside])
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """What a driver says at its end that it did while it logged."""
 
@@ -98,6 +111,9 @@ class Driver(ABC):
     name: ClassVar[str]
     loops: ClassVar[frozenset[LoopKind]]
     rate_step: ClassVar[int] = 1  # an open loop's rate has to be a multiple of it
+    schedules: ClassVar[bool] = (
+        False  # in an open loop it sends each request at a moment that it was given: any arrivals
+    )
     exact: ClassVar[bool]
     timed: ClassVar[bool] = True
     many_paths: ClassVar[bool] = False  # asks for one URI of a list after the other, whichever client is next
@@ -111,6 +127,11 @@ class Driver(ABC):
     @abstractmethod
     def requests(self, path: Path) -> Requests:
         """Return the rows of its log. Raise `StoreError` for a file that is not what it should be."""
+
+    def sendings(self, rows: Path) -> Sendings | None:
+        """Return what it logged beside its rows of when requests were due and sent, None if it keeps no schedule."""
+        del rows
+        return None
 
     def totals(self, stdout: bytes) -> Totals | None:
         """Return what it printed at its end, None if it did not come so far or prints none."""

@@ -197,6 +197,7 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequenc
         where.loaded.site.own,
         where.loaded.plan.experiment.hooks,
         frozenset(t.number for t in trials if t.watched),
+        where.loaded.plan.experiment.seed,
     )
     state = _Call({t.number: t for t in trials}, besides)
     desk = _Desk(where, state)

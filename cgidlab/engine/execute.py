@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cgidlab import files
+from cgidlab.design import arriving, faults
 from cgidlab.design import catalogue as cat
-from cgidlab.design import faults
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.hooks import Commands
 from cgidlab.design.own_files import OwnContent
@@ -67,6 +67,7 @@ class BlockNeeds:
     own: tuple[OwnContent, ...] = ()
     hooks: Commands = ()
     hooked: frozenset[int] = frozenset()  # the trials that these are of
+    seed: int = 1  # of the experiment, from which schedules of requests follow
 
 
 def provision(
@@ -290,17 +291,20 @@ def _expected(trial: Trial, block: BlockNeeds, limits: Limits) -> dict[str, Any]
 def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue, place: int) -> dict[str, Any]:
     """Return the block of one of its generators, with the trials in which that has something to do."""
     own = block.generators[place]
-    wanted = [
-        {
-            **ordered(settings, catalogue),
-            **generators.trial_json(trial, PORT),
-            **sending.asked(settings, block.own, own),
-        }
-        for trial in trials
-        for found, share in generators.busy(trial.cell.settings, block.generators)
-        if found is own
-        for settings in [generators.settings_of(trial, share)]
-    ]
+    wanted = []
+    for trial in trials:
+        busy = generators.busy(trial.cell.settings, block.generators)
+        for part, (found, share) in enumerate(busy):
+            if found is own:
+                settings = generators.settings_of(trial, share)
+                margin_s = generators.margin_s(trial.cell.settings)
+                parts = {"part": part, "parts": len(busy), "margin_s": margin_s}
+                own_order = {
+                    **generators.trial_json(trial, PORT),
+                    **sending.asked(settings, block.own, own),
+                    "arrivals": arriving.order_of(trial, block.seed, **parts),
+                }
+                wanted.append({**ordered(settings, catalogue), **own_order})
     return {
         "schema_version": BLOCK_VERSION,
         "generates": True,
@@ -326,7 +330,7 @@ def block_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogu
         "control": _control(),
         "lease_s": LEASE_S,
         "tools": dict(block.host.tools),
-        "trials": [{**_trial_json(trial, block, catalogue), **_network(trial, block)} for trial in trials],
+        "trials": [_trial_json(trial, block, catalogue) for trial in trials],
     }
 
 
@@ -360,6 +364,8 @@ def _trial_json(trial: Trial, block: BlockNeeds, catalogue: Catalogue) -> dict[s
         "fault": _fault(s),
         "finishing": faults.finishing(s),
         "intervention_slot_s": trial.intervention_slot_s,
+        "arrivals": arriving.order_of(trial, block.seed),
+        **_network(trial, block),
     }
 
 

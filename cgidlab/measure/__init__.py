@@ -13,7 +13,7 @@ import numpy as np
 
 from cgidlab import drivers
 from cgidlab.arrays import Flags, Ints
-from cgidlab.drivers.base import Driver, Requests, Totals
+from cgidlab.drivers.base import Driver, Requests, Sendings, Totals
 from cgidlab.figures import merged
 from cgidlab.instruments import INSTRUMENTS, check_known
 from cgidlab.instruments.base import Answered, Evidence, TrialDetail, together
@@ -66,6 +66,7 @@ class _Sources:
     driver: Driver | None  # None: it did not come so far
     requests: Requests | None
     inside: Requests | None
+    sendings: Sendings | None  # None: the driver keeps no schedule
     log: AccessLog | None
     served: Ints | None  # statuses the server answered with in the window
     totals: Totals | None
@@ -107,6 +108,7 @@ def measure(directory: Path) -> Measured:
         physics.check_rows(sources.requests, sources.totals),
         physics.check_access_log(sources.requests, sources.inside, sources.served, sources.span_us, unsure_us, clients),
         physics.check_little(sources.requests, clients if steady else None, sources.span_us),
+        physics.check_schedule(figures, asked=_keeps_schedule(sources, trial)),
         *reloads.check(trial.settings, made, lost),
         *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
         merging.check_driver(load) if load else physics.check_driver(figures.driver_cpu_share),
@@ -121,6 +123,10 @@ def measure(directory: Path) -> Measured:
         tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
         merging.table(load, trial.settings) if load else (),
     )
+
+
+def _keeps_schedule(sources: _Sources, trial: TrialFile) -> bool:
+    return trial.settings.get("loop") == "open" and sources.driver is not None and sources.driver.schedules
 
 
 def _cpu_per_request_ms(figures: Figures, window_s: float, *, driver_apart: bool) -> float | None:
@@ -244,7 +250,8 @@ def _client(s: _Sources) -> tuple[Figures, reqs.Seconds | None]:
         gave_up_503=gave_up,
     )
     seconds = reqs.by_second(s.requests, s.span_us, s.log)
-    return merged((counts, _worst_second(seconds), _latencies(inside.latencies_us))), seconds
+    sent = reqs.sending(s.sendings, s.span_us)
+    return merged((counts, _worst_second(seconds), _latencies(inside.latencies_us), sent)), seconds
 
 
 def _worst_second(seconds: reqs.Seconds) -> Figures:
@@ -301,6 +308,7 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
         driver,
         requests,
         None if requests is None else requests.within(span),
+        load.sendings if load else reqs.read_sendings(directory, driver) if driver else None,
         log,
         None if log is None else reqs.answered(log, span),
         load.totals if load else driver.totals(read(stdout)) if driver and stdout.exists() else None,

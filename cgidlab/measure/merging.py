@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cgidlab import drivers, files
-from cgidlab.drivers.base import Driver, Requests, Totals
+from cgidlab.drivers.base import Driver, Requests, Sendings, Totals
 from cgidlab.instruments.host import driver_cpu_share, parse_host_counters
 from cgidlab.measure import physics
 from cgidlab.measure.requests import PARQUET
@@ -32,6 +32,7 @@ class Part:
     result: Result | None
     driver: Driver | None  # None: it did not come so far
     requests: Requests | None
+    sendings: Sendings | None
     totals: Totals | None
     cpu_share: float | None  # of its one core, in the server's window
 
@@ -70,6 +71,14 @@ class Merged:
             exact=all(log.exact for log in logs),
             timed=all(log.timed for log in logs),
         )
+
+    @property
+    def sendings(self) -> Sendings | None:
+        """Return when requests of all generators were due and sent, on the server's clock; None unless all say it."""
+        logs = [p.sendings for p in self.parts if p.sendings is not None]
+        if not logs or len(logs) < len(self.parts):
+            return None
+        return Sendings(np.concatenate([log.due_us for log in logs]), np.concatenate([log.lag_us for log in logs]))
 
     @property
     def totals(self) -> Totals | None:
@@ -114,10 +123,13 @@ def _part(own: Path, name: str, clocks: LoadClocks, server: Result) -> Part:
     result = read_result(own / "result.json") if (own / "result.json").exists() else None
     load = server.load or (result.load if result else None)
     driver = None if load is None else drivers.named(load.driver, str(own.parent.parent / "result.json"))
-    requests = None
+    requests = sendings = None
     if driver is not None and (own / "rows.log").exists():
+        ahead_us = round(clock.offset_ns / 1000)
         rows = driver.requests(own / "rows.log")
-        requests = replace(rows, start_us=rows.start_us - round(clock.offset_ns / 1000))
+        requests = replace(rows, start_us=rows.start_us - ahead_us)
+        sendings = driver.sendings(own / "rows.log")
+        sendings = sendings and replace(sendings, due_us=sendings.due_us - ahead_us)
     stdout = own / "stdout.txt"
     return Part(
         name,
@@ -126,6 +138,7 @@ def _part(own: Path, name: str, clocks: LoadClocks, server: Result) -> Part:
         result=result,
         driver=driver,
         requests=requests,
+        sendings=sendings,
         totals=driver.totals(read(stdout)) if driver and stdout.exists() else None,
         cpu_share=_cpu_share(own / "instruments/host.csv", clock, result, server),
     )

@@ -4,10 +4,12 @@ import numpy as np
 
 from cgidlab.arrays import Ints
 from cgidlab.drivers.base import Requests, Totals
-from cgidlab.model import Check, FailureKind, failed, skipped
+from cgidlab.model import Check, FailureKind, Figures, failed, skipped
 
 LITTLE_TOLERANCE = 0.05
 DRIVER_LIMIT = 0.95  # cores of its one thread
+LAG_SHARE = 0.1  # of the latencies: what the client may lose before it sends
+LAG_MS = 10.0  # and so much always: a busy machine wakes nobody sooner
 _FEW = 5  # requests that a clock's last digit may put on the other side of an edge
 _REFUSALS_APART = 0.1  # of the refused connects: those that are between kernel and log at the window's edges
 _INTERIOR = 0.25  # share of the window that must be left to judge Little's law
@@ -98,6 +100,22 @@ def check_little(requests: Requests | None, clients: int | None, span_us: tuple[
     if under_way < clients:  # h2load does not come back when httpd closes an idle connection, and does not say so
         said += ": some stopped asking; httpd closes kept-alive connections of a process whose workers are all busy"
     return failed(name, said, FailureKind.CLIENT)
+
+
+def check_schedule(figures: Figures, *, asked: bool) -> Check:
+    """Check that the client sent when requests were due: latencies count from then, so that its own lag is in them.
+
+    `asked`: the driver was to keep a schedule.
+    """
+    lag_ms, latency_ms = figures.send_lag_p99_ms, figures.latency_p99_ms
+    if not asked:
+        return skipped("schedule", "no schedule to keep")
+    if lag_ms is None:
+        return failed("schedule", "no request was due in the window, or none was sent", FailureKind.CLIENT)
+    if lag_ms <= max(LAG_MS, LAG_SHARE * (latency_ms or 0.0)):
+        return Check("schedule", "passed")
+    said = f"the client could not keep its schedule: it sent {lag_ms:.1f} ms late (p99)"
+    return failed("schedule", f"{said}, of a p99 latency of {latency_ms or 0.0:.1f} ms", FailureKind.CLIENT)
 
 
 def refusals_differ(refused: int, logged: int, attempts: int) -> bool:

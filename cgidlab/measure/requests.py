@@ -10,9 +10,10 @@ import numpy as np
 
 from cgidlab import files
 from cgidlab.arrays import Floats, Ints
-from cgidlab.drivers.base import FAILED, UNKNOWN, Driver, Requests
+from cgidlab.drivers.base import FAILED, UNKNOWN, Driver, Requests, Sendings
 from cgidlab.errors import StoreError
 from cgidlab.instruments.gauges import percentile_ms
+from cgidlab.model import Figures
 from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
 from cgidlab.parsers.documents import DriverRun, Span
@@ -27,6 +28,29 @@ def read_requests(directory: Path, driver: Driver) -> Requests | None:
     """
     path = directory / ROWS
     return driver.requests(path) if path.exists() else None
+
+
+def read_sendings(directory: Path, driver: Driver) -> Sendings | None:
+    """Return when a trial's requests were due and sent; None without a log of that."""
+    path = directory / ROWS
+    return driver.sendings(path) if path.exists() else None
+
+
+def sending(sendings: Sendings | None, span_us: tuple[int, int]) -> Figures:
+    """Return what a schedule asked for in a span and what was sent; nothing where the driver kept none."""
+    if sendings is None:
+        return Figures()
+    length_s = (span_us[1] - span_us[0]) / 1_000_000
+    due = sendings.within(span_us)
+    sent_us = sendings.due_us + sendings.lag_us
+    sent = int(((sent_us >= span_us[0]) & (sent_us < span_us[1])).sum())
+    known = len(due.lag_us) > 0
+    return Figures(
+        offered_rps=len(due.due_us) / length_s,
+        sent_rps=sent / length_s,
+        send_lag_p99_ms=percentile_ms(due.lag_us, 0.99) if known else None,
+        send_lag_max_ms=float(due.lag_us.max()) / 1000 if known else None,
+    )
 
 
 def write_rows(directory: Path, driver: Driver) -> Path:

@@ -115,7 +115,7 @@ def axes(report: ReportInput) -> tuple[str, ...]:
     That is the load where it has levels: throughput and latency by load are what is known of other servers.
     """
     several = [f.name for f in report.factors if len(f.levels) > 1]
-    first = next((name for name in ("clients", "rate") if name in several), report.factor)
+    first = next((name for name in ("clients", "rate", "burst_requests") if name in several), report.factor)
     return tuple(sorted(several, key=lambda name: name != first)) or (report.factor,)
 
 

@@ -17,7 +17,7 @@ from cgidlab.verdict.templates import COUNTED
 from cgidlab.verdict.validity import CellErrors
 
 _MOST_MINUTES = 8 * 60  # more than a working day is no advice
-_OF_LOAD = {"rate", "clients"}
+_OF_LOAD = {"rate", "clients", "burst_requests"}
 _QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 _FOR_LIMIT = {
@@ -239,6 +239,8 @@ def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
         if e.answer is effect.answer and not e.pooled and e.level == effect.level and e.level not in without
     ]
     always = grounds.loop.always(shown)
+    if always is None and grounds.loop.in_bursts:
+        return " for the bursts that came here (open loop)"
     if always is None:
         return " for the rate that was asked for here (open loop)"
     many = " to ".join(f"{n:,}" for n in dict.fromkeys(always))  # no more than was tried

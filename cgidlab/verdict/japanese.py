@@ -57,6 +57,7 @@ TEMPLATES = {
     "not_decided_one": "未判定(精度 ±{width})。",
     "loop": "{loop}ループでの値。",
     "loop_together": "{loop}ループで、ブロック内の測定をまとめた値。",
+    "came": "リクエストは{how}到来した。",
     "errors_none": "なし。",
     "errors_some": "{where} でリクエストの {share}{kind}。",
     "errors_unknown": "不明: 有効な試行がない。",

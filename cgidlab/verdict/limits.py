@@ -179,7 +179,8 @@ def _script(trials: Sequence[TrialRecord]) -> _Sign | None:
 
 
 def _rate(trials: Sequence[TrialRecord]) -> _Sign | None:
-    rate, got = numeric_setting(trials[0], "rate"), median_of(trials, "throughput_rps")
+    rate = median_of(trials, "offered_rps") or numeric_setting(trials[0], "rate")
+    got = median_of(trials, "throughput_rps")
     if _closed(trials) or not rate or got is None:
         return None
     return _Sign(got / rate / RATE_SERVED, (got, rate))

@@ -8,6 +8,15 @@ from cgidlab.analysis.findings import Combination, Effect
 from cgidlab.gathered import numeric_setting
 from cgidlab.model import TrialRecord
 
+CAME = {
+    "poisson": "as a Poisson process",
+    "bursts": "in bursts",
+    "ramp": "at a rate that went from one to another",
+    "stages": "in stages",
+    "constant": "evenly",
+}
+"""How the requests of an open loop came."""
+_OF_THE_RATE = ("rate", "rate_from", "stages")
 RATE_SERVED = 0.98
 """From this share on of the rate that was asked for, an open loop was served what it asked."""
 
@@ -21,12 +30,23 @@ class Loop:
     under_way: dict[Combination, int] = field(default_factory=dict)  # requests that a closed loop always has, by cell
     served_share: dict[Combination, float] = field(default_factory=dict)  # of what an open loop asked for, by cell
     rates: bool = False  # cells ask for several rates
+    came: tuple[str, ...] = ()  # how requests of an open loop came, where it was not evenly alone
+
+    @property
+    def named(self) -> str:
+        """Return what stands before "loop": "a closed", "an open", or both."""
+        return " and ".join(f"{'an' if kind == 'open' else 'a'} {kind}" for kind in self.kinds)
 
     def of(self, response: str) -> str:
         """Return the loop beside a latency: " in a closed loop"; empty for other responses."""
         if not response.startswith("latency_") or not self.kinds:
             return ""
-        return " in " + " and ".join(f"{'an' if kind == 'open' else 'a'} {kind} loop" for kind in self.kinds)
+        return f" in {self.named} loop"
+
+    @property
+    def in_bursts(self) -> bool:
+        """Say whether nothing but bursts came."""
+        return self.came == (CAME["bursts"],)
 
     def gives(self, response: str) -> bool:
         """Say whether the driver and not the server decided what it is: to compare it would compare requests."""
@@ -56,9 +76,11 @@ def loop_of(valid: Sequence[TrialRecord]) -> Loop:
         clients, workers, rate = (numeric_setting(r, name) for name in ("clients", "workers", "rate"))
         if str(r.settings.get("loop", "closed")) == "closed" and clients is not None:
             under_way[r.levels] = int(clients if workers is None else min(clients, workers))
-        elif rate and r.figures.throughput_rps is not None:
-            served.setdefault(r.levels, []).append(r.figures.throughput_rps / rate)
+        elif (asked := r.figures.offered_rps or rate) and r.figures.throughput_rps is not None:
+            served.setdefault(r.levels, []).append(r.figures.throughput_rps / asked)
     share = {cell: median(shares) for cell, shares in served.items()}
     all_served = bool(share) and all(s >= RATE_SERVED for s in share.values())
-    rates = {numeric_setting(r, "rate") for r in valid}
-    return Loop(kinds, all_served, under_way, share, len(rates) > 1)
+    rates = {tuple(r.settings.get(name) for name in _OF_THE_RATE) for r in valid}
+    kinds_of_arrival = {str(r.settings.get("arrivals", "constant")) for r in valid if r.settings.get("loop") == "open"}
+    came = tuple(said for name, said in CAME.items() if name in kinds_of_arrival)
+    return Loop(kinds, all_served, under_way, share, len(rates) > 1, came if kinds_of_arrival - {"constant"} else ())

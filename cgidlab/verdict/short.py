@@ -157,7 +157,9 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
     if response.startswith("latency_") and (real or equal):
         per_block = known.analysis.per_block
         template = "loop_together" if per_block is not None and per_block.passes > 1 else "loop"
-        said.append(_say(template, loop=" and ".join(known.loop.kinds)))
+        said.append(_say(template, loop=known.loop.named))
+        if known.loop.came:
+            said.append(_say("came", how=words.listing(known.loop.came)))
     return said
 
 

@@ -44,8 +44,9 @@ EN = {
     "equal_in": "Less than {share} in {some} of {all} comparisons.",
     "not_decided": "Not decided in {some} of {all}: known to +-{width}.",
     "not_decided_one": "Not decided: known to +-{width}.",
-    "loop": "Said of a {loop} loop.",
-    "loop_together": "Said of a block's windows together, in a {loop} loop.",
+    "loop": "Said of {loop} loop.",
+    "loop_together": "Said of a block's windows together, in {loop} loop.",
+    "came": "Requests came {how}.",
     "errors_none": "None.",
     "errors_some": "{share} of the requests at {where}{kind}.",
     "errors_unknown": "Not known: no trial is valid.",
@@ -122,7 +123,12 @@ RELOAD_KINDS = {
 RELOAD_PRICE = "; about {n} requests are lost at each {kind} with {level}, {m} with {reference}"
 NO_VALID_TRIAL = "no trial is valid"
 NO_WITNESS = "no witness of the queue ran"
-COUNTED = {"clients": "clients", "rate": "requests a second", "workers": "workers"}
+COUNTED = {
+    "clients": "clients",
+    "rate": "requests a second",
+    "workers": "workers",
+    "burst_requests": "requests at once",
+}
 """Factors whose levels count something: "200 clients"."""
 FACTORS = {"rate": "The rate", "clients": "The number of clients", "mpm": "The MPM", "httpd": "The version of httpd"}
 """Factors that have a name in running text; others go by their own."""

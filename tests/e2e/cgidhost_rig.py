@@ -86,7 +86,7 @@ class Rig:
     ) -> dict[str, Any]:
         """Return a block's entry for a short trial with some settings changed; `conf` is added to httpd.conf."""
         entry: dict[str, Any] = {
-            key: changes.pop(key) for key in ("fault", "url_path", "intervention_slot_s") if key in changes
+            key: changes.pop(key) for key in ("fault", "url_path", "intervention_slot_s", "arrivals") if key in changes
         }
         settings = {
             **defaults(),

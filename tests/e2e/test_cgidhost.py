@@ -41,6 +41,15 @@ HELD_BACK: dict[str, Any] = {"intervention_slot_s": 0.5, "script": "sleep", "sle
 RELOADED: dict[str, Any] = {"driver": "ab", "keep_alive": False, "log_level": "warn cgid:debug"}
 RELOAD = {"action": "reload_conf", "at_s": 0.2, "for_s": 1.7, "every_s": 1.7}
 RESTART = {"action": "restart", "at_s": 0.2, "for_s": 3.8, "every_s": 0}
+OFFERED = {24: "constant", 25: "poisson", 26: "bursts"}
+FROZEN: dict[str, Any] = {
+    "driver": "steady",
+    "loop": "open",
+    "workers": 512,
+    "threads_per_child": 512,
+    "window_s": 5.0,
+    "fault": {"action": "freeze_cgid", "at_s": 2.0, "for_s": 1.0},
+}
 EXTRA = """ServerAdmin  a@b
 <IfModule nothing>
 ServerSignature On
@@ -49,6 +58,11 @@ ServerSignature On
   Require all denied
 </Location>"""
 SYSCTLS = ("/proc/sys/net/core/somaxconn", "/proc/sys/net/unix/max_dgram_qlen")
+
+
+def came(kind: str) -> dict[str, Any]:
+    """Return 300 requests a second that come in some way; bursts of 60 come five times a second."""
+    return {"kind": kind, "rate": 300, "burst_requests": 60, "rate_from": 1, "stages": [], "seed": "1:1:1"}
 
 
 def host_state() -> dict[str, object]:
@@ -95,11 +109,12 @@ def block(rig: Rig) -> dict[int, Outcome]:
             rig.trial(21, cgid_nice=-5, clients=10),
             rig.trial(22, **RELOADED, fault=RELOAD, clients=20, window_s=5.0),
             rig.trial(23, mpm="prefork", workers=20, driver="ab", fault=RESTART, clients=5, window_s=4.0),
+            *(rig.trial(n, **FROZEN, arrivals=came(kind)) for n, kind in OFFERED.items()),
         ],
     )
 
 
-COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17, 18, 20, 21, 22, 23)
+COMPLETE = (1, 2, 3, 7, 8, 9, 10, 11, 12, 16, 17, 18, 20, 21, 22, 23, *OFFERED)
 
 
 @pytest.mark.parametrize("number", COMPLETE)
@@ -297,6 +312,29 @@ def test_every_row_of_a_closed_loop_ended_in_the_window(block: dict[int, Outcome
 
 def test_an_open_loop_sends_exactly_its_rate_times_its_time(block: dict[int, Outcome]) -> None:
     assert len(block[7].files["load/rows.log"].splitlines()) == 150
+
+
+@pytest.mark.parametrize("number", OFFERED, ids=OFFERED.values())
+def test_a_schedule_shows_a_freeze_in_every_request_that_was_due_in_it(block: dict[int, Outcome], number: int) -> None:
+    """A driver that waits for answers sends nothing meanwhile, and its p99 shows no freeze."""
+    trial = block[number]
+    result, fault = trial.result, FROZEN["fault"]
+    to_us = result["clock"]["realtime_ns"] - result["clock"]["monotonic_ns"]
+    begin_us = (result["window"]["begin_ns"] + to_us) // 1000
+    frozen_us = begin_us + int(fault["at_s"] * 1e6), begin_us + int((fault["at_s"] + fault["for_s"]) * 1e6)
+    sent = [int(line.split()[0]) for line in trial.files["load/sent.log"].splitlines()]
+    rows = [tuple(map(int, line.split())) for line in trial.files["load/rows.log"].splitlines()]
+    in_window = sorted(took for start, _, took in rows if begin_us <= start < begin_us + 5_000_000)
+    held = {start: start + took for start, _, took in rows if frozen_us[0] + 20_000 <= start < frozen_us[1]}
+
+    assert len(rows) == len(sent), "none is missing"
+    assert len(sent) == sum(not line.startswith(b"#") for line in trial.files["load/due.log"].splitlines())
+    assert set(held) == {at for at in sent if frozen_us[0] + 20_000 <= at < frozen_us[1]}
+    assert min(held.values()) >= frozen_us[1] - 20_000, "each waits until the end of the freeze"
+    p90, p99 = (in_window[int(share * len(in_window))] for share in (0.9, 0.99))
+    assert p90 > 350_000, "a fifth of the requests were due in it"
+    assert p99 > 750_000
+    assert in_window[-1] > 800_000
 
 
 def test_abs_window_begins_at_a_whole_second(block: dict[int, Outcome]) -> None:

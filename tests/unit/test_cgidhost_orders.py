@@ -177,6 +177,27 @@ def test_ab_runs_longer_than_a_window_that_waits_for_a_whole_second() -> None:
     assert plan.limit_s > total_s
 
 
+def test_steadys_open_loop_follows_a_schedule_that_is_kept_with_its_seed(tmp_path: Path) -> None:
+    told = {"kind": "bursts", "rate": 200, "burst_requests": 50, "rate_from": 1, "stages": [], "seed": "7:1:2"}
+    entry = {**trial_entry(driver="steady", loop="open", window_s=2.0), "arrivals": told}
+
+    plan = DRIVERS["steady"].plan(
+        blockfile.parse(block(entry)).trials[0], "/s", str(tmp_path / "rows.log"), "http://127.0.0.1:8080"
+    )
+
+    note, *due = (tmp_path / "due.log").read_text().splitlines()
+    assert "seed='7:1:2'" in note
+    assert plan.argv[1:4] == ["--schedule", str(tmp_path / "due.log"), str(tmp_path / "sent.log")]
+    assert sum(1_000_000 <= int(at) < 3_000_000 for at in due) == 400
+    assert plan.late_answers_are_fine
+    assert plan.limit_s > float(plan.argv[4]) > 3.2, "it ends by itself"
+
+
+def test_steady_refuses_an_open_loop_of_which_nothing_was_said() -> None:
+    with pytest.raises(TrialEnd, match="not told when requests are due"):
+        DRIVERS["steady"].plan(order(driver="steady", loop="open"), "/s", "/t/rows.log", "http://127.0.0.1:8080")
+
+
 def test_ab_refuses_an_open_loop() -> None:
     with pytest.raises(TrialEnd, match="h2load"):
         DRIVERS["ab"].plan(order(driver="ab", loop="open"), "ab", "/t/rows.log", "http://127.0.0.1:8080")

@@ -58,7 +58,7 @@ def test_both_halves_count_a_fault_alike_and_each_has_all_of_its_time_in_the_win
 def test_what_the_host_is_told_of_a_repeated_fault_is_what_it_reads() -> None:
     found = made("settings: {fault_at_s: 0.5, fault_every_s: 2.0}\n", FILE.replace("[100, 1024]", "[5]"))
     trial = next(t for t in found.trials if t.cell.settings["fault"] == "graceful")
-    told = execute._trial_json(trial, execute.BlockNeeds(Path(), HOST, "/w"), CATALOGUE)  # noqa: SLF001 -- what a block file has
+    (told,) = execute.block_json(execute.BlockNeeds(Path(), HOST, "/w/b1"), (trial,), CATALOGUE)["trials"]
 
     read = blockfile.parse(block({**trial_entry(window_s=10.0), "fault": told["fault"]})).trials[0].fault
 

@@ -187,6 +187,57 @@ def test_rows_that_an_open_loop_never_got_are_errors(tmp_path: Path) -> None:
     assert state(measured, "little") == "skipped"
 
 
+def scheduled(place: Path, lag_us: int, latency_us: int = 50_000, **settings: object) -> Path:
+    """Return a trial of 100 requests a second by a schedule, of which each was sent so late."""
+    due = [BEGIN_US - 1_000_000 + n * 10_000 + 5_000 for n in range(100 * (WINDOW_S + 1))]
+    rows = [(at, 200, latency_us) for at in due if at + latency_us < BEGIN_US + WINDOW_S * 1_000_000]
+    trial = Trial(rows=rows, driver="steady", argv=("steady", "--schedule", "due.log", "sent.log"))
+    trial.stdout = f"steady: {len(rows)} answered, {len(due) - len(rows)} unanswered, 0 connections renewed\n"
+    trial.settings |= {"loop": "open", "arrivals": "poisson", "rate": 300, **settings}
+    directory = trial.write(place)
+    (directory / "load/sent.log").write_text("".join(f"{at}\t{lag_us}\n" for at in due))
+    return directory
+
+
+def test_what_a_schedule_asked_for_and_how_late_it_was_sent_are_figures(tmp_path: Path) -> None:
+    measured = measure.measure(scheduled(tmp_path, 2_000))
+
+    f = measured.figures
+    assert (f.offered_rps, f.sent_rps) == (100.0, 100.0)
+    assert (f.send_lag_p99_ms, f.send_lag_max_ms) == (2.0, 2.0)
+    assert state(measured, "schedule") == "passed"
+    assert (state(measured, "little"), state(measured, "rows")) == ("skipped", "passed")
+
+
+@pytest.mark.parametrize(
+    ("lag_us", "latency_us", "want"),
+    [(9_000, 20_000, "passed"), (12_000, 20_000, "failed"), (12_000, 400_000, "passed"), (60_000, 400_000, "failed")],
+    ids=["within 10 ms", "more than a tenth", "a tenth of slow answers", "more than that"],
+)
+def test_a_client_that_could_not_keep_its_schedule_makes_the_trial_invalid(
+    tmp_path: Path, lag_us: int, latency_us: int, want: str
+) -> None:
+    measured = measure.measure(scheduled(tmp_path, lag_us, latency_us))
+
+    (check,) = (c for c in measured.checks if c.name == "schedule")
+    assert check.state == want
+    assert want == "passed" or (check.kind is FailureKind.CLIENT and f"{lag_us / 1000:.1f} ms late" in check.reason)
+
+
+def test_a_schedule_of_which_nothing_was_logged_makes_the_trial_invalid(tmp_path: Path) -> None:
+    directory = scheduled(tmp_path, 0)
+    (directory / "load/sent.log").unlink()
+
+    assert state(measure.measure(directory), "schedule") == "failed"
+
+
+def test_a_driver_without_a_schedule_is_not_asked_for_its_lag(tmp_path: Path) -> None:
+    measured = measure.measure(Trial().write(tmp_path))
+
+    assert state(measured, "schedule") == "skipped"
+    assert measured.figures.offered_rps is None
+
+
 def test_the_servers_log_says_how_many_answers_of_unknown_status_failed(tmp_path: Path) -> None:
     rows = [(s, 0 if i % 10 == 0 else 200, d) for i, (s, _, d) in enumerate(steady_rows())]
     served = [(s, s + d, 503 if i % 20 == 0 else 200) for i, (s, _, d) in enumerate(rows)]

@@ -5,14 +5,17 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from cgidlab.drivers import DRIVERS
-from cgidlab.drivers.base import Requests, Totals
+from cgidlab.drivers.base import Requests, Sendings, Totals
 
 ROOT = Path(__file__).parents[2]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi\n"
@@ -72,6 +75,32 @@ def load(program: Path, rows: Path, port: int, *, clients: int = 4, seconds: flo
     assert totals is not None, ran.stdout
     assert driver.clients(argv) == clients
     return driver.requests(rows), totals
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one run by a schedule left."""
+
+    requests: Requests
+    sendings: Sendings
+    totals: Totals
+    exit_code: int
+    errors: str
+
+
+def send(program: Path, place: Path, port: int, due_us: Sequence[int], *, seconds: float = 5.0) -> Sent:
+    """Return what an open loop of such moments gave; it ends after `seconds` at the latest."""
+    due, sent, rows = (place / name for name in ("due.log", "sent.log", "rows.log"))
+    due.write_text("# when requests are due\n" + "".join(f"{at}\n" for at in due_us))
+    argv = [str(program), "--schedule", str(due), str(sent), str(seconds), str(rows)]
+    argv += ["127.0.0.1", str(port), "/cgi-bin/hello"]
+    ran = subprocess.run(argv, check=False, capture_output=True, timeout=30, text=True)
+    driver = DRIVERS["steady"]
+    totals, sendings = driver.totals(ran.stdout.encode()), driver.sendings(rows)
+    assert totals is not None, ran
+    assert sendings is not None
+    assert driver.clients(argv) is None
+    return Sent(driver.requests(rows), sendings, totals, ran.returncode, ran.stderr)
 
 
 def keeping(answer: bytes) -> Serve:
@@ -181,3 +210,97 @@ def test_an_empty_list_is_an_error(program: Path, tmp_path: Path) -> None:
     ran = subprocess.run(argv, check=False, capture_output=True, timeout=30)
 
     assert (ran.returncode, ran.stderr) == (2, b"steady: there is nothing to ask for\n")
+
+
+def test_a_schedule_is_followed_and_its_rows_begin_when_they_were_due(program: Path, tmp_path: Path) -> None:
+    due = [n * 2_000 for n in range(200)]
+
+    with serving(keeping(ANSWER)) as port:
+        got = send(program, tmp_path, port, due)
+
+    sendings = got.sendings
+    assert got.exit_code == 0
+    assert (got.totals.done, got.totals.unanswered) == (200, 0)
+    assert {b - a for a, b in pairwise(sendings.due_us.tolist())} == {2_000}
+    assert sorted(got.requests.start_us.tolist()) == sendings.due_us.tolist()
+    late_us = dict(zip(sendings.due_us.tolist(), sendings.lag_us.tolist(), strict=True))
+    assert all(took > late_us[at] for at, took in zip(*columns(got.requests), strict=True)), "the lag counts"
+
+
+def columns(requests: Requests) -> tuple[list[int], list[int]]:
+    return requests.start_us.tolist(), requests.latency_us.tolist()
+
+
+def test_it_waits_for_no_answer_and_takes_a_new_connection_where_none_is_free(program: Path, tmp_path: Path) -> None:
+    """Each answer comes after 300 ms: a driver that waits for them would need six seconds for twenty."""
+    connections: list[int] = []
+
+    def serve(connection: socket.socket, number: int) -> bool:
+        if number == 1:
+            connections.append(1)
+        time.sleep(0.3)
+        connection.sendall(ANSWER)
+        return True
+
+    first, second = [n * 5_000 for n in range(20)], [800_000 + n * 5_000 for n in range(20)]
+    with serving(serve) as port:
+        got = send(program, tmp_path, port, first + second)
+
+    assert got.totals.unanswered == 0
+    assert len(connections) == 20, "the second twenty find the connections of the first"
+    assert got.requests.latency_us.min() >= 300_000
+    assert got.sendings.lag_us.max() < 250_000
+
+
+def test_a_whole_burst_is_out_at_once(program: Path, tmp_path: Path) -> None:
+    with serving(keeping(ANSWER)) as port:
+        got = send(program, tmp_path, port, [0] * 100 + [300_000] * 100)
+
+    assert got.totals == Totals(200, 0)
+    assert len(set(got.sendings.due_us.tolist())) == 2
+
+
+def test_an_idle_connection_that_the_server_closed_is_renewed_and_costs_no_request(
+    program: Path, tmp_path: Path
+) -> None:
+    def serve(connection: socket.socket, number: int) -> bool:
+        if number == 2:
+            return False  # read, and closed without an answer
+        connection.sendall(ANSWER)
+        return True
+
+    with serving(serve) as port:
+        got = send(program, tmp_path, port, [n * 10_000 for n in range(40)])
+
+    assert got.totals == Totals(40, 0)
+
+
+def test_what_is_refused_is_counted_and_the_next_is_sent_when_it_is_due(program: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    got = send(program, tmp_path, port, [n * 10_000 for n in range(30)])
+
+    assert got.totals == Totals(30, 30)
+    assert got.exit_code == 0
+    assert len(got.sendings.due_us) == 30
+
+
+def test_what_has_no_answer_when_its_time_is_over_is_unanswered(program: Path, tmp_path: Path) -> None:
+    def serve(_connection: socket.socket, _number: int) -> bool:
+        time.sleep(2)
+        return False
+
+    with serving(serve) as port:
+        got = send(program, tmp_path, port, [0, 1000, 2000], seconds=0.5)
+
+    assert got.totals == Totals(3, 3)
+    assert len(got.requests.status) == 0
+
+
+def test_requests_that_were_never_sent_make_it_fail(program: Path, tmp_path: Path) -> None:
+    with serving(keeping(ANSWER)) as port:
+        got = send(program, tmp_path, port, [0, 1000, 60_000_000], seconds=0.3)
+
+    assert got.exit_code == 1
+    assert "1 requests of the schedule were never sent" in got.errors

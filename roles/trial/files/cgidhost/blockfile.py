@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Union
 
+from .arrivals import Arrivals
 from .drivers import DRIVERS
 from .ending import BlockError
 from .hooks import EVENTS
@@ -88,6 +89,7 @@ class TrialOrder:
     script: Optional[NamedFile] = None  # what a path below /cgi-bin/ runs; None: no program of this host
     requests: Optional[NamedFile] = None  # what is asked for, a URI a line; None: url_path alone
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the user's own programs, by when they run
+    arrivals: Optional[Arrivals] = None  # of an open loop whose driver follows a schedule
     watched: bool = True  # in a pass that is not, only instruments that are factors observe, and free counters are read
 
     @property
@@ -235,6 +237,7 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         script=_named(data.get("script"), "file"),
         requests=_named(data.get("requests"), "path"),
         hooks=_hooks(data.get("hooks", {})),
+        arrivals=_arrivals(data.get("arrivals")),
         watched=bool(data.get("watched", True)),
     )
 
@@ -264,6 +267,22 @@ def _remote(data: Optional[Mapping[str, Any]], isolation: str) -> Optional[Remot
     if isolation != "host":
         raise ValueError("other machines cannot reach a trial's own namespaces: isolation has to be host")
     return RemoteLoad(str(data["address"]), float(data["margin_s"]), tuple(str(a) for a in data["sources"]))
+
+
+def _arrivals(data: Optional[Mapping[str, Any]]) -> Optional[Arrivals]:
+    if data is None:
+        return None
+    return Arrivals(
+        kind=str(data["kind"]),
+        rate=float(data["rate"]),
+        burst_requests=int(data["burst_requests"]),
+        rate_from=float(data["rate_from"]),
+        stages=tuple((float(rate), float(length_s)) for rate, length_s in data["stages"]),
+        seed=str(data["seed"]),
+        margin_s=float(data.get("margin_s", 0.0)),
+        part=int(data.get("part", 0)),
+        parts=int(data.get("parts", 1)),
+    )
 
 
 def _files(data: Mapping[str, Any]) -> dict[str, str]:
