@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import bisecting as simulated
 from benchmarks.answers import RECORDED, recorded, replayed
-from cgidlab import cli
+from cgidlab import cli, files
 from cgidlab.analysis.bisecting import Ask, Bisection, BuildRatio, Commit, Narrowed, StepShown, Turn, narrow, turn_of
 from cgidlab.analysis.findings import Answer
 from cgidlab.analysis.intervals import ALPHA, Interval
@@ -22,8 +22,8 @@ from cgidlab.design import bisecting as design
 from cgidlab.engine import bisect_state, bisecting, commits, readying, running
 from cgidlab.engine.bisect_state import BisectState, StepRun
 from cgidlab.engine.loading import Request, load_plan
-from cgidlab.errors import ProvisionError, SpecError, StoreError
-from cgidlab.model import Experiment, LimitTrials
+from cgidlab.errors import ProvisionError, RunError, SpecError, StoreError
+from cgidlab.model import Experiment, FailureKind, Figures, LimitTrials, Outcome, Status, Trial
 from cgidlab.parsers import plan_document, versions
 from cgidlab.runs import planned_values, store
 from cgidlab.verdict import bisected
@@ -395,7 +395,7 @@ class Host:
 
     def __init__(self, repository: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.repository, self.results = repository, results
-        self.slow_from, self.broken, self.ran = "", set[str](), list[str]()
+        self.slow_from, self.broken, self.dead, self.ran = "", set[str](), set[str](), list[str]()
         self.killed = False
         monkeypatch.setattr(running, "run", self.run)
 
@@ -423,9 +423,20 @@ class Host:
              "pooled": False, "scale": "ratio", **self.effect(str(level.value), plan.experiment)}
             for level in levels if level.label != plan.experiment.rule.reference
         ]  # fmt: skip
+        for trial in plan.trials[: 3 * len(levels) * 2]:
+            outcome = self.outcome(trial)
+            files.make_directory(made.trials / trial.directory)
+            files.write_sealed(made.trials / trial.directory / "trial.json", store.trial_json(trial, "local"))
+            store.write_outcome(made.trials / trial.directory, outcome)
         verdict = {"overflow": "", "lines": []}
         made.write("summary.json", {"trials": {}, "verdict": verdict, "effects": effects, "cells": []})
         made.set_state(store.FINISHED, spent={"blocks": 6, "spent_s": 200.0})
+
+    def outcome(self, trial: Trial) -> Outcome:
+        """Return how a trial ended."""
+        if str(trial.cell.settings["httpd"]).rpartition("#")[2] in self.dead:
+            return Outcome(trial.key, Status.FAILED, "httpd did not start", FailureKind.SUT)
+        return Outcome(trial.key, Status.COMPLETE, "", None)
 
     def effect(self, httpd: str, experiment: Experiment) -> dict[str, Any]:
         """Return one build against the reference."""
@@ -516,6 +527,42 @@ def test_an_end_whose_build_fails_ends_it(host: Host) -> None:
 
     assert "make failed" in failed.value.what
     assert failed.value.fix == "name ends that can be built: --good, --bad"
+
+
+def test_a_middle_that_is_built_and_does_not_run_is_skipped(host: Host) -> None:
+    host.slow_from = "c7"
+    host.dead = set(host.names("c4"))
+
+    found = host.bisect()
+
+    assert [c.subject for c in found.suspects] == ["c7"]
+    assert [(c.subject, why) for c, why in found.skipped] == [
+        ("c4", "it was built, and none of its trials is complete")
+    ]
+
+
+def test_an_end_that_does_not_run_ends_it(host: Host) -> None:
+    host.dead = set(host.names("c0"))
+
+    with pytest.raises(RunError, match=r"no trial of good [0-9a-f]{10} is complete"):
+        host.bisect()
+
+
+def test_a_build_whose_httpd_never_starts_is_known_after_three_trials() -> None:
+    trials = load_plan(Request(SMOKE, ROOT, only=(("listen_backlog", ("1024",)),), builds=builds())).plan.trials
+    middle = [t for t in trials if t.cell.label_of("httpd") == "middle cc"]
+    with bisecting.StepDisplay(-1) as display:
+        seen = []
+        for trial in middle[:4]:
+            display.trial(trial, Outcome(trial.key, Status.FAILED, "no start", FailureKind.SUT), Figures())
+            seen.append(display.is_dead("middle cc"))
+        display.trial(middle[4], Outcome(middle[4].key, Status.COMPLETE, "", None), Figures())
+        alive = display.is_dead("middle cc")
+        display.begin(3)
+
+    assert seen == [False, False, True, True]
+    assert not alive
+    assert not display.is_dead("good aa")
 
 
 def test_a_budget_is_for_all_steps_and_more_of_it_goes_on(host: Host) -> None:
