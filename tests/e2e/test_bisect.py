@@ -27,7 +27,7 @@ printf 'install:\\n\\tmkdir -p %s\\n\\tcp -R prebuilt/. %s/\\n' "$prefix" "$pref
 EXPERIMENT = """\
 schema_version: 1
 name: planted
-question: Does the tail of a short script stay as it is?
+question: Does the median latency of a short script stay as it is?
 factors: {clients: [4]}
 settings: {workers: 100, threads_per_child: 100}
 load: {loop: closed, driver: h2load}
@@ -37,6 +37,7 @@ window_s: 0.7
 repetitions: {min: 6, max: 12, until: decided}
 seed: 1
 noise: ignore
+verdict: {smallest_effects: {latency_p50_ms: 50%}}   # the change that is planted is larger on any machine
 """
 SLOW = "apr_sleep(20000); "
 ANCHOR = 'nph = !(strncmp(argv0, "nph-", 4));'
@@ -93,7 +94,7 @@ class Bisect:
     def start(self, *words: str, good: str = "n0", bad: str = f"n{LAST}") -> subprocess.Popen[str]:
         """Begin, or go on."""
         argv = [sys.executable, "runner.py", "bisect", str(self.file), "--repository", str(self.repository)]
-        argv += ["--good", good, "--bad", bad, "--response", "latency_p99_ms", "--format", "json"]
+        argv += ["--good", good, "--bad", bad, "--response", "latency_p50_ms", "--format", "json"]
         argv += ["--results", str(self.results), *words]
         return subprocess.Popen(argv, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -132,8 +133,7 @@ def test_the_commit_is_found_across_a_kill_and_a_commit_that_cannot_be_built(
     assert (found["status"], found["answer"], found["change"]) == (0, "commit", "worse"), found["said"]
     assert found["first_bad"]["hash"] == names[PLANTED]
     assert found["first_bad"]["subject"] == f"commit {PLANTED}"
-    assert found["ratio"]["estimate"] > 1.2
-    assert found["ratio"]["interval"][0] > 1
+    assert found["ratio"]["interval"][0] > 1.5
     assert [one["hash"] for one in found["skipped"]] == [names[UNBUILDABLE]]
     assert "error: planted" in found["skipped"][0]["why"]
     steps = found["steps"]
