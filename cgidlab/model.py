@@ -189,6 +189,7 @@ class VerdictRule:
     smallest_effects: tuple[SmallestEffect, ...]
     bounds: tuple[tuple[str, float], ...] = ()  # response and the value it is not to pass, in its unit
     required: Required = Required()
+    error: float = 0.05  # of its claims together; less where the run is one step of several to one answer
 
 
 @dataclass(frozen=True, slots=True)

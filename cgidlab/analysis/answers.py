@@ -23,11 +23,12 @@ class Bounds:
     responses: int  # that the rule names
     levels: int  # that are compared with the reference
     groups: int  # places, and one more for the effect over all of them
+    error: float = ALPHA  # 5 % is what "95 %" stands for; less where the rule asks for less
 
     @property
     def single(self) -> float:
         """Return the error of one comparison's 95 % interval at each look."""
-        return nominal_alpha(self.looks, ALPHA)
+        return nominal_alpha(self.looks, self.error)
 
     def of(self, df: float, *, shared: bool) -> tuple[float, float, float]:
         """Return the bounds of a comparison's 95 % and 90 % intervals, and of the 95 % interval of all comparisons.
@@ -42,12 +43,12 @@ class Bounds:
 def _bounds(bounds: Bounds, df: float, *, shared: bool) -> tuple[float, float, float]:
     comparisons = bounds.responses * bounds.levels * bounds.groups
     # At each look; the looks' correlation is taken where one of so many comparisons has its bound.
-    together = comparisons * nominal_alpha(bounds.looks, ALPHA / comparisons)
+    together = comparisons * nominal_alpha(bounds.looks, bounds.error / comparisons)
     a_response = 1 - (1 - together) ** (1 / bounds.responses)
     a_comparison = 1 - (1 - together) ** (1 / comparisons)
     return (
         float(stats.t.isf(bounds.single / 2, df)),
-        float(stats.t.isf(nominal_alpha(bounds.looks, 2 * ALPHA) / 2, df)),
+        float(stats.t.isf(nominal_alpha(bounds.looks, 2 * bounds.error) / 2, df)),
         critical(a_response, bounds.levels, bounds.groups, df) if shared else float(stats.t.isf(a_comparison / 2, df)),
     )
 

@@ -86,6 +86,7 @@ def effects(
         responses=max(1, len(smallest)),
         levels=max(1, len(treated)),
         groups=max(1, len(places) + (len(places) > 1)),
+        error=rule.error,
     )
     cells = cells_of(records, rule.factor)
     found: list[Effect] = []

@@ -5,6 +5,7 @@ so that `--help` answers at once.
 """
 
 from cgidlab.commands import (
+    bisect,
     calibrate,
     compare,
     completion,
@@ -42,6 +43,7 @@ VERBS = (
     doctor.register,
     sources.register,
     history.register,
+    bisect.register,
     parse_log.register,
     completion.register,
 )

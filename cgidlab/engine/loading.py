@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgidlab.design import beside, own_files, spec, strict_yaml
+from cgidlab.design import beside, bisecting, own_files, spec, strict_yaml
 from cgidlab.design import catalogue as cat
 from cgidlab.design import plan as planning
+from cgidlab.design.bisecting import Builds
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.engine import sources, targets
 from cgidlab.engine.execute import Site
@@ -27,6 +28,7 @@ class Request:
     sources: Path | None = None  # directory of tarballs
     refresh: bool = False  # look for newer sources of httpd although some are in the cache
     old: tuple[str, str] | None = None  # a source of httpd, and the key of what it built before: see `design.beside`
+    builds: Builds | None = None  # commits that take the place of the file's httpd: see `design.bisecting`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ def load_plan(request: Request) -> Loaded:
     experiment = replace(experiment, files=own_files.of(own))
     if request.old is not None:
         experiment = beside.with_old(experiment, *request.old)
+    if request.builds is not None:
+        experiment = bisecting.with_builds(experiment, request.builds)
+        spec.check(experiment, catalogue, "--repository")
     plan = planning.make(experiment, catalogue)
     tarballs = sources.read(request.sources) if request.sources else ()
     found = targets.site(experiment.target, request.root, named_by_user=request.target is not None)

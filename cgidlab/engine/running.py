@@ -34,8 +34,10 @@ class Ended:
     exit_code: int
 
 
-def run(request: Request, results: Path, display: Display, cancelled: Callable[[], bool], how: How) -> Ended:
-    """Run an experiment to its verdict.
+def run(
+    request: Request, results: Path, display: Display, cancelled: Callable[[], bool], how: How, run_id: str = ""
+) -> Ended:
+    """Run an experiment to its verdict, as `run_id` where somebody has to know that name before.
 
     To keep a budget whole blocks are dropped, never levels. Where the witnesses' controls never passed
     on a host they are run first, unless `uncalibrated`. Raises `SpecError` before anything is
@@ -46,7 +48,7 @@ def run(request: Request, results: Path, display: Display, cancelled: Callable[[
     loaded = load_plan(request)
     _check_budget(loaded.plan, how.budget_s)
     with exclusive(loaded.site):
-        run_directory = store.create(results, loaded.plan, new_run_id())
+        run_directory = store.create(results, loaded.plan, run_id or new_run_id())
         with of_run(run_directory.path):
             display.say(f"run {run_directory.path}: {told_sources(loaded.plan)}")
             for warning in (*choosing.warnings(loaded.plan), *own_files.notes(loaded.site.own)):

@@ -10,6 +10,7 @@ from cgidlab.parsers.document import Count, DocumentKind, Number, Positive, Shar
 _MOST_BLOCKS, _MOST_PASSES, _MOST_LEVELS = 1000, 100, 10_000
 _FIGURES = frozenset(f.name for f in fields(Figures))
 _MOST_BYTES = 32 << 20
+_LARGEST_ERROR = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,12 @@ class Rule:
     smallest_effects: Mapping[str, Share]
     bounds: Mapping[str, Size] = field(default_factory=dict)
     required: PlannedRequirements = PlannedRequirements()
+    error: Share = 0.05
 
     def __post_init__(self) -> None:
-        """Refuse responses that are no figures."""
+        """Refuse responses that are no figures, and an error that claims nothing."""
+        if self.error > _LARGEST_ERROR:
+            raise ValueError(f"has an error of {self.error}")
         unknown = sorted((self.smallest_effects.keys() | self.bounds.keys()) - _FIGURES)
         if unknown:
             raise ValueError(f"has a smallest effect or a bound of {unknown[0]!r:.60}, which is no figure")

@@ -43,6 +43,8 @@ CURRENT: Mapping[str, int] = {
     "calibration.json": 1,
     "limits.json": 1,
     "trace.json": 1,
+    # of several runs
+    "bisect.json": 1,
 }
 
 

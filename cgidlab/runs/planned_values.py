@@ -46,6 +46,7 @@ def written(plan: Plan) -> dict[str, Any]:
             "bounds": dict(e.rule.bounds),
             "smallest_effects": {s.response: s.share for s in e.rule.smallest_effects},
             "required": _read_again(asdict(e.rule.required)),
+            "error": e.rule.error,
         },
         "noise": {
             "max_outsider_cpu": e.noise.max_outsider_cpu,
@@ -119,6 +120,7 @@ def experiment(plan: plan_document.PlanDocument) -> Experiment:
             required=Required(
                 _thresholds(plan.rule.required.thresholds), plan.rule.required.overflow, plan.rule.required.at
             ),
+            error=plan.rule.error,
         ),
         noise=NoisePolicy(
             plan.noise.max_outsider_cpu, plan.noise.max_steal_share, plan.noise.reruns, plan.noise.max_slowdown_share
