@@ -278,7 +278,7 @@ def test_its_log_says_what_the_plain_module_says(served: dict[str, Served], patc
     assert "AH01264" in log["missing"][0]
     assert any("exec of 'PLACE/scripts/closed' failed" in line for line in log["closed"]), log
     assert any("End of script output before headers" in line for line in log["silent"])
-    assert any("Timeout waiting for output" in line for line in log["late"])
+    assert any("Script timed out" in line for line in log["late"])
     assert log["said aside"]
     assert log["SIGKILL"], "the deaf one"
     assert log == served[_PLAIN].log
