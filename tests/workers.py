@@ -22,6 +22,15 @@ DRIVERS = ["h2load", "ab", *(["wrk"] if shutil.which("apt-get") else []), "stead
 # The variants that tests ask for; others build their own in a second from the same httpd.
 LISTEN_BACKLOGS = (1, 5, 100, 1024)
 CONNECT_ATTEMPTS = 15
+PATCHES = (
+    "",
+    "vfork",
+    "pid-first",
+    "pid-first acceptors",
+    "wait-for-script",
+    "vfork wait-for-script pid-first acceptors",
+)
+PATCHED_BACKLOG = 100
 _KEY = "provisioned_host"
 _FOUND = pytest.StashKey[dict[str, Any]]()
 
@@ -80,7 +89,9 @@ def provision(directory: Path) -> dict[str, Any]:
     helper = directory / "cgidhost.pyz"
     helper.write_bytes(packing.pack_helper(ROOT / "roles" / "trial" / "files" / "cgidhost"))
     variants = [
-        {"listen_backlog": backlog, "connect_attempts": CONNECT_ATTEMPTS, "patches": ""} for backlog in LISTEN_BACKLOGS
+        {"listen_backlog": backlog, "connect_attempts": CONNECT_ATTEMPTS, "patches": patches}
+        for backlog in LISTEN_BACKLOGS
+        for patches in (PATCHES if backlog == PATCHED_BACKLOG else ("",))
     ]
     played = ansible.play(
         ROOT / "playbooks" / "provision.yml",

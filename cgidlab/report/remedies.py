@@ -7,17 +7,10 @@ from cgidlab.analysis.findings import Effect, Remedy
 from cgidlab.figures import COLUMNS
 from cgidlab.report.say import IN_ENGLISH, Say
 from cgidlab.report.words import change, interval, percent, title
+from cgidlab.verdict import programs
 
 HEADINGS = ("Remedy", "At", "What it gains", "What it costs", "Not shown either way", "What one must change")
 
-HANDLERS: Mapping[str, str] = {
-    "cgid": "load mod_cgid; scripts stay",
-    "cgi": "load mod_cgi in place of mod_cgid; scripts stay",
-    "fcgiwrap": "install fcgiwrap and hand scripts to its socket by mod_proxy_fcgi; scripts stay",
-    "php_fpm": "install php-fpm, have the script in PHP, hand it to its socket by mod_proxy_fcgi",
-    "gunicorn": "install gunicorn, have the script as a Python application, hand it to its socket by mod_proxy_http",
-}
-"""What another handler takes, by its name."""
 CHANGES: Mapping[str, str] = {
     "mpm": "load mpm_{label} in place of the MPM that is there",
     "workers": "MaxRequestWorkers {label}",
@@ -28,8 +21,7 @@ CHANGES: Mapping[str, str] = {
     "somaxconn": "net.core.somaxconn {label}",
 }
 """What another level takes, by its factor."""
-BACKLOG_OF_CGID = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG={label}; net.core.somaxconn at least as large"
-BACKLOG = "a backlog of {label} for its socket; net.core.somaxconn at least as large"
+BACKLOG = "{how} to {label}"
 OTHER = "{factor} {label}"
 
 
@@ -72,7 +64,8 @@ def _told(effect: Effect, say: Say) -> str:
 
 def _taken(factor: str, label: str, handler: str, say: Say) -> str:
     if factor == "handler":
-        return say(HANDLERS[label]) if label in HANDLERS else label
-    if factor == "listen_backlog":
-        return say(BACKLOG_OF_CGID if handler == "cgid" else BACKLOG, label=label)
+        return say(programs.HANDLERS[label].takes) if label in programs.HANDLERS else label
+    known = programs.HANDLERS.get(handler)
+    if factor == "listen_backlog" and known is not None and known.program is not None:
+        return say(BACKLOG, how=say(known.program.both), label=label)
     return say(CHANGES.get(factor, OTHER), factor=factor, label=label)

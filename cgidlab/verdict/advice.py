@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, FoundLimit, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.analysis.interventions import LimitsShown, LimitWord
-from cgidlab.verdict import reloading, shown, validity, words
+from cgidlab.verdict import places, programs, reloading, shown, validity, words
 from cgidlab.verdict.ending import Ending, more
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
@@ -18,7 +18,6 @@ from cgidlab.verdict.validity import CellErrors
 
 _MOST_MINUTES = 8 * 60  # more than a working day is no advice
 _OF_LOAD = {"rate", "clients", "burst_requests"}
-_QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 _FOR_LIMIT = {
     "cgid daemon": "only fewer or cheaper forks would raise throughput (FastCGI, mod_proxy, a second instance)",
@@ -70,12 +69,13 @@ class Grounds:
     errors: Sequence[CellErrors]
     tried: Sequence[LimitsShown] = ()
     ending: Ending | None = None  # None: not known
+    handlers: Mapping[Combination, str] = field(default_factory=dict)  # what stood behind httpd, by cell
 
 
 def actions(grounds: Grounds) -> tuple[Action, ...]:
     """Return what to do, what counts most first."""
     torn = [c for c in grounds.cells if c.against]
-    of_queue = grounds.analysis.rule.factor in _QUEUE_FACTORS and not grounds.analysis.limits_found
+    of_queue = grounds.analysis.rule.factor in places.QUEUE_FACTORS and not grounds.analysis.limits_found
     if grounds.overflow is Overflow.INCONCLUSIVE and (torn or of_queue):
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
         return (Action(f"{what} before changing anything"),)
@@ -220,15 +220,25 @@ def _evidence(effect: Effect) -> str:
 
 
 def _take(grounds: Grounds, effect: Effect, *, without: Collection[str]) -> Action:
-    if grounds.analysis.rule.factor not in _QUEUE_FACTORS:
+    if grounds.analysis.rule.factor not in places.QUEUE_FACTORS:
+        if handler := programs.HANDLERS.get(effect.level) if effect.factor == "handler" else None:
+            instead = f"{handler.name} to {places.place('handler', effect.reference)}"
+            return Action(f"prefer {instead}: {handler.takes}", _evidence(effect))
         return Action(f"prefer {effect.factor}={effect.level} to {effect.reference}", _evidence(effect))
     when, used = _when(grounds, effect, without), _used(grounds, effect.level)
-    # The backlog of mod_cgid is fixed when it is built, and listen() cuts it to somaxconn.
-    how = "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both"
+    # Each listener has a setting of its own for its queue, and listen() cuts it to somaxconn.
+    how = _program(grounds, effect).both
     if _number(effect.level) < _number(effect.reference):
         return Action(f"lower the backlog{when} from {effect.reference} to {effect.level}{used}", _evidence(effect))
     to = f"{effect.level}{used}{reloading.price(grounds.analysis, effect)}"
     return Action(f"raise the backlog and somaxconn together{when}: {how} to {to}", _evidence(effect))
+
+
+def _program(grounds: Grounds, effect: Effect) -> programs.ServerProgram:
+    """Return whose queue an effect is of."""
+    meant = {(effect.factor, effect.level), *effect.at}
+    found = (programs.HANDLERS.get(name) for levels, name in grounds.handlers.items() if meant <= {*levels})
+    return next((h.program for h in found if h is not None and h.program is not None), programs.CGID)
 
 
 def _when(grounds: Grounds, effect: Effect, without: Collection[str]) -> str:
@@ -268,9 +278,11 @@ def _weigh(analysis: Analysis, level: str) -> Action:
     """Return both sides of a level that is better in one comparison and worse in another."""
     sides = (_best(analysis, answer, of=(level,)) for answer in (Answer.GAINS_AT_LEAST, Answer.COSTS_AT_LEAST))
     better, worse = (_evidence(side) if side else "" for side in sides)
-    return Action(
-        f"weigh {analysis.rule.factor}={level} against {analysis.rule.reference}", f"better {better}, but worse {worse}"
-    )
+    factor, reference = analysis.rule.factor, analysis.rule.reference
+    evidence = f"better {better}, but worse {worse}"
+    if handler := programs.HANDLERS.get(level) if factor == "handler" else None:
+        return Action(f"weigh {handler.name} against {places.place(factor, reference)}: {handler.takes}", evidence)
+    return Action(f"weigh {factor}={level} against {reference}", evidence)
 
 
 def _number(label: str) -> tuple[float, str]:

@@ -10,7 +10,7 @@ from cgidlab import figures
 from cgidlab.analysis.findings import BoundAnswer, Combination, Effect, Side, unanswered
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.model import SmallestEffect
-from cgidlab.verdict import reloading, short, templates, words
+from cgidlab.verdict import places, reloading, short, templates, words
 from cgidlab.verdict.sentences import Sentence, ShortAnswer
 from cgidlab.verdict.sentences import say as _say
 from cgidlab.verdict.short import REAL, Known
@@ -49,7 +49,7 @@ def _sentences(known: Known) -> list[Sentence]:
         return (
             [*bounds, _say("on_this_host")] if any(b.side is not Side.OPEN for b in known.analysis.bounds) else bounds
         )
-    if rule.factor in short.QUEUE_FACTORS:
+    if rule.factor in places.QUEUE_FACTORS:
         return []
     return _matters(known)
 
@@ -67,7 +67,7 @@ def _bounds(known: Known, response: str) -> list[Sentence]:
 
 def _at_one_place(found: Sequence[BoundAnswer], at: Combination) -> list[Sentence]:
     """Return up to which level the value is not passed, with the other factors as they are."""
-    ordered = all(short.is_number(b.level) for b in found)
+    ordered = all(places.is_number(b.level) for b in found)
     by_level = sorted(found, key=lambda b: float(b.level)) if ordered else list(found)
     kept, passed, open_ = ([b for b in by_level if b.side is side] for side in (Side.KEPT, Side.PASSED, Side.OPEN))
     first = found[0]
@@ -116,8 +116,8 @@ def _follow(found: Sequence[BoundAnswer], order: Sequence[Side]) -> bool:
 def _levels(found: Sequence[BoundAnswer]) -> str:
     factor = found[0].factor
     if len(found) > 1 and factor in templates.COUNTED:
-        return f"{words.listing([short.grouped(b.level) for b in found])} {templates.COUNTED[factor]}"
-    return words.listing([short.place(factor, b.level) for b in found])
+        return f"{words.listing([places.grouped(b.level) for b in found])} {templates.COUNTED[factor]}"
+    return words.listing([places.place(factor, b.level) for b in found])
 
 
 def _value(found: BoundAnswer) -> str:
@@ -184,12 +184,12 @@ def _change(known: Known, compared: Sequence[Effect], share: float) -> str:
     stepped = _step(compared, {e.reference for e in compared}, known)
     if stepped is not None:
         template, last, first = stepped
-        at = {"last": short.place(first.factor, last), "first": short.place(first.factor, first.level)}
+        at = {"last": places.place(first.factor, last), "first": places.place(first.factor, first.level)}
         return template.format(share=words.per_cent(share), change=short.ratio(first), **at)
     largest = max(real, key=lambda e: abs((e.estimate or 1.0) - 1))
     where = f" at {words.cell(largest.at)}" if largest.at else ""
     return templates.AT_MOST.format(
-        change=short.ratio(largest), level=short.place(largest.factor, largest.level), at=where
+        change=short.ratio(largest), level=places.place(largest.factor, largest.level), at=where
     )
 
 
@@ -201,7 +201,7 @@ def _step(compared: Sequence[Effect], references: set[str], known: Known) -> tup
     if len(references) != 1 or len({e.at for e in compared}) != 1:
         return None
     reference = next(iter(references))
-    if not all(short.is_number(label) for label in (reference, *(e.level for e in compared))):
+    if not all(places.is_number(label) for label in (reference, *(e.level for e in compared))):
         return None
     open_ = unanswered(known.analysis.effects)
     for template, sign in ((templates.UP_TO, 1), (templates.DOWN_TO, -1)):

@@ -34,6 +34,7 @@ TEMPLATES = {
     "overflow_yes": "溢れた。{level}{at}: {facts}。",
     "overflow_moment": "一瞬だけ溢れた。{level}{at}: {facts}。",
     "overflow_not_at": "{at}では溢れない。",
+    "overflow_also": "{level} でも溢れる。",
     "overflow_no_at_reference": "{level} では溢れない。",
     "overflow_elsewhere": "溢れた。{level}: {facts}。",
     "overflow_no": "どのセルでも溢れない。",

@@ -6,6 +6,12 @@ PARTS = {
     # Places and counts.
     " at {place}": "({place})",
     "at {place}": "{place}",
+    " and {level} at {place}": "、{level}({place})",
+    " and {level}": "、{level}",
+    "with {level} at {place}": "{level}、{place}",
+    "with {level}": "{level}",
+    " in {some} of {n} cells": "({n} セルのうち {some} セル)",
+    "in {some} of {n} cells": "{n} セルのうち {some} セル",
     "{low} to {high} clients": "{low}〜{high} クライアント",
     "{low} to {high} requests a second": "毎秒 {low}〜{high} リクエスト",
     "{low} to {high} requests at once": "一度に {low}〜{high} リクエスト",
@@ -173,13 +179,25 @@ PARTS = {
     "script time": "スクリプトの時間",
     "TCP accept queue": "TCP の accept キュー",
     # What to do.
-    "raise the backlog and somaxconn together{when}: build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to {level}": (
-        "{when}バックログと somaxconn を一緒に上げる。mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに {level} にする"
-    ),
-    "raise the backlog and somaxconn together{when}: build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to {level}; about {n} requests are lost at each {kind} with {a}, {m} with {b}": (
-        "{when}バックログと somaxconn を一緒に上げる。mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに {level} にする。"
+    "raise the backlog and somaxconn together{when}: {how} to {level}": "{when}バックログと somaxconn を一緒に上げる。{how} {level} にする",
+    "raise the backlog and somaxconn together{when}: {how} to {level}; about {n} requests are lost at each {kind} with {a}, {m} with {b}": (
+        "{when}バックログと somaxconn を一緒に上げる。{how} {level} にする。"
         "ただし {kind} のたびに失われるリクエストは {a} では約 {n} 件、{b} では約 {m} 件"
     ),
+    "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both": (
+        "mod_cgid を -DDEFAULT_CGID_LISTENBACKLOG 付きでビルドし、net.core.somaxconn とともに"
+    ),
+    "set listen.backlog in the pool's file and net.core.somaxconn, both": "プールの設定ファイルの listen.backlog を net.core.somaxconn とともに",
+    "set backlog (--backlog N) and net.core.somaxconn, both": "backlog(--backlog N)を net.core.somaxconn とともに",
+    "set the backlog of who opens its socket (Backlog= of fcgiwrap.socket, or spawn-fcgi -b N) and net.core.somaxconn, both": (
+        "ソケットを開く側のバックログ(fcgiwrap.socket の Backlog=、または spawn-fcgi -b N)を net.core.somaxconn とともに"
+    ),
+    # What another handler takes.
+    "load mod_cgid; scripts stay": "mod_cgid を読み込む。スクリプトはそのまま",
+    "load mod_cgi in place of mod_cgid; scripts stay": "mod_cgid の代わりに mod_cgi を読み込む。スクリプトはそのまま",
+    "install fcgiwrap and hand scripts to its socket by mod_proxy_fcgi; scripts stay": "fcgiwrap を導入し、mod_proxy_fcgi でそのソケットに渡す。スクリプトはそのまま",
+    "install php-fpm, have the script in PHP, hand it to its socket by mod_proxy_fcgi": "php-fpm を導入し、スクリプトを PHP にして、mod_proxy_fcgi でそのソケットに渡す",
+    "install gunicorn, have the script as a Python application, hand it to its socket by mod_proxy_http": "gunicorn を導入し、スクリプトを Python アプリケーションにして、mod_proxy_http でそのソケットに渡す",
     "lower the backlog{when} from {reference} to {level}": "{when}バックログを {reference} から {level} に下げる",
     " if {n} requests are always under way, as in this closed loop": "このクローズドループのように常時 {n} リクエストが処理中なら、",
     " if {low} to {high} requests are always under way, as in this closed loop": "このクローズドループのように常時 {low}〜{high} リクエストが処理中なら、",
@@ -189,7 +207,9 @@ PARTS = {
     " for the rate that was asked for here (open loop)": "今回のレート(オープンループ)では、",
     " for the bursts that came here (open loop)": "今回のバースト(オープンループ)では、",
     "do not use {factor} {levels} in place of {reference}": "{factor} を {reference} の代わりに {levels} にしない",
+    "prefer {level} to {reference}: {takes}": "{reference} より {level} を選ぶ。{takes}",
     "prefer {level} to {reference}": "{reference} より {level} を選ぶ",
+    "weigh {level} against {reference}: {takes}": "{level} と {reference} の得失を見比べる。必要なのは: {takes}",
     "weigh {level} against {reference}": "{level} と {reference} の得失を見比べる",
     "take or leave {where} for what else it does: it is {change} {response}, near the {share} that matter": (
         "{where} はほかの利点で決めてよい。{response}は{change}で、問題になる {share} の境目"

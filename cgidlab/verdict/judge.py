@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.analysis.thresholds import Fulfilment
+from cgidlab.design import systems
 from cgidlab.model import Status, TrialRecord
 from cgidlab.verdict import (
     advice,
@@ -82,7 +83,9 @@ def judge(
     warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)
     if valid:
-        actions = advice.actions(advice.Grounds(analysis, answer, cells, costs, found, loop, errors, tried, ending))
+        handlers = {r.levels: systems.system_of({"mpm": "", **r.settings}) for r in valid}
+        grounds = advice.Grounds(analysis, answer, cells, costs, found, loop, errors, tried, ending, handlers)
+        actions = advice.actions(grounds)
         lines = (
             " ".join(
                 part

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cgidlab.analysis.findings import Analysis, Combination, Effect
 from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.design import faults
-from cgidlab.verdict import short, templates, words
+from cgidlab.verdict import places, templates, words
 from cgidlab.verdict.sentences import Sentence
 from cgidlab.verdict.sentences import say as _say
 
@@ -16,16 +16,16 @@ _WHOLE = 10  # requests from which on no digit behind the point is worth reading
 def sentences(analysis: Analysis) -> list[Sentence]:
     """Return what is lost at each kind of reload under the most load; empty where httpd was not reloaded."""
     factor = _compared(analysis)
-    places = list(dict.fromkeys(_place(cost, factor) for cost in analysis.reloads))
-    if not places:
+    measured = list(dict.fromkeys(_place(cost, factor) for cost in analysis.reloads))
+    if not measured:
         return []
-    busiest = max(places, key=_load)
+    busiest = max(measured, key=_load)
     said = []
     for kind in faults.RELOADS:
         costs = [c for c in analysis.reloads if c.kind == kind and _place(c, factor) == busiest]
         if costs:
             told = "; ".join(_cost(c, factor) for c in sorted(costs, key=lambda c: _rank(_label(c, factor))))
-            said.append(_say("reload_lost", kind=templates.RELOAD_KINDS[kind], at=short.at_place(busiest), costs=told))
+            said.append(_say("reload_lost", kind=templates.RELOAD_KINDS[kind], at=places.at_place(busiest), costs=told))
     return said
 
 
@@ -67,7 +67,7 @@ def _compared(analysis: Analysis) -> str:
     if rule.factor != _FAULT:
         return rule.factor
     names = [name for cost in analysis.reloads for name, _ in cost.levels]
-    return next((name for name in names if name in short.QUEUE_FACTORS), "")
+    return next((name for name in names if name in places.QUEUE_FACTORS), "")
 
 
 def _place(cost: ReloadCost, factor: str) -> Combination:
@@ -80,17 +80,17 @@ def _label(cost: ReloadCost, factor: str) -> str:
 
 def _load(place: Combination) -> float:
     """Return how much is asked of the server there."""
-    labels = [label for name, label in place if name in ("clients", "rate") and short.is_number(label)]
+    labels = [label for name, label in place if name in ("clients", "rate") and places.is_number(label)]
     return max(map(float, labels), default=0.0)
 
 
 def _rank(label: str) -> tuple[float, str]:
-    return (float(label), label) if short.is_number(label) else (float("inf"), label)
+    return (float(label), label) if places.is_number(label) else (float("inf"), label)
 
 
 def _cost(cost: ReloadCost, factor: str) -> str:
     label = _label(cost, factor)
-    level = templates.WITH.format(level=short.level_of(factor, label)) if label else ""
+    level = templates.WITH.format(level=places.level_of(factor, label)) if label else ""
     return _requests(cost) + level
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgidlab import figures
-from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Combination, Effect, unanswered
+from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Effect, unanswered
 from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.analysis.thresholds import Fulfilment
 from cgidlab.model import FailureKind, Status, TrialRecord
-from cgidlab.verdict import limits_found, requiring, shown, templates, words
+from cgidlab.verdict import limits_found, places, requiring, shown, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import RATE_SERVED, Loop
 from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
@@ -21,7 +21,6 @@ REAL = {Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR}
 _MOST_EFFECTS = 2  # of one response that are told one by one: the others are counted
 _MOST_ACTIONS = 2
 _MOST_DOUBTS = 3
-QUEUE_FACTORS = {"listen_backlog", "somaxconn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,8 @@ def lines(known: Known) -> tuple[ShortAnswer, ...]:
     """
     responses = [_response(known, s.response, s.share) for s in known.analysis.rule.smallest_effects]
     queue = ShortAnswer("overflow", tuple(_overflow(known)))
-    first = [queue, *responses] if known.analysis.rule.factor in QUEUE_FACTORS or not responses else [*responses, queue]
+    of_queue = known.analysis.rule.factor in places.QUEUE_FACTORS
+    first = [queue, *responses] if of_queue or not responses else [*responses, queue]
     errors = ShortAnswer("errors", tuple(_errors(known)))
     found = [
         *([errors, *first] if any(c.fails for c in known.errors) else [*first, errors]),
@@ -84,20 +84,25 @@ def _overflow(known: Known) -> list[Sentence]:
         return [_not_known(known.cells)]
     factor, reference = known.analysis.rule.factor, known.analysis.rule.reference
     there = [c for c in known.cells if dict(c.levels).get(factor) == reference]
-    default = level_of(factor, reference)
+    default = places.level_of(factor, reference)
     full = [c for c in there if c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     others = [c for c in known.cells if c not in there and c.overflow is known.overflow is not Overflow.NOT_OBSERVED]
     if full:
         worst = max(full, key=trouble)
         template = "overflow_moment" if known.overflow is Overflow.MOMENT else "overflow_yes"
-        said = [_say(template, level=default, at=_places(full, there, factor), facts=_facts(worst))]
+        said = [_say(template, level=default, at=places.of_cells(full, there, factor), facts=_facts(worst))]
         spared = [c for c in there if c.overflow is Overflow.NOT_OBSERVED]
-        return said + ([_say("overflow_not_at", at=_places(spared, there, factor).strip())] if spared else [])
+        if others and factor not in places.QUEUE_FACTORS:
+            labels = list(dict.fromkeys(dict(c.levels)[factor] for c in others))
+            said.append(_say("overflow_also", level=places.levels_of(factor, labels)))
+        if spared:
+            said.append(_say("overflow_not_at", at=places.of_cells(spared, there, factor, " with ").strip()))
+        return said
     if others:
         worst = max(others, key=trouble)
-        levels = words.listing(list(dict.fromkeys(dict(c.levels)[factor] for c in others)))
+        levels = places.levels_of(factor, list(dict.fromkeys(dict(c.levels)[factor] for c in others)))
         said = [_say("overflow_no_at_reference", level=default)] if there else []
-        return [*said, _say("overflow_elsewhere", level=level_of(factor, levels), facts=_facts(worst))]
+        return [*said, _say("overflow_elsewhere", level=levels, facts=_facts(worst))]
     deepest = max(known.cells, key=lambda c: (c.depth_max or 0) / (1 + (c.limit or 0)))
     if deepest.depth_max is None:
         return [_say("overflow_no")]
@@ -210,15 +215,15 @@ def _served(known: Known) -> list[Sentence]:
     rates = [float(dict(levels).get("rate", "nan")) for levels in whole]
     said = []
     if known.analysis.rule.factor == "rate" and rates and all(len(levels) == 1 for levels in whole):
-        said.append(_say("served_up_to", at=place("rate", f"{max(rates):g}")))
+        said.append(_say("served_up_to", at=places.place("rate", f"{max(rates):g}")))
     worst, levels = short_of[0]
     return [*said, _say("served_short", where=words.cell(levels), share=words.per_cent(worst))]
 
 
 def _change(known: Known, effect: Effect) -> Sentence:
     """Return one effect: in its unit before the ratio, the interval that decides, and where."""
-    level = level_of(effect.factor, effect.level)
-    at = at_place(effect.at)
+    level = places.level_of(effect.factor, effect.level)
+    at = places.at_place(effect.at)
     before, after = (_median(known.analysis.cells, effect, label) for label in (effect.reference, effect.level))
     direction = templates.MORE if (effect.estimate or 1.0) > 1 else templates.LESS
     change = ratio(effect)
@@ -344,56 +349,6 @@ def _capital(text: str) -> str:
     begin = text.partition(" ")[0]
     name = "_" in begin or begin.startswith("p9")  # an instrument's, or p99
     return (text if name else text[:1].upper() + text[1:]) + ("" if text.endswith(".") else ".")
-
-
-def level_of(factor: str, label: str) -> str:
-    """Return a level as people say it: its number alone where the factor is the queue."""
-    return label if factor in QUEUE_FACTORS else place(factor, label)
-
-
-def at_place(where: Combination) -> str:
-    """Return where the other factors are, " at 200 clients"; nothing where there are none."""
-    return f" at {words.listing([place(n, lb) for n, lb in where])}" if where else ""
-
-
-def place(name: str, label: str) -> str:
-    """Return a level as people say it: "800 requests a second", "mpm worker"."""
-    unit = templates.COUNTED.get(name)
-    return f"{grouped(label)} {unit}" if unit else f"{name} {label}"
-
-
-def _places(some: Sequence[CellOverflow], everywhere: Sequence[CellOverflow], factor: str) -> str:
-    """Return where the cells are among all with their level of `factor`; nothing where that is everywhere."""
-    if len(some) == len(everywhere):
-        return ""
-
-    def others(cell: CellOverflow) -> Combination:
-        return tuple(p for p in cell.levels if p[0] != factor)
-
-    wanted, known = [others(c) for c in some], [others(c) for c in everywhere]
-    if all(len(p) == 1 and is_number(p[0][1]) for p in known) and len({p[0][0] for p in known}) == 1:
-        name = known[0][0][0]
-        levels = sorted({p[0][1] for p in known}, key=float)
-        have = [label for label in levels if ((name, label),) in wanted]
-        low, high = (levels.index(end) for end in (have[0], have[-1]))
-        together = len(have) == high - low + 1 > 2 and name in templates.COUNTED  # noqa: PLR2004 -- two are named
-        labels = f"{grouped(have[0])} to {grouped(have[-1])}" if together else words.listing(have)
-        return f" at {place(name, labels)}"
-    return f" at {words.listing([words.cell(p) for p in wanted])}"
-
-
-def grouped(label: str) -> str:
-    """Return a label that is a whole number with its thousands apart."""
-    return f"{int(label):,}" if label.isascii() and label.isdigit() else label
-
-
-def is_number(label: str) -> bool:
-    """Say whether a label is a number, so that it has an order."""
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True
 
 
 def _time(seconds: float) -> str:

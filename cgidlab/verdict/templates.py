@@ -21,6 +21,7 @@ EN = {
     "overflow_yes": "YES with {level}{at}: {facts}.",
     "overflow_moment": "FOR MOMENTS with {level}{at}: {facts}.",
     "overflow_not_at": "No {at}.",
+    "overflow_also": "Also with {level}.",
     "overflow_no_at_reference": "NO with {level}.",
     "overflow_elsewhere": "YES with {level}: {facts}.",
     "overflow_no": "NO, in no cell.",

@@ -100,7 +100,9 @@ class Rig:
         }
         plain = {name: value for name, value in settings.items() if not isinstance(value, list)}
         httpd = self.host["httpd"]["distro"]
-        module = next(v for v in httpd["variants"] if v["listen_backlog"] == settings["listen_backlog"])
+        module = next(
+            v for v in httpd["variants"] if all(v[name] == settings[name] for name in ("listen_backlog", "patches"))
+        )
         entry.update(
             number=number,
             key=f"key-{number}",

@@ -701,6 +701,17 @@ def test_an_unknown_patch_is_refused_with_those_there_are() -> None:
     assert "use one of: good" in caught.value.fix
 
 
+@pytest.mark.parametrize("order", ["upper", "upper lower"])
+def test_a_patch_upon_another_is_refused_without_it_before(order: str) -> None:
+    patches = {"upper": "Why.\nNeeds: lower\n--- a\n", "lower": "Why.\n--- a\n"}
+
+    assert cgid_variants.patch_names({**VARIANT, "patches": "lower upper"}, patches) == ["lower", "upper"]
+    with pytest.raises(LabError, match="the patch upper needs lower before it") as caught:
+        cgid_variants.patch_names({**VARIANT, "patches": order}, patches)
+
+    assert caught.value.fix == 'write patches: "lower upper"'
+
+
 @pytest.mark.needs_root
 def test_a_patch_that_does_not_fit_names_its_hunk_and_changes_no_source(tmp_path: Path) -> None:
     within = lab_confined.Confinement(str(tmp_path))
@@ -711,8 +722,8 @@ def test_a_patch_that_does_not_fit_names_its_hunk_and_changes_no_source(tmp_path
         os.chown(path, within.uid, within.gid)
     text = "--- a/modules/x.c\n+++ b/modules/x.c\n@@ -1,3 +1,3 @@\n one\n-zwei\n+dos\n three\n"
 
-    with pytest.raises(LabError, match=r"the patch mine does not apply: .*Hunk #1 FAILED at 1"):
-        cgid_variants.apply_patches(["mine"], {"mine": text}, str(tree), str(tmp_path), None, within)
+    with pytest.raises(LabError, match=r"the patch mine does not apply to httpd 2\.4\.6: .*Hunk #1 FAILED at 1"):
+        cgid_variants.apply_patches(["mine"], {"mine": text}, str(tree), str(tmp_path), None, within, "2.4.6")
 
     assert (tree / "modules/x.c").read_text() == "one\ntwo\nthree\n"
 

@@ -18,7 +18,7 @@ from cgidlab.model import Status
 from cgidlab.report import facts, page, remedies, say, words
 from cgidlab.report.japanese import TEXTS
 from cgidlab.terminal import columns, folded
-from cgidlab.verdict import japanese, japanese_parts, judge, sentences, templates
+from cgidlab.verdict import japanese, japanese_parts, judge, programs, sentences, templates
 from scripts import make_synthetic_run as synthetic
 from tests.unit import verdict_data
 from tests.unit.test_report_page import Page
@@ -99,8 +99,9 @@ def texts_of_tables() -> Iterator[str]:
     yield from words._TIMES.values()  # noqa: SLF001 -- a table of texts
     yield from (c.heading for c in words.SHOWN)
     yield from (c.title for c in COLUMNS.values() if c.title != c.name)
-    yield from (*remedies.HEADINGS, *remedies.HANDLERS.values(), *remedies.CHANGES.values())
-    yield from (remedies.BACKLOG, remedies.BACKLOG_OF_CGID, remedies.OTHER)
+    yield from (*remedies.HEADINGS, *remedies.CHANGES.values(), remedies.BACKLOG, remedies.OTHER)
+    yield from (handler.takes for handler in programs.HANDLERS.values())
+    yield from (handler.program.both for handler in programs.HANDLERS.values() if handler.program is not None)
     yield from facts._OVERFLOW.values()  # noqa: SLF001 -- same
     yield from (text for _, *both in page._SECTIONS for text in both if text)  # noqa: SLF001 -- same
     yield from (text for rule in RULES.values() for text in (rule.meaning, rule.retried))

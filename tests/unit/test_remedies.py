@@ -8,9 +8,11 @@ import pytest
 
 from cgidlab.analysis.findings import Remedy
 from cgidlab.analysis.remedies import remedies
+from cgidlab.design.systems import SYSTEMS, has_queue
 from cgidlab.model import Experiment, Factor, Figures, Level, TrialRecord
 from cgidlab.report import markdown, page, say
 from cgidlab.report.remedies import HEADINGS, rows
+from cgidlab.verdict import programs
 from scripts import make_synthetic_run as synthetic
 from tests.unit import trial_records
 
@@ -95,10 +97,12 @@ def test_gains_costs_and_what_one_must_change_are_told_apart(found: dict[tuple[s
     longer = told["listen_backlog 1024", "clients 50"]
     assert (longer["What it costs"], longer["What it gains"][:13]) == ("\N{EN DASH}", "p99 latency \N{MINUS SIGN}")
     assert "throughput" in longer["Not shown either way"]
-    assert "-DDEFAULT_CGID_LISTENBACKLOG=1024" in longer["What one must change"]
+    assert longer["What one must change"] == (
+        "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to 1024"
+    )
     both = told["handler php_fpm, listen_backlog 1024", "clients 50"]["What one must change"]
     assert "install php-fpm" in both
-    assert "a backlog of 1024 for its socket" in both
+    assert "set listen.backlog in the pool's file and net.core.somaxconn, both to 1024" in both
 
 
 def test_an_experiment_without_handlers_has_none() -> None:
@@ -115,3 +119,14 @@ def test_page_and_markdown_show_them_in_each_language(found: dict[tuple[str, str
     assert "97 % of requests fail" in page.render(given)
     assert "必要な変更" in page.render(replace(given, say=say.Say("ja")))
     assert "remedies-table" not in page.render(replace(given, remedies=()))
+
+
+def test_each_listener_has_its_own_words_for_a_longer_queue_and_all_handlers_have_a_name() -> None:
+    assert set(programs.HANDLERS) == set(SYSTEMS)
+    for name, handler in programs.HANDLERS.items():
+        queue = has_queue({"handler": name, "mpm": "event"})
+        assert (handler.program is not None) is queue, name
+    for handler in programs.HANDLERS.values():
+        if handler.program is not None and handler.name != "mod_cgid":
+            assert programs.program(handler.name).queue in handler.program.both, "what observe says of it"
+            assert "mod_cgid" not in handler.program.both

@@ -101,7 +101,7 @@ def defines(variant, macros):
 
 
 def patch_names(variant, patches):
-    """Return a variant's patches in their order; LabError naming those there are when one is unknown."""
+    """Return a variant's patches in their order; LabError where one is unknown, or lacks one that it says it needs."""
     names = str(variant.get("patches") or "").split()
     unknown = [name for name in names if name not in patches]
     if unknown:
@@ -110,6 +110,14 @@ def patch_names(variant, patches):
             fix="use one of: %s; or add roles/cgid/files/patches/%s.patch"
             % (", ".join(sorted(patches)) or "none", unknown[0]),
         )
+    for position, name in enumerate(names):
+        needed = re.findall(r"^Needs: (\S+)$", patches[name].partition("\n--- ")[0], re.MULTILINE)
+        lacking = [one for one in needed if one not in names[:position]]
+        if lacking:
+            raise LabError(
+                "the patch %s needs %s before it" % (name, ", ".join(lacking)),
+                fix='write patches: "%s"' % " ".join([*lacking, *[one for one in names if one not in lacking]]),
+            )
     return names
 
 
@@ -126,8 +134,8 @@ def variant_key(build_key, compiler, cflags, defined, texts):
     return key_of({"build": build_key, "compiler": compiler, "cflags": cflags, "defines": defined, "patches": texts})
 
 
-def apply_patches(names, patches, tree, directory, lock, within):
-    """Apply patches to a copy of the sources; LabError naming patch and hunk when one does not fit."""
+def apply_patches(names, patches, tree, directory, lock, within, version="this version"):
+    """Apply patches to a copy of the sources; LabError naming patch, hunk and version when one does not fit."""
     for name in names:
         path = os.path.join(directory, name + ".patch")
         with open(path, "w") as file:
@@ -142,9 +150,10 @@ def apply_patches(names, patches, tree, directory, lock, within):
             with open(os.path.join(directory, step + ".log"), errors="replace") as file:
                 hunks = failed_hunks(file.read())
             raise LabError(
-                "the patch %s does not apply: %s" % (name, "; ".join(hunks) or failure.what),
+                "the patch %s does not apply to httpd %s: %s" % (name, version, "; ".join(hunks) or failure.what),
                 where=log_path(directory, step),
-                fix="change roles/cgid/files/patches/%s.patch to fit this version of httpd" % name,
+                fix="leave the patch out for this httpd (docs/patches.md has the versions that each fits), "
+                "or change roles/cgid/files/patches/%s.patch" % name,
             ) from failure
 
 
@@ -161,7 +170,8 @@ def compile_variant(job):
         tree = os.path.join(work, "src")
         words = ["sh", "-c", 'mkdir "$2" && cp -pR "$1" "$2/modules"', "sh"]
         run_step("copy", [*words, os.path.dirname(job["generators_dir"]), tree], work, directory, lock, within)
-        apply_patches(job["patch_names"], job["patches"], tree, directory, lock, within)
+        version = job["build"]["version"]
+        apply_patches(job["patch_names"], job["patches"], tree, directory, lock, within, version)
         generators = os.path.join(tree, "modules", "generators")
         module = os.path.join(work, _MODULE)
         argv = [
