@@ -37,7 +37,10 @@ HELD: dict[str, tuple[tuple[str, ...], str]] = {
     "sources": (("--target", "{tmp}/hosts.yml"), INVENTORY),
     "history": (("x", "--results", "{tmp}/results"), "{tmp}/results/x/run/plan.json"),
     "parse-log": ((LOG,), LOG),
-    "bisect": ((SMOKE, *"--good a --bad b --response throughput_rps --results {tmp}".split()), CATALOGUE),
+    "bisect": (
+        (SMOKE, *["--good", "a", "--bad", "b", "--response", "throughput_rps", "--results", "{tmp}"]),
+        CATALOGUE,
+    ),
 }
 INSTANT = {"completion"}  # prints what the parser knows: there is nothing to hold it at
 ASKED_FIRST = {"run", "bisect", "calibrate", "observe", "doctor"}
