@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -14,6 +13,7 @@ from typing import Optional
 from . import blockfile, group, lease, libc, mailbox, own, undo, workdir
 from .block import BlockRun
 from .ending import BlockError
+from .wholefile import as_json
 
 _IN_CLOSE_WRITE = 8
 _HOST_S = 15.0
@@ -22,7 +22,7 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 def say(**answer: object) -> None:
     """Print the verb's answer."""
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(as_json(answer) + "\n")
     sys.stdout.flush()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 import time
@@ -13,6 +12,7 @@ from .. import SCHEMA_VERSION, archive
 from ..instruments.host import document, edge
 from ..lease import Watch
 from ..process import take_precedence
+from ..wholefile import as_json
 from . import facts, find
 from .everything import Everything
 from .gauges import AnyGauge, WatchedHost
@@ -205,13 +205,13 @@ class Session:
             "targets": [w.now() for w in self._watched],
             "every": [] if self._everything is None else self._everything.now(),
         }
-        _replace(os.path.join(self._directory, "live.json"), json.dumps(live))
+        _replace(os.path.join(self._directory, "live.json"), as_json(live))
 
     def _close(self, edges: dict[str, Any]) -> None:
         for gauge, meter in self._meters().items():
             sample(gauge, meter)  # what is read seldom would otherwise say nothing of the end
             gauge.finish()
-        text = json.dumps(document(edges, edge()))
+        text = as_json(document(edges, edge()))
         for watched in self._watched:
             if watched.gauges:
                 shutil.copy(os.path.join(self._directory, "host.csv"), watched.instruments)
@@ -253,7 +253,7 @@ class Session:
             "instruments": states,
         }
         path = os.path.join(self._directory, f"{watched.number:03d}.tar.gz")
-        packed = archive.pack(watched.directory, path, lambda: json.dumps(result).encode())
+        packed = archive.pack(watched.directory, path, lambda: as_json(result).encode())
         shutil.rmtree(watched.directory)
         return {
             "number": watched.number,
@@ -275,7 +275,7 @@ class Session:
         }
 
     def _write(self, value: dict[str, Any]) -> None:
-        _replace(os.path.join(self._directory, "observation.json"), json.dumps(value))
+        _replace(os.path.join(self._directory, "observation.json"), as_json(value))
 
 
 def _replace(path: str, text: str) -> None:
