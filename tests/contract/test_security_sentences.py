@@ -151,6 +151,10 @@ HELD: dict[str, tuple[str, ...]] = {
         "integration/test_answers:an_answer_that_is_none_is_refused_with_the_name_of_its_host",
         "unit/test_deep_trees:a_host_whose_answer_is_nested_without_end_is_a_host_with_a_problem",
     ),
+    "Names that are no text, which any user": (
+        "unit/test_cgidhost_recover:what_anybody_on_a_host_calls_things_leaves_a_snapshot_that_can_be_read",
+        "unit/test_exporter:metrics_of_names_that_are_no_text_can_be_written",
+    ),
     "What Ansible's own modules return": (
         "e2e/test_hung:a_module_that_never_returns_ends_with_its_playbook",
         "unit/test_cgidhost_patience:ansibles_own_modules_that_can_hang_on_a_host_have_an_end_there",

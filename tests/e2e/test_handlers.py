@@ -238,7 +238,7 @@ def test_recover_ends_what_a_killed_block_left_of_it(rig: Rig, name: str) -> Non
         [rig.trial(1, handler=name, isolation="host", clients=5, window_s=90.0, children=3, fault=frozen, **now)],
     )
     pid = rig.start(directory)
-    assert eventually(lambda: sum(map(is_stopped, descendants(pid))) == 3, 30)
+    assert eventually(lambda: sum(map(is_stopped, descendants(pid))) == 3)
     started = {one: process.start_ticks(one) for one in descendants(pid)}
 
     os.kill(pid, signal.SIGKILL)

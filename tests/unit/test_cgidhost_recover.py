@@ -1,5 +1,6 @@
 """What a killed block left on a host is undone once, from its own journal or from the control machine's."""
 
+import contextlib
 import json
 import os
 import socket
@@ -9,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cgidhost import kernel, recover, snapshot, undo, workdir
+from cgidhost import commands, kernel, recover, snapshot, undo, workdir
 from cgidhost.ending import BlockError
+
+from cgidlab.parsers.host_snapshot import parse_snapshot
 
 
 @pytest.fixture
@@ -180,3 +183,23 @@ def test_a_socket_whose_name_has_lines_does_not_keep_a_snapshot_from_being_taken
         found = [entry["address"] for entry in snapshot.take("/nowhere", "/nowhere")["listeners"]]
 
     assert f"{tmp_path}/a" in found
+
+
+def test_what_anybody_on_a_host_calls_things_leaves_a_snapshot_that_can_be_read(
+    dead: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process of any user with such a word in its environment, or a socket of such a name, made it none."""
+    left = subprocess.Popen(["sleep", "60"], env={undo.MARK[:-1].encode(): b"/x\xff/001"}, cwd="/")
+    try:
+        with contextlib.chdir(tmp_path), socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(b"\xff.sock")
+            listening.listen()
+            commands.say(**snapshot.take(str(dead.parent), "/nowhere"))
+    finally:
+        left.kill()
+        left.wait()
+
+    said = capsys.readouterr().out
+    (process,) = (p for p in json.loads(said)["processes"] if p["pid"] == left.pid)
+    assert process["run"] == r"/x\xff"
+    assert parse_snapshot(said.encode(), where="h1")
