@@ -4,7 +4,7 @@
 
 Prints, for requests on kept connections and for a new connection each, the 99th percentile of the time from when a
 request was due until it was sent, at rising rates by a Poisson process, and the highest rate at which its median over
-the runs is below a millisecond. The server answers at once and takes its own CPU on the same machine, as a trial's does.
+the runs is below a millisecond. The server answers at once, and takes its own CPU on the same machine as in a trial.
 """
 
 import argparse
