@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -170,7 +171,7 @@ class Served:
     log: dict[str, list[str]]
     ended: dict[str, bool]  # scripts, and the processes of a server that was stopped
     deaf_s: float  # until a script that does not listen to SIGTERM was over
-    daemons: list[int]  # how many, at first and after a reload
+    daemons: list[int]  # how many: at first, after a reload, after the first of them was killed
     together: list[tuple[int, str, bytes]]
 
 
@@ -210,6 +211,11 @@ def _all_of(server: Apache) -> Served:
     server.started.send_signal(signal.SIGUSR1)
     ended["daemons of before a reload"] = all(ends(pid, 20) for pid in before)
     assert eventually(server.answers, 30)
+    before = server.daemons()
+    daemons.append(len(before))
+    os.kill(before[0], signal.SIGKILL)
+    ended["daemons after the first was killed"] = all(ends(pid, 20) for pid in before)
+    assert eventually(lambda: "AH01239" in server.log() and server.answers(), 30)
     daemons.append(len(server.daemons()))
     words = ("silent", "broken", "missing", "closed", "homeless", "late", "endless", "deaf", "said aside", "SIGKILL")
     log = {word: sorted(set(server.logged(word))) for word in words}
@@ -289,7 +295,7 @@ def test_scripts_and_daemons_end_when_they_have_to(served: dict[str, Served], pa
     one = served[patches]
 
     assert all(one.ended.values()), one.ended
-    assert one.daemons == [4, 4] if "acceptors" in patches else [1, 1]
+    assert one.daemons == ([4] * 3 if "acceptors" in patches else [1] * 3)
     assert 2.5 < one.deaf_s < 10, "three seconds are given to it"
 
 
