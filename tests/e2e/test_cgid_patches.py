@@ -38,7 +38,7 @@ _SCRIPTS = {
     # read: a unix socket that is closed with something unread in it resets the other side.
     "told": f"cat >/dev/null; {_HEADER}; pwd | sed 's|.*/||'; echo \"$#|$*\"; "
     "env | grep -v -e PORT -e ^REMOTE -e ^_= | sort; "
-    "grep -E '^Sig(Blk|Ign|Cgt)|^Uid|^NoNewPrivs' /proc/self/status; ulimit -t; ls /proc/$$/fd",
+    "grep -E '^Uid|^NoNewPrivs' /proc/self/status; ulimit -t; ls /proc/$$/fd",
     "counted": f"{_HEADER}; sha256sum",
     "large": f"{_HEADER}; head -c {_MEGABYTE} /dev/zero",
     "failing": 'printf "Status: 201 Created\\r\\nX-Own: yes\\r\\nContent-Type: text/plain\\r\\n\\r\\nmade"; exit 3',
@@ -51,6 +51,12 @@ _SCRIPTS = {
     "endless": f'{_HEADER}; echo $$ >"$DOCUMENT_ROOT/endless.pid"; exec yes',
     "deaf": f'trap "" TERM; echo $$ >"$DOCUMENT_ROOT/deaf.pid"; {_HEADER}; echo hello; exec sleep 60 <&- >&- 2>&-',
 }
+# A shell changes what is done with SIGCHLD; Python changes SIGPIPE alone.
+_SIGNALS = """\
+#!/usr/bin/python3
+signals = [one for one in open("/proc/self/status") if one.startswith(("SigBlk", "SigIgn", "SigCgt"))]
+print("Content-Type: text/plain\\r\\n\\r\\n" + "".join(signals), end="")
+"""
 _CONFIGURATION = """\
 ServerRoot "{place}"
 DefaultRuntimeDir "{place}"
@@ -107,6 +113,8 @@ class Apache:
         (self.place / "scripts/closed").write_text("#!/bin/sh\n")
         (self.place / "scripts/homeless").write_text("#!/no/such/interpreter\n")
         (self.place / "scripts/homeless").chmod(0o755)
+        (self.place / "scripts/signals").write_text(_SIGNALS)
+        (self.place / "scripts/signals").chmod(0o755)
         needed = ("mpm_event", "unixd", "authz_core", "alias", "env")
         modules = "\n".join(f'LoadModule {name}_module "{httpd["modules_dir"]}/mod_{name}.so"' for name in needed)
         self.conf = self.place / "httpd.conf"
@@ -191,6 +199,7 @@ def _all_of(server: Apache) -> Served:
             "limited": server.ask("told", directory="limited"),
             "counted": server.ask("counted", _SENT),
             "nothing sent": server.ask("counted"),
+            "signals": server.ask("signals"),
             **{
                 name: server.ask(name)
                 for name in ("large", "failing", "silent", "broken", "talking", "missing", "closed", "homeless")
@@ -260,6 +269,8 @@ def test_a_script_is_told_sent_and_answered_for_as_it_is_to_be(served: dict[str,
     assert b"HTTP_X_ASKED=this\n" in answers["told more"][2]
     assert answers["told"][2].startswith(b"scripts\n2|one two\n"), "its directory and its arguments"
     assert b"\n77\n" in answers["limited"][2]
+    ignored = int(dict(line.split(b":\t") for line in answers["signals"][2].splitlines())[b"SigIgn"], 16)
+    assert not ignored & 1 << (signal.SIGCHLD - 1), "which the daemon ignores"
     for name, sent in (("counted", _SENT), ("nothing sent", b"")):
         assert answers[name] == (200, "", f"{hashlib.sha256(sent).hexdigest()}  -\n".encode())
     assert (answers["large"][0], len(answers["large"][2])) == (200, _MEGABYTE)
