@@ -60,6 +60,11 @@ def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name
     [
         ("full 68 % of the time, up to 1 worker asleep", "68 % の時間は満杯、最大でワーカースレッド 1 個がスリープ"),
         (" at 200 and 400 clients", "(200、400 クライアント)"),
+        (" and listen_backlog 100 at 200 and 400 clients", "、listen_backlog 100(200、400 クライアント)"),
+        (
+            "prefer php-fpm to mod_cgid: install php-fpm, have the script in PHP, hand it to its socket by mod_proxy_fcgi",
+            "mod_cgid より php-fpm を選ぶ。php-fpm を導入し、スクリプトを PHP にして、mod_proxy_fcgi でそのソケットに渡す",
+        ),
         (" at 200 to 800 clients", "(200〜800 クライアント)"),
         (
             "lower the backlog for the rate that was asked for here (open loop) from 100 to 5, which was full at times",
