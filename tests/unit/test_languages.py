@@ -62,8 +62,8 @@ def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name
         (" at 200 and 400 clients", "(200、400 クライアント)"),
         (" and listen_backlog 100 at 200 and 400 clients", "、listen_backlog 100(200、400 クライアント)"),
         (
-            "prefer php-fpm to mod_cgid: install php-fpm, have the script in PHP, hand it to its socket by mod_proxy_fcgi",
-            "mod_cgid より php-fpm を選ぶ。php-fpm を導入し、スクリプトを PHP にして、mod_proxy_fcgi でそのソケットに渡す",
+            "prefer mod_cgid to mod_cgi: load mod_cgid; scripts stay",
+            "mod_cgi より mod_cgid を選ぶ。mod_cgid を読み込む。スクリプトはそのまま",
         ),
         (" at 200 to 800 clients", "(200〜800 クライアント)"),
         (
