@@ -140,7 +140,6 @@ KINDS: dict[str, Callable[[], AbstractContextManager[Conditions]]] = {
     "better_and_worse": as_it_is,
     "no_witness": as_it_is,
     "handlers": as_it_is,
-    "queue_of_php_fpm": as_it_is,
     "broken_instrument": blind_queue_witness,
     "contradictory_witnesses": lambda: blind_queue_witness("--uncalibrated"),
     "held_back_load_generator": held_back_load_generator,

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -37,7 +38,7 @@ _SCRIPTS = {
     # read: a unix socket that is closed with something unread in it resets the other side.
     "told": f"cat >/dev/null; {_HEADER}; pwd | sed 's|.*/||'; echo \"$#|$*\"; "
     "env | grep -v -e PORT -e ^REMOTE -e ^_= | sort; "
-    "grep -E '^Sig(Blk|Ign|Cgt)|^Uid|^NoNewPrivs' /proc/self/status; ulimit -t; ls /proc/$$/fd",
+    "grep -E '^Uid|^NoNewPrivs' /proc/self/status; ulimit -t; ls /proc/$$/fd",
     "counted": f"{_HEADER}; sha256sum",
     "large": f"{_HEADER}; head -c {_MEGABYTE} /dev/zero",
     "failing": 'printf "Status: 201 Created\\r\\nX-Own: yes\\r\\nContent-Type: text/plain\\r\\n\\r\\nmade"; exit 3',
@@ -50,6 +51,12 @@ _SCRIPTS = {
     "endless": f'{_HEADER}; echo $$ >"$DOCUMENT_ROOT/endless.pid"; exec yes',
     "deaf": f'trap "" TERM; echo $$ >"$DOCUMENT_ROOT/deaf.pid"; {_HEADER}; echo hello; exec sleep 60 <&- >&- 2>&-',
 }
+# A shell changes what is done with SIGCHLD; Python changes SIGPIPE alone.
+_SIGNALS = """\
+#!/usr/bin/python3
+signals = [one for one in open("/proc/self/status") if one.startswith(("SigBlk", "SigIgn", "SigCgt"))]
+print("Content-Type: text/plain\\r\\n\\r\\n" + "".join(signals), end="")
+"""
 _CONFIGURATION = """\
 ServerRoot "{place}"
 DefaultRuntimeDir "{place}"
@@ -106,6 +113,8 @@ class Apache:
         (self.place / "scripts/closed").write_text("#!/bin/sh\n")
         (self.place / "scripts/homeless").write_text("#!/no/such/interpreter\n")
         (self.place / "scripts/homeless").chmod(0o755)
+        (self.place / "scripts/signals").write_text(_SIGNALS)
+        (self.place / "scripts/signals").chmod(0o755)
         needed = ("mpm_event", "unixd", "authz_core", "alias", "env")
         modules = "\n".join(f'LoadModule {name}_module "{httpd["modules_dir"]}/mod_{name}.so"' for name in needed)
         self.conf = self.place / "httpd.conf"
@@ -170,7 +179,7 @@ class Served:
     log: dict[str, list[str]]
     ended: dict[str, bool]  # scripts, and the processes of a server that was stopped
     deaf_s: float  # until a script that does not listen to SIGTERM was over
-    daemons: list[int]  # how many, at first and after a reload
+    daemons: list[int]  # how many: at first, after a reload, after the first of them was killed
     together: list[tuple[int, str, bytes]]
 
 
@@ -190,6 +199,7 @@ def _all_of(server: Apache) -> Served:
             "limited": server.ask("told", directory="limited"),
             "counted": server.ask("counted", _SENT),
             "nothing sent": server.ask("counted"),
+            "signals": server.ask("signals"),
             **{
                 name: server.ask(name)
                 for name in ("large", "failing", "silent", "broken", "talking", "missing", "closed", "homeless")
@@ -210,6 +220,11 @@ def _all_of(server: Apache) -> Served:
     server.started.send_signal(signal.SIGUSR1)
     ended["daemons of before a reload"] = all(ends(pid, 20) for pid in before)
     assert eventually(server.answers, 30)
+    before = server.daemons()
+    daemons.append(len(before))
+    os.kill(before[0], signal.SIGKILL)
+    ended["daemons after the first was killed"] = all(ends(pid, 20) for pid in before)
+    assert eventually(lambda: "AH01239" in server.log() and server.answers(), 30)
     daemons.append(len(server.daemons()))
     words = ("silent", "broken", "missing", "closed", "homeless", "late", "endless", "deaf", "said aside", "SIGKILL")
     log = {word: sorted(set(server.logged(word))) for word in words}
@@ -254,6 +269,8 @@ def test_a_script_is_told_sent_and_answered_for_as_it_is_to_be(served: dict[str,
     assert b"HTTP_X_ASKED=this\n" in answers["told more"][2]
     assert answers["told"][2].startswith(b"scripts\n2|one two\n"), "its directory and its arguments"
     assert b"\n77\n" in answers["limited"][2]
+    ignored = int(dict(line.split(b":\t") for line in answers["signals"][2].splitlines())[b"SigIgn"], 16)
+    assert not ignored & 1 << (signal.SIGCHLD - 1), "which the daemon ignores"
     for name, sent in (("counted", _SENT), ("nothing sent", b"")):
         assert answers[name] == (200, "", f"{hashlib.sha256(sent).hexdigest()}  -\n".encode())
     assert (answers["large"][0], len(answers["large"][2])) == (200, _MEGABYTE)
@@ -289,7 +306,7 @@ def test_scripts_and_daemons_end_when_they_have_to(served: dict[str, Served], pa
     one = served[patches]
 
     assert all(one.ended.values()), one.ended
-    assert one.daemons == [4, 4] if "acceptors" in patches else [1, 1]
+    assert one.daemons == ([4] * 3 if "acceptors" in patches else [1] * 3)
     assert 2.5 < one.deaf_s < 10, "three seconds are given to it"
 
 

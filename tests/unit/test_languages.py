@@ -60,6 +60,11 @@ def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name
     [
         ("full 68 % of the time, up to 1 worker asleep", "68 % の時間は満杯、最大でワーカースレッド 1 個がスリープ"),
         (" at 200 and 400 clients", "(200、400 クライアント)"),
+        (" and listen_backlog 100 at 200 and 400 clients", "、listen_backlog 100(200、400 クライアント)"),
+        (
+            "prefer mod_cgid to mod_cgi: load mod_cgid; scripts stay",
+            "mod_cgi より mod_cgid を選ぶ。mod_cgid を読み込む。スクリプトはそのまま",
+        ),
         (" at 200 to 800 clients", "(200〜800 クライアント)"),
         (
             "lower the backlog for the rate that was asked for here (open loop) from 100 to 5, which was full at times",

@@ -110,6 +110,25 @@ def test_a_change_that_is_shown_and_about_as_large_as_matters_is_an_answer_of_it
     assert "an overflow alone is no harm" not in verdict.lines[4]
 
 
+@pytest.mark.parametrize(
+    ("handler", "want"),
+    [
+        ("cgid", "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to 1024"),
+        ("php_fpm", "set listen.backlog in the pool's file and net.core.somaxconn, both to 1024"),
+        ("gunicorn", "set backlog (--backlog N) and net.core.somaxconn, both to 1024"),
+        ("fcgiwrap", "(Backlog= of fcgiwrap.socket, or spawn-fcgi -b N) and net.core.somaxconn, both to 1024"),
+    ],
+)
+def test_a_longer_queue_is_advised_by_the_setting_of_who_listens(handler: str, want: str) -> None:
+    experiment, records, notes = verdict_data.load("overflow_with_cost")
+    told = [replace(r, settings={**r.settings, "handler": handler}) for r in records]
+
+    advice = judge(analyse(told, experiment), told, notes).lines[4]
+
+    assert want in advice
+    assert ("mod_cgid" in advice) is (handler == "cgid")
+
+
 def test_a_level_that_is_better_and_worse_is_weighed_and_not_advised_for_and_against() -> None:
     advice = verdict_of("better_and_worse").lines[4]
 
