@@ -54,6 +54,7 @@ class Trial:
     error_log: str = ""
     instruments: dict[str, str] = field(default_factory=dict)  # file name to text
     ran: tuple[str, ...] = ("listen_queue", "worker_states", "connect_times", "cgid_daemon", "host")
+    hooks: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(
         default_factory=lambda: {"clients": CLIENTS, "loop": "closed", "log_level": "warn cgid:debug", "patches": ""}
     )
@@ -84,6 +85,7 @@ class Trial:
                 n: {"state": "ran" if n in self.ran else "off", "reason": ""}
                 for n in (i.name for i in INSTRUMENTS if i.optional)
             },
+            "hooks": self.hooks,
         }
         if self.window:
             result["window"] = self.window
@@ -497,6 +499,7 @@ def test_an_instrument_returns_the_figures_that_are_declared_as_its_own_and_no_o
             "sentinel.json": json.dumps(sentinel_document()),
         },
         ran=tuple(i.name for i in INSTRUMENTS if i.optional),
+        hooks={"during_window": {"argv": ["perf"], "exit_code": 0, "reason": "", "cpu_ns": 5_000_000}},
     ).write(tmp_path)
     result = read_result(path / "result.json")
     assert result.window is not None
@@ -864,3 +867,14 @@ def test_cpu_per_request_is_what_the_group_used_without_the_driver(
     assert found.requests
     assert found.driver_cpu_share is not None
     assert found.cpu_per_request_ms == pytest.approx((0.8 - found.driver_cpu_share) * WINDOW_S * 1000 / found.requests)
+
+
+def test_a_hook_that_went_wrong_is_a_note_and_costs_its_trial_nothing(tmp_path: Path) -> None:
+    gone = {"argv": ["perf"], "exit_code": None, "reason": "it cannot be started", "cpu_ns": 0}
+    path = Trial(hooks={"during_window": gone}).write(tmp_path)
+
+    measured = measure.measure(path)
+
+    (note,) = (check for check in measured.checks if check.name == "hooks")
+    assert (note.reason, note.failed) == ("during_window: it cannot be started", False)
+    assert measured.figures.hook_cpu_ms is None
