@@ -125,5 +125,11 @@ NO_VALID_TRIAL = "no trial is valid"
 NO_WITNESS = "no witness of the queue ran"
 COUNTED = {"clients": "clients", "rate": "requests a second", "workers": "workers"}
 """Factors whose levels count something: "200 clients"."""
-FACTORS = {"rate": "The rate", "clients": "The number of clients", "mpm": "The MPM", "httpd": "The version of httpd"}
+FACTORS = {
+    "rate": "The rate",
+    "clients": "The number of clients",
+    "mpm": "The MPM",
+    "httpd": "The version of httpd",
+    "handler": "The handler",
+}
 """Factors that have a name in running text; others go by their own."""
