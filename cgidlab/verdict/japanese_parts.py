@@ -85,6 +85,7 @@ PARTS = {
     "The rate": "レート",
     "The number of clients": "クライアント数",
     "The MPM": "MPM",
+    "The handler": "ハンドラー",
     "The version of httpd": "httpd のバージョン",
     "{response} by {share}": "{response}で {share} 以上",
     "{response} by {share} over all levels of {factors} together": "{factors} をまとめて見れば{response}で {share} 以上",

@@ -131,5 +131,11 @@ COUNTED = {
     "burst_requests": "requests at once",
 }
 """Factors whose levels count something: "200 clients"."""
-FACTORS = {"rate": "The rate", "clients": "The number of clients", "mpm": "The MPM", "httpd": "The version of httpd"}
+FACTORS = {
+    "rate": "The rate",
+    "clients": "The number of clients",
+    "mpm": "The MPM",
+    "httpd": "The version of httpd",
+    "handler": "The handler",
+}
 """Factors that have a name in running text; others go by their own."""

@@ -110,6 +110,15 @@ def test_a_change_that_is_shown_and_about_as_large_as_matters_is_an_answer_of_it
     assert "an overflow alone is no harm" not in verdict.lines[4]
 
 
+def test_handlers_are_named_as_people_call_them_and_what_another_one_takes_is_said() -> None:
+    told = {line.topic: line.text for line in verdict_of("handlers").answers}
+
+    assert told["overflow"].startswith("YES with mod_cgid and listen_backlog 5: full 73 % of the time, ")
+    assert told["overflow"].endswith(" Also with fcgiwrap and php-fpm. No with listen_backlog 1024.")
+    assert "with php-fpm at listen_backlog 5" in told["throughput_rps"]
+    assert told["do"].startswith("Prefer php-fpm to mod_cgid: install php-fpm, have the script in PHP, ")
+
+
 @pytest.mark.parametrize(
     ("handler", "want"),
     [
