@@ -123,9 +123,9 @@ def test_the_commit_is_found_across_a_kill_and_a_commit_that_cannot_be_built(
             break
         time.sleep(0.5)
     killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    said = killed.communicate()[1]
     begun = bisect.runs()
-    assert len(begun) == 1
+    assert len(begun) == 1, said
 
     found = bisect.ended(bisect.start())
 
