@@ -298,39 +298,32 @@ def _generator_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Cat
             if found is own:
                 settings = generators.settings_of(trial, share)
                 margin_s = generators.margin_s(trial.cell.settings)
-                parts = {"part": part, "parts": len(busy), "margin_s": margin_s}
-                own_order = {
-                    **generators.trial_json(trial, PORT),
-                    **sending.asked(settings, block.own, own),
-                    "arrivals": arriving.order_of(trial, block.seed, **parts),
-                }
-                wanted.append({**ordered(settings, catalogue), **own_order})
-    return {
-        "schema_version": BLOCK_VERSION,
-        "generates": True,
-        "block": trials[0].block,
-        "work_dir": _on_generator(block, own),
-        "host_dir": own.work_dir,
-        "server_user": SERVER_USER,
-        "control": _control(),
-        "lease_s": LEASE_S,
-        "tools": dict(own.tools),
-        "trials": wanted,
-    }
+                order = arriving.order_of(trial, block.seed, part=part, parts=len(busy), margin_s=margin_s)
+                asked = sending.asked(settings, block.own, own)
+                given = {**generators.trial_json(trial, PORT), **asked, "arrivals": order}
+                wanted.append({**ordered(settings, catalogue), **given})
+    return {**_order(own, trials[0].block, _on_generator(block, own), wanted), "generates": True}
 
 
 def block_json(block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
     """Return a block as the helper and the template of httpd.conf read it."""
+    wanted = [_trial_json(trial, block, catalogue) for trial in trials]
+    return _order(block.host, trials[0].block, block.host_directory, wanted)
+
+
+def _order(
+    host: HostReport | GeneratorReport, block: int, directory: str, trials: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "schema_version": BLOCK_VERSION,
-        "block": trials[0].block,
-        "work_dir": block.host_directory,
-        "host_dir": block.host.work_dir,
+        "block": block,
+        "work_dir": directory,
+        "host_dir": host.work_dir,
         "server_user": SERVER_USER,
         "control": _control(),
         "lease_s": LEASE_S,
-        "tools": dict(block.host.tools),
-        "trials": [_trial_json(trial, block, catalogue) for trial in trials],
+        "tools": dict(host.tools),
+        "trials": trials,
     }
 
 
