@@ -175,11 +175,8 @@ def _value(run: Path, random: Random) -> None:
     if random.random() < 0.4:  # those of which there are few
         documents = [p for p in documents if p.name in _SELDOM] or documents
     path = random.choice(documents or [run / "plan.json"])
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return
-    if not isinstance(document, dict):
+    document = _document(path)
+    if document is None:
         return
     place: Any = document
     while True:
@@ -202,17 +199,27 @@ def _value(run: Path, random: Random) -> None:
     remake_sums(run)
 
 
+def _document(path: Path) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def _figures(run: Path, random: Random) -> None:
     """Have trials measured anything that a document may say: 0, or the smallest and the largest there is."""
     ends = [random.choice((0, document_ends.SMALLEST_FIGURE, 1, document_ends.LARGEST_FIGURE, None)) for _ in range(2)]
     apart = random.choice((_by_name, _by_block, _by_chance))
     for path in sorted(p for p in run.rglob("figures.json") if p.is_file() and not p.is_symlink()):
-        document = json.loads(path.read_bytes())
+        document = _document(path)
+        if document is None or not isinstance(document.get("figures"), dict):
+            continue  # another change was here
         end = ends[apart(path, random)]
         for name, value in document["figures"].items():
             if isinstance(value, int | float):
                 document["figures"][name] = end if end is None else type(value)(end)
-        document.pop(files.SEAL)
+        document.pop(files.SEAL, None)
         document[files.SEAL] = files.seal_of(document)
         put(path, json.dumps(document).encode())
 
