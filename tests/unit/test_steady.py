@@ -88,12 +88,14 @@ class Sent:
     errors: str
 
 
-def send(program: Path, place: Path, port: int, due_us: Sequence[int], *, seconds: float = 5.0) -> Sent:
+def send(
+    program: Path, place: Path, port: int, due_us: Sequence[int], *, seconds: float = 5.0, listed: str = ""
+) -> Sent:
     """Return what an open loop of such moments gave; it ends after `seconds` at the latest."""
     due, sent, rows = (place / name for name in ("due.log", "sent.log", "rows.log"))
     due.write_text("# when requests are due\n" + "".join(f"{at}\n" for at in due_us))
     argv = [str(program), "--schedule", str(due), str(sent), str(seconds), str(rows)]
-    argv += ["127.0.0.1", str(port), "/cgi-bin/hello"]
+    argv += ["127.0.0.1", str(port), *(["-", listed] if listed else ["/cgi-bin/hello"])]
     ran = subprocess.run(argv, check=False, capture_output=True, timeout=30, text=True)
     driver = DRIVERS["steady"]
     totals, sendings = driver.totals(ran.stdout.encode()), driver.sendings(rows)
@@ -201,6 +203,17 @@ def test_of_a_list_each_request_is_the_next_one_whichever_client_sends_it(progra
     counts = [asked.count(f"/cgi-bin/x?{n}") for n in range(7)]
     assert min(counts) > 1
     assert max(counts) - min(counts) <= 1
+
+
+def test_of_a_list_each_request_of_a_schedule_is_the_next_one(program: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+    listed = tmp_path / "requests"
+    listed.write_text("".join(f"/cgi-bin/x?{n}\n" for n in range(7)))
+    with serving(keeping(ANSWER), asked) as port:
+        got = send(program, tmp_path, port, [n * 5_000 for n in range(70)], listed=str(listed))
+
+    assert got.totals == Totals(70, 0)
+    assert {asked.count(f"/cgi-bin/x?{n}") for n in range(7)} == {10}
 
 
 def test_an_empty_list_is_an_error(program: Path, tmp_path: Path) -> None:
