@@ -146,6 +146,20 @@ def test_counters_go_on_when_a_socket_is_replaced_and_only_add_what_came() -> No
     assert (series.full_s, series.depth, series.limit, series.listeners) == (3.0, 6, 5, 1)
 
 
+@pytest.mark.parametrize("of_old", [None, ConnectCounts(12, 4, 1, 0, 0)], ids=["unknown", "known too"])
+def test_a_connection_counts_once_where_the_path_has_an_old_listener_and_a_new_one(
+    of_old: ConnectCounts | None,
+) -> None:
+    """The old one is remembered for an hour, and connects are counted by path."""
+    old, new = row("/run/a.sock", 1), row("/run/a.sock", 2)
+    every = AllSeries(HERE)
+    every.update([(old, ConnectCounts(10, 4, 1, 0, 0), 0)])
+
+    (series,) = every.update([(old, of_old, 0), (new, ConnectCounts(12, 4, 1, 0, 0), 0)]).values()
+
+    assert (series.connects, series.turned_away, series.refused) == (12, 4, 1)
+
+
 def test_a_path_that_was_forgotten_meanwhile_makes_no_counter_fall() -> None:
     one = row("/run/a.sock")
     every = AllSeries(HERE)

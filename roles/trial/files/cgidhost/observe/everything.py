@@ -95,29 +95,28 @@ class Everything:
 
     def seen(self) -> Iterator[tuple[ListenerRow, Optional[ConnectCounts], Optional[int]]]:
         """Yield every listener with the counts of its path and how many sleep there, where that is known."""
-        shared = self._shared_paths()
+        there = self._there()
         for row in self._listening.rows:
-            counts = self._counts_of(row, shared)
+            counts = self._counts_of(row, there)
             waiting = None if counts is None or self._counting is None else self._counting.waiting.get(row.path, 0)
             yield row, counts, waiting
 
     def now(self) -> list[dict[str, Any]]:
         """Return the worst of them for a live view."""
-        there = [row for row in self._listening.rows if row.there]
-        shared = self._shared_paths()
-        return [self._row(row, row.last_ns, shared) for row in heapq.nlargest(_SHOWN, there, self._trouble)]
+        listening = [row for row in self._listening.rows if row.there]
+        there = self._there()
+        return [self._row(row, row.last_ns, there) for row in heapq.nlargest(_SHOWN, listening, self._trouble)]
 
     def rows(self, end_ns: int) -> list[dict[str, Any]]:
         """Return all of them, those that were started meanwhile too."""
         if any(not row.named for row in self._listening.rows):
             self._name(proctable.read_all())
-        shared = self._shared_paths()
-        return [self._row(row, end_ns, shared) for row in self._listening.rows]
+        there = self._there()
+        return [self._row(row, end_ns, there) for row in self._listening.rows]
 
-    def _shared_paths(self) -> set[str]:
-        """Return the paths that more than one listener has: in containers, each under a root of its own."""
-        number = Counter(row.path for row in self._listening.rows if row.there)
-        return {path for path, listeners in number.items() if listeners > 1}
+    def _there(self) -> Counter[str]:
+        """Return how many listen at each path: more than one in containers, each under a root of its own."""
+        return Counter(row.path for row in self._listening.rows if row.there)
 
     def _trouble(self, row: ListenerRow) -> tuple[float, ...]:
         counting = self._counting
@@ -126,7 +125,7 @@ class Everything:
         counts = counting.counts.get(row.path, NONE)
         return (counts.turned_away, counts.refused, row.full_ns, counting.waiting_max.get(row.path, 0), row.fill)
 
-    def _row(self, row: ListenerRow, end_ns: int, shared: set[str]) -> dict[str, Any]:
+    def _row(self, row: ListenerRow, end_ns: int, there: Counter[str]) -> dict[str, Any]:
         length_ns = max(1, end_ns - row.first_ns)
         said: dict[str, Any] = {
             "path": row.path.replace("\0", "@"),
@@ -141,7 +140,7 @@ class Everything:
             "length_s": length_ns / _NS,
             "there": row.there,
         }
-        counts = self._counts_of(row, shared)
+        counts = self._counts_of(row, there)
         said.update(dict.fromkeys(("connects", "turned_away", "refused", "failed_other", "sleeping", "sleeping_max")))
         if counts is not None and self._counting is not None:
             said.update(counts._asdict())
@@ -149,9 +148,12 @@ class Everything:
             said["sleeping_max"] = self._counting.waiting_max.get(row.path, 0)
         return said
 
-    def _counts_of(self, row: ListenerRow, shared: set[str]) -> Optional[ConnectCounts]:
-        """Return the counts of a listener; None where the path does not tell whose they are."""
-        if self._counting is None or not row.path or row.path.startswith("\0") or row.path in shared:
+    def _counts_of(self, row: ListenerRow, there: Counter[str]) -> Optional[ConnectCounts]:
+        """Return the counts of a listener; None where the path does not tell whose they are.
+
+        One that another has replaced has none any more: those of the path go on as the other's.
+        """
+        if self._counting is None or not row.path or row.path.startswith("\0") or there[row.path] > row.there:
             return None
         counts = self._counting.counts.get(row.path, NONE)
         return counts._replace(waited=()) if self._counting.why_no_waits else counts

@@ -75,7 +75,8 @@ class AllSeries:
         self._own_network = own_network
         self._most = most
         self._known: dict[Labels, ListenerSeries] = {}
-        self._told: WeakKeyDictionary[ListenerRow, tuple[Labels, int, int, ConnectCounts]] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[ListenerRow, tuple[Labels, int, int]] = WeakKeyDictionary()
+        self._counted: dict[str, ConnectCounts] = {}  # by path, whoever listens there
         self.left_out = 0  # listeners in `OTHERS`
 
     def update(
@@ -89,18 +90,22 @@ class AllSeries:
             series.begin()
         self.left_out = 0
         wanted = {Labels(OTHERS, OTHERS, OTHERS)}
+        counted: dict[str, ConnectCounts] = {}
         for row, counts, sleeping in seen:
-            labels, full_ns, depth_ns, before = self._told.get(row) or (self._labels(row), 0, 0, NONE)
+            labels, full_ns, depth_ns = self._told.get(row) or (self._labels(row), 0, 0)
             if labels.path == OTHERS or (row.named and labels != self._name(row)):
                 labels = self._labels(row)
+            before = counted.get(row.path) or self._counted.get(row.path, NONE)
             if counts is not None and counts.connects < before.connects:
                 before = NONE  # its path was forgotten meanwhile
             series = self._known.setdefault(labels, ListenerSeries())
             series.see(row, sleeping)
             series.add(row.full_ns - full_ns, row.depth_ns - depth_ns, None if counts is None else counts.since(before))
-            self._told[row] = (labels, row.full_ns, row.depth_ns, before if counts is None else counts)
+            self._told[row] = (labels, row.full_ns, row.depth_ns)
+            counted[row.path] = before if counts is None else counts
             self.left_out += labels.path == OTHERS
             wanted.add(labels)
+        self._counted = counted
         for labels in self._known.keys() - wanted:
             del self._known[labels]
         return self._known
