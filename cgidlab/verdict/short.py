@@ -257,7 +257,10 @@ def _more(rest: Sequence[Effect], compared: int) -> Sentence:
 
 
 def _half_width(effect: Effect) -> float:
-    return 1.0 if effect.half_width is None else effect.half_width
+    interval = effect.family_interval or effect.interval
+    if interval is None or effect.scale != "ratio":
+        return 1.0
+    return max(interval.high - 1, 1 - interval.low)
 
 
 def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float | None:
