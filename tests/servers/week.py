@@ -4,7 +4,7 @@
 
 Prints the most memory and descriptors that were used in the second third and in the last, as one JSON line: paths are
 forgotten when 2,048 are known, which is in the second. One sample each six seconds: 100,000 are a week. Every part is
-the exporter's own: the dumps of the kernel, counts, upkeep, series, a scrape.
+the exporter's own: the dumps of the kernel, counts, upkeep (every 120 s, as seldom as it ever is), series, a scrape.
 """
 
 import json
@@ -21,7 +21,7 @@ from cgidhost.observe.logtail import LogTail
 from prometheus_client import CollectorRegistry, generate_latest
 
 PERIOD_NS = 6_000_000_000
-UPKEEP_EVERY, SCRAPE_EVERY, RESTART_EVERY, REPLACE_EVERY, ROTATE_EVERY, CONTAINER_EVERY = 50, 100, 25, 40, 500, 5000
+UPKEEP_EVERY, SCRAPE_EVERY, RESTART_EVERY, REPLACE_EVERY, ROTATE_EVERY, CONTAINER_EVERY = 20, 100, 25, 40, 500, 5000
 
 
 def listener(path: Path) -> socket.socket:
