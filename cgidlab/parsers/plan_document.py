@@ -188,6 +188,10 @@ class PlanDocument:
             raise ValueError("has a rule whose factor or reference is none of its own")
         if self.search is not None and self.search.factor not in labels:
             raise ValueError("searches a factor that is none of its own")
+        if self.search is not None:
+            values = [level.value for level in self.factors[self.search.factor]]
+            if any(isinstance(value, bool | str) for value in values):
+                raise ValueError("searches among levels that are no numbers")
         for cell in self.cells:
             if cell.levels.keys() != labels.keys() or any(lv not in labels[n] for n, lv in cell.levels.items()):
                 raise ValueError(f"has a cell {cell.id!r:.60} that is none of its factors' levels")

@@ -443,6 +443,23 @@ def test_runs_of_every_kind_are_changed_at_random() -> None:
     assert any(searched)
 
 
+def test_a_search_among_levels_that_are_no_numbers_is_a_damaged_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (kept,) = (path for path in rundir_changes.PACKED if path.name.startswith("searched"))
+    run = rundir_changes.unpacked(kept, rundir_changes.place_of(tmp_path, kept))
+    path = run / "plan.json"
+    document = json.loads(path.read_bytes())
+    document["factors"][document["search"]["factor"]][0]["value"] = "a"
+    document.pop(files.SEAL)
+    document[files.SEAL] = files.seal_of(document)
+    path.write_text(json.dumps(document))
+    rundir_changes.remake_sums(run)
+
+    assert cli.main(["report", str(run), "--format", "md"]) == 1
+    assert "searches among levels that are no numbers" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))
 def test_no_directory_made_at_random_raises_or_hangs(tmp_path: Path, seed: int) -> None:
     assert rundirs.tried(tmp_path, f"unit-{seed}") == []
