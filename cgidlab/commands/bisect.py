@@ -37,12 +37,7 @@ def register(verbs: options.Verbs) -> None:
     )
     options.add_sources(parser)
     options.add_results(parser, "where run directories go")
-    parser.add_argument(
-        "--budget",
-        type=options.duration_of("--budget"),
-        metavar="DURATION",
-        help="time for the trials of all steps together (30m, 8h); builds are not counted",
-    )
+    options.add_budget(parser, "time for the trials of all steps together (30m, 8h); builds are not counted")
     parser.add_argument("--new", action="store_true", help="begin again, whatever the same words have found so far")
     options.add_format(parser)
     options.add_language(parser)

@@ -98,6 +98,11 @@ def add_results(parser: argparse.ArgumentParser, what: str = "where run director
     )
 
 
+def add_budget(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add how much time trials may take."""
+    parser.add_argument("--budget", type=duration_of("--budget"), metavar="DURATION", help=what)
+
+
 def duration_of(option: str, *, seconds_alone: bool = False) -> Callable[[str], float]:
     """Return what reads this option's duration (90s, 30m, 2h; a number alone if that means seconds), for argparse.
 

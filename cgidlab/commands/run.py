@@ -31,12 +31,7 @@ def register(verbs: options.Verbs) -> None:
     experiments.add_experiment(parser, optional=True)
     options.add_sources(parser)
     options.add_results(parser, "where run directories go")
-    parser.add_argument(
-        "--budget",
-        type=options.duration_of("--budget"),
-        metavar="DURATION",
-        help="time for all trials (90s, 30m, 2h): whole blocks are dropped to keep it, never levels",
-    )
+    options.add_budget(parser, "time for all trials (90s, 30m, 2h): whole blocks are dropped to keep it, never levels")
     parser.add_argument(
         "--uncalibrated", action="store_true", help="count witnesses whose controls never passed on the host as well"
     )

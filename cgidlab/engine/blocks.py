@@ -21,7 +21,7 @@ from cgidlab.failures import RULES, is_out_of_room
 from cgidlab.model import FailureKind, Figures, NoisePolicy, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
-from cgidlab.runs import harvest, keeping, records, store
+from cgidlab.runs import ending, harvest, keeping, records, store
 from cgidlab.runs.store import RunDirectory
 from cgidlab.starting import command
 
@@ -133,8 +133,8 @@ def one_block(
         display.say(f"running {len(again)} of the trials of block {trials[0].block} again: {_why(again, kept)}")
         if attempt == 1 and _mostly_noise(kept):
             display.say(
-                f"  {host.host} does other work: end that, or stop here and go on later: Ctrl-C, then"
-                f" {command(f'run --resume {run_directory.path}')}"
+                f"  {host.host} does other work: end that, or stop here (Ctrl-C) and go on later:"
+                f" {ending.go_on(run_directory)}"
             )
         display.also_expect(len(again))
         kept += _trials(where, again, f"{name}-again-{attempt}")

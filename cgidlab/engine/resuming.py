@@ -23,9 +23,8 @@ from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, OwnFile, Plan, Status, TrialRecord
-from cgidlab.runs import changes, harvest, keeping, provenance, records, status, store, watching
+from cgidlab.runs import changes, ending, harvest, keeping, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
-from cgidlab.starting import command
 
 DISCARDED = "discarded"
 
@@ -203,7 +202,7 @@ def _own(experiment: Experiment, request: Request | None, run: RunDirectory) -> 
         raise SpecError(
             f"the run used {', '.join(names) or 'hooks'}, taken from an experiment file alone, and none is named",
             where=str(run.path / "plan.json"),
-            fix=f"name it: {command(f'run experiments/{experiment.name}.yml --resume {run.run_id}')}",
+            fix=f"name it: {ending.go_on(run)}",
         )
     asked = load_plan(request)
     gone = [name for name in names if name not in {one.name for one in asked.site.own}]

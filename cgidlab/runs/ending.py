@@ -73,7 +73,10 @@ def _file(run: RunDirectory) -> str:
         experiment = store.planned(run)
     except StoreError:
         return ""
-    return f"experiments/{experiment.name}.yml " if experiment.files or experiment.hooks else ""
+    if not experiment.files and not experiment.hooks:
+        return ""
+    likely = Path("experiments") / f"{experiment.name}.yml"  # a run keeps what its file said, not where it lay
+    return f"{shlex.quote(str(likely)) if likely.is_file() else 'EXPERIMENT.yml'} "
 
 
 def _target(run: RunDirectory) -> str:

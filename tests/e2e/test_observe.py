@@ -290,9 +290,18 @@ def test_every_listener_of_the_host_and_of_its_containers_has_a_line(servers: Se
             listener = opened.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(str(one))
             listener.listen(3)
+        replaced = tmp_path / "replaced.sock"
+        old, new = (opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+        old.bind(str(replaced))
+        old.listen(3)
         watching = watch(tmp_path / "watch", every=True, duration_s=4.0)
         watching.await_live()
         listener.close()
+        old.close()
+        replaced.unlink()
+        new.bind(str(replaced))
+        new.listen(3)
+        opened.enter_context(socket.socket(socket.AF_UNIX)).connect(str(replaced))
         for one in (path,) * 10 + (gone,) * 5:
             client = opened.enter_context(socket.socket(socket.AF_UNIX))
             client.setblocking(False)  # noqa: FBT003 -- the library's
@@ -306,6 +315,9 @@ def test_every_listener_of_the_host_and_of_its_containers_has_a_line(servers: Se
     assert (full["connects"], full["turned_away"], full["refused"]) == (10, 6, 0)
     assert 0 < full["full_s"] <= full["length_s"]
     assert (dead["there"], dead["refused"]) == (False, 5)
+    counts = {row["there"]: row["connects"] for row in result["every"] if row["path"] == str(replaced)}
+    assert counts[True] == 1
+    assert counts.get(False) is None, "an inode may be given again at once: then there is one row"
     contained = rows[str(servers.contained.sockets[0])]
     assert contained["limit"] == 100
     assert contained["network"] != full["network"]

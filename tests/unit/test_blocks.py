@@ -12,7 +12,7 @@ from cgidlab.engine.loading import Request, load_plan
 from cgidlab.model import FailureKind, Figures, Outcome, Status, Trial, TrialRecord
 from cgidlab.parsers.host_report import HostReport
 from cgidlab.progress import Display
-from cgidlab.runs import store
+from cgidlab.runs import ending, store
 
 ROOT = Path(__file__).parents[2]
 HOST = HostReport("h1", "python3", become=False, work_dir="", helper="", httpd={}, scripts_dir="", tools={}, raw={})
@@ -52,4 +52,4 @@ def test_a_host_that_does_other_work_is_named_when_most_of_a_block_is_disturbed(
     assert calls == 2
     assert {r.key for r in kept if r.outcome.status is Status.COMPLETE} == {t.key for t in trials}
     assert ("h1 does other work" in stream.getvalue()) is said
-    assert (f"run --resume {run.path}" in stream.getvalue().replace("\n", "")) is said
+    assert (ending.go_on(run) in stream.getvalue().replace("\n", "")) is said

@@ -300,7 +300,9 @@ def test_hooks_beside_a_search_are_refused_since_few_of_its_trials_are_watched(p
         load_plan(Request(path, ROOT))
 
 
-def test_the_hooks_that_a_directory_names_are_not_taken_on_its_own_word(place: Path) -> None:
+def test_the_hooks_that_a_directory_names_are_not_taken_on_its_own_word(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = store.create(place / "results", with_hooks(place).plan, "a")
     run.set_state(store.INTERRUPTED)
     plan: dict[str, Any] = run.read("plan.json")
@@ -309,7 +311,10 @@ def test_the_hooks_that_a_directory_names_are_not_taken_on_its_own_word(place: P
 
     with pytest.raises(SpecError, match="taken from an experiment file alone") as refused:
         resuming.load(run, ROOT, None)
-    assert refused.value.fix.endswith("run experiments/own.yml --resume a")
+    assert refused.value.fix == f"name it: {ending.go_on(run)}"
+    assert "run EXPERIMENT.yml --resume " in ending.go_on(run), "where the file lay is not known"
+    monkeypatch.chdir(place)
+    (place / "experiments").symlink_to(place)
     assert "run experiments/own.yml --resume " in ending.go_on(run)
     continued = resuming.load(run, ROOT, Request(place / "own.yml", ROOT))
 

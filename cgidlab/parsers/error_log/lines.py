@@ -14,6 +14,12 @@ _ROOM = 64  # behind a chunk: the head of its last line may reach past it
 _WORD, _MANTISSA_BITS, _LOG_2_BITS, _EXPONENT_BIAS = 8, 52, 3, 1023
 
 
+def heads_of(data: bytes | bytearray, starts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the first `HEAD` bytes of lines, one in a row; a shorter line's go on into the next one."""
+    heads = np.ndarray(len(data) - HEAD + 1, f"V{HEAD}", data, 0, (1,))  # from each place on
+    return heads[starts].view(np.uint8).reshape(-1, HEAD)
+
+
 class Heads:
     """A buffer of `size` bytes, and some room behind it."""
 
@@ -21,7 +27,6 @@ class Heads:
         self.data = bytearray(-(-size // _WORD) * _WORD + _ROOM)
         self.view = memoryview(self.data)
         self._text = np.frombuffer(self.data, np.uint8)
-        self._heads = np.ndarray(len(self.data) - HEAD + 1, f"V{HEAD}", self.data, 0, (1,))  # from each place on
         self._is_end = np.zeros(len(self.data), np.bool_)
         self._has_end = np.zeros(len(self.data) // _WORD, np.bool_)
         # glibc keeps what is freed, up to twice the largest block ever freed: the small arrays find it again
@@ -55,10 +60,6 @@ class Heads:
         starts[0] = begin
         np.add(ends[:-1], 1, out=starts[1:])
         return starts, ends
-
-    def heads(self, starts: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the first `HEAD` bytes of lines, one in a row; a shorter line's go on into the next one."""
-        return self._heads[starts].view(np.uint8).reshape(-1, HEAD)
 
     def cut(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[bytes]:
         """Return lines as values of their own."""

@@ -12,6 +12,7 @@ from cgidlab.parsers.error_log.counts import LogCounts
 from cgidlab.parsers.error_log.errnos import Errno
 from cgidlab.parsers.error_log.forms import Layout
 from cgidlab.parsers.error_log.ledger import Ledger, Numbered, Times, Told
+from cgidlab.parsers.error_log.lines import heads_of
 from cgidlab.parsers.error_log.looking import Looker
 from cgidlab.parsers.error_log.messages import RETRY, TIMED_OUT
 from cgidlab.parsers.error_log.sorting import Sorted, Sorter, Taken
@@ -87,7 +88,7 @@ class Scan:
         matches = map(forms.MODERN.match, repeat(taken.text), begins.tolist(), taken.ends[ours].tolist())
         found = [match.groups() for match in matches if match]  # it matches any line
         silent = [i for i, (_, _, _, _, number, attempt, late) in enumerate(found) if not (number or attempt or late)]
-        heads = taken.heads(ours)
+        heads = heads_of(taken.text, taken.starts[ours])
         if silent:
             is_silent[ours[silent]] = True
             without = set(silent)

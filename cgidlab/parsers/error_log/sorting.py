@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cgidlab.parsers.error_log import forms
-from cgidlab.parsers.error_log.lines import HEAD, Heads
+from cgidlab.parsers.error_log.lines import HEAD, Heads, heads_of
 from cgidlab.unpack import Stream
 
 _CHUNK = 1 << 21
@@ -32,11 +32,6 @@ class Taken(NamedTuple):
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]  # where each one's newline stands
     ours: NDArray[np.bool_]  # names the module; the others are httpd's and may say something
-
-    def heads(self, which: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the first `HEAD` bytes of some lines, one in a row; a shorter line's go on into the next one."""
-        heads = np.ndarray(len(self.text) - HEAD + 1, f"V{HEAD}", self.text, 0, (1,))
-        return heads[self.starts[which]].view(np.uint8).reshape(-1, HEAD)
 
     def cut(self, which: NDArray[np.int64]) -> list[bytes]:
         """Return some lines as values of their own."""
@@ -104,7 +99,7 @@ class Sorter:
         layouts = range(len(forms.LAYOUTS))
         for number in sorted(layouts, key=lambda n: n != self._last):  # the one seen last first
             width = forms.LAYOUTS[number].width
-            heads = lines.heads(starts)
+            heads = heads_of(lines.data, starts)
             tags = np.ndarray(len(heads), "<u8", heads, width, (HEAD,)).copy()
             known = ends - starts > width + len("] [")
             known &= (tags & _BRACKETS_MASK) == _BRACKETS
