@@ -524,6 +524,16 @@ def test_each_limit_is_known_by_its_figure(figures: Figures, settings: dict[str,
     assert text in found.text
 
 
+def test_what_is_searched_for_is_no_limit_of_its_own() -> None:
+    settings: dict[str, Scalar] = {"loop": "open", "rate": 300, "workers": 100}
+    figures = Figures(throughput_rps=299.0, workers_busy_max=100)
+    served = trial_records.trial(1, figures, {"rate": "300"}, settings=settings)
+
+    assert [f.name for f in limits([served])] == ["offered rate", "MaxRequestWorkers"]
+    assert limits([served], {"rate"}) == limits([served])[1:]
+    assert limits([served], {"workers"}) == limits([served])[:1]
+
+
 def test_busy_workers_keep_nobody_waiting_when_every_client_has_one() -> None:
     assert limit_of(Figures(workers_busy_max=400), workers=400, clients=400) == ()
 
@@ -535,7 +545,8 @@ def test_nothing_is_advised_about_one_of_two_saturated_resources() -> None:
 
     advice = small(figures).lines[4]
 
-    assert "to see which of them limits" in advice
+    assert "hold each back to see which of them limits (limits: once)" in advice.lower()
+    assert "another host" not in advice, "only holding back shows that the driver's share would help"
     assert "would raise throughput" not in advice
 
 
