@@ -45,6 +45,19 @@ def test_a_long_log_is_sorted_by_another_process_and_says_the_same(
     assert len(two_processes) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("active_count", 2), ("sched_getaffinity", {0})], ids=["threads", "one processor"]
+)
+def test_a_program_with_threads_and_one_without_a_free_processor_sort_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, two_processes: list[int], name: str, value: object
+) -> None:
+    monkeypatch.setattr(beside, "_SHORT", 0)
+    monkeypatch.setattr(threading if name == "active_count" else os, name, lambda *_: value)
+
+    parse_error_log(DATA / "dead_daemon.own.log")
+    assert two_processes == []
+
+
 def test_what_reading_raises_in_the_other_process_is_raised_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_processes: list[int]
 ) -> None:
