@@ -132,6 +132,38 @@ def test_one_disturbed_slot_does_not_make_the_answer() -> None:
     assert found.word_of("driver") is LimitWord.DOES_NOT
 
 
+def test_an_intervention_that_scatters_by_itself_has_its_own_spread() -> None:
+    calm = performed(scatter=0.1)
+    restless = [n for n, s in enumerate(calm.slots) if s.name == "stopped_driver"]
+    kept = np.ones(len(calm.answered_ns), dtype=bool)
+    for place, n in enumerate(restless):
+        inside = (calm.answered_ns >= calm.slots[n].begin_ns) & (calm.answered_ns < calm.slots[n].end_ns)
+        kept &= ~(inside & (np.arange(len(kept)) % 4 == 0)) if place % 2 else True
+
+    def width(one: Performed, component: str) -> float:
+        held = next(h for h in shown(one).held if h.component == component)
+        assert held.interval is not None
+        return held.interval.high - held.interval.low
+
+    disturbed = replace(calm, answered_ns=calm.answered_ns[kept])
+    assert width(disturbed, "driver") > 1.5 * width(disturbed, "cgid daemon")
+
+
+def test_a_slot_beside_one_that_was_not_untouched_is_compared_with_nothing() -> None:
+    made = slots(1)
+    late = [replace(s, name="stopped_daemon", dose=0.2, asked=0.2) if n in (4, 10) else s for n, s in enumerate(made)]
+    beside = [made[n].name for n in (3, 5, 9, 11)]
+
+    found, before = shown(performed(of=late)), shown(performed(of=made))
+
+    def slots_of(one: LimitsShown, name: str) -> int:
+        every = [*one.first, *one.controls, *(e for h in one.held for e in h.effects)]
+        return sum(e.slots for e in every if e.name == name)
+
+    for name in {k.name for k in KINDS}:
+        assert slots_of(found, name) == slots_of(before, name) - beside.count(name)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "want"),
     [

@@ -105,6 +105,20 @@ def test_gains_costs_and_what_one_must_change_are_told_apart(found: dict[tuple[s
     assert "set listen.backlog in the pool's file and net.core.somaxconn, both to 1024" in both
 
 
+def test_what_an_instrument_alone_sees_is_taken_from_the_windows_that_it_watched() -> None:
+    records = [
+        replace(one, figures=replace(one.figures, throughput_rps=500.0, server_memory_mb=80.0), watched=True)
+        for one in trials({})
+    ]
+    records += [replace(one, pass_number=2, watched=False) for one in trials({})]
+
+    one = remedies(records, experiment())[-1]
+
+    ratios = {e.response: e.estimate for e in one.effects}
+    assert ratios["throughput_rps"] == pytest.approx(3.0, rel=0.1), "of the windows in which nothing watched"
+    assert ratios["server_memory_mb"] == pytest.approx(1.0)
+
+
 def test_an_experiment_without_handlers_has_none() -> None:
     records = trials({})
 
