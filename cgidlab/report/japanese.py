@@ -59,8 +59,6 @@ TEXTS = {
     "net.core.somaxconn {label}": "net.core.somaxconn を {label} にする",
     "{how} to {label}": "{how} {label} にする",
     "{factor} {label}": "{factor} {label}",
-    "CPU per request": "リクエストあたりの CPU",
-    "memory of the server": "サーバーのメモリ",
     # What it cost.
     "What it cost": "どれだけ影響したか",
     "What it cost: there were not enough complete trials to compare levels.": "影響: 水準を比較できるだけの完了した試行がありません。",
@@ -120,11 +118,6 @@ TEXTS = {
     "requests per second": "リクエスト/秒",
     "trial": "試行",
     "{name} by {factor}, medians:": "{factor} ごとの{name}、中央値:",
-    "mean latency": "平均レイテンシ",
-    "p90 latency": "p90 レイテンシ",
-    "the longest latency": "最大レイテンシ",
-    "time asleep in connect() per request": "1 リクエストあたりの connect() 待ち時間",
-    "requests lost per reload": "再読み込みごとに失われるリクエスト",
     # Latency.
     "Latency by percentile": "パーセンタイル別レイテンシ",
     "Latency by percentile: no requests were recorded.": "パーセンタイル別レイテンシ: リクエストの記録がありません。",
