@@ -17,7 +17,7 @@ import pytest
 
 from cgidlab import cli, files, rundir
 from cgidlab.engine import resuming
-from cgidlab.runs import records, store
+from cgidlab.runs import headroom, records, store
 from tests.fuzz import rundir_changes, rundirs
 
 ROOT = Path(__file__).parents[2]
@@ -304,6 +304,18 @@ def test_a_result_that_has_its_checksum_and_is_none_costs_its_trial_alone(
     assert json.loads((run / "summary.json").read_text())["trials"]["complete"] == 3
     assert [r.directory for r in found.done] == [T2, T3, T4]
     assert [str(d.relative_to(run)) for d, _ in found.undone] == [T1]
+
+
+def test_a_trial_of_the_drivers_headroom_that_cannot_be_read_is_as_if_it_were_not_there(run: Path) -> None:
+    kept = run / headroom.DIRECTORY / "local" / "trials"
+    shutil.copytree(run / T1, kept / "901-x")
+    opened = store.open_run(run)
+    assert headroom.found(opened, "local")["h2load"]["throughput_rps"] > 0
+
+    change(run, f"{headroom.DIRECTORY}/local/trials/901-x/result.json", "clock", None)
+    (kept / "901-x" / "figures.json").unlink()
+
+    assert headroom.found(opened, "local") == {}
 
 
 def test_a_raw_file_that_has_its_checksum_and_cannot_be_read_costs_its_trial_alone(
