@@ -177,6 +177,8 @@ def test_markdown_in_japanese_is_japanese_but_for_the_whole_text() -> None:
     assert [h for h in headings if not re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", h)] == []
     assert len(headings) == len(in_english) + 1, "above the whole text one says that it is English"
     assert "| 応答 | 水準 |" in other
+    measured = other[other.index("## 測定方法") :].partition("\n- experiment_sha256")[0]
+    assert [line for line in measured.splitlines() if re.match(r"- [A-Z][a-z]", line)] == []
 
 
 def test_each_response_has_a_name_in_japanese() -> None:
