@@ -98,7 +98,7 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     if driver is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
         parts.append(
-            Action(f"put the load on another host to see which of them limits: {names} are saturated together")
+            Action(f"hold each back to see which of them limits (limits: once): {names} are saturated together")
         )
     elif driver is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]

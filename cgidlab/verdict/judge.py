@@ -77,7 +77,8 @@ def judge(
     errors = validity.by_cell(valid)
     costs = cost.answers(analysis, loop)
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
-    found = limits.limits([r for r in valid if r.levels in loaded])
+    searched = {limit.factor for limit in analysis.limits_found}
+    found = limits.limits([r for r in valid if r.levels in loaded], searched)
     doubts = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
     warnings = (*cost.wandering(analysis), *doubts)
     warned = short.disturbed(records)

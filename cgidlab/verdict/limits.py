@@ -6,7 +6,7 @@ thread, the CPUs, the disk, the load) comes before what fills up behind it
 more comes first. Nothing saturated means "not known".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from cgidlab.gathered import by_cell, median_of, numeric_setting
@@ -62,11 +62,16 @@ class _Candidate:
     text: Callable[[tuple[float, ...]], str]
 
 
-def limits(records: Sequence[TrialRecord]) -> tuple[Limit, ...]:
-    """Return every candidate that was observed in these complete trials, best evidence first."""
+def limits(records: Sequence[TrialRecord], searched: Collection[str] = ()) -> tuple[Limit, ...]:
+    """Return every candidate that was observed in these complete trials, best evidence first.
+
+    Of `searched` factors how far each can go is what was asked: what was asked for there is no limit of its own.
+    """
     cells = by_cell(records)
     found = []
     for candidate in _CANDIDATES:
+        if _ASKED.get(candidate.name) in searched:
+            continue
         signs = [s for trials in cells.values() if (s := candidate.sign(trials)) is not None]
         if not signs:
             continue
@@ -186,6 +191,7 @@ def _rate(trials: Sequence[TrialRecord]) -> _Sign | None:
     return _Sign(got / rate / RATE_SERVED, (got, rate))
 
 
+_ASKED = {"offered rate": "rate", "MaxRequestWorkers": "workers"}  # candidates that are a factor's level
 _CANDIDATES = (
     _Candidate("cgid daemon", behind=False, sign=_daemon, text=_daemon_text),
     _Candidate("host CPU", behind=False, sign=_share("host_cpu_share", HOST_CPU),

@@ -47,8 +47,8 @@ def _longer_cgid(found: Sequence[Limit], seen: Seen, record: TrialRecord) -> str
     if "cgid daemon" in saturated or "host CPU" in saturated:
         what = words.listing([f.text for f in found if f.name in saturated])
         parts.append(
-            f"a longer queue would not raise throughput, since {what}: fewer or cheaper forks would "
-            "(FastCGI, mod_proxy, a second instance)"
+            f"{what}, which hints that fewer or cheaper forks would raise throughput (FastCGI, mod_proxy, a second "
+            "instance): experiments/what-limits.yml shows what limits by holding it back"
         )
     parts.append(f"a longer queue takes bursts and spares workers the sleep: {_raise(record, seen)}")
     return "; ".join(parts)

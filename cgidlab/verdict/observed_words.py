@@ -178,7 +178,7 @@ def cost_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -
 
 
 def limit_line(found: Sequence[Limit], record: TrialRecord, seen: Seen, not_there: Collection[str]) -> str:
-    """Return what else is at its limit."""
+    """Return what else is at its limit; that it limits throughput only holding it back shows (docs/adr/0017)."""
     own = [] if seen.httpd else _acceptors(record, seen)
     full = [f for f in found if f.saturated]
     missing = [n for n in limits.unobserved(found) if n not in not_there and (seen.httpd or n == "host CPU")]
@@ -188,7 +188,7 @@ def limit_line(found: Sequence[Limit], record: TrialRecord, seen: Seen, not_ther
         return f"nothing that was observed is at its limit{f' ({near})' if near else ''}{unseen}"
     first = [f for f in full if not f.behind] or full
     behind = [f for f in full if f.behind and f not in first]
-    parts = [" and ".join(f.text for f in first), *own]
+    parts = [f"watching cannot tell what limits throughput; a hint: {' and '.join(f.text for f in first)}", *own]
     if behind:
         parts.append(f"{' and '.join(f.text for f in behind)}, which may be a consequence")
     return "; ".join(parts) + unseen
