@@ -61,7 +61,7 @@ def add_language(parser: argparse.ArgumentParser) -> None:
         "--lang",
         choices=("en", "ja"),
         default="en",
-        help="language of verdict and report (default: en); details, json and junit stay English",
+        help="language of verdict and report (default: en); progress, details, json and junit stay English",
     )
 
 

@@ -275,7 +275,7 @@ class _Bisecting:
         middle = self._labels(ask)[1]
         without = reading.dead(run, FACTOR)
         if middle is not None and without == {middle}:
-            return "it was built, and none of its trials is complete"
+            return bisected.NONE_COMPLETE
         if status.status(run.path).state != store.FINISHED:
             why = run.state().get("stopped") or "it was stopped"
             raise RunError(f"the run of this step ended: {why}", where=str(run.path), fix=f"mend that; {_AGAIN}")
@@ -295,7 +295,7 @@ class _Bisecting:
         if middle is None or middle not in err.what:
             return ""
         said = err.what.partition(middle)[2].partition("): ")[2].partition("fix: ")[0]  # that is for a run by itself
-        return " ".join(said.split()) or "it cannot be built"
+        return " ".join(said.split()) or bisected.NOT_BUILT
 
     def _say_what_is_next(self, ask: Ask) -> None:
         good, bad = self.line[ask.good], self.line[ask.bad]

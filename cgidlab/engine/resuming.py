@@ -23,7 +23,7 @@ from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
 from cgidlab.model import Experiment, OwnFile, Plan, Status, TrialRecord
-from cgidlab.runs import changes, ending, harvest, keeping, provenance, records, status, store, watching
+from cgidlab.runs import changes, ending, harvest, keeping, planless, provenance, records, status, store, watching
 from cgidlab.runs.store import RunDirectory
 
 DISCARDED = "discarded"
@@ -137,7 +137,7 @@ def load(
         plan = extending.numbered(plan, stored, run)
     taken_in(run, plan)
     before = _recorded(run, stored, experiment)
-    now = standing(run)
+    now = standing(run, experiment)
     if more is not None:
         experiment = extending.extended(experiment, more, run, plan, now.done)
         plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
@@ -311,15 +311,22 @@ def taken_in(run: RunDirectory, plan: Plan) -> None:
                     keeping.keep(run, trial, arrival.host, ran_with, noise, arrival.archive, arrival.load)
 
 
-def standing(run: RunDirectory) -> Reckoning:
-    """Return the records that count and the directories that do not, every file read."""
-    done, undone, known = [], [], set()
+def standing(run: RunDirectory, experiment: Experiment) -> Reckoning:
+    """Return the records that count and the directories that do not, every file read.
+
+    What a trial's documents hold costs that trial at most: one that cannot be read, is of another version or of
+    another plan is not done.
+    """
+    undone: list[tuple[Path, str]] = []
+    found: list[TrialRecord] = []
+    environments: dict[str, str] = {}
     for directory in run.trial_directories():
         try:
             if not rundir.is_directory(directory):
                 raise StoreError("this is no directory", where=str(directory))  # noqa: TRY301 -- one way out for damage
             stored = store.read_trial(directory)
-            harvest.verify(directory)
+            records.check_files(stored)
+            record = records.load(run.path, stored)
         except StoreError as err:
             undone.append((directory, err.what))
             continue
@@ -327,9 +334,12 @@ def standing(run: RunDirectory) -> Reckoning:
         if stored.outcome.status is not Status.COMPLETE and kind is not None and RULES[kind].on_resume:
             undone.append((directory, stored.outcome.reason))
             continue
-        done.append(records.load(run.path, stored))
-        known.add(stored.environment)
-    return Reckoning(tuple(sorted(done, key=lambda r: r.number)), tuple(undone), frozenset(known - {""}))
+        found.append(record)
+        environments[record.directory] = stored.environment
+    done, unfit = planless.fitting(experiment, sorted(found, key=lambda r: r.number))
+    undone += [((run.path / damage.file).parent, damage.why) for damage in unfit]
+    known = {environments[r.directory] for r in done}
+    return Reckoning(done, tuple(sorted(undone)), frozenset(known - {""}))
 
 
 def _recorded(run: RunDirectory, stored: Mapping[str, Any], experiment: Experiment) -> Recorded:

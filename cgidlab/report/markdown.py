@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from cgidlab import figures
 from cgidlab.report import remedies, words
 from cgidlab.report.cells import by_cell, reasons
 from cgidlab.report.data import ReportInput
@@ -19,6 +18,7 @@ _ACTIVE = re.compile(
     r"|#(?=\d)"  # an issue
     r"|^[#>+-]|^\d{1,9}(?=[.)](?:\s|$))"  # a heading, a quotation, a list
 )
+_MOST_NUMBERS = 10  # of trials that ended alike
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
@@ -134,39 +134,46 @@ def _limits(report: ReportInput) -> list[str]:
 
 
 def _left_out(report: ReportInput) -> list[str]:
-    groups = reasons(report.trials)
-    files = [f"- left out: {escape(name)}: {escape(why)}" for name, why in report.damaged]
-    if not groups:
-        return files or [report.say("None.")]
-    kinds = [f"- {n} {kind}: {meaning}; {retried}" for kind, n, meaning, retried in failures(report.trials)]
-    return (
-        files
-        + kinds
-        + [
-            f"- {count} {status}: {escape(reason)} (trials {', '.join(str(t.number) for t in trials[:10])}"
-            f"{' and more' if count > len(trials[:10]) else ''})"
-            for status, reason, count, trials in groups
-        ]
-    )
+    groups, say = reasons(report.trials), report.say
+    files = [say("left out: {file}: {why}", file=escape(name), why=escape(why)) for name, why in report.damaged]
+    kinds = [f"{n} {kind}: {say(meaning)}; {say(retried)}" for kind, n, meaning, retried in failures(report.trials)]
+    found = [
+        say(
+            "{n} {status}: {reason} (trials {numbers})",
+            n=count,
+            status=say(status),
+            reason=escape(reason),
+            numbers=", ".join(str(t.number) for t in trials[:_MOST_NUMBERS])
+            + (say(" and more") if count > _MOST_NUMBERS else ""),
+        )
+        for status, reason, count, trials in groups
+    ]
+    return [f"- {line}" for line in (*files, *(kinds if groups else ()), *found)] or [say("None.")]
 
 
 def _measured(report: ReportInput) -> list[str]:
-    smallest = ", ".join(f"{words.percent(s.share)} of {figures.title(s.response)}" for s in report.smallest_effects)
+    say = report.say
+    unknown = say(words.NOT_KNOWN)
+    smallest = (
+        say("{share} of {response}", share=words.percent(s.share), response=title(s.response, say))
+        for s in report.smallest_effects
+    )
     design = [
-        f"- Order: randomised complete blocks, seed {report.seed}",
-        f"- Rule: effect of {escape(report.factor)} against {escape(report.reference)}",
-        f"- Smallest effects that matter: {escape(smallest) or 'none named'}",
-        f"- Noise floor: {_noise(report)}",
-        f"- Drift: {escape(report.drift) or words.NOT_KNOWN}",
-        f"- Within the windows: {escape(report.windows) or words.NOT_KNOWN}",
-        *([f"- Passes: {escape(report.watching)}"] if report.watching else []),
-        f"- Stopping: {escape(report.stopping) or words.NOT_KNOWN}",
+        say("Order: randomised complete blocks, seed {seed}", seed=report.seed),
+        say("Rule: effect of {factor} against {reference}", factor=report.factor, reference=report.reference),
+        say("Smallest effects that matter: {shares}", shares=", ".join(smallest) or say("none named")),
+        say("Noise floor: {found}", found=_noise(report)),
+        say("Drift: {found}", found=report.drift or unknown),
+        say("Within the windows: {found}", found=report.windows or unknown),
+        *([say("Passes: {found}", found=report.watching)] if report.watching else []),
+        say("Stopping: {found}", found=report.stopping or unknown),
     ]
-    lines = ["- Watched as it was: one window, nothing varied"] if report.observed else design
-    rows = [*words.times(report.timing, report.say), *flat(report.provenance)]
-    return lines + [f"- {escape(name)}: {escape(value)}" for name, value in rows]
+    lines = [say("Watched as it was: one window, nothing varied")] if report.observed else design
+    rows = [*words.times(report.timing, say), *flat(report.provenance)]
+    return [f"- {escape(line)}" for line in (*lines, *(f"{name}: {value}" for name, value in rows))]
 
 
 def _noise(report: ReportInput) -> str:
-    found = (f"{noise_row(n)} {words.change(n.ratio)} ({words.interval(n.interval)})" for n in report.noise_floor)
-    return escape("; ".join(found) or words.NOT_KNOWN)
+    say = report.say
+    found = (f"{noise_row(n)} {words.change(n.ratio)} ({words.interval(n.interval, say)})" for n in report.noise_floor)
+    return "; ".join(found) or say(words.NOT_KNOWN)

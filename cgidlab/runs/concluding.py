@@ -112,12 +112,11 @@ def conclude(
     They are written to `output`, and nothing then into the run. What is damaged is left out and named; with `verify`
     every file is read for that. Raises `StoreError` when neither the plan nor any trial can be read.
     """
-    judged = _judge(run, verify=verify, keep=output is None)
     into = run.path if output is None else output
+    judged, page = _shown(run, into, say, verify=verify, keep=output is None)
     tables.write(into, judged.rows)
     tables.write_generators(into, judged.generators)
     files.write_json(into / "summary.json", judged.summary())
-    page = report.write(judged.report(say), into, script_cache())
     trials = judged.analysis.trials
     complete = {r.key for r in judged.rows if r.outcome.status is Status.COMPLETE}
     lacking = len({r.key for r in judged.rows} - complete)
@@ -125,6 +124,18 @@ def conclude(
     if judged.required is not None:
         files.write_text(into / JUNIT, judged.junit())
     return Concluded(text, page, trials, lacking, judged.damaged, judged.required)
+
+
+def _shown(run: store.RunDirectory, into: Path, say: Say, *, verify: bool, keep: bool) -> tuple[_Judged, Path]:
+    """Judge a run and write its page; a trial whose raw files the page finds to be damaged is then left out of both."""
+    without: dict[str, store.Damage] = {}
+    while True:
+        judged = _judge(run, verify=verify, keep=keep, without=without)
+        unread: dict[str, store.Damage] = {}
+        page = report.write(reporting.noting(judged.report(say), run, unread), into, script_cache())
+        if not unread:
+            return judged, page
+        without |= unread
 
 
 def as_text(
@@ -148,15 +159,18 @@ def as_text(
     return report.as_json(judged.report(), judged.summary()), judged.damaged
 
 
-def _judge(run: store.RunDirectory, *, verify: bool, keep: bool) -> _Judged:
-    recorded = provenance.of(run)
+def _judge(
+    run: store.RunDirectory, *, verify: bool, keep: bool, without: Mapping[str, store.Damage] | None = None
+) -> _Judged:
+    """Return what a run says; `without` names directories of trials that are left out, and what is damaged there."""
+    recorded, left_out = provenance.of(run), without or {}
     whole, trouble = records.load_whole(run, verify=verify, keep=keep)
-    loaded = [record for record, _ in whole]
+    loaded = [record for record, _ in whole if record.directory not in left_out]
     measured = {record.directory: kept for record, kept in whole}
     experiment, lost = planless.experiment_of(run, loaded, str(recorded.get("experiment_sha256") or ""))
     fitting, unfit = planless.fitting(experiment, loaded)
     rows = tuple(headroom.applied(r, recorded) for r in fitting)
-    damaged = (*lost, *_unreadable(run), *trouble, *unfit)
+    damaged = (*lost, *_unreadable(run), *trouble, *unfit, *left_out.values())
     complete = [r for r in rows if r.outcome.status is Status.COMPLETE]
     series = {r.key: s for r in complete if (s := measured[r.directory].throughput_rps)}
     generators = tuple((r, row) for r in rows for row in measured[r.directory].generators)

@@ -16,12 +16,11 @@ FACTOR = "driver"
 def found(run: RunDirectory, host: str) -> dict[str, Any]:
     """Return, by driver, how many answers a second it got on a host.
 
-    Empty when its trial did not come home. Where one did not come to its end, the entry has a
+    Empty when its trial did not come home, or cannot be read. Where one did not come to its end, the entry has a
     `reason` and no figure: a run goes on without.
     """
-    own = directory(run, host)
-    stored, _damaged = own.stored_trials()
-    return {str(r.settings[FACTOR]): _entry(r) for r in (records.load(own.path, trial) for trial in stored)}
+    rows, _damaged = records.load_all(directory(run, host))
+    return {str(r.settings[FACTOR]): _entry(r) for r in rows if {FACTOR, "clients"} <= r.settings.keys()}
 
 
 def directory(run: RunDirectory, host: str) -> RunDirectory:

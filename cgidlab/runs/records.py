@@ -150,12 +150,22 @@ def load_whole(
     return tuple(found), tuple(broken)
 
 
+def check_files(stored: store.StoredTrial) -> None:
+    """Raise `StoreError` where a file that a host wrote of a trial has not its checksum, or says nothing of a trial.
+
+    A checksum says that a document is whole, and not that it is one: it can be of another version, or a stranger's.
+    """
+    harvest.verify(stored.directory)
+    if stored.outcome.status is Status.COMPLETE:
+        documents.read_result(stored.directory / "result.json")
+
+
 def _verified(stored: store.StoredTrial) -> StoreError | None:
     """Return what is wrong with the files of a trial; one that never came home has none."""
     lost = stored.outcome.status is not Status.COMPLETE and not rundir.is_there(stored.directory / "SHA256SUMS")
     try:
         if not lost:
-            harvest.verify(stored.directory)
+            check_files(stored)
     except StoreError as err:
         return err
     return None

@@ -232,3 +232,22 @@ def _read(what: Callable[[Path], T | None], directory: Path, status: Status) -> 
         if status is Status.COMPLETE:
             raise
         return None  # missing or damaged files are why it is not complete, as its reason says
+
+
+def noting(given: report.ReportInput, run: store.RunDirectory, unread: dict[str, store.Damage]) -> report.ReportInput:
+    """Return a report that lacks what of a complete trial's raw files cannot be read, and then tells `unread` of it.
+
+    `unread` has it by the trial's directory once the report was made.
+    """
+
+    def told(what: Callable[[TrialRecord], T | None]) -> Callable[[TrialRecord], T | None]:
+        def read(record: TrialRecord) -> T | None:
+            try:
+                return what(record)
+            except StoreError as err:
+                unread[record.directory] = run.damage(err)
+                return None
+
+        return read
+
+    return replace(given, detail=told(given.detail), requests=told(given.requests))

@@ -156,12 +156,13 @@ def _matters(known: Known) -> list[Sentence]:
         else:
             equal.append(_unchanged(compared, smallest))
     name = templates.FACTORS.get(rule.factor, rule.factor)
+    first = name if name == rule.factor else f"{name[:1].upper()}{name[1:]}"  # of a sentence; an option keeps its name
     shares = f" {templates.OR} ".join(equal)
     if changes:
-        said = [_say("matters", factor=name, changes="; ".join(changes))]
+        said = [_say("matters", factor=first, changes="; ".join(changes))]
         return said + ([_say("the_others", shares=shares)] if equal else []) + _open(open_)
     if equal and not open_:
-        return [_say("matters_not", factor=name, shares=shares)]
+        return [_say("matters_not", factor=first, shares=shares)]
     return [_say("matters_open", factor=name), *([_say("the_others", shares=shares)] if equal else []), *_open(open_)]
 
 

@@ -7,7 +7,13 @@ from cgidlab.analysis.bisecting import Bisection, BuildRatio, Commit, Step, Turn
 from cgidlab.figures import title
 from cgidlab.model import SCHEMA_VERSION
 from cgidlab.terminal import cell, columns
+from cgidlab.verdict import japanese
 from cgidlab.verdict.words import count
+
+NONE_COMPLETE = "it was built, and none of its trials is complete"
+NOT_BUILT = "it cannot be built"
+REASONS = (NONE_COMPLETE, NOT_BUILT)
+"""Why a commit is skipped where no program says more."""
 
 # ruff: noqa: E501 -- a template is one line
 
@@ -31,12 +37,26 @@ _JAPANESE: Mapping[str, str] = {
     "the budget ended": "時間を使い切った",
     "the commits between cannot be built or run": "間のコミットはビルドできないか動かない",
     "The whole answer holds with 95 %, and each interval with more.": "答え全体で 95 %、個々の区間はそれ以上の信頼度。",
+    "{good} and {bad} differ: {what} of bad to good {after}": "{good} と {bad} は異なる。{what} の bad/good は {after}",
+    "{good} and {bad} cannot be told apart: {what} of bad to good {after}": "{good} と {bad} は区別できない。{what} の bad/good は {after}",
+    "{middle} is skipped: it cannot be built or run": "{middle} は飛ばした。ビルドできないか動かない",
+    "{middle} is like bad: the change came with {middle} or before": "{middle} は bad に似ている。変化は {middle} か、それより前に起きた",
+    "{middle} is like good: the change came after {middle}": "{middle} は good に似ている。変化は {middle} より後に起きた",
+    "{told}; {what} of it to good {before}, of bad to it {after}": "{told}。{what} は good に対して {before}、bad はこれに対して {after}",
+    NONE_COMPLETE: "ビルドできたが、完了した試行がない",
+    NOT_BUILT: "ビルドできない",
+}
+_DECIDED: Mapping[Turn, str] = {
+    Turn.BEFORE: "{middle} is like bad: the change came with {middle} or before",
+    Turn.AFTER: "{middle} is like good: the change came after {middle}",
+    Turn.BETWEEN: "{middle} is neither like good nor like bad: the change came in several steps",
+    Turn.OPEN: "{middle} is not decided",
 }
 
 
 def answer(found: Bisection, language: str = "en") -> str:
     """Return the answer with what it rests on, for a terminal."""
-    what = title(found.response) if language == "en" else found.response
+    what = _what(found.response, language)
     ends = {"good": found.line[found.narrowed.good].short, "bad": found.line[found.narrowed.bad].short, "what": what}
     change = found.narrowed.change
     ratio = _ratio(None if change is None else change[1], language)
@@ -57,7 +77,7 @@ def answer(found: Bisection, language: str = "en") -> str:
     rows = [(_say(name, language), text) for name, text in _rows(found, language)]
     width = max(columns(name) for name, _ in rows) + 2
     steps = [
-        f"  {step(s, found.line, found.response)}{_where(run)}"
+        f"  {step(s, found.line, found.response, language)}{_where(run)}"
         for s, run in zip(found.narrowed.steps, found.runs, strict=True)
     ]
     note = _say("The whole answer holds with 95 %, and each interval with more.", language)
@@ -89,7 +109,7 @@ def _rows(found: Bisection, language: str) -> list[tuple[str, str]]:
             for step, run in zip(found.narrowed.steps, found.runs, strict=True)
             if step is change[0] and run
         ]
-    return rows + [("skipped", f"{commit.short}: {cell(why)}") for commit, why in found.skipped]
+    return rows + [("skipped", f"{commit.short}: {_reason(why, language)}") for commit, why in found.skipped]
 
 
 def why_range(found: Bisection, language: str = "en") -> str:
@@ -109,23 +129,21 @@ def why_range(found: Bisection, language: str = "en") -> str:
     return _say("the commits between cannot be built or run", language)
 
 
-def step(one: Step, line: tuple[Commit, ...], response: str) -> str:
+def step(one: Step, line: tuple[Commit, ...], response: str, language: str = "en") -> str:
     """Return what a step has shown and decided, in one line."""
-    ask, shown, what = one.ask, one.shown, title(response)
-    good, bad = line[ask.good].short, line[ask.bad].short
+    ask, shown, what = one.ask, one.shown, _what(response, language)
+    after = _ratio(shown.after if shown else None, language)
     if ask.middle is None:
-        told = "differ" if one.turn is Turn.BEFORE else "cannot be told apart"
-        return f"{good} and {bad} {told}: {what} of bad to good {_ratio(shown.after if shown else None)}"
+        ends = {"good": line[ask.good].short, "bad": line[ask.bad].short, "what": what, "after": after}
+        if one.turn is Turn.BEFORE:
+            return _say("{good} and {bad} differ: {what} of bad to good {after}", language, **ends)
+        return _say("{good} and {bad} cannot be told apart: {what} of bad to good {after}", language, **ends)
     middle = line[ask.middle].short
     if shown is None:
-        return f"{middle} is skipped: it cannot be built or run"
-    told = {
-        Turn.BEFORE: f"is like bad: the change came with {middle} or before",
-        Turn.AFTER: f"is like good: the change came after {middle}",
-        Turn.BETWEEN: "is neither like good nor like bad: the change came in several steps",
-        Turn.OPEN: "is not decided",
-    }[one.turn]
-    return f"{middle} {told}; {what} of it to good {_ratio(shown.before)}, of bad to it {_ratio(shown.after)}"
+        return _say("{middle} is skipped: it cannot be built or run", language, middle=middle)
+    return _say(
+        "{told}; {what} of it to good {before}, of bad to it {after}", language, what=what, after=after,
+        told=_say(_DECIDED[one.turn], language, middle=middle), before=_ratio(shown.before, language))  # fmt: skip
 
 
 def progress(good: Commit, bad: Commit, middle: Commit, left: int, more: int) -> str:
@@ -185,6 +203,15 @@ def _ratio(found: BuildRatio | None, language: str = "en") -> str:
         return _say("not known", language)
     low, high = (f"{end:.2f}" for end in (found.interval.low, found.interval.high))
     return f"{found.ratio:.2f} ({_say('{low} to {high}', language, low=low, high=high)})"
+
+
+def _what(response: str, language: str) -> str:
+    return title(response) if language == "en" else japanese.said(title(response))
+
+
+def _reason(why: str, language: str) -> str:
+    """Return why a commit was skipped: what a program said stays as it is."""
+    return _say(why, language) if why in REASONS else cell(why)
 
 
 def _where(run: str | None) -> str:

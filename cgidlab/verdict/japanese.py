@@ -110,7 +110,7 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 _LISTS = ((", but ", "、一方で"), ("; ", "、"), (", and ", "、"), (", ", "、"), (" or ", "または"), (" and ", "、"))
 _NUMBERS = r"[-+\d,.]+(?:(?:, | and )[\d,.]+)*"
-_NUMERIC = {"n", "low", "high", "ratio"}  # fields that hold nothing but numbers
+_NUMERIC = {"n", "low", "high", "ratio", "whole"}  # fields that hold nothing but numbers
 _SHORT = 20  # characters of a form beside its fields: a field of so little reaches over no comma and no bracket
 
 

@@ -35,11 +35,11 @@ PARTS = {
     "nothing was measured, so nothing is said": "何も測定していないので、結果はない",
     "the limit is known only as well as is said below": "限界は下に示す精度でしかわからない",
     "no block is whole, so no level can be compared with another": "完了したブロックがないので、水準どうしを比べられない",
-    "{some} of {all} are whole, and a claim needs {n}, so no difference between levels can be shown or ruled out": (
-        "{all}のうち {some} が完了。判定には {n} 必要なので、水準の差があるともないとも言えない"
+    "{whole} of {all} are whole, and a claim needs {n}, so no difference between levels can be shown or ruled out": (
+        "{all}のうち {whole} が完了。判定には {n} 必要なので、水準の差があるともないとも言えない"
     ),
-    "{some} of {all} are whole, so what is not decided below may be decided by the others": (
-        "{all}のうち {some} が完了。未判定のものは、残りのブロックで判定できるかもしれない"
+    "{whole} of {all} are whole, so what is not decided below may be decided by the others": (
+        "{all}のうち {whole} が完了。未判定のものは、残りのブロックで判定できるかもしれない"
     ),
     # The queue.
     "full {share} of the time": "{share} の時間は満杯",
@@ -82,11 +82,18 @@ PARTS = {
     "p99 latency": "p99 レイテンシ",
     "p99.9 latency": "p99.9 レイテンシ",
     "median latency": "レイテンシの中央値",
-    "The rate": "レート",
-    "The number of clients": "クライアント数",
-    "The MPM": "MPM",
-    "The handler": "ハンドラー",
-    "The version of httpd": "httpd のバージョン",
+    "mean latency": "平均レイテンシ",
+    "p90 latency": "p90 レイテンシ",
+    "the longest latency": "最大レイテンシ",
+    "time asleep in connect() per request": "1 リクエストあたりの connect() 待ち時間",
+    "requests lost per reload": "再読み込みごとに失われるリクエスト",
+    "CPU per request": "リクエストあたりの CPU",
+    "memory of the server": "サーバーのメモリ",
+    "the rate": "レート",
+    "the number of clients": "クライアント数",
+    "the MPM": "MPM",
+    "the handler": "ハンドラー",
+    "the version of httpd": "httpd のバージョン",
     "{response} by {share}": "{response}で {share} 以上",
     "{response} by {share} over all levels of {factors} together": "{factors} をまとめて見れば{response}で {share} 以上",
     # What was searched.
@@ -223,8 +230,7 @@ PARTS = {
         "{name} は {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない。溢れること自体は害ではない"
     ),
     "leave {name} at {reference}: no other level changes {smallest} or more": "{name} は {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない",
-    "{share} % of throughput": "スループットの {share} %",
-    "{share} % of p99 latency": "p99 レイテンシの {share} %",
+    "{n} % of {response}": "{response}の {n} %",
     "put the load on another host before believing any throughput: {why}": "スループットを信じる前に、負荷を別のホストに移す({why})",
     "hold each back to see which of them limits (limits: once): {names} are saturated together": (
         "順に抑えて、どれが限界なのかを確かめる(limits: once)。{names} が同時に飽和している"
@@ -333,5 +339,7 @@ PARTS = {
     "{witness} is not proven on {host} (its controls did not pass) and is not counted": "{witness} は {host} で検証できていない(対照実験に合格していない)ため使わない",
     "the host {host} is not as it was: {what}": "ホスト {host} が元の状態と違う: {what}",
     "the run left {what}": "実行が残したもの: {what}",
+    "the run left {what}; and nothing tells whose this is: {more}": "実行が残したもの: {what}。どれのものかわからないもの: {more}",
+    "how the host is now is not known: {why}": "ホストの今の状態は不明: {why}",
     "perhaps of the run: {what}": "実行が残したかもしれないもの: {what}",
 }

@@ -132,10 +132,10 @@ COUNTED = {
 }
 """Factors whose levels count something: "200 clients"."""
 FACTORS = {
-    "rate": "The rate",
-    "clients": "The number of clients",
-    "mpm": "The MPM",
-    "httpd": "The version of httpd",
-    "handler": "The handler",
+    "rate": "the rate",
+    "clients": "the number of clients",
+    "mpm": "the MPM",
+    "httpd": "the version of httpd",
+    "handler": "the handler",
 }
 """Factors that have a name in running text; others go by their own."""

@@ -2,13 +2,16 @@
 
 import csv
 import http.client
+import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +48,12 @@ GUARD = """table inet guard {{
   }}
 }}
 """
+# It says who asks, and for what.
+SCRIPT = """#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\nhello\\n'
+echo "told: $REMOTE_ADDR $REQUEST_URI" >&2
+"""
+LIST = "7 /cgi-bin/mine.sh?often\n1 /cgi-bin/mine.sh?seldom\n"
 TRY = "import socket; socket.create_connection(('{address}', 8080), 2)"
 
 
@@ -82,10 +91,12 @@ def rig(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
         yield made
 
 
-def _started(rig: ssh_hosts.Rig, root: Path, work: Path, *more: str) -> tuple[subprocess.Popen[str], Path]:
+def _started(
+    rig: ssh_hosts.Rig, root: Path, work: Path, *more: str, text: str = EXPERIMENT
+) -> tuple[subprocess.Popen[str], Path]:
     """Start the experiment with one server and two generators; return the runner and where its results will be."""
     inventory = rig.write_inventory("load.yml", servers=["server"], generators=["g1", "g2"])
-    (work / "x.yml").write_text(EXPERIMENT)
+    (work / "x.yml").write_text(text)
     argv = [sys.executable, "runner.py", str(work / "x.yml"), "--target", str(inventory), "--uncalibrated"]
     runner = subprocess.Popen(
         [*argv, "--results", str(work / "results"), *more],
@@ -240,3 +251,30 @@ def test_a_generator_whose_clock_is_off_by_three_seconds_is_refused_and_that_is_
         assert abs(host["offset_ns"] - 3_000_000_000) <= host["uncertainty_ns"]
         assert late.clocks(row)["start_ns"] is None
     assert late.status == 4
+
+
+def test_a_list_of_requests_goes_to_each_generator_and_each_asks_by_its_weights(
+    ran: Ran, repo_root: Path, rig: ssh_hosts.Rig, tmp_path: Path
+) -> None:
+    assert ran.rows  # the other run has ended
+    (tmp_path / "mine.sh").write_text(SCRIPT)
+    (tmp_path / "mix.requests").write_text(LIST)
+    own = EXPERIMENT.replace("settings: {", 'settings: {script: "path:mine.sh", requests: mix.requests, ')
+    words = ("--only", "loop=closed", "--set", "window_s=1")
+
+    listed = _ended(*_started(rig, repo_root, tmp_path, *words, text=own), {})
+
+    (row,) = listed.rows
+    assert (row["status"], listed.status) == ("complete", 0), listed.output
+    log = (listed.directory(row) / "logs/error_log").read_text()
+    told = Counter(re.findall(r"told: (\S+) (\S+)", log))
+    (kept,) = (listed.run / "requests").iterdir()
+    for name in ("g1", "g2"):
+        asked = {uri: told[rig[name].address, uri] for uri in ("/cgi-bin/mine.sh?often", "/cgi-bin/mine.sh?seldom")}
+        rows = len((listed.directory(row) / "load" / name / "rows.log").read_text().splitlines())
+        want = Counter(itertools.islice(itertools.cycle(kept.read_text().split()), sum(asked.values())))
+        assert 0 <= sum(asked.values()) - rows <= CLIENTS, name  # what was out at the end
+        assert sum(asked.values()) > CLIENTS, name
+        assert all(abs(asked[uri] - want[uri]) <= 10 for uri in asked), (name, asked, want)  # same
+    assert {address for address, _ in told} == {rig[name].address for name in ("server", "g1", "g2")}
+    assert sum(told[rig["server"].address, uri] for uri in want) == 1  # which looks whether it is answered with 200

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cgidhost import process
 
 from cgidlab.design import systems
@@ -18,6 +21,8 @@ from tests.e2e.cgidhost_rig import Outcome, Rig
 from tests.reach import let_pass
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
+
+PERF = shutil.which("perf") or ""
 
 EXPERIMENT = """\
 schema_version: 1
@@ -173,6 +178,13 @@ def test_a_hook_that_is_not_there_is_a_note_and_its_trial_is_complete(own: Own) 
     assert "note: the hook before_trial of trial" in own.output
 
 
+def documented_perf() -> list[str]:
+    """Return the hook that the documents name."""
+    text = (Path(__file__).parents[2] / "docs" / "experiment-format.md").read_text()
+    words: list[str] = yaml.safe_load(re.findall(r"during_window: (\[perf .*\]|\[perf,.*\])", text)[0])
+    return words
+
+
 @pytest.fixture(scope="module")
 def block(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Outcome]:
     """Run short trials of a script with each handler that runs scripts, of a broken one, and of another's content."""
@@ -194,6 +206,7 @@ def block(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFac
         return {**made, "script": {"file": file, "sha256": sha256 or process.sha256_of(str(scripts / file))}}
 
     asked = {"path": str(listed), "sha256": process.sha256_of(str(listed))}
+    beside = [{**trial(8, "mine.pl"), "hooks": {"during_window": documented_perf()}}] if PERF else []
     return rig.run(
         "own",
         [
@@ -202,6 +215,7 @@ def block(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFac
             trial(5, "mine.pl", "0" * 64),
             {**trial(6, "mine.pl", driver="wrk"), "requests": asked},
             {**trial(7, "mine.pl", driver="wrk"), "requests": {**asked, "sha256": "0" * 64}},
+            *beside,
         ],
     )
 
@@ -222,6 +236,25 @@ def test_a_script_that_fails_ends_its_trial_with_its_own_words(block: dict[int, 
     assert (entry["ended"], entry["kind"]) == ("invalid", "treatment")
     assert "cgi_status: want 200" in entry["reason"]
     assert "no module of that name: canary-7c1f" in entry["reason"]
+
+
+@pytest.mark.skipif(not PERF, reason="perf is not installed; hooks themselves are tested with a script")
+def test_perf_records_the_servers_processes_and_the_scripts_they_start(
+    block: dict[int, Outcome], tmp_path: Path
+) -> None:
+    made = block[8]
+    hook = made.result["hooks"]["during_window"]
+    data = tmp_path / "perf.data"
+    data.write_bytes(made.files["hooks/perf.data"])
+    data.chmod(0o600)
+    words = ["report", "-i", str(data), "--stdio", "--sort", "comm", "--no-children", "-g", "none"]
+    told = subprocess.run([PERF, *words], check=True, capture_output=True, text=True).stdout
+
+    assert made.entry["ended"] == "complete", made.entry
+    assert (hook["argv"][0], hook["reason"]) == ("perf", "")
+    assert 0 < hook["cpu_ns"] < 2e9
+    assert re.search(r"\d %? *httpd", told.replace("%", " ")), told
+    assert "mine.pl" in told
 
 
 @pytest.mark.parametrize(("number", "name"), [(5, "script"), (7, "requests")])

@@ -114,6 +114,14 @@ def test_a_factor_that_changes_nothing_does_not_matter() -> None:
     )
 
 
+def test_a_factor_that_is_not_decided_is_named_within_its_sentence() -> None:
+    found = verdict(sweep("clients", {"50": 50.0, "100": 51.0}, blocks=5, settings={"loop": "closed"}), "clients", "50")
+    answer = next(line for line in found.answers if line.topic == "answer")
+
+    assert answer.text.startswith("Whether the number of clients matters is not decided.")
+    assert answer.told_in("ja")[1].startswith("クライアント数が影響するかどうかは未判定。")
+
+
 def test_a_factor_with_an_order_is_answered_by_where_the_change_begins() -> None:
     tails = {"50": 50.0, "100": 51.0, "200": 90.0, "400": 180.0}
 

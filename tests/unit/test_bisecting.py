@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -601,9 +602,8 @@ def never_decided(ask: Ask) -> StepShown:
     return StepShown(None if ask.middle is None else OPEN, UP)
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_every_answer_can_be_said(language: str) -> None:
-    cases = {
+def every_answer() -> dict[str, Bisection]:
+    return {
         "commit": found(narrow(8, changed_at(3))),
         "range": found(narrow(8, changed_at(2, 7))),
         "skipped": found(narrow(8, changed_at(4, dead={3, 4, 5}))),
@@ -611,6 +611,11 @@ def test_every_answer_can_be_said(language: str) -> None:
         "budget": found(narrow(8, never_decided), budget_ended=True),
         "open": found(narrow(8, never_decided)),
     }
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_answer_can_be_said(language: str) -> None:
+    cases = every_answer()
 
     said = {name: bisected.answer(case, language) for name, case in cases.items()}
 
@@ -627,6 +632,32 @@ def test_every_answer_can_be_said(language: str) -> None:
         assert "is not decided" in said["open"]
     else:
         assert all("95 %" in text and "リポジトリ" in text for text in said.values())
+
+
+@pytest.mark.parametrize("response", ["latency_p99_ms", "throughput_rps", "cpu_per_request_ms"])
+def test_no_line_of_an_answer_in_japanese_is_english_and_its_figures_are_the_same(response: str) -> None:
+    own = {"make failed", *(f"subject {n}" for n in range(9))}  # what a program and a commit said stays as it is
+    turns = set()
+    for case in every_answer().values():
+        reasons = zip(case.skipped, (*bisected.REASONS, "make failed") * 3, strict=False)
+        named = replace(case, response=response, skipped=tuple((commit, why) for (commit, _), why in reasons))
+        english, other = (bisected.answer(named, language).split("\n") for language in ("en", "ja"))
+        turns |= {step.turn for step in case.narrowed.steps}
+
+        assert len(other) == len(english)
+        for line, before in zip(other, english, strict=True):
+            text = re.sub(r"\[.*\]|\S*run\d|/srv/httpd|\d\S*T\S*", "", line)
+            for words in own:
+                text = text.replace(words, "")
+            assert set(re.findall(r"[A-Za-z]{2,}", text)) <= {"good", "bad", "CPU"}, line
+            assert sorted(re.findall(r"\d\.\d\d", line)) == sorted(re.findall(r"\d\.\d\d", before))
+    assert turns == set(Turn)
+
+
+def test_each_template_of_an_answer_has_the_same_fields_in_japanese() -> None:
+    table = bisected._JAPANESE  # noqa: SLF001 -- a table of texts
+
+    assert [e for e, j in table.items() if set(re.findall(r"\{\w+\}", e)) != set(re.findall(r"\{\w+\}", j))] == []
 
 
 def test_better_and_worse_are_told_by_the_responses_own_direction() -> None:

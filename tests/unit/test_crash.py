@@ -98,7 +98,7 @@ class Life:
             self.live()
             return
         run = store.open_run(self.path)
-        standing = resuming.standing(run)
+        standing = resuming.standing(run, self.plan.experiment)
         resuming.tidy(run, standing.undone)
         run.set_state(store.RUNNING)
         if not (run.path / "provenance.json").exists():

@@ -117,7 +117,7 @@ def test_a_command_that_cannot_extend_says_what_to_add(
 
 def test_how_a_run_ended_is_told_by_its_trials_and_its_state(lab: Lab) -> None:
     run = lab.run("20260101T000000Z-aaaa", done=3)
-    records = resuming.standing(run).done
+    records = resuming.standing(run, lab.plan.experiment).done
 
     found = ending.how(run, store.experiment_of(run), records)
 

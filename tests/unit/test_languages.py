@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from cgidlab.report import facts, page, remedies, say, words
 from cgidlab.report.japanese import TEXTS
 from cgidlab.terminal import columns, folded
 from cgidlab.verdict import japanese, japanese_parts, judge, programs, sentences, templates
+from cgidlab.verdict.ending import Ending
 from scripts import make_synthetic_run as synthetic
 from tests.unit import verdict_data
 from tests.unit.test_report_page import Page
@@ -175,6 +177,48 @@ def test_markdown_in_japanese_is_japanese_but_for_the_whole_text() -> None:
     assert [h for h in headings if not re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", h)] == []
     assert len(headings) == len(in_english) + 1, "above the whole text one says that it is English"
     assert "| 応答 | 水準 |" in other
+    measured = other[other.index("## 測定方法") :].partition("\n- experiment_sha256")[0]
+    assert [line for line in measured.splitlines() if re.match(r"- [A-Z][a-z]", line)] == []
+
+
+def test_each_response_has_a_name_in_japanese() -> None:
+    """The verdict names whatever response an experiment asks for."""
+    titles = [c.title for c in COLUMNS.values() if c.title != c.name]
+
+    assert [t for t in titles if japanese.said(t) == t] == []
+    assert japanese.said("5 % of memory of the server") == "サーバーのメモリの 5 %"
+
+
+def ending_lines() -> list[str]:
+    """Return every way in which a run that is not at its end is told."""
+    base = Ending("x --y", interrupted=True, done=4, planned=84, planned_blocks=10)
+    changed: list[dict[str, Any]] = [{}, {"done": 0}, {"searching": True}, {"whole_blocks": 3}, {"whole_blocks": 7}]
+    changed.append({"planned": 1, "planned_blocks": 1, "whole_blocks": 1})
+    made = [dataclasses.replace(base, running=running, **more) for more in changed for running in (False, True)]
+    return [line for one in made for line in one.lines]
+
+
+NOTES = [
+    "the witnesses were not calibrated (--uncalibrated)",
+    "cgid_queue is not proven on web1 (its controls did not pass) and is not counted",
+    "1 damaged file is left out",
+    "2 damaged files are left out",
+    "the server web1 was lost in block 3, which another one ran (it rebooted)",
+    "it was extended from 6 to 10 blocks after it had been looked at, which makes its error of 5 % up to 7 %",
+    "the host web1 is not as it was: the run left f1",
+    "the host web1 is not as it was: the run left f1, f2 and 3 more",
+    "the host web1 is not as it was: perhaps of the run: f1",
+    "the host web1 is not as it was: the run left f1; and nothing tells whose this is: f2",
+    "the host web1 is not as it was: perhaps of the run: how the host is now is not known: f1",
+]
+
+
+@pytest.mark.parametrize("text", [*ending_lines(), *NOTES])
+def test_what_is_said_of_a_run_beside_its_trials_is_japanese(text: str) -> None:
+    other = japanese.said(text)
+
+    assert not ENGLISH.search(NAMES.sub("", re.sub(r"\(it rebooted\)", "", other))), other
+    assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", other), other
 
 
 LEAST = "Change nothing yet: 6 blocks are the least that decides anything"

@@ -4,16 +4,17 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cgidlab import cli
+from cgidlab import cli, files
 from cgidlab.engine import locking, resuming
 from cgidlab.engine.loading import Request
-from cgidlab.errors import ProvisionError, SpecError
+from cgidlab.errors import ProvisionError, SpecError, StoreError
 from cgidlab.model import FailureKind, Outcome, Status, Trial
-from cgidlab.runs import provenance, store
+from cgidlab.runs import harvest, provenance, store
 from tests.unit.run_directories import EXPERIMENT, ROOT, archive, file, keep, planned
 
 RECORDED = {
@@ -134,6 +135,60 @@ def test_trials_with_a_sound_outcome_count_and_all_others_are_run_again(lab: Lab
         unfinished: "the file is missing",
     }
     assert "cannot be read" in dict(continued.undone)[torn]
+
+
+def rewritten(trial: Path, change: dict[str, object]) -> None:
+    """Change what a host said of a trial, with the checksum that it then has."""
+    path, sums = trial / "result.json", trial / "SHA256SUMS"
+    before = harvest.sha256(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    sums.write_text(sums.read_text().replace(before, harvest.sha256(path)))
+
+
+def renamed(trial: Path, change: dict[str, object]) -> None:
+    """Change what a trial was meant to be, with the checksum that it then has."""
+    path = trial / "trial.json"
+    value = json.loads(path.read_text())
+    value.pop(files.SEAL)
+    files.write_sealed(path, {**value, **change})
+
+
+@pytest.mark.parametrize("measured", [True, False], ids=["with its figures", "without"])
+@pytest.mark.parametrize(
+    ("how", "change", "why"),
+    [
+        (rewritten, {"schema_version": 99}, "schema_version is 99"),
+        (rewritten, {"clock": None}, "clock"),
+        (renamed, {"schema_version": 99}, "schema_version is 99"),
+        (renamed, {"levels": {"listen_backlog": "6"}}, "its levels are none of the plan's"),
+        (renamed, {"number": 1}, "its number, 1, is another trial's"),
+    ],
+    ids=["another version", "a field that is none", "another version of ours", "another plan's", "another's number"],
+)
+def test_a_document_that_has_its_checksum_and_is_none_costs_its_trial_alone(
+    lab: Lab, how: Callable[[Path, dict[str, object]], None], change: dict[str, object], why: str, *, measured: bool
+) -> None:
+    run = lab.run("a", done=4)
+    spoilt = run.trials / lab.plan.trials[2].directory
+    how(spoilt, change)
+    if not measured:
+        (spoilt / "figures.json").unlink()
+
+    continued = lab.load(run)
+
+    assert [r.number for r in continued.done] == [1, 2, 4]
+    assert [d for d, _ in continued.undone] == [spoilt]
+    assert why in dict(continued.undone)[spoilt]
+    assert continued.pending == 3
+
+
+@pytest.mark.parametrize("name", ["plan.json"])
+def test_without_what_a_run_was_to_be_it_does_not_go_on(lab: Lab, name: str) -> None:
+    run = lab.run("a", done=2)
+    (run.path / name).write_text('{"schema_version": 1}')
+
+    with pytest.raises(StoreError, match=name):
+        lab.load(run)
 
 
 @pytest.mark.parametrize(

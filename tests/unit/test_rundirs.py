@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from cgidlab import cli, files, rundir
-from cgidlab.runs import records, store
+from cgidlab.engine import resuming
+from cgidlab.runs import headroom, records, store
 from tests.fuzz import rundir_changes, rundirs
 
 ROOT = Path(__file__).parents[2]
@@ -284,6 +285,52 @@ def test_columns_that_unpack_to_gigabytes_are_not_unpacked(run: Path) -> None:
     (run / T1 / "figures.json").unlink()
 
     assert statuses(run, "json") == {"json": 0}
+
+
+@pytest.mark.parametrize("measured_before", [True, False], ids=["with its figures", "without"])
+@pytest.mark.parametrize(("keys", "value"), [("schema_version", 99), ("clock", None)], ids=["newer", "no clock"])
+def test_a_result_that_has_its_checksum_and_is_none_costs_its_trial_alone(
+    run: Path, keys: str, value: object, *, measured_before: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(run, f"{T1}/result.json", keys, value)
+    if not measured_before:
+        (run / T1 / "figures.json").unlink()
+
+    opened = store.open_run(run)
+    found = resuming.standing(opened, store.experiment_of(opened))
+
+    assert statuses(run, "html", "md", "json") == {"html": 1, "md": 1, "json": 1}
+    assert f"{T1}/result.json" in capsys.readouterr().err
+    assert json.loads((run / "summary.json").read_text())["trials"]["complete"] == 3
+    assert [r.directory for r in found.done] == [T2, T3, T4]
+    assert [str(d.relative_to(run)) for d, _ in found.undone] == [T1]
+
+
+def test_a_trial_of_the_drivers_headroom_that_cannot_be_read_is_as_if_it_were_not_there(run: Path) -> None:
+    kept = run / headroom.DIRECTORY / "local" / "trials"
+    shutil.copytree(run / T1, kept / "901-x")
+    opened = store.open_run(run)
+    assert headroom.found(opened, "local")["h2load"]["throughput_rps"] > 0
+
+    change(run, f"{headroom.DIRECTORY}/local/trials/901-x/result.json", "clock", None)
+    (kept / "901-x" / "figures.json").unlink()
+
+    assert headroom.found(opened, "local") == {}
+
+
+def test_a_raw_file_that_has_its_checksum_and_cannot_be_read_costs_its_trial_alone(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its figures were measured by a program that could read it, or somebody changed it since, with its checksum."""
+    for trial in (T1, T3):
+        (run / trial / "instruments" / "listen_queue.csv").write_text("a stranger's\n")
+    rundir_changes.remake_sums(run)
+
+    assert statuses(run, "html") == {"html": 1}
+
+    said = capsys.readouterr().err
+    assert all(f"{trial}/instruments/listen_queue.csv" in said for trial in (T1, T3))
+    assert json.loads((run / "summary.json").read_text())["trials"]["complete"] == 2
 
 
 def test_names_that_are_no_text_are_spelt_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
