@@ -1,11 +1,12 @@
-"""What holding the disk back does to loops whose limit is known: what an intervention on the disk would have to be.
+"""What holding the disk back does to loops that write: what an intervention on the disk would have to be.
 
     python -m benchmarks.disk_doses [--directory /var/tmp] [--rounds 4] [--case WORD]
 
 A block-I/O control group holds back these processes and nobody else: in a part of each period it lets one request a
 second through, which is none. Each case is a number of processes that do one thing over and over, on the disk as it is
 or below a limit of their group, which is then a slow disk by construction. What is printed is what a run's analysis
-says of such slots: 1 is right where the disk alone sets the pace, 0 where it does not matter. Needs root, a control
+says of such slots: 1 is right where the disk alone sets the pace, 0 where it does not matter. A disk that is fast may
+be no limit as it is: look at the CPUs beside it. Needs root, a control
 group that can limit I/O, and a directory on a whole disk or a partition of it. Takes three minutes.
 """
 
@@ -74,7 +75,7 @@ class Case:
 
 
 CASES = (
-    Case("disk alone, as fast as it is", 8),
+    Case("disk, as fast as it is", 8),
     Case("disk alone, 300 requests a second", 8, limit=300),
     Case("CPUs, many wait for them", 64, cpu_ms=4),
     Case("CPUs, few wait for them", 4, cpu_ms=4),
