@@ -213,7 +213,8 @@ def _held(kind: InterventionKind, groups: Sequence[_OneDose], spread: tuple[floa
         return HeldBack(kind.component, LimitWord.UNKNOWN, None, None, (), kind.reason)
     able = [g for g in groups if SMALLEST_DOSE <= g.dose < 1]
     if sum(g.middle.n for g in able) < MIN_BLOCKS:
-        why = "in truth hardly anything of it was held back" if groups else "too few slots came to their end"
+        enough = sum(g.middle.n for g in groups) >= MIN_BLOCKS
+        why = "in truth hardly anything of it was held back" if enough else "too few slots came to their end"
         return HeldBack(kind.component, LimitWord.UNKNOWN, None, None, effects, why)
     weights = [(g.middle.kept, math.log1p(-g.dose), g.middle.value) for g in able]
     size = sum(n * x * x for n, x, _ in weights)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import decides, figures, instruments, noise, scale
+from benchmarks import decides, disk_doses, figures, instruments, noise, scale
 from benchmarks.figures import Row, Series
 from cgidlab.design import catalogue, spec, strict_yaml
 from cgidlab.model import Experiment
 
+V1_FILES = ("blkio.throttle.read_iops_device", "blkio.throttle.write_iops_device")
 COSTS = {
     "CPU time of the runner": 0.1,
     "CPU time of Ansible": 0.3,
@@ -133,3 +135,44 @@ def test_a_covariate_explains_what_it_was_not_fitted_on() -> None:
 
     assert noise.explained(rows, pace) > 0.9
     assert noise.explained(rows, rng.normal(0, 1, 120)) < noise.USEFUL
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "want"),
+    [
+        (1, 300, {"blkio.throttle.read_iops_device": "8:0 300", "blkio.throttle.write_iops_device": "8:0 300"}),
+        (1, disk_doses.NO_LIMIT, dict.fromkeys(V1_FILES, "8:0 0")),
+        (2, 300, {"io.max": "8:0 riops=300 wiops=300"}),
+        (2, disk_doses.NO_LIMIT, {"io.max": "8:0 riops=max wiops=max"}),
+    ],
+)
+def test_a_group_is_told_in_its_versions_own_words_what_it_may_do(version: int, limit: int, want: object) -> None:
+    assert disk_doses.orders(version, "8:0", limit) == want
+
+
+@pytest.mark.parametrize("partition", [False, True])
+def test_the_whole_disk_is_held_back_where_a_directory_lies_on_a_part_of_it(tmp_path: Path, *, partition: bool) -> None:
+    number = tmp_path.stat().st_dev
+    disk, sys_dev = tmp_path / "vda", tmp_path / "block"
+    about = disk / "vda1" if partition else disk
+    for path, text in ((disk, "8:0\n"), (about, "8:1\n" if partition else "8:0\n")):
+        path.mkdir(exist_ok=True)
+        (path / "dev").write_text(text)
+    if partition:
+        (about / "partition").write_text("1\n")
+    sys_dev.mkdir()
+    (sys_dev / f"{os.major(number)}:{os.minor(number)}").symlink_to(about)
+
+    assert disk_doses.device_of(tmp_path, sys_dev) == "8:0"
+
+
+def test_a_directory_on_no_block_device_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="lies on no block device"):
+        disk_doses.device_of(tmp_path, tmp_path)
+
+
+def test_each_way_to_hold_the_disk_back_stands_between_untouched_slots() -> None:
+    order = list(disk_doses.order_of(disk_doses.WAYS, 4))
+
+    assert set(order[::2]) == {None}
+    assert {way: order[1::2].count(way) for way in disk_doses.WAYS} == dict.fromkeys(disk_doses.WAYS, 8)

@@ -198,6 +198,18 @@ def test_a_dose_that_was_none_says_nothing() -> None:
 
     assert held.word is LimitWord.UNKNOWN
     assert held.elasticity is None
+    assert held.reason == "in truth hardly anything of it was held back"
+
+
+def test_a_full_dose_in_too_few_slots_is_not_called_none() -> None:
+    """A trial that was cut has four slots of one thing, each held back as asked."""
+    places = [n for n, s in enumerate(slots(1)) if s.name == "held_workers"]
+    made = [s for n, s in enumerate(slots(1)) if not {n, n - 1} & set(places[4:])]
+
+    held = next(h for h in shown(performed(of=made)).held if h.component == "MaxRequestWorkers")
+
+    assert (held.word, held.elasticity) == (LimitWord.UNKNOWN, None)
+    assert held.reason == "too few slots came to their end"
 
 
 @pytest.mark.parametrize(

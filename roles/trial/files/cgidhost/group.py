@@ -98,7 +98,7 @@ def make(blocks_dir: str) -> tuple[Optional[Group], str]:
     """Return a group of a block whose directory lies in `blocks_dir` and "", or None and why none can be made here."""
     name = f"cgidlab-{_digest(blocks_dir)}-{secrets.token_hex(8)}"
     why = "this kernel has no control group that counts CPU time"
-    for kind, point, own in _hierarchies():
+    for kind, point, own in hierarchies():
         if own is None:
             why = f"{point} does not show the group this process is in"
             continue
@@ -145,7 +145,7 @@ def _bounded() -> tuple[tuple[str, str, int], ...]:
 
     Looked for once: a process that is in its group asks at a window's edge.
     """
-    for kind, point, own in _hierarchies(("", "cpu")):
+    for kind, point, own in hierarchies(("", "cpu")):
         word, scale = ("throttled_usec", 1) if kind.fs == "cgroup2" else ("throttled_time", _NS_OF_US)
         found = []
         at = own or ""
@@ -200,7 +200,7 @@ def _digest(blocks_dir: str) -> str:
 
 def _found() -> Iterator[tuple[str, str, int]]:
     """Yield path, name and the directory's descriptor of whatever has such a group's name."""
-    for _, point, _ in _hierarchies():
+    for _, point, _ in hierarchies():
         for base, names, _, place in os.fwalk(point, onerror=None):
             for name in [name for name in names if _NAME.fullmatch(name)]:
                 names.remove(name)
@@ -209,7 +209,7 @@ def _found() -> Iterator[tuple[str, str, int]]:
                 names.clear()  # of a user who has groups of their own, deeper than a walk can go
 
 
-def _hierarchies(controllers: tuple[str, ...] = ("", "cpuacct")) -> Iterator[tuple[_Hierarchy, str, Optional[str]]]:
+def hierarchies(controllers: tuple[str, ...] = ("", "cpuacct")) -> Iterator[tuple[_Hierarchy, str, Optional[str]]]:
     """Yield each hierarchy with one of the controllers: its mount point, and the caller's own group below it."""
     try:
         mounts = read_text("/proc/self/mountinfo", 1 << 22).splitlines()
