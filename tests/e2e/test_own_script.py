@@ -198,10 +198,10 @@ def block(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFac
         "own",
         [
             *(trial(n, "mine.pl", handler=name) for n, name in enumerate(systems.RUNNING_SCRIPTS, start=1)),
-            trial(4, "broken.sh"),
-            trial(5, "mine.pl", "0" * 64),
-            {**trial(6, "mine.pl", driver="wrk"), "requests": asked},
-            {**trial(7, "mine.pl", driver="wrk"), "requests": {**asked, "sha256": "0" * 64}},
+            trial(14, "broken.sh"),
+            trial(15, "mine.pl", "0" * 64),
+            {**trial(16, "mine.pl", driver="wrk"), "requests": asked},
+            {**trial(17, "mine.pl", driver="wrk"), "requests": {**asked, "sha256": "0" * 64}},
         ],
     )
 
@@ -217,14 +217,14 @@ def test_every_handler_that_runs_scripts_runs_the_users_and_it_is_proved(
 
 
 def test_a_script_that_fails_ends_its_trial_with_its_own_words(block: dict[int, Outcome]) -> None:
-    entry = block[4].entry
+    entry = block[14].entry
 
     assert (entry["ended"], entry["kind"]) == ("invalid", "treatment")
     assert "cgi_status: want 200" in entry["reason"]
     assert "no module of that name: canary-7c1f" in entry["reason"]
 
 
-@pytest.mark.parametrize(("number", "name"), [(5, "script"), (7, "requests")])
+@pytest.mark.parametrize(("number", "name"), [(15, "script"), (17, "requests")])
 def test_another_content_than_the_ordered_one_is_no_trial(block: dict[int, Outcome], number: int, name: str) -> None:
     entry = block[number].entry
 
@@ -233,9 +233,9 @@ def test_another_content_than_the_ordered_one_is_no_trial(block: dict[int, Outco
 
 
 def test_wrk_asks_for_a_list_as_well(block: dict[int, Outcome]) -> None:
-    lines = block[6].files["logs/access_log"].decode().splitlines()
+    lines = block[16].files["logs/access_log"].decode().splitlines()
     sizes = Counter(line.split()[3] for line in lines if line.split()[4] == "/cgi-bin/mine.pl")
 
-    assert block[6].entry["ended"] == "complete", block[6].entry
+    assert block[16].entry["ended"] == "complete", block[16].entry
     assert sizes["30"] > 5
     assert abs(sizes["30"] - sizes["10"] / 3) <= 10  # what was out at the end
