@@ -135,8 +135,7 @@ class Rig:
         text = environment.from_string(TEMPLATE.read_text()).render(trial=described, tools=self.tools, **options)
         own = {
             path.stem: environment.from_string(path.read_text()).render(trial=described)
-            for path in SYSTEM_TEMPLATES.glob("*/*.j2")
-            if str(entry["system"]) in path.parent.name.split(",")
+            for path in (SYSTEM_TEMPLATES / str(entry["system"])).glob("*.j2")
         }
         return {**entry, "httpd_conf": text + conf, "system_files": own}
 
