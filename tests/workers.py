@@ -83,7 +83,7 @@ def provision(directory: Path) -> dict[str, Any]:
     fetched and built the first time, and found in the cache after that.
     """
     # Not at the top: unit tests of one module should not need every other one.
-    from cgidlab.design.systems import PROXIED  # noqa: PLC0415 -- see above
+    from cgidlab.design.systems import PROVIDED  # noqa: PLC0415 -- see above
     from cgidlab.engine import ansible, packing  # noqa: PLC0415 -- see above
 
     helper = directory / "cgidhost.pyz"
@@ -100,7 +100,7 @@ def provision(directory: Path) -> dict[str, Any]:
             "cgidlab_builds": [{"httpd": "distro", "variants": variants}],
             "cgidlab_drivers": DRIVERS,
             "cgidlab_instruments": ["connect_times", "strace"],
-            "cgidlab_systems": list(PROXIED),
+            "cgidlab_systems": list(PROVIDED),
             "cgidlab_helper_archive": str(helper),
             "cgidlab_provision_dir": str(directory),
         },

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cgidlab.design import hints
 from cgidlab.design.strict_yaml import Document, KeyPath
-from cgidlab.design.systems import CGI, CGID, PROXIED, possible, system_of
+from cgidlab.design.systems import CGI, CGID, FCGID, PROXIED, possible, system_of
 from cgidlab.errors import SpecError
 from cgidlab.model import Cell, Factor, Settings
 
@@ -18,6 +18,7 @@ RELOADS = ("graceful", "restart", "reload_conf")
 FAULTS: Mapping[str, tuple[str, ...]] = {
     CGID: ("freeze_cgid", "kill_cgid", "hide_socket", *RELOADS),
     CGI: RELOADS,
+    FCGID: RELOADS,
     **dict.fromkeys(PROXIED, ("freeze_children", "hide_socket", *RELOADS)),
 }
 """By system, what may be done to it."""

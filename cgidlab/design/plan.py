@@ -216,6 +216,13 @@ def _check_cell(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use handler: {', '.join(RUNNING_SCRIPTS[:-1])} or {RUNNING_SCRIPTS[-1]}",
         )
+    backlog, most = int(s["listen_backlog"]), int(s["somaxconn"])
+    if systems.refuses_a_clamp(s) and backlog > most:
+        raise SpecError(
+            f"{_with(s)} does not start with listen_backlog={backlog} above somaxconn={most}",
+            where=f"cell {cell.id}",
+            fix=f"set somaxconn: {backlog}, or lower listen_backlog",
+        )
     _check_nice(cell)
     faults.check(cell)
     _check_load(cell)

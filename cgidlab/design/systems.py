@@ -5,12 +5,14 @@ from itertools import product
 
 from cgidlab.model import Factor, Settings
 
-CGID, CGI = "cgid", "cgi"
-PROXIED = ("fcgiwrap", "php_fpm", "gunicorn")
+CGID, CGI, FCGID = "cgid", "cgi", "fcgid"
+PROXIED = ("fcgiwrap", "php_fpm", "gunicorn", "uwsgi")
 """Those with a program of their own, which mod_proxy hands requests to."""
-SYSTEMS = (CGID, CGI, *PROXIED)
+PROVIDED = (FCGID, *PROXIED)
+"""Those that need a program or a module of the distribution."""
+SYSTEMS = (CGID, CGI, *PROVIDED)
 AUTO = "auto"
-RUNNING_SCRIPTS = (CGID, CGI, "fcgiwrap")
+RUNNING_SCRIPTS = (CGID, CGI, FCGID, "fcgiwrap")
 """Those that run CGI scripts as programs; the others have the scripts' work in a language of their own."""
 OWN_SCRIPTS = "path:"
 """In front of a script of the user's, as the setting `script` names it."""
@@ -20,9 +22,11 @@ MEANS_SOMETHING: Mapping[str, tuple[str, ...]] = {
     "connect_attempts": (CGID,),
     "patches": (CGID,),
     "cgid_nice": (CGID,),
-    "children": PROXIED,
+    "children": PROVIDED,
 }
 """Options that have an effect with some systems alone."""
+_WITHOUT_QUEUE = (CGI, FCGID)
+_REFUSES_A_CLAMP = ("uwsgi",)
 _DECIDING = ("handler", "mpm")
 
 
@@ -36,7 +40,12 @@ def system_of(settings: Settings) -> str:
 
 def has_queue(settings: Settings) -> bool:
     """Say whether it has a queue of its own, whose overflow can be asked for."""
-    return system_of(settings) != CGI
+    return system_of(settings) not in _WITHOUT_QUEUE
+
+
+def refuses_a_clamp(settings: Settings) -> bool:
+    """Say whether it ends where its queue would be cut down to net.core.somaxconn, and does not take what it gets."""
+    return system_of(settings) in _REFUSES_A_CLAMP
 
 
 def has_cgid(settings: Settings) -> bool:

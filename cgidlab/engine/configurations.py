@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.design.systems import PROXIED, system_of
+from cgidlab.design.systems import PROVIDED, system_of
 from cgidlab.model import Plan
 
 LOOPBACK = "127.0.0.1"
@@ -19,10 +19,16 @@ def to_check(plan: Plan, catalogue: Catalogue) -> list[dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        if not cell.settings["extra_directives"] and system_of(cell.settings) not in PROXIED:
+        if not cell.settings["extra_directives"] and system_of(cell.settings) not in PROVIDED:
             continue
         options = catalogue.long_names({name: cell.settings[name] for name in catalogue.of_roles("server")})
-        one = {"httpd": str(cell.settings["httpd"]), "system": system_of(cell.settings), "options": options}
+        of_system = {name: cell.settings[name] for name in catalogue.of_roles("systems")}
+        one = {
+            "httpd": str(cell.settings["httpd"]),
+            "system": system_of(cell.settings),
+            "options": options,
+            "settings": of_system,
+        }
         place = {"number": 0, "cell": cell.id, "listen": LOOPBACK, "remote": None, "finishing": 0}
         user = {"server_user": SERVER_USER, "server_gid": SERVER_GID}
         found.setdefault(json.dumps(one, sort_keys=True), {**one, **place, **user})

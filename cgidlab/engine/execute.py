@@ -14,7 +14,7 @@ from cgidlab.design import catalogue as cat
 from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.hooks import Commands
 from cgidlab.design.own_files import OwnContent
-from cgidlab.design.systems import PROXIED, system_of
+from cgidlab.design.systems import PROVIDED, system_of
 from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, sending, unreachable
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.configurations import LOOPBACK, SERVER_GID, SERVER_USER, to_check
@@ -103,7 +103,7 @@ def provision(
         {
             "cgidlab_builds": wanted_builds(settings, cat.load(site.roles)),
             "cgidlab_drivers": sorted({str(s["driver"]) for s in settings}),
-            "cgidlab_systems": sorted({system_of(s) for s in settings} & set(PROXIED)),
+            "cgidlab_systems": sorted({system_of(s) for s in settings} & set(PROVIDED)),
             "cgidlab_instruments": list(plan.experiment.instruments),
             "cgidlab_helper_archive": str(helper.resolve()),
             "cgidlab_provision_dir": str(hosts_dir.resolve()),

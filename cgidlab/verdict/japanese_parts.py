@@ -197,15 +197,18 @@ PARTS = {
     ),
     "set listen.backlog in the pool's file and net.core.somaxconn, both": "プールの設定ファイルの listen.backlog を net.core.somaxconn とともに",
     "set backlog (--backlog N) and net.core.somaxconn, both": "backlog(--backlog N)を net.core.somaxconn とともに",
+    "set listen (--listen N) and net.core.somaxconn, both": "listen(--listen N)を net.core.somaxconn とともに",
     "set the backlog of who opens its socket (Backlog= of fcgiwrap.socket, or spawn-fcgi -b N) and net.core.somaxconn, both": (
         "ソケットを開く側のバックログ(fcgiwrap.socket の Backlog=、または spawn-fcgi -b N)を net.core.somaxconn とともに"
     ),
     # What another handler takes.
     "load mod_cgid; scripts stay": "mod_cgid を読み込む。スクリプトはそのまま",
     "load mod_cgi in place of mod_cgid; scripts stay": "mod_cgid の代わりに mod_cgi を読み込む。スクリプトはそのまま",
+    "load mod_fcgid and have it start fcgiwrap for scripts; scripts stay": "mod_fcgid を読み込み、スクリプト用に fcgiwrap を起動させる。スクリプトはそのまま",
     "install fcgiwrap and hand scripts to its socket by mod_proxy_fcgi; scripts stay": "fcgiwrap を導入し、mod_proxy_fcgi でそのソケットに渡す。スクリプトはそのまま",
     "install php-fpm, have the script in PHP, hand it to its socket by mod_proxy_fcgi": "php-fpm を導入し、スクリプトを PHP にして、mod_proxy_fcgi でそのソケットに渡す",
     "install gunicorn, have the script as a Python application, hand it to its socket by mod_proxy_http": "gunicorn を導入し、スクリプトを Python アプリケーションにして、mod_proxy_http でそのソケットに渡す",
+    "install uWSGI, have the script as a Python application, hand it to its socket by mod_proxy_uwsgi": "uWSGI を導入し、スクリプトを Python アプリケーションにして、mod_proxy_uwsgi でそのソケットに渡す",
     "lower the backlog{when} from {reference} to {level}": "{when}バックログを {reference} から {level} に下げる",
     " if {n} requests are always under way, as in this closed loop": "このクローズドループのように常時 {n} リクエストが処理中なら、",
     " if {low} to {high} requests are always under way, as in this closed loop": "このクローズドループのように常時 {low}〜{high} リクエストが処理中なら、",

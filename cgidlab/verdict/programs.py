@@ -41,9 +41,10 @@ FCGIWRAP = ServerProgram(
     "fcgiwrap", r"fcgiwrap", "the backlog of who opens its socket (Backlog= of fcgiwrap.socket, or spawn-fcgi -b N)",
     "its number of processes (fcgiwrap -c N, or spawn-fcgi -F N)", "restart fcgiwrap.socket",
 )  # fmt: skip
+UWSGI = ServerProgram("uWSGI", r"uwsgi(-core|_\w+)?", "listen (--listen N)", "processes (--processes N)")
 PROGRAMS = (
     PHP_FPM,
-    ServerProgram("uWSGI", r"uwsgi(-core|_\w+)?", "listen (--listen N)", "processes (--processes N)"),
+    UWSGI,
     GUNICORN,
     FCGIWRAP,
     ServerProgram("Puma", r"puma", "backlog of its bind (unix://PATH?backlog=N)", "workers and threads"),
@@ -68,6 +69,7 @@ class Handler:
 HANDLERS: Mapping[str, Handler] = {
     "cgid": Handler(CGID.name, "load mod_cgid; scripts stay", CGID),
     "cgi": Handler("mod_cgi", "load mod_cgi in place of mod_cgid; scripts stay", None),
+    "fcgid": Handler("mod_fcgid", "load mod_fcgid and have it start fcgiwrap for scripts; scripts stay", None),
     "fcgiwrap": Handler(
         FCGIWRAP.name, "install fcgiwrap and hand scripts to its socket by mod_proxy_fcgi; scripts stay", FCGIWRAP
     ),
@@ -78,6 +80,11 @@ HANDLERS: Mapping[str, Handler] = {
         GUNICORN.name,
         "install gunicorn, have the script as a Python application, hand it to its socket by mod_proxy_http",
         GUNICORN,
+    ),
+    "uwsgi": Handler(
+        UWSGI.name,
+        "install uWSGI, have the script as a Python application, hand it to its socket by mod_proxy_uwsgi",
+        UWSGI,
     ),
 }
 """By the level of the factor handler."""

@@ -72,7 +72,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "engine/spreading.py": {"load": "`records.load`"},
     "engine/pacing.py": {},
-    "runs/headroom.py": {"load": "`records.load`"},
 }
 
 

@@ -230,13 +230,17 @@ HELD: dict[str, tuple[str, ...]] = {
         "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
         "e2e/test_handlers:a_socket_behind_mod_proxy_is_nobody_elses",
     ),
-    "fcgiwrap, php-fpm and gunicorn are the distribution's": (
+    "fcgiwrap, php-fpm, gunicorn and uWSGI are the distribution's": (
         "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
     ),
     "The helper starts each beside the httpd": ("e2e/test_handlers:all_say_hello_and_none_finds_what_is_not_there",),
     "They read what lies in `system/`": (
         "unit/test_cgidhost_orders:no_configuration_of_the_host_is_read_by_what_stands_behind_mod_proxy",
         "unit/test_cgidhost_orders:a_file_of_a_system_stays_in_its_directory",
+    ),
+    "The module mod_fcgid is the distribution's too": (
+        "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
+        "e2e/test_handlers:what_mod_fcgid_starts_has_sockets_that_are_nobody_elses",
     ),
     "Their socket lies beside mod_cgid's": ("e2e/test_handlers:a_socket_behind_mod_proxy_is_nobody_elses",),
     "A reload is a signal to the trial's own httpd": (

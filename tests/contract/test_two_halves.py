@@ -165,10 +165,13 @@ def test_a_system_with_a_program_of_its_own_is_installed_and_told_what_to_do() -
     template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
 
     assert {name: s.program for name, s in sut.SYSTEMS.items() if s.program} == {
-        name: about["program"] for name, about in known.items()
+        name: about["program"] for name, about in known.items() if name in systems.PROXIED
     }
-    assert set(known) == set(systems.PROXIED)
+    assert set(known) == set(systems.PROVIDED)
     assert all({"Debian", "RedHat", "version"} <= about.keys() for about in known.values())
+    modules = {name: about["module"] for name, about in known.items() if name not in systems.PROXIED}
+    assert [name for name, module in modules.items() if f"tools.{module['name']} }}}}" not in template] == []
+    assert all({"Debian", "RedHat"} <= module.keys() for module in modules.values())
     assert {path.name for path in (ROLES / "systems/templates").iterdir()} <= set(known)
     assert [name for name in known if f"trial.system == '{name}'" not in template] == []
 

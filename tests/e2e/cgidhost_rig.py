@@ -77,6 +77,11 @@ class Rig:
         self.python = python or host["python"]
         self.prefix: list[str] = []  # words in front of every command
 
+    @property
+    def tools(self) -> dict[str, str | None]:
+        """Return where each program is on this host."""
+        return {name: tool["path"] for name, tool in self.host["tools"].items()}
+
     def trial(
         self,
         number: int,
@@ -127,7 +132,7 @@ class Rig:
         }
         options = {f"server_{name}": value for name, value in settings.items()}
         environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 -- no HTML
-        text = environment.from_string(TEMPLATE.read_text()).render(trial=described, **options)
+        text = environment.from_string(TEMPLATE.read_text()).render(trial=described, tools=self.tools, **options)
         own = {
             path.stem: environment.from_string(path.read_text()).render(trial=described)
             for path in (SYSTEM_TEMPLATES / str(entry["system"])).glob("*.j2")
@@ -138,7 +143,6 @@ class Rig:
         """Write a block file and return its work directory."""
         directory = self.work / name
         directory.mkdir()
-        tools = {name: tool["path"] for name, tool in self.host["tools"].items()}
         block = {
             "schema_version": execute.BLOCK_VERSION,
             "block": 1,
@@ -146,7 +150,7 @@ class Rig:
             "server_user": "nobody",
             "control": None,
             "lease_s": 60,
-            "tools": tools,
+            "tools": self.tools,
             "scripts_dir": self.host["scripts_dir"],
             "trials": trials,
             **changes,

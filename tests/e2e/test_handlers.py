@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from cgidhost import kernel, own, process
 
-from cgidlab.design.systems import CGI, CGID, PROXIED, SYSTEMS
+from cgidlab.design.systems import FCGID, PROVIDED, PROXIED, RUNNING_SCRIPTS, SYSTEMS
 from tests.e2e.cgidhost_rig import NOBODY, Outcome, Rig, trial_processes
 from tests.reach import let_pass
 from tests.waiting import alive, ends, eventually
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
 
-SAME_SCRIPTS = (CGID, CGI, "fcgiwrap")
 _PORT = 18080
 _SCRIPTS = {
     "hello": 'printf "Content-Type: text/plain\\r\\n\\r\\nhello\\n"',
@@ -60,7 +59,9 @@ def rig(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
 def block(rig: Rig) -> dict[int, Outcome]:
     """Run a short trial of each handler, a short queue of each that has one under more clients than it has room for."""
     quick: dict[str, Any] = {"warmup_s": 0.2, "window_s": 0.6}
-    few = {**quick, "listen_backlog": 5, "children": 3, "clients": 40}
+    # As slow for all: uWSGI takes requests so quickly that few samples find a worker asleep.
+    slow = {"script": "sleep", "sleep_ms": 2}
+    few = {**quick, **slow, "listen_backlog": 5, "children": 3, "clients": 40}
     return rig.run(
         "handlers",
         [rig.trial(n, handler=name, **few, server_memory=True) for n, name in enumerate(SYSTEMS, start=1)]
@@ -105,6 +106,17 @@ def test_its_queue_and_its_processes_are_those_that_were_ordered(block: dict[int
     assert {result for _, _, result in one.connects()} == {0}
 
 
+def test_mod_fcgid_is_held_to_its_processes_and_says_why_it_has_no_queue(block: dict[int, Outcome]) -> None:
+    one = block[SYSTEMS.index(FCGID) + 1]
+
+    assert one.checks()["children"] == ("3", "3")
+    assert "queue_limit" not in one.checks()
+    assert one.checks()["threads_per_child"] == ("25", "25"), "its process manager is no process of workers"
+    assert one.result["instruments"]["listen_queue"]["state"] == "ran", "of httpd's own queue"
+    assert {row["cgid_depth"] for row in one.table("listen_queue")} == {""}
+    assert "a socket of its own" in one.result["instruments"]["connect_times"]["reason"]
+
+
 @pytest.mark.parametrize("number", range(1, len(SYSTEMS) + 1))
 def test_the_memory_of_all_its_processes_is_known(block: dict[int, Outcome], number: int) -> None:
     rows = block[number].table("server_memory")
@@ -134,12 +146,12 @@ class Served:
     """What one handler answered to the same requests as the others, and whose its socket is."""
 
     answers: dict[str, tuple[int, str, bytes]]
-    sockets: list[tuple[int, int]]  # user and mode
+    sockets: list[tuple[int, int]]  # user and mode; of mod_fcgid the directory that they are in
 
 
 def sockets_of(directory: Path) -> list[tuple[int, int]]:
-    """Return user and mode of the sockets that a block's trial has on the host itself."""
-    found = [p for p in Path(own.sockets_place()).glob("cgid-*/system.sock") if p.is_socket()]
+    """Return user and mode of the sockets that a block's trial has on the host itself, or of their directory."""
+    found = [p for name in ("system.sock", "fcgid") for p in Path(own.sockets_place()).glob(f"cgid-*/{name}")]
     mine = [p.stat() for p in found if (p.parent / own.MARK).resolve().parent == directory.resolve()]
     return [(one.st_uid, stat.S_IMODE(one.st_mode)) for one in mine]
 
@@ -155,9 +167,11 @@ def served(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Serv
 
     def asked(name: str) -> Served:
         port = _PORT + SYSTEMS.index(name)
+        # Beside the load a request may find no process of mod_fcgid free, and sleeps for a second.
+        window_s = 5.0 if name == FCGID else 2.0
         trial = rig.trial(
-            1, scripts_dir=str(scripts) if name in SAME_SCRIPTS else "", handler=name, isolation="host", clients=1,
-            window_s=2.0, connect_times=False, children=4, workers=25, **now,
+            1, scripts_dir=str(scripts) if name in RUNNING_SCRIPTS else "", handler=name, isolation="host", clients=1,
+            window_s=window_s, connect_times=False, children=4, workers=25, **now,
         )  # fmt: skip
         trial = {**trial, "port": port}
         directory = rig.write(f"served-{name}", [trial])
@@ -167,7 +181,7 @@ def served(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Serv
             "hello": ask(port, "/cgi-bin/hello"),
             "missing": ask(port, "/cgi-bin/no-such-script"),
         }
-        if name in SAME_SCRIPTS:
+        if name in RUNNING_SCRIPTS:
             found |= {
                 "told": ask(port, "/cgi-bin/told?a=1&b", b"sent\n" * 3000),
                 "created": ask(port, "/cgi-bin/created"),
@@ -193,14 +207,14 @@ def test_all_say_hello_and_none_finds_what_is_not_there(served: dict[str, Served
     assert answers["missing"][0] in ((404, 403) if name == "fcgiwrap" else (404,))
 
 
-@pytest.mark.parametrize("name", SAME_SCRIPTS)
+@pytest.mark.parametrize("name", RUNNING_SCRIPTS)
 def test_a_script_is_told_and_sent_the_same_and_its_answer_is_passed_on(served: dict[str, Served], name: str) -> None:
     answers = served[name].answers
 
     status, _, body = answers["told"]
     assert (status, body) == (200, b"POST|a=1&b|15000|this|told\n" + b"sent\n" * 3000)
     assert answers["created"] == (201, "yes", b"made"), "however it exits"
-    assert answers["silent"][0] == (502 if name == "fcgiwrap" else 500)
+    assert answers["silent"][0] == (502 if name in (FCGID, "fcgiwrap") else 500), "fcgiwrap says so of itself"
     # mod_proxy_fcgi takes what is no header for the answer itself.
     assert answers["broken"][0] == (200 if name == "fcgiwrap" else 500)
 
@@ -211,6 +225,10 @@ def test_a_socket_behind_mod_proxy_is_nobody_elses(served: dict[str, Served], na
 
     assert user == NOBODY
     assert not mode & 0o077
+
+
+def test_what_mod_fcgid_starts_has_sockets_that_are_nobody_elses(served: dict[str, Served]) -> None:
+    assert served[FCGID].sockets == [(NOBODY, 0o700)]
 
 
 def descendants(pid: int) -> set[int]:
@@ -226,19 +244,34 @@ def is_stopped(pid: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", PROXIED)
+def begun(name: str, pid: int) -> bool:
+    """Say whether all processes of a handler are frozen; of mod_fcgid, which no fault freezes, whether one runs."""
+    if name == FCGID:
+        return any(exe_of(one) == "fcgiwrap" for one in descendants(pid))
+    return sum(map(is_stopped, descendants(pid))) == 3
+
+
+def exe_of(pid: int) -> str:
+    """Return the name of the program that a process runs, '' when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/exe").readlink().name
+    return ""
+
+
+@pytest.mark.parametrize("name", PROVIDED)
 def test_recover_ends_what_a_killed_block_left_of_it(rig: Rig, name: str) -> None:
     """Its frozen processes hear of nobody's end."""
-    frozen = {"action": "freeze_children", "at_s": 0.0, "for_s": 60.0}
+    frozen: dict[str, Any] = {"fault": {"action": "freeze_children", "at_s": 0.0, "for_s": 60.0}}
+    frozen = {} if name == FCGID else frozen
     places = tuple(map(Path, ("/run", "/tmp", "/dev/shm")))  # noqa: S108 -- where programs leave things
     before = {path for place in places for path in place.iterdir()}
     now: dict[str, Any] = {one: int(kernel.read(one)) for one in kernel.SYSCTLS}
     directory = rig.write(
         f"killed-{name}",
-        [rig.trial(1, handler=name, isolation="host", clients=5, window_s=90.0, children=3, fault=frozen, **now)],
+        [rig.trial(1, handler=name, isolation="host", clients=5, window_s=90.0, children=3, **frozen, **now)],
     )
     pid = rig.start(directory)
-    assert eventually(lambda: sum(map(is_stopped, descendants(pid))) == 3)
+    assert eventually(lambda: begun(name, pid))
     started = {one: process.start_ticks(one) for one in descendants(pid)}
 
     os.kill(pid, signal.SIGKILL)

@@ -206,15 +206,15 @@ def block(provisioned_host: dict[str, Any], tmp_path_factory: pytest.TempPathFac
         return {**made, "script": {"file": file, "sha256": sha256 or process.sha256_of(str(scripts / file))}}
 
     asked = {"path": str(listed), "sha256": process.sha256_of(str(listed))}
-    beside = [{**trial(8, "mine.pl"), "hooks": {"during_window": documented_perf()}}] if PERF else []
+    beside = [{**trial(18, "mine.pl"), "hooks": {"during_window": documented_perf()}}] if PERF else []
     return rig.run(
         "own",
         [
             *(trial(n, "mine.pl", handler=name) for n, name in enumerate(systems.RUNNING_SCRIPTS, start=1)),
-            trial(4, "broken.sh"),
-            trial(5, "mine.pl", "0" * 64),
-            {**trial(6, "mine.pl", driver="wrk"), "requests": asked},
-            {**trial(7, "mine.pl", driver="wrk"), "requests": {**asked, "sha256": "0" * 64}},
+            trial(14, "broken.sh"),
+            trial(15, "mine.pl", "0" * 64),
+            {**trial(16, "mine.pl", driver="wrk"), "requests": asked},
+            {**trial(17, "mine.pl", driver="wrk"), "requests": {**asked, "sha256": "0" * 64}},
             *beside,
         ],
     )
@@ -231,7 +231,7 @@ def test_every_handler_that_runs_scripts_runs_the_users_and_it_is_proved(
 
 
 def test_a_script_that_fails_ends_its_trial_with_its_own_words(block: dict[int, Outcome]) -> None:
-    entry = block[4].entry
+    entry = block[14].entry
 
     assert (entry["ended"], entry["kind"]) == ("invalid", "treatment")
     assert "cgi_status: want 200" in entry["reason"]
@@ -242,7 +242,7 @@ def test_a_script_that_fails_ends_its_trial_with_its_own_words(block: dict[int, 
 def test_perf_records_the_servers_processes_and_the_scripts_they_start(
     block: dict[int, Outcome], tmp_path: Path
 ) -> None:
-    made = block[8]
+    made = block[18]
     hook = made.result["hooks"]["during_window"]
     data = tmp_path / "perf.data"
     data.write_bytes(made.files["hooks/perf.data"])
@@ -257,7 +257,7 @@ def test_perf_records_the_servers_processes_and_the_scripts_they_start(
     assert "mine.pl" in told
 
 
-@pytest.mark.parametrize(("number", "name"), [(5, "script"), (7, "requests")])
+@pytest.mark.parametrize(("number", "name"), [(15, "script"), (17, "requests")])
 def test_another_content_than_the_ordered_one_is_no_trial(block: dict[int, Outcome], number: int, name: str) -> None:
     entry = block[number].entry
 
@@ -266,9 +266,9 @@ def test_another_content_than_the_ordered_one_is_no_trial(block: dict[int, Outco
 
 
 def test_wrk_asks_for_a_list_as_well(block: dict[int, Outcome]) -> None:
-    lines = block[6].files["logs/access_log"].decode().splitlines()
+    lines = block[16].files["logs/access_log"].decode().splitlines()
     sizes = Counter(line.split()[3] for line in lines if line.split()[4] == "/cgi-bin/mine.pl")
 
-    assert block[6].entry["ended"] == "complete", block[6].entry
+    assert block[16].entry["ended"] == "complete", block[16].entry
     assert sizes["30"] > 5
     assert abs(sizes["30"] - sizes["10"] / 3) <= 10  # what was out at the end

@@ -16,6 +16,8 @@ from cgidhost.sut.cgid import mapped_module
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgidlab.design.systems import PROXIED
+
 PACKAGE = Path(readback.__file__).parent
 
 
@@ -109,7 +111,7 @@ def order(**changes: object) -> blockfile.TrialOrder:
         ),
         pytest.param(
             {"trials": [{**trial_entry(), "system": "fpm"}]},
-            "no system is called fpm: there are cgi, cgid, fcgiwrap, gunicorn, php_fpm",
+            "no system is called fpm: there are cgi, cgid, fcgid, fcgiwrap, gunicorn, php_fpm, uwsgi",
             id="an unknown system",
         ),
         pytest.param(
@@ -238,7 +240,7 @@ def test_prefork_has_no_queue_to_check() -> None:
     assert wanted(order(mpm="prefork"))["threads_per_child"] is None
 
 
-@pytest.mark.parametrize("system", ["fcgiwrap", "php_fpm", "gunicorn"])
+@pytest.mark.parametrize("system", PROXIED)
 def test_a_system_behind_mod_proxy_has_its_queue_and_its_processes_checked_and_no_module(system: str) -> None:
     entry = {**trial_entry(listen_backlog=7, children=3), "system": system, "system_files": {"a.conf": "x"}}
     ordered = blockfile.parse(block(entry)).trials[0]
@@ -255,6 +257,7 @@ def test_a_system_behind_mod_proxy_has_its_queue_and_its_processes_checked_and_n
         ("php_fpm", {"--no-php-ini", "/t/system/php-fpm.conf"}),
         ("gunicorn", {"--config", "/t/system/gunicorn.conf.py"}),
         ("fcgiwrap", {"-c", "3"}),
+        ("uwsgi", {"--ini", "/t/system/uwsgi.ini"}),
     ],
 )
 def test_no_configuration_of_the_host_is_read_by_what_stands_behind_mod_proxy(system: str, want: set[str]) -> None:

@@ -110,8 +110,14 @@ def test_a_script_that_cannot_run_is_refused_at_its_line(place: Path, how: str, 
 @pytest.mark.parametrize(
     ("settings", "factors", "load", "what", "fix"),
     [
-        (f"{OWN}, handler: php_fpm", "clients: [1]", "", "php_fpm runs no CGI script", "cgid, cgi or fcgiwrap"),
-        (f"{OWN}, handler: gunicorn", "clients: [1]", "", "gunicorn runs no CGI script", "cgid, cgi or fcgiwrap"),
+        (f"{OWN}, handler: php_fpm", "clients: [1]", "", "php_fpm runs no CGI script", "cgid, cgi, fcgid or fcgiwrap"),
+        (
+            f"{OWN}, handler: gunicorn",
+            "clients: [1]",
+            "",
+            "gunicorn runs no CGI script",
+            "cgid, cgi, fcgid or fcgiwrap",
+        ),
         (OWN, "clients: [1]", "driver: ab, requests: mix.requests", "ab asks for one path", "steady or wrk"),
         (OWN, "clients: [1]", "driver: h2load, requests: mix.requests", "begin with the first path", "steady or wrk"),
         (

@@ -112,6 +112,8 @@ def test_levels_that_are_no_file_names_get_distinct_directories() -> None:
             "settings: {children: 5}",
             r"(?s)`children` means nothing with the handler cgid.*line 9, settings.children",
         ),
+        ("settings: {handler: fcgid}", r"(?s)`listen_backlog` means nothing with the handler fcgid.*line 5"),
+        ("settings: {handler: uwsgi, somaxconn: 64}", "does not start with listen_backlog=100 above somaxconn=64"),
         ("settings: {handler: fgciwrap}", r"(?s)`fgciwrap`.*line 9.*use `fcgiwrap`"),
         ("exclude: [{clients: [50, 200]}]", "no cell"),
     ],

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cgidhost import sut
 
 from cgidlab.analysis.findings import Remedy
 from cgidlab.analysis.remedies import remedies
@@ -140,7 +141,8 @@ def test_each_listener_has_its_own_words_for_a_longer_queue_and_all_handlers_hav
     for name, handler in programs.HANDLERS.items():
         queue = has_queue({"handler": name, "mpm": "event"})
         assert (handler.program is not None) is queue, name
-    for handler in programs.HANDLERS.values():
+    for name, handler in programs.HANDLERS.items():
         if handler.program is not None and handler.name != "mod_cgid":
-            assert programs.program(handler.name).queue in handler.program.both, "what observe says of it"
+            observed = programs.program(sut.SYSTEMS[name].program)
+            assert observed.queue in handler.program.both, "what observe says of it"
             assert "mod_cgid" not in handler.program.both

@@ -124,6 +124,7 @@ def test_handlers_are_named_as_people_call_them_and_what_another_one_takes_is_sa
     [
         ("cgid", "build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG and set net.core.somaxconn, both to 1024"),
         ("php_fpm", "set listen.backlog in the pool's file and net.core.somaxconn, both to 1024"),
+        ("uwsgi", "set listen (--listen N) and net.core.somaxconn, both to 1024"),
         ("gunicorn", "set backlog (--backlog N) and net.core.somaxconn, both to 1024"),
         ("fcgiwrap", "(Backlog= of fcgiwrap.socket, or spawn-fcgi -b N) and net.core.somaxconn, both to 1024"),
     ],

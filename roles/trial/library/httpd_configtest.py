@@ -60,6 +60,13 @@ def complaint(said, conf):
     return "`%s`: %s" % (text, " ".join(found.group(2).split()))
 
 
+def fix(wrong):
+    """Return what to do about it: a module that is not there, or made for another httpd, is no directive of the user's."""
+    if wrong.startswith("`LoadModule "):
+        return "this httpd cannot load that module: leave the handler that needs it out with --only handler=..."
+    return "correct extra_directives; a directive of another module needs its LoadModule as well"
+
+
 def check(binary, conf):
     """Return what is wrong with a configuration, '' if nothing is."""
     directory = tempfile.mkdtemp(prefix="cgidlab-conf-")
@@ -95,8 +102,8 @@ def main():
             wrong = "httpd -t could not be run: %s" % error
         if wrong:
             module.fail_json(
-                msg="httpd does not take the configuration of the cell %s: %s\nfix: correct extra_directives; "
-                "a directive of another module needs its LoadModule as well" % (one["cell"], wrong)
+                msg="httpd does not take the configuration of the cell %s: %s\nfix: %s"
+                % (one["cell"], wrong, fix(wrong))
             )
     module.exit_json(changed=False, checked=len(module.params["configurations"]))
 

@@ -19,6 +19,7 @@ from typing import Callable
 from . import libc
 from .ending import TrialEnd, from_os_error
 from .process import write_text
+from .sharedmemory import PLACE
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -109,6 +110,8 @@ def furnish(trouble: str) -> None:
         libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
         # A /run of its own: short socket paths that vanish with the trial.
         libc.mount("tmpfs", "/run", "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=0755,size=16m")
+        if os.path.isdir(PLACE):  # what a killed server leaves there vanishes too
+            libc.mount("tmpfs", PLACE, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=1777,size=64m")
         _bring_loopback_up()
     except OSError as error:
         raise from_os_error("making the trial's namespaces", error) from error

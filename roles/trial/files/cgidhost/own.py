@@ -14,6 +14,7 @@ import stat
 from contextlib import suppress
 from typing import Callable, Iterator
 
+from . import sharedmemory
 from .ending import BlockError
 
 MARK = "owner"  # in a directory of sockets: a link to the trial that made it
@@ -141,6 +142,7 @@ def remove_sockets(path: str, is_its_trial: Callable[[str], bool]) -> bool:
             raise NotOurs(f"{path} belongs to somebody else: it stays")
         if os.listdir(inner):  # else it was made, and then its maker ended
             _check_mark(inner, path, is_its_trial)
+        sharedmemory.discard(path)
         _remove(at, name, path)
     finally:
         os.close(inner)

@@ -345,5 +345,5 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """Return the processes that hold workers."""
-        accepting = self.acceptors()
-        return [p for p in process.children(self.pid) if p not in accepting]
+        others = {*self.acceptors(), *self.system.managers(self.pid)}
+        return [p for p in process.children(self.pid) if p not in others]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, ClassVar, Mapping, Optional
 
+from .. import process
 from ..sockdiag import unix_query
 
 if TYPE_CHECKING:
@@ -56,9 +57,21 @@ class System:
         del first_pid, listener
         return []
 
+    def managers(self, httpd_pid: int) -> list[int]:
+        """Return httpd's children that are no workers and do not accept either; [] where it has none such."""
+        del httpd_pid
+        return []
+
     def acceptor(self, first_pid: int, listener: Optional[UnixListener]) -> Optional[int]:
         """Return the one process that accepts from it; None: there is none now, or never a single one."""
         return None if self.why_no_daemon else next(iter(self.acceptors(first_pid, listener)), None)
+
+
+def script_modules(httpd_pid: int) -> list[str]:
+    """Return by file name the modules that hand scripts on, which httpd has mapped; raise OSError when it is gone."""
+    lines = process.read_text(f"/proc/{httpd_pid}/maps").splitlines()
+    names = {line.rpartition("/")[2] for line in lines}
+    return sorted(name for name in names if name.startswith(("mod_cgi", "mod_fcgid", "mod_proxy_")))
 
 
 def queue_limit(evidence: RunningServer) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, ClassVar, Mapping
 
-from .. import process
 from ..proof import Proof, RunningServer
 from ..reloading import RELOADS
-from .base import Steps, System
+from .base import Steps, System, script_modules
 
 if TYPE_CHECKING:
     from ..server import Server
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 
 def _module(evidence: RunningServer) -> str:
     """Return what httpd has mapped to run scripts with, by its system's name."""
-    names = {line.rpartition("/")[2] for line in process.read_text(f"/proc/{evidence.server.pid}/maps").splitlines()}
-    found = sorted(name for name in names if name.startswith(("mod_cgi", "mod_proxy_")))
+    found = script_modules(evidence.server.pid)
     return "cgi" if found == ["mod_cgi.so"] else " ".join(found) or "no module for scripts"
 
 
