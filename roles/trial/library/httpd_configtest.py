@@ -61,7 +61,7 @@ def complaint(said, conf):
 
 
 def fix(wrong):
-    """Return what to do about it: a module that is not there, or made for another httpd, is no directive of the user's."""
+    """Return what to do about it: a module that cannot be loaded is no directive to correct."""
     if wrong.startswith("`LoadModule "):
         return "this httpd cannot load that module: leave the handler that needs it out with --only handler=..."
     return "correct extra_directives; a directive of another module needs its LoadModule as well"
