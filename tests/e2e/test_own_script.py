@@ -252,7 +252,7 @@ def test_perf_records_the_servers_processes_and_the_scripts_they_start(
 
     assert made.entry["ended"] == "complete", made.entry
     assert (hook["argv"][0], hook["reason"]) == ("perf", "")
-    assert 0 < hook["cpu_ns"] < 2e9
+    assert hook["cpu_ns"] > 0, hook
     assert re.search(r"\d %? *httpd", told.replace("%", " ")), told
     assert "mine.pl" in told
 
