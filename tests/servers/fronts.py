@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.rigs import ssh_hosts
 from tests.servers.distribution import HOST, await_true, start
@@ -61,9 +62,21 @@ def ended(process: "subprocess.Popen[str]") -> Observed:
     return Observed(process.returncode, json.loads(out) if out else {}, err)
 
 
-def load(rig: ssh_hosts.Rig, address: str, clients: int, *words: str) -> Any:  # noqa: ANN401 -- a context manager
-    """Have so many clients ask for a page for as long as the block lasts."""
-    return running(rig, "h2load", "--h1", "-D", "600", "-c", str(clients), "-t", "1", *words, address)
+@contextmanager
+def load(rig: ssh_hosts.Rig, address: str, clients: int, *words: str) -> Iterator[None]:
+    """Have so many clients, and nobody else, ask for a page for as long as the block lasts."""
+    await_nobody(rig, address)
+    with running(rig, "h2load", "--h1", "-D", "600", "-c", str(clients), "-t", "1", *words, address):
+        yield
+
+
+def await_nobody(rig: ssh_hosts.Rig, address: str) -> None:
+    """Return when the front has no connection left.
+
+    What the load of an earlier test asked for last is still being answered: mod_wsgi tries for seconds to connect.
+    """
+    own = f"sport = :{urlsplit(address).port}"
+    await_true(lambda: not rig.run(HOST, "ss", "-Htn", "exclude", "time-wait", "exclude", "listening", own).stdout)
 
 
 def statuses(log: str, begin: str, end: str) -> dict[int, int]:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.rigs import ssh_hosts
 from tests.servers.distribution import HOST, await_true, fetch, install, start, version
-from tests.servers.fronts import LIGHT, Observed, ended, kill_holders, load, observing, pages, statuses
+from tests.servers.fronts import LIGHT, Observed, await_nobody, ended, kill_holders, load, observing, pages, statuses
 from tests.servers.table import DEAD, LIGHT_LOAD, NO_LOAD, OVERFLOW, Table
 
 if TYPE_CHECKING:
@@ -275,6 +275,7 @@ def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, table: Ta
 def test_without_a_request_nothing_is_said_to_be_well(
     repo_root: Path, server: Serving, table: Table, tmp_path: Path
 ) -> None:
+    await_nobody(server.rig, server.address)
     found = watched(server, repo_root, tmp_path, 3)
 
     assert server.truth(found) == {}

@@ -13,7 +13,7 @@ import pytest
 
 from tests.rigs import ssh_hosts
 from tests.servers.distribution import HOST, await_true, fetch, install, start, version
-from tests.servers.fronts import LIGHT, ended, kill_holders, load, observing, pages, running, statuses
+from tests.servers.fronts import LIGHT, await_nobody, ended, kill_holders, load, observing, pages, running, statuses
 from tests.servers.table import DEAD, LIGHT_LOAD, NO_LOAD, OVERFLOW, Table
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.slow]
@@ -202,6 +202,7 @@ def test_a_light_load_is_no_overflow(repo_root: Path, server: Serving, table: Ta
 def test_without_a_request_nothing_is_said_to_be_well(
     repo_root: Path, server: Serving, table: Table, tmp_path: Path
 ) -> None:
+    await_nobody(server.rig, ADDRESS)
     found = ended(observing(repo_root, server.rig, tmp_path, *WATCHED, "--duration", "3"))
 
     truth = server.truth(found.one["begin"], found.one["end"])
