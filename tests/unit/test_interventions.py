@@ -15,6 +15,7 @@ from cgidlab.analysis.interventions import LimitsShown, LimitWord, Performed, sh
 from cgidlab.design.limiting import SLOTS
 from cgidlab.errors import StoreError
 from cgidlab.parsers.interventions import UNTOUCHED, InterventionKind, InterventionSlot, read_slots
+from cgidlab.verdict import shown as words
 
 KINDS = tuple(InterventionKind(k.name, k.effect, k.component) for k in on_host.INTERVENTIONS.values())  # type: ignore[arg-type]
 NS = 1_000_000_000
@@ -119,6 +120,12 @@ def test_what_letting_the_daemon_go_first_gains_is_said_with_an_interval() -> No
     nice = next(e for e in found.first if e.name == "daemon_nice")
     assert nice.interval.low < 1.2 < nice.interval.high
     assert nice.interval.low > 1.1
+
+
+def test_of_two_ways_to_let_the_daemon_go_first_the_better_one_is_said_first() -> None:
+    found = shown(performed(first={"daemon_fifo": -0.2, "daemon_nice": 0.2}, scatter=0.1))
+
+    assert [name for name, _ in words.gains([found])] == ["the daemon at nice -10", "the daemon in real time"]
 
 
 def test_one_disturbed_slot_does_not_make_the_answer() -> None:
