@@ -78,7 +78,7 @@ def _several(component: str, held: Sequence[HeldBack]) -> str:
 
 
 def gains(found: Sequence[LimitsShown]) -> list[tuple[str, SlotEffect]]:
-    """Return what letting the daemon go first is known to do to throughput, what gains most first, of a single trial."""
+    """Return what letting the daemon go first is known to change, the largest gain first, where one trial was made."""
     if len(found) != 1 or found[0].reason:
         return []
     known = [e for e in found[0].first if not e.interval.holds(1.0)]
