@@ -19,10 +19,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from cgidlab import files, processes
-from cgidlab.engine import ansible_environment
+from cgidlab.engine import ansible_environment, task_message
 from cgidlab.errors import LabError, StoreError
 
-_MESSAGE_LINES = 25
 TMP = "tmp"  # in a play's directory, and gone with it
 _UNSAFE = "__ansible_unsafe"  # how Ansible's JSON marks text that is no template
 _LOOK_S = 0.25  # between looks at `cancelled`
@@ -339,39 +338,10 @@ def _heard(event: Mapping[str, Any], callbacks: Callbacks, collected: _Collected
             TaskResult(data["host"], data["task"], data.get("task_action", ""), bool(res.get("changed")), res)
         )
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
-        message = _message(data.get("res", {}))
+        message = task_message.of(data.get("res", {}))
         collected.failures.append(TaskFailure(data["host"], data["task"], message, kind == "runner_on_unreachable"))
     elif kind == "playbook_on_stats":
         collected.changed.update(data.get("changed", {}))
-
-
-def _message(res: Mapping[str, Any]) -> str:
-    """Return what a failed task said, without the parts that repeat the task.
-
-    ansible-runner hands on nothing of a result with more than 700,000 characters, which no module of ours has.
-    """
-    if not res:
-        return "the host answered so much that Ansible hands on nothing of it"
-    items = [r for r in res.get("results", []) if r.get("failed") or r.get("unreachable")]
-    if items:
-        return "\n".join(dict.fromkeys(_message(item) for item in items))  # what all of them say is said once
-    said = res.get("stderr") or res.get("module_stderr") or res.get("stdout") or ""
-    parts = [str(res.get("msg", "")).strip(), str(said).strip()]
-    lines = _without_traceback("\n".join(part for part in parts if part).splitlines())
-    return "\n".join(lines[-_MESSAGE_LINES:]) or json.dumps(dict(res))[:500]
-
-
-def _without_traceback(lines: list[str]) -> list[str]:
-    """Return the lines without a module's traceback but for its last line, which says what happened."""
-    kept: list[str] = []
-    inside = False
-    for line in lines:
-        if line.startswith("Traceback (most recent call last)"):
-            inside = True
-        elif not (inside and line.startswith(" ")):
-            inside = False
-            kept.append(line)
-    return kept
 
 
 @contextlib.contextmanager

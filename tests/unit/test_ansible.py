@@ -32,3 +32,17 @@ def test_a_modules_traceback_is_cut_to_what_happened() -> None:
         "OSError: [Errno 28] No space left on device",
         "Shared connection closed.",
     ]
+
+
+def test_a_traceback_behind_ansibles_own_words_is_cut_to_what_happened() -> None:
+    msg = (
+        "Failed to get information on remote file (/w/block.json): Traceback (most recent call last):\n"
+        '  File "<stdin>", line 266, in <module>\nOSError: [Errno 28] No space left on device'
+    )
+
+    (failure,) = heard("runner_on_failed", msg=msg)
+
+    assert failure.message.splitlines() == [
+        "Failed to get information on remote file (/w/block.json):",
+        "OSError: [Errno 28] No space left on device",
+    ]
