@@ -28,6 +28,10 @@ NEEDS = {
     "-h": (),
 }
 MISSING = "error: packages of requirements.lock are missing ({}); install them with: make -C {} setup"
+BROKEN = (
+    "error: a package cannot be loaded: {0}\n  at:  {1}\n"
+    "  fix: install it again with make -C {1} setup; a checkout cannot be on a file system that is mounted noexec"
+)
 OLD = "error: this Python is older than 3.11; make one that is not with: make -C {} setup"
 EXIT_MISSING = 2
 
@@ -47,9 +51,22 @@ def main() -> int:
             os.execv(VENV_PYTHON, [VENV_PYTHON, *sys.argv])  # noqa: S606 -- no shell is wanted
         print(OLD.format(ROOT) if is_old else MISSING.format(", ".join(lacking), ROOT), file=sys.stderr)
         return EXIT_MISSING
-    from cgidlab.cli import main as cli_main  # noqa: PLC0415 -- only importable once the packages are there
+    try:
+        from cgidlab.cli import main as cli_main  # noqa: PLC0415 -- only importable once the packages are there
 
-    return cli_main(sys.argv[1:])
+        return cli_main(sys.argv[1:])
+    except ImportError as err:
+        if (err.name or "").split(".")[0] == "cgidlab":
+            raise  # a fault of ours
+        print(BROKEN.format(_first_cause(err), ROOT), file=sys.stderr)
+        return EXIT_MISSING
+
+
+def _first_cause(err: BaseException) -> str:
+    """Return what a package that cannot be loaded said first; what it says last may be a page of advice."""
+    while err.__cause__ is not None:
+        err = err.__cause__
+    return (str(err).strip() or repr(err)).splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -80,6 +80,22 @@ def test_a_verb_that_needs_ansible_says_which_package_is_missing(bare: Mapping[s
     assert "(ansible, ansible_runner)" in said.stderr
 
 
+@pytest.mark.parametrize("package", ["numpy", "pydantic", "scipy"])
+def test_a_package_that_cannot_be_loaded_is_named_without_a_traceback(package: str, tmp_path: Path) -> None:
+    """As on a file system that is mounted noexec, where numpy adds a page of advice."""
+    environment = _environment(tmp_path / "site", "ansible", package)
+    (tmp_path / "site" / f"{package}.py").write_text(
+        "try:\n    raise ImportError('x.so: failed to map segment from shared object')\n"
+        "except ImportError as err:\n    raise ImportError('\\n\\nREAD THIS') from err\n"
+    )
+
+    said = _python(environment, "runner.py", "compare", "a", "b")
+
+    assert said.returncode == runner.EXIT_MISSING
+    assert "error: a package cannot be loaded: x.so: failed to map segment from shared object\n" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
 @pytest.mark.parametrize("verb", [verb for verb in runner.NEEDS if runner.NEEDS[verb] != runner.READING])
 def test_a_verb_needs_no_package_that_the_runner_does_not_ask_for(verb: str, tmp_path: Path) -> None:
     """With the standard library and these packages alone it still works."""
