@@ -1,6 +1,6 @@
 """Servers that are made to be limited by something known, and what must be named of each. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord
@@ -29,28 +29,30 @@ _OVER = "the whole trial"
 
 @dataclass(frozen=True, slots=True)
 class LimitControl:
-    """One server, and the one thing that limits it."""
+    """One server, and what limits it."""
 
     settings: Mapping[str, Scalar]
-    limit: str  # a component; "": nothing of the server
+    limits: tuple[str, ...]  # components; empty: nothing of the server
 
 
 LIMIT_CONTROLS: Mapping[str, LimitControl] = {
     # 3 ms of CPU for each of the two connections of a request: one core, and little for all others.
-    "slow daemon": LimitControl({"patches": "slow-daemon"}, "cgid daemon"),
-    "busy scripts": LimitControl({"script": "burn", "burn_ms": 5}, "host CPU"),
+    "slow daemon": LimitControl({"patches": "slow-daemon"}, ("cgid daemon",)),
+    # Nearly all CPU that a request costs is its script's.
+    "busy scripts": LimitControl({"script": "burn", "burn_ms": 10}, ("host CPU", "scripts")),
     # One client that is never kept waiting by the server: its own time between two requests counts in full.
-    "one client": LimitControl({"script": "static", "clients": 1}, "driver"),
+    "one client": LimitControl({"script": "static", "clients": 1}, ("driver",)),
     # Clients wait for a worker, and workers for scripts that use nothing. ab comes back when httpd closes a connection
     # for want of a worker; h2load does not.
     "slow script": LimitControl(
-        {"script": "sleep", "sleep_ms": 50, "workers": 10, "threads_per_child": 10, "driver": "ab"}, "MaxRequestWorkers"
+        {"script": "sleep", "sleep_ms": 100, "workers": 10, "threads_per_child": 10, "driver": "ab"},
+        ("MaxRequestWorkers", "scripts"),
     ),
     # After each request a worker waits 10 ms or more for its script to be reaped.
     "few workers": LimitControl(
-        {"workers": 2, "threads_per_child": 2, "clients": 8, "driver": "ab"}, "MaxRequestWorkers"
+        {"workers": 2, "threads_per_child": 2, "clients": 8, "driver": "ab"}, ("MaxRequestWorkers",)
     ),
-    "few requests": LimitControl({"loop": "open", "rate": 100}, ""),
+    "few requests": LimitControl({"loop": "open", "rate": 100}, ()),
 }
 _COMMON: Mapping[str, Scalar] = {
     "listen_backlog": 1024,
@@ -87,25 +89,23 @@ def _cell(label: str, settings: Settings) -> Cell:
 
 
 def judge(found: Iterable[LimitsShown]) -> tuple[Row, ...]:
-    """Return a row for what must be named in each control, and one for each thing that must not."""
+    """Return a row for each thing that must be named in each control, and one for each that must not."""
     by_control = {dict(one.levels)[_FACTOR]: one for one in found}
     rows: list[Row] = []
     for control, made in LIMIT_CONTROLS.items():
         seen = by_control.get(control)
         if seen is None or not seen.held:
             why = "its trial was not run" if seen is None else seen.reason
-            rows.append(Row(control, Kind.POSITIVE, made.limit or _OVER, _wanted(made), "nothing", State.FAIL, why))
+            wanted = "limits" if made.limits else "nothing limits"
+            of = made.limits or (_OVER,)
+            rows += [Row(control, Kind.POSITIVE, one, wanted, "nothing", State.FAIL, why) for one in of]
             continue
-        rows += [_row(control, held, named=held.component == made.limit) for held in _first(seen.held, made.limit)]
+        rows += [_row(control, held, named=held.component in made.limits) for held in _first(seen.held, made.limits)]
     return tuple(rows)
 
 
-def _wanted(made: LimitControl) -> str:
-    return "limits" if made.limit else "nothing limits"
-
-
-def _first(held: Sequence[HeldBack], component: str) -> list[HeldBack]:
-    return sorted(held, key=lambda h: h.component != component)
+def _first(held: Sequence[HeldBack], components: Collection[str]) -> list[HeldBack]:
+    return sorted(held, key=lambda h: h.component not in components)
 
 
 def _row(control: str, held: HeldBack, *, named: bool) -> Row:

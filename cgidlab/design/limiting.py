@@ -5,7 +5,7 @@ from cgidlab.design.plan import estimated_s, trial_key, trial_s
 from cgidlab.model import Cell, LimitTrials, Plan, Settings, Trial
 
 SLOT_S = 1.0
-SLOTS = 113  # four rounds of all that is tried, each slot between untouched ones
+SLOTS = 129  # four rounds of all that is tried, each slot between untouched ones
 FIRST = 2_000_001  # its number in a block; no trial of a run has one like it
 BESIDE: Settings = {
     # Whatever the run's trials do to the host: this one is to change nothing there.

@@ -48,7 +48,7 @@ def served(settings: Settings, own: Sequence[OwnContent], host: HostReport) -> d
     if mine is None:
         found = host.scripts.get(name) if system_of(settings) in RUNNING_SCRIPTS else None
         proof = None if found is None else {"file": name, "sha256": found.sha256}
-        return {"scripts_dir": host.scripts_dir, "script": proof}
+        return {"scripts_dir": host.scripts_dir, "slowed_dir": host.slowed_dir, "script": proof}
     lies = _there(mine, host.scripts, host.host)
     return {
         "scripts_dir": str(PurePosixPath(lies["path"]).parent),

@@ -81,6 +81,7 @@ class HostReport:
     tools: Mapping[str, str | None]  # path of each program, None where it is not to be had
     raw: Mapping[str, Any]  # the whole file, for provenance
     address: str = ""  # where other machines find it
+    slowed_dir: str = ""  # slower builds of the scripts, by the same names
     scripts: Mapping[str, FileThere] = field(default_factory=dict)  # by the setting `script`
     requests: Mapping[str, FileThere] = field(default_factory=dict)  # by the setting `requests`
 
@@ -136,6 +137,7 @@ class _BuiltServer:
     scripts_dir: str
     facts: Mapping[str, Any]
     scripts: Mapping[str, FileThere]
+    slowed_dir: str = ""
     address: str = ""
     requests: Mapping[str, FileThere] = field(default_factory=dict)
 
@@ -155,6 +157,7 @@ def read(path: Path) -> HostReport:
         helper=found.helper,
         httpd=found.httpd,
         scripts_dir=found.scripts_dir,
+        slowed_dir=found.slowed_dir,
         scripts=found.scripts,
         requests=found.requests,
         tools=_paths(found.tools),

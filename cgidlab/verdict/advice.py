@@ -30,7 +30,11 @@ _FOR_LIMIT = {
     "TCP accept queue": "raise httpd's ListenBacklog (the TCP one) and net.core.somaxconn",
 }
 
-_FOR_SHOWN = _FOR_LIMIT | {"host CPU": "more cores or cheaper scripts would raise throughput"}
+_FOR_SHOWN = _FOR_LIMIT | {
+    "host CPU": "more cores or cheaper scripts would raise throughput",
+    "scripts": _FOR_LIMIT["script time"],
+}
+_WHATEVER_THE_SCRIPTS = _FOR_SHOWN | {"host CPU": "more cores would raise throughput"}
 
 _GO_FIRST = (
     "let the daemon run before its scripts: chrt --reset-on-fork --other --pid 0 PID, then renice -n -10 -p PID, "
@@ -112,11 +116,12 @@ def _shown(grounds: Grounds, said: Mapping[str, LimitWord], besides: Collection[
     for name, effect in shown.gains(grounds.tried)[:1]:
         if effect.ratio > 1:
             found.append(Action(_GO_FIRST, f"{name}: {shown.change(effect)} throughput"))
+    advice = _WHATEVER_THE_SCRIPTS if said.get("scripts") is LimitWord.DOES_NOT else _FOR_SHOWN
     for component, word in said.items():
         limits = word in (LimitWord.LIMITS, LimitWord.IN_PART)
-        if limits and component not in besides and component in _FOR_SHOWN:
+        if limits and component not in besides and component in advice:
             evidence = f"holding back {shown.name_of(component)} costs throughput"
-            found.append(Action(_FOR_SHOWN[component], evidence))
+            found.append(Action(advice[component], evidence))
     return found
 
 

@@ -171,6 +171,7 @@ PARTS = {
     "the host's CPUs": "ホストの CPU",
     "the driver": "負荷生成プログラム",
     "the number of workers": "ワーカースレッドの数",
+    "the scripts' own work": "スクリプト自体の処理",
     "the daemon at nice -10": "デーモンの nice を -10 にすること",
     "the daemon in real time": "デーモンをリアルタイムで動かすこと",
     "{share} % ({low} to {high})": "{share} %({low}〜{high})",
@@ -178,6 +179,7 @@ PARTS = {
         "デーモンをスクリプトより先に動かす。起動するたびに chrt --reset-on-fork --other --pid 0 PID、続けて renice -n -10 -p PID"
     ),
     "more cores or cheaper scripts would raise throughput": "コアを増やすか、スクリプトを軽くすればスループットは上がる",
+    "more cores would raise throughput": "コアを増やせばスループットは上がる",
     "{n} cells": "{n} セル",
     "cgid daemon": "cgid デーモン",
     "host CPU": "ホストの CPU",

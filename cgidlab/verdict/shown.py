@@ -12,6 +12,7 @@ NAMES = {
     "host CPU": "the host's CPUs",
     "driver": "the driver",
     "MaxRequestWorkers": "the number of workers",
+    "scripts": "the scripts' own work",
 }
 FIRST = {"daemon_nice": "the daemon at nice -10", "daemon_fifo": "the daemon in real time"}
 _SAID = {

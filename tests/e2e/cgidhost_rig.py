@@ -117,13 +117,14 @@ class Rig:
             module=module["path"],
             module_sha256=module["sha256"],
             port=8080,
+            scripts_dir=scripts_dir or self.host["scripts_dir"],
+            slowed_dir="" if scripts_dir else self.host["slowed_dir"],
         )
         described = {
             **entry,
             "cell": "e2e",
             "port": "@PORT@",
             "modules_dir": httpd["modules_dir"],
-            "scripts_dir": scripts_dir or self.host["scripts_dir"],
             "server_user": "nobody",
             "server_gid": NOBODY,
             "listen": "127.0.0.1",

@@ -105,7 +105,7 @@ def block(rig: Rig) -> dict[int, Outcome]:
             # Without keep-alive h2load keeps no closed loop to the end.
             rig.trial(18, **MOVED, extra_directives=EXTRA, loop="open", rate=100, threads_per_child=50),
             rig.trial(19, driver="wrk", clients=10),
-            rig.trial(20, **HELD_BACK, clients=20, window_s=14.9),
+            rig.trial(20, **HELD_BACK, clients=20, window_s=16.9),
             rig.trial(21, cgid_nice=-5, clients=10),
             rig.trial(22, **RELOADED, fault=RELOAD, clients=20, window_s=5.0),
             rig.trial(23, mpm="prefork", workers=20, driver="ab", fault=RESTART, clients=5, window_s=4.0),
@@ -444,7 +444,7 @@ def test_all_that_can_be_held_back_is_held_back_in_a_window_and_the_daemon_is_as
 
     assert {k.name: k.reason for k in found.interventions} == dict.fromkeys(INTERVENTIONS, "")
     assert found.cpus == len(os.sched_getaffinity(0))
-    assert len(slots) == 29
+    assert len(slots) == 33
     assert {s.name for s in slots} == {UNTOUCHED, *INTERVENTIONS}
     assert all((s.name == UNTOUCHED) == (n % 2 == 0) for n, s in enumerate(slots))
     assert window["begin_ns"] - 1e7 <= slots[0].begin_ns

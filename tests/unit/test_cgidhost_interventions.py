@@ -47,7 +47,8 @@ def sleeper() -> Iterator[int]:
 def subject(pid: int | None = None, **server: Any) -> Subject:  # noqa: ANN401 -- what a server has
     """Return a server whose daemon and driver is one process."""
     nobody = {"address": "127.0.0.1", "port": 1}
-    about = {"acceptor": lambda: pid, "system": SimpleNamespace(why_no_queue=""), "pid": pid, **nobody, **server}
+    system = SimpleNamespace(why_no_queue="", why_no_scripts="")
+    about = {"acceptor": lambda: pid, "system": system, "pid": pid, "asks_for_scripts": True, **nobody, **server}
     return Subject(SimpleNamespace(**about), pid, 10, len(os.sched_getaffinity(0)))  # type: ignore[arg-type]
 
 
@@ -237,7 +238,7 @@ def test_every_round_has_all_that_can_be_done_in_an_order_of_its_own() -> None:
 
     made = [(one.name, dose) for one, dose in turns(able, 4 * size, "key")]
 
-    assert size == 14
+    assert size == 16
     rounds = [made[n : n + size] for n in range(0, 4 * size, size)]
     assert [Counter(r) for r in rounds] == [a_round] * 4
     assert len({tuple(r) for r in rounds}) == 4
@@ -271,6 +272,7 @@ def test_a_window_is_filled_with_slots_and_all_of_them_are_written_down(sleeper:
     assert all(not kinds[s.name].reason for s in slots if s.name != UNTOUCHED)
     assert abs(slots[0].begin_ns - begin_ns) < 100_000_000
     assert kinds["held_workers"].reason, "nothing answers there"
+    assert "no mounts of its own" in kinds["slowed_scripts"].reason
 
 
 def test_one_that_is_killed_leaves_nothing_stopped_and_the_trial_says_so(sleeper: int, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from cgidlab.verdict import shown as words
 KINDS = tuple(InterventionKind(k.name, k.effect, k.component) for k in on_host.INTERVENTIONS.values())  # type: ignore[arg-type]
 NS = 1_000_000_000
 BASE_RPS = 1_200.0
-TRUTH = {"cgid daemon": 1.0, "host CPU": 0.45, "driver": 0.0, "MaxRequestWorkers": 0.1}
+TRUTH = {"cgid daemon": 1.0, "host CPU": 0.45, "driver": 0.0, "MaxRequestWorkers": 0.1, "scripts": 0.3}
 
 
 def slots(seed: int, count: int = SLOTS) -> list[InterventionSlot]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cgidhost.interventions import INTERVENTIONS
 
 from cgidlab.analysis.analyse import analyse
 from cgidlab.analysis.intervals import Interval
@@ -78,7 +79,7 @@ def test_one_cell_is_that_of_the_reference_with_the_most_clients() -> None:
 
     assert {n: lv.label for n, lv in trial.cell.levels} == {"listen_backlog": "100", "clients": "200"}
     assert trial.intervention_slot_s == 1.0
-    assert trial.cell.settings["window_s"] == 113.5
+    assert trial.cell.settings["window_s"] == 129.5
     assert not trial.cell.settings["listen_queue"]
 
 
@@ -210,6 +211,7 @@ TOGETHER = LimitsShown(
         held("cgid daemon", LimitWord.LIMITS, 0.8, 1.0),
         held("host CPU", LimitWord.LIMITS, 1.0, 1.2),
         held("driver", LimitWord.DOES_NOT, -0.1, 0.1),
+        held("scripts", LimitWord.UNKNOWN, 0.1, 0.5),
         HeldBack("MaxRequestWorkers", LimitWord.UNKNOWN, None, None, (), "nothing answers"),
     ),
     first=(effect("daemon_nice", 1.064, 1.045, 1.084), effect("daemon_fifo", 1.03, 0.99, 1.07)),
@@ -229,7 +231,8 @@ def test_what_was_shown_is_said_and_nothing_of_a_hint() -> None:
     assert line([TOGETHER]) == (
         "Shown by holding back at listen_backlog=100, clients=400 (throughput lost by share held back): "
         "limits: the cgid daemon 0.90 (0.80 to 1.00) and the host's CPUs 1.10 (1.00 to 1.20); "
-        "does not limit: the driver 0.00 (-0.10 to 0.10); not known of: the number of workers (nothing answers). "
+        "does not limit: the driver 0.00 (-0.10 to 0.10); "
+        "not known of: the scripts' own work 0.30 (0.10 to 0.50) and the number of workers (nothing answers). "
         "The daemon at nice -10 changes throughput by +6.4 % (+4.5 to +8.4)."
     )
     assert line([]).startswith("A hint, not shown: ")
@@ -266,6 +269,25 @@ def test_advice_follows_what_was_shown_and_not_what_is_busy() -> None:
     assert "another host" not in after
 
 
+@pytest.mark.parametrize(
+    ("word", "want"),
+    [
+        (LimitWord.LIMITS, "a faster script would raise throughput (holding back the scripts' own work"),
+        (LimitWord.UNKNOWN, "more cores or cheaper scripts would raise throughput (holding back the host's CPUs"),
+        (LimitWord.DOES_NOT, "more cores would raise throughput (holding back the host's CPUs"),
+    ],
+)
+def test_a_faster_script_is_advised_where_scripts_limit_and_no_cheaper_one_where_they_do_not(
+    word: LimitWord, want: str
+) -> None:
+    tried = replace(TOGETHER, held=(held("scripts", word, 0.0, 1.0), held("host CPU", LimitWord.LIMITS, 0.9, 1.1)))
+
+    advice = judged([tried]).lines[4]
+
+    assert want in advice
+    assert ("faster script" in advice) == (word is LimitWord.LIMITS)
+
+
 def test_all_of_it_is_data_in_the_summary() -> None:
     verdict = judged([TOGETHER])
     experiment, records, _ = verdict_data.load("overflow_with_cost")
@@ -275,7 +297,7 @@ def test_all_of_it_is_data_in_the_summary() -> None:
     assert one["host"] == "local"
     assert one["components"][0]["word"] == "limits"
     assert one["components"][0]["interval"] == [0.8, 1.0]
-    assert one["components"][3] == {
+    assert one["components"][4] == {
         "name": "MaxRequestWorkers", "word": "not known", "elasticity": None, "interval": None,
         "reason": "nothing answers", "effects": [],
     }  # fmt: skip
@@ -287,7 +309,13 @@ def test_all_of_it_is_data_in_the_summary() -> None:
 
 def control(name: str, **words: LimitWord) -> LimitsShown:
     ends = {LimitWord.LIMITS: (0.8, 1.2), LimitWord.DOES_NOT: (-0.1, 0.1), LimitWord.UNKNOWN: (0.1, 0.9)}
-    parts = {"daemon": "cgid daemon", "cpu": "host CPU", "driver": "driver", "workers": "MaxRequestWorkers"}
+    parts = {
+        "daemon": "cgid daemon",
+        "cpu": "host CPU",
+        "driver": "driver",
+        "workers": "MaxRequestWorkers",
+        "scripts": "scripts",
+    }
     found = {component: words.get(short, LimitWord.DOES_NOT) for short, component in parts.items()}
     return LimitsShown("local", (("control", name),), 113, tuple(held(c, w, *ends[w]) for c, w in found.items()))
 
@@ -305,6 +333,15 @@ def test_a_control_passes_where_its_limit_alone_is_named() -> None:
     assert wrong["driver"] is State.PASS
 
 
+def test_a_control_that_two_things_limit_passes_where_both_are_named() -> None:
+    both = states([control("busy scripts", cpu=LimitWord.LIMITS, scripts=LimitWord.LIMITS)], "busy scripts")
+    one = states([control("busy scripts", cpu=LimitWord.LIMITS)], "busy scripts")
+
+    assert set(both.values()) == {State.PASS}
+    assert [name for name, state in one.items() if state is State.FAIL] == ["scripts"]
+    assert states([], "busy scripts") == {"host CPU": State.FAIL, "scripts": State.FAIL}
+
+
 def test_where_nothing_limits_nothing_may_be_named_and_a_trial_that_is_lacking_fails() -> None:
     assert set(states([control("few requests")], "few requests").values()) == {State.PASS}
     assert states([control("few requests", cpu=LimitWord.LIMITS)], "few requests")["host CPU"] is State.FAIL
@@ -317,5 +354,6 @@ def test_the_controls_differ_in_what_limits_them_and_hold_things_back_as_a_run_d
     assert len(found.trials) == 6
     assert {t.intervention_slot_s for t in found.trials} == {limiting.SLOT_S}
     assert {float(t.cell.settings["window_s"]) for t in found.trials} == {limiting.BESIDE["window_s"]}
-    named = {c.limit for c in limit_controls.LIMIT_CONTROLS.values()}
-    assert named == {"cgid daemon", "host CPU", "driver", "MaxRequestWorkers", ""}
+    made = limit_controls.LIMIT_CONTROLS.values()
+    assert {name for c in made for name in c.limits} == {kind.component for kind in INTERVENTIONS.values()} - {""}
+    assert () in [c.limits for c in made]

@@ -8,10 +8,15 @@ module: cgi_scripts
 short_description: Compile CGI scripts
 description:
   - Compiles each C source into a program, all of them in C(CACHE/scripts/KEY), where only the owner may write.
+  - Compiles each with a second source too, into the directory C(slowed) beside them.
 options:
   sources:
     description: C sources by name of the script.
     type: dict
+    required: true
+  slowing:
+    description: C source of what makes a script slower.
+    type: str
     required: true
   cache_dir:
     description: The host's cache directory.
@@ -33,12 +38,17 @@ EXAMPLES = r"""
 - name: Compile the scripts
   cgi_scripts:
     sources: {hello: "{{ lookup('ansible.builtin.file', 'hello.c') }}"}
+    slowing: "{{ lookup('ansible.builtin.file', 'slowed.c') }}"
     cache_dir: /var/cache/cgidlab
 """
 
 RETURN = r"""
 scripts_dir:
   description: Where the scripts are.
+  type: str
+  returned: always
+slowed_dir:
+  description: Where the slower builds are, by the same names.
   type: str
   returned: always
 scripts:
@@ -63,10 +73,12 @@ from ansible.module_utils.lab_build import (
     write_json,
 )
 
+SLOWED = "slowed"
 
-def ensure(sources, cache_dir, compiler, check_mode):
+
+def ensure(sources, slowing, cache_dir, compiler, check_mode):
     """Return (directory, scripts, whether they were compiled now)."""
-    key = key_of({"sources": sources, "compiler": compiler_version(compiler)})
+    key = key_of({"sources": sources, "slowing": slowing, "compiler": compiler_version(compiler)})
     directory = os.path.join(cache_dir, "scripts", key[:16])
     done = finished(directory)
     if done is not None or check_mode:
@@ -75,21 +87,32 @@ def ensure(sources, cache_dir, compiler, check_mode):
         if other is not None:
             return directory, other["scripts"], False
         scripts = {}
+        os.mkdir(os.path.join(directory, SLOWED))
+        more = _written(directory, SLOWED, slowing)
         for name, text in sorted(sources.items()):
-            source, program = os.path.join(directory, name + ".c"), os.path.join(directory, name)
-            with open(source, "w") as file:
-                file.write(text)
+            source, program = _written(directory, name, text), os.path.join(directory, name)
+            slower = os.path.join(directory, SLOWED, name)
             run_step(name, [compiler, "-O2", "-o", program, source], directory, directory, lock)
+            run_step(name + " slowed", [compiler, "-O2", "-o", slower, source, more], directory, directory, lock)
             os.unlink(source)
             scripts[name] = {"path": program, "sha256": sha256_file(program)}
+        os.unlink(more)
         write_json(os.path.join(directory, "build.json"), {"scripts": scripts})
     return directory, scripts, True
+
+
+def _written(directory, name, text):
+    source = os.path.join(directory, name + ".c")
+    with open(source, "w") as file:
+        file.write(text)
+    return source
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
             "sources": {"type": "dict", "required": True},
+            "slowing": {"type": "str", "required": True},
             "cache_dir": {"type": "path", "required": True},
             "compiler": {"type": "str", "default": "gcc"},
         },
@@ -99,11 +122,12 @@ def main():
     params = module.params
     try:
         directory, scripts, changed = ensure(
-            params["sources"], params["cache_dir"], params["compiler"], module.check_mode
+            params["sources"], params["slowing"], params["cache_dir"], params["compiler"], module.check_mode
         )
     except (LabError, OSError) as error:
         fail_with(module, error, "compiling the CGI scripts")
-    module.exit_json(changed=changed, scripts_dir=directory, scripts=scripts)
+    slowed_dir = os.path.join(directory, SLOWED)
+    module.exit_json(changed=changed, scripts_dir=directory, slowed_dir=slowed_dir, scripts=scripts)
 
 
 if __name__ == "__main__":

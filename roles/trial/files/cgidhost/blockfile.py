@@ -86,6 +86,8 @@ class TrialOrder:
     fault: Optional[Fault]
     remote: Optional[RemoteLoad]  # None: the load is made here
     intervention_slot_s: Optional[float] = None  # how long each thing is held back in the window; None: nothing is
+    scripts_dir: str = ""  # what /cgi-bin/ is; "": an older runner does not say
+    slowed_dir: str = ""  # slower builds of scripts, by the same names
     script: Optional[NamedFile] = None  # what a path below /cgi-bin/ runs; None: no program of this host
     requests: Optional[NamedFile] = None  # what is asked for, a URI a line; None: url_path alone
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the user's own programs, by when they run
@@ -234,6 +236,8 @@ def _trial(data: Mapping[str, Any]) -> TrialOrder:
         fault=_fault(data.get("fault"), float(settings["window_s"])),
         remote=_remote(data.get("remote"), str(settings["isolation"])),
         intervention_slot_s=_slot_s(data.get("intervention_slot_s"), float(settings["window_s"])),
+        scripts_dir=_path(data.get("scripts_dir", "")),
+        slowed_dir=_path(data.get("slowed_dir", "")),
         script=_named(data.get("script"), "file"),
         requests=_named(data.get("requests"), "path"),
         hooks=_hooks(data.get("hooks", {})),

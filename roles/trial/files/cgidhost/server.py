@@ -113,6 +113,21 @@ class Server:
         return self._places.trial
 
     @property
+    def asks_for_scripts(self) -> bool:
+        """Say whether requests are for scripts, and not for a plain file."""
+        return self._order.url_path != STATIC_PATH
+
+    @property
+    def scripts_dir(self) -> str:
+        """Return where the scripts lie that it starts, which other trials start too."""
+        return self._order.scripts_dir
+
+    @property
+    def slowed_dir(self) -> str:
+        """Return where slower builds of the project's own scripts are, by the same names."""
+        return self._order.slowed_dir
+
+    @property
     def system(self) -> System:
         """Return what stands behind it."""
         return self._order.system

@@ -188,7 +188,8 @@ class Trial:
         # The event MPM closes kept-alive connections of a process whose threads are all busy.
         lost = order.text("loop") == "closed" and not DRIVERS[order.text("driver")].comes_back
         spare = max(0, workers - order.number_of("clients")) if lost else None
-        subject = Subject(self._server, pid, workers, len(os.sched_getaffinity(0)), spare)
+        cpus = len(os.sched_getaffinity(0))
+        subject = Subject(self._server, pid, workers, cpus, own_mounts=self._isolated, spare_workers=spare)
         directory, window_s = self._places.instruments, order.seconds("window_s")
         self._performance = Performance(subject, directory, order.key, order.intervention_slot_s, window_s)
         self._performance.wait_until_ready(self._patience)

@@ -23,6 +23,7 @@ class Subject:
     load_pid: Optional[int]  # the driver's; None: other machines make the load
     workers: int
     cpus: int
+    own_mounts: bool = False  # what is mounted is there for this trial alone, and gone with it
     spare_workers: Optional[int] = None  # that can be taken and no client is lost for good; None: all of them
 
     @property

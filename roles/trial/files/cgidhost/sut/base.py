@@ -31,6 +31,7 @@ class System:
     program: ClassVar[str] = ""  # that is started beside httpd, by its name among the host's tools; "": none is
     why_no_queue: ClassVar[str] = ""  # where it has none: instruments that need one say this
     why_no_daemon: ClassVar[str] = ""  # where no single process accepts from it: those that need one say this
+    why_no_scripts: ClassVar[str] = ""  # where no program is started for a request: those that need one say this
     proofs: ClassVar[tuple[Proof, ...]] = ()
     # What may be done to it in the window, by name: each gives its begin and its end, which come as often as is
     # ordered. cgidlab/design/faults.py has the names.

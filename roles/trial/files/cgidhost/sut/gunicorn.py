@@ -19,6 +19,7 @@ class Gunicorn(Proxied):
     name = "gunicorn"
     program = "gunicorn"
     why_no_daemon = "gunicorn has no single process that accepts"
+    why_no_scripts = "gunicorn starts no program for a request: what answers stays"
 
     def arguments(self, order: TrialOrder, places: Places) -> list[str]:
         """Return where its file is and what it serves."""

@@ -18,6 +18,7 @@ class PhpFpm(Proxied):
     name = "php_fpm"
     program = "php-fpm"
     why_no_daemon = "php-fpm has no single process that accepts"
+    why_no_scripts = "php-fpm starts no program for a request: what answers stays"
 
     def arguments(self, order: TrialOrder, places: Places) -> list[str]:
         """Return where its file is, and what a distribution turns on beside it."""

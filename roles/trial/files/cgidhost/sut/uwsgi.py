@@ -21,6 +21,7 @@ class Uwsgi(Proxied):
     name = "uwsgi"
     program = "uwsgi"
     why_no_daemon = "uWSGI has no single process that accepts"
+    why_no_scripts = "uWSGI starts no program for a request: what answers stays"
 
     def arguments(self, order: TrialOrder, places: Places) -> list[str]:
         """Return where its file is."""
