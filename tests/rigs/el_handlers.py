@@ -109,7 +109,11 @@ def _built_uwsgi(root: Path, place: Path) -> tuple[Path, Path]:
         unpacked = unpacked.rename(source / f"uwsgi-{UWSGI}")
         (unpacked / "buildconf/el.ini").write_text(_UWSGI_INI)
         guests.call(guests.FRESH_MACHINE, "shell", fresh, f"set -e\n{_BUILD_UWSGI}")
-        plugin = fresh / "usr/lib64/uwsgi/python3_plugin.so"
-        return shutil.copy2(unpacked / "uwsgi", place / "uwsgi-built"), shutil.copy2(plugin, place / plugin.name)
+        built = (unpacked / "uwsgi", fresh / "usr/lib64/uwsgi/python3_plugin.so")
+        kept = (place / "built" / built[0].name, place / "built" / built[1].name)
+        kept[0].parent.mkdir()
+        for source, target in zip(built, kept, strict=True):
+            shutil.copy2(source, target)
+        return kept
     finally:
         guests.call("umount", fresh)
