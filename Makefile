@@ -107,8 +107,8 @@ vm-one: guest-tools ## what one other kernel does with the queue, in an emulated
 vm-matrix: guest-tools ## the same for the kernels of all Debian suites (root, an hour)
 	$(PYTHON) -m tests.rigs.vm matrix "$(GUESTS)" $(SUITES)
 
-el-host: guest-tools ## provision and measure on a host of Enterprise Linux's shape, with dnf and a source package (root)
-	$(PYTHON) -m tests.rigs.el_host "$(GUESTS)"
+el-host: guest-tools ## provision and measure on a host of Enterprise Linux's shape, with dnf and a source package, and try each handler there (root; ARGS="--handlers" for these alone)
+	$(PYTHON) -m tests.rigs.el_host "$(GUESTS)" $(ARGS)
 
 lock: setup-dev ## resolve the requirements*.in files again into their locks
 	scripts/lock.sh

@@ -18,6 +18,7 @@ from cgidlab import drivers, instruments
 from cgidlab.design import catalogue, systems
 from cgidlab.parsers import listeners
 from cgidlab.runs import hostdiff
+from tests.rigs import el_host, el_packages
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -174,6 +175,44 @@ def test_a_system_with_a_program_of_its_own_is_installed_and_told_what_to_do() -
     assert all({"Debian", "RedHat"} <= module.keys() for module in modules.values())
     assert {path.name for path in (ROLES / "systems/templates").iterdir()} <= set(known)
     assert [name for name in known if f"trial.system == '{name}'" not in template] == []
+
+
+def packages_of(about: Mapping[str, Any], family: str) -> list[str]:
+    """Return the packages that a handler needs of a family's repositories, that of its module too."""
+    return [*about[family], *([about["module"][family]] if "module" in about else [])]
+
+
+@pytest.mark.parametrize("family", ["Debian", "RedHat"])
+@pytest.mark.parametrize("name", systems.PROVIDED)
+def test_a_handler_names_its_packages_for_each_family_and_its_role_says_them_to_readers(name: str, family: str) -> None:
+    known = variables("systems/vars/main.yml")
+    about = known["__systems_known"][name]
+    readme = (ROLES / "systems/README.md").read_text(encoding="utf-8")
+    (row,) = (line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
+    cell = row.split("|")[2 if family == "Debian" else 3]
+
+    assert about[family], "one that cannot be had of a family at all is no choice there: say so, and why"
+    places = {known["__systems_found_in"][family].get(package) for package in about[family]} - {None}
+    assert [one for one in (*packages_of(about, family), *places) if not re.search(rf"\b{one}\b", cell)] == []
+
+
+def test_a_repository_is_told_of_packages_alone_that_some_handler_needs() -> None:
+    known = variables("systems/vars/main.yml")
+
+    for family, found_in in known["__systems_found_in"].items():
+        named = {package for about in known["__systems_known"].values() for package in packages_of(about, family)}
+        assert set(found_in) - named == set(), family
+    assert set(known["__systems_found_in"]) == {"Debian", "RedHat"}
+
+
+def test_the_host_of_enterprise_linux_shape_has_every_package_that_a_role_names() -> None:
+    named = set(el_packages.wanted())
+
+    known = variables("systems/vars/main.yml")["__systems_known"].values()
+    assert {package for about in known for package in packages_of(about, "RedHat")} <= named
+    assert set(el_packages.OPTIONAL) | {name for absent in el_packages.ABSENT.values() for name in absent} <= named
+    experiment = yaml.safe_load(el_host.HANDLERS.read_text(encoding="utf-8"))
+    assert experiment["factors"]["handler"] == list(systems.SYSTEMS)
 
 
 def test_what_means_something_with_some_systems_alone_is_an_option() -> None:

@@ -1,10 +1,12 @@
 """A host of Enterprise Linux's shape: dnf, rpm and systemd in a root that says it is CentOS Stream, booted for SSH.
 
-    .venv/bin/python -m tests.rigs.el_host DIR [--release 9|10]
+    .venv/bin/python -m tests.rigs.el_host DIR [--release 9|10] [--handlers]
 
 The roles' whole way for the family RedHat runs on it: packages by dnf from repositories of which two are not enabled,
-`dnf download --source httpd`, unpacking and patching by rpmbuild, the build, the controls and two trials; then the
-playbook once more, which must change nothing. What it cannot show: SELinux, EL's own patches, compiler and kernel.
+`dnf download --source httpd`, unpacking and patching by rpmbuild, the build, the controls and two trials; then two
+trials of each handler; then the playbook once more, which must change nothing. First of all the same is asked of the
+host without EPEL, which must say what it cannot have, and change nothing. --handlers leaves the controls out. What it
+cannot show: SELinux, EL's own patches, compiler and kernel.
 
 DIR keeps the root and the packages. The host lives in a network, mount and PID namespace and is gone with it.
 """
@@ -19,9 +21,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cgidlab.design.systems import SYSTEMS
 from tests.rigs import el_packages, vm
 from tests.rigs import guest as guests
 
+HANDLERS = guests.REPO / "tests" / "experiments" / "el-handlers.yml"
+# What the roles install of EPEL, by the handlers that need it.
+_OF_EPEL = ("fcgid", "fcgiwrap", "gunicorn", "uwsgi")
+_REFUSED = 3  # a host could not be made ready; no trial was run
 PACKAGES = "openssh-server python3 systemd-sysv dbus iproute2 dnf rpm dnf-plugins-core ca-certificates tar xz-utils"
 PROGRAMS = (*guests.PROGRAMS[:1], "systemd-nspawn", "rpmbuild", "createrepo_c", "dpkg-deb", "ssh-keygen", "unshare")
 # Enterprise Linux has none of them, and the roles would take them for Debian's.
@@ -58,13 +65,15 @@ def make_el_root(work: Path, release: str) -> Path:
     repos.mkdir(exist_ok=True)
     # The source repository carries the name that EL's have beside the binary one, and is not enabled either.
     names = {name: "baseos-source" if name == "appstream-source" else name for name in places}
-    text = "".join(
-        _REPOSITORY.format(name=section, enabled=int(name == "baseos")).replace(
+    sections = {
+        name: _REPOSITORY.format(name=section, enabled=int(name == "baseos")).replace(
             f"repositories/{section}", f"repositories/{name}"
         )
         for name, section in names.items()
-    )
-    (repos / "centos.repo").write_text(text)
+    }
+    # As epel-release brings it, in a file of its own.
+    (repos / "epel.repo").write_text(sections.pop("epel"))
+    (repos / "centos.repo").write_text("".join(sections.values()))
     for path in (root / "etc/os-release", root / "usr/lib/os-release"):
         path.unlink(missing_ok=True)
         path.write_text(_OS_RELEASE.format(release=release))
@@ -80,8 +89,8 @@ def make_el_root(work: Path, release: str) -> Path:
     return root
 
 
-def measure(work: Path) -> int:
-    """Boot the host, run the two trials on it and provision it again; return the exit status. Inside the namespaces."""
+def measure(work: Path, release: str, *, handlers_alone: bool) -> int:
+    """Boot the host, run all on it and provision it again; return the exit status. Inside the namespaces."""
     guests.call("ip", "link", "set", "lo", "up")
     machine = guests.Guest("guest", "127.0.0.1", 22, work)
     fresh = work / "booted"
@@ -104,17 +113,79 @@ def measure(work: Path) -> int:
         )
     try:
         guests.say(f"SSH answers after {machine.wait(process, log):.1f} s")
-        return _measured(machine, work)
+        inventory, before = machine.write_inventory(), machine.run("rpm -qa | wc -l").strip()
+        code = _without_epel(machine, inventory, work)
+        if not handlers_alone:
+            code = code or _two_trials(machine, inventory, work, before)
+        return code or _each_handler(machine, inventory, work, release)
     finally:
         guests.end(process)
 
 
-def _measured(machine: guests.Guest, work: Path) -> int:
-    inventory, results = machine.write_inventory(), work / "results"
-    before = machine.run("rpm -qa | wc -l").strip()
-    words = (guests.REPO / "runner.py", vm.EXPERIMENT, "--target", inventory, "--results", results, "--new")
-    code = subprocess.run([sys.executable, *(str(word) for word in words)], check=False, cwd=guests.REPO).returncode
-    run = max((results / vm.EXPERIMENT.stem).glob("2*"))
+def _run(experiment: Path, inventory: Path, work: Path, *more: str) -> tuple[int, str, Path | None]:
+    """Run an experiment on the host; return the exit status, what was said, and the directory of the run if any."""
+    results = work / "results"
+    words = (guests.REPO / "runner.py", experiment, "--target", inventory, "--results", results, "--new", *more)
+    ran = subprocess.run(
+        [sys.executable, *(str(word) for word in words)],
+        check=False,
+        cwd=guests.REPO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(ran.stdout, end="", file=sys.stderr, flush=True)
+    runs = sorted((results / experiment.stem).glob("2*"))
+    return ran.returncode, ran.stdout, runs[-1] if runs else None
+
+
+def _without_epel(machine: guests.Guest, inventory: Path, work: Path) -> int:
+    """Ask for all handlers on the host without EPEL; return 0 if it says which it cannot have, and is as before."""
+    look = "rpm -qa | sort | sha256sum; ls -d /var/cache/cgidlab/httpd 2>/dev/null || true"
+    before = machine.run(look)
+    machine.run("mv /etc/yum.repos.d/epel.repo /var/tmp/")
+    code, said, _ = _run(HANDLERS, inventory, work)
+    machine.run("mv /var/tmp/epel.repo /etc/yum.repos.d/")
+    if code != _REFUSED or not _names(said, _OF_EPEL):
+        raise guests.RigError(f"without EPEL the run ended with {code} and did not name {', '.join(_OF_EPEL)}")
+    if machine.run(look) != before:
+        raise guests.RigError("without EPEL something was installed or built before that was said")
+    guests.say(f"without EPEL: refused with {code}, nothing installed or built")
+    return 0
+
+
+def _names(said: str, handlers: Sequence[str]) -> bool:
+    """Say whether these handlers, and no other, are said to need what no repository has."""
+    found = re.findall(r"(\w+) needs [\w, -]+which no repository", " ".join(said.split()))
+    return sorted(set(found)) == sorted(handlers)
+
+
+def _each_handler(machine: guests.Guest, inventory: Path, work: Path, release: str) -> int:
+    """Run two trials of each handler that this release can have; return the exit status."""
+    lost = el_packages.lost_handlers(release)
+    more: list[str] = []
+    if lost:
+        code, said, _ = _run(HANDLERS, inventory, work)
+        if code != _REFUSED or not _names(said, lost):
+            raise guests.RigError(f"the run ended with {code} and did not name {', '.join(lost)}")
+        more = ["--only", "handler=" + ",".join(name for name in SYSTEMS if name not in lost)]
+    code, _, run = _run(HANDLERS, inventory, work, "--uncalibrated", *more)
+    if run is None:
+        return code
+    guests.say(f"run {run.name}: exit {code}")
+    tools = json.loads((run / "hosts" / "guest.json").read_text())["tools"]
+    for name, tool in tools.items():
+        guests.say(f"  {name} {tool.get('version')}: {tool['path']}")
+    servers = machine.run("rpm -qa httpd httpd-core mod_fcgid nginx").split()
+    if servers:
+        raise guests.RigError(f"installed, and never to be: {' '.join(servers)}")
+    return code or _again(inventory, run)
+
+
+def _two_trials(machine: guests.Guest, inventory: Path, work: Path, before: str) -> int:
+    code, _, run = _run(vm.EXPERIMENT, inventory, work)
+    if run is None:
+        return code
     report = json.loads((run / "hosts" / "guest.json").read_text())
     facts = report["facts"]
     guests.say(f"facts: {facts['distribution']} {facts['distribution_version']}, kernel {facts['kernel']}")
@@ -145,19 +216,24 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--release", choices=("9", "10"), default="9")
+    parser.add_argument("--handlers", action="store_true", help="without controls and the two trials of mod_cgid")
+    parser.add_argument("--make", action="store_true", help="make root and packages, and no more")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(words)
     work = args.directory.resolve() / f"el{args.release}"
     try:
         if args.inside:
-            return measure(work)
+            return measure(work, args.release, handlers_alone=args.handlers)
         guests.check(PROGRAMS)
         make_el_root(work, args.release)
     except guests.RigError as err:
         print(f"error: {err}", file=sys.stderr)
         return 1
+    if args.make:
+        return 0
     namespaces = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
     own = [sys.executable, "-m", "tests.rigs.el_host", "--inside", str(args.directory), "--release", args.release]
+    own += ["--handlers"] if args.handlers else []
     return subprocess.run(["unshare", *namespaces, *own], cwd=guests.REPO, check=False).returncode
 
 

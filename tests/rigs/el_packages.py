@@ -1,17 +1,20 @@
 """A repository of rpms for a host of Enterprise Linux's shape: Debian's packages in EL's names, and a source of httpd.
 
 Each Debian package that a role's EL package stands for becomes an rpm with its files; a package in EL's name requires
-them. What is no package of its own in Debian, or is in the root already, is an empty one. The source package holds the
-tarball of httpd that Debian distributes, a patch and a spec of ours in EL's layout.
+them. What is no package of its own in Debian, or is in the root already, is an empty one. What EL has in places of its
+own lies in those (`el_handlers`). The source package holds the tarball of httpd that Debian distributes, a patch and a
+spec of ours in EL's layout.
 """
 
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from tests.rigs import el_handlers
 from tests.rigs import guest as guests
 
 # EL's name: Debian's packages
@@ -19,8 +22,10 @@ DEBIAN = {
     "apr-devel": ["libapr1-dev"],
     "apr-util-devel": ["libaprutil1-dev"],
     "ca-certificates": [],
+    "cpio": ["cpio"],
     "dnf-plugins-core": [],
     "expat-devel": ["libexpat1-dev"],
+    "fcgiwrap": ["fcgiwrap"],
     "gcc": ["gcc"],
     "glibc-devel": ["libc6-dev"],
     "gnupg2": ["gpg"],
@@ -28,17 +33,35 @@ DEBIAN = {
     "iproute": [],
     "libxcrypt-devel": ["libcrypt-dev"],
     "make": ["make"],
+    "mod_fcgid": [],
     "nghttp2": ["nghttp2-client"],
     "patch": ["patch"],
     "pcre2-devel": ["libpcre2-dev"],
+    "php-fpm": ["php-fpm"],
+    "php-opcache": ["php-opcache"],
+    "python3-gunicorn": ["gunicorn"],
     "redhat-rpm-config": [],
     "rpm-build": [],
     "strace": ["strace"],
     "tar": [],
     "util-linux": [],
+    "uwsgi": ["uwsgi-core"],
+    "uwsgi-plugin-python3": ["uwsgi-plugin-python3"],
 }
 # Where EL has them: what is in none of these is in the repository that is always on.
-OPTIONAL = {"apr-devel": "crb", "apr-util-devel": "crb", "nghttp2": "epel"}
+OPTIONAL = {
+    "apr-devel": "crb",
+    "apr-util-devel": "crb",
+    "nghttp2": "crb",
+    "fcgiwrap": "epel",
+    "python3-gunicorn": "epel",
+    "uwsgi": "epel",
+    "uwsgi-plugin-python3": "epel",
+}
+# What no list of that release's repositories names.
+ABSENT: Mapping[str, Sequence[str]] = {"9": (), "10": ("fcgiwrap",)}
+# Of these what they need alone: they come in EL's places, and Debian's beside them would be found first.
+_OWN_PLACES = ("uwsgi-core", "uwsgi-plugin-python3")
 _MACROS = {
     "debug_package": "%{nil}",
     "__os_install_post": "%{nil}",
@@ -95,15 +118,32 @@ _PATCH = """\
 
 def wanted() -> list[str]:
     """Return every package that the roles name for the family RedHat; raise `RigError` for one that is unknown here."""
-    names: set[str] = set()
-    for path in sorted(guests.REPO.glob("roles/*/vars/RedHat.yml")):
-        for key, value in yaml.safe_load(path.read_text()).items():
-            if key.endswith("_packages"):
-                names |= set(value.values() if isinstance(value, dict) else value)
+    names = set(_named())
     unknown = names - set(DEBIAN)
     if unknown:
         raise guests.RigError(f"tests/rigs/el_packages.py knows no packages of Debian for {', '.join(sorted(unknown))}")
     return sorted(names)
+
+
+def _named() -> Iterator[str]:
+    yield from _variables("host/vars/RedHat.yml")["__host_packages"]
+    drivers = _variables("load/vars/main.yml")["__load_package_names"]["RedHat"].values()
+    instruments = [about["RedHat"] for about in _variables("instruments/vars/main.yml")["__instruments_known"].values()]
+    handlers = _variables("systems/vars/main.yml")["__systems_known"].values()
+    modules = [about["module"]["RedHat"] for about in handlers if "module" in about]
+    for one in (*drivers, *instruments, *(about["RedHat"] for about in handlers), *modules):
+        yield from [one] if isinstance(one, str) else one
+
+
+def lost_handlers(release: str) -> list[str]:
+    """Return the handlers that a release cannot have, as the roles name their packages."""
+    known = _variables("systems/vars/main.yml")["__systems_known"]
+    return sorted(name for name, about in known.items() if set(about["RedHat"]) & set(ABSENT[release]))
+
+
+def _variables(path: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((guests.REPO / "roles" / path).read_text())
+    return values
 
 
 def make_repositories(root: Path, work: Path, release: str) -> dict[str, Path]:
@@ -125,16 +165,25 @@ def make_repositories(root: Path, work: Path, release: str) -> dict[str, Path]:
 
 
 def _binary_packages(root: Path, top: Path, places: Mapping[str, Path], release: str) -> None:
-    closures = {name: _closure(root, DEBIAN[name]) for name in wanted()}
+    names = [name for name in wanted() if name not in ABSENT[release]]
+    closures = {name: _closure(root, DEBIAN[name]) for name in names}
     everything = sorted({debian for closure in closures.values() for debian in closure})
     guests.say(f"making rpms of {len(everything)} packages of Debian")
-    _download(root, everything)
+    _download(root, [*everything, *el_handlers.TAKEN_FROM])
     for debian in everything:
         _repack(root, debian, top, places["baseos"])
+    own = el_handlers.make(root, top / "own")
     for name, closure in closures.items():
         requires = "".join(f"Requires: {_rpm_name(debian)}\n" for debian in closure)
+        tree = own.get(name)
         text = _SPEC.format(
-            name=name, version=1, release=f"1.el{release}", summary=name, requires=requires, install="", files=""
+            name=name,
+            version=1 if tree is None else tree.version,
+            release=f"1.el{release}",
+            summary=name,
+            requires=requires + ("" if tree is None else tree.requires),
+            install="" if tree is None else f"cp -a {tree.directory}/. %{{buildroot}}",
+            files="" if tree is None else "\n" + "\n".join(f"/{path}" for path in tree.files()),
         )
         _build("-bb", text, top, places[OPTIONAL.get(name, "baseos")])
 
@@ -153,7 +202,8 @@ def _closure(root: Path, packages: Sequence[str]) -> list[str]:
     if not packages:
         return []
     planned = guests.call("chroot", root, "apt-get", "-s", "-q", "install", "--no-install-recommends", *packages)
-    return sorted({line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")})
+    names = {line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")}
+    return sorted(names - set(_OWN_PLACES))
 
 
 def _download(root: Path, packages: Iterable[str]) -> None:

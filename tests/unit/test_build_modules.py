@@ -788,6 +788,7 @@ def test_selinux_is_what_the_kernel_says_and_nothing_where_it_says_nothing(enfor
         pytest.param("This is ApacheBench, Version 2.3 <$Revision: 1923142 $>\nCopyright\n", "2.3", id="ab"),
         pytest.param("bpftrace v0.17.0\n", "0.17.0", id="bpftrace"),
         pytest.param("strace -- version 6.1\n", "6.1", id="strace"),
+        pytest.param("Usage: fcgiwrap [OPTION]\n\nfcgiwrap version 1.1.0\n", "1.1.0", id="fcgiwrap"),
         pytest.param("no number\nmore\n", "no number", id="none"),
     ],
 )

@@ -80,6 +80,22 @@ def test_a_receipt_is_void_once_what_it_rests_on_has_changed(host: Host, change:
     assert host.held() == host.content
 
 
+def test_asking_the_database_of_rpm_voids_no_receipt(tmp_path: Path) -> None:
+    """`rpm -q` of root writes to the index that SQLite keeps in shared memory; the database stays as it is."""
+    database = tmp_path / "rpm"
+    database.mkdir()
+    (database / "rpmdb.sqlite").write_bytes(b"SQLite format 3")
+    index = database / "rpmdb.sqlite-shm"
+    index.write_bytes(b"before")
+    cache, content = str(tmp_path / "cache"), {"uid": 0}
+    lab_receipt.keep(cache, KEY, content, (str(database),))
+
+    index.write_bytes(b"after a look")
+    assert lab_receipt.held(cache, KEY, (str(database),)) == content
+    (database / "rpmdb.sqlite").write_bytes(b"SQLite format 3, one more")
+    assert lab_receipt.held(cache, KEY, (str(database),)) is None
+
+
 def test_a_receipt_is_of_one_key(host: Host) -> None:
     host.keep()
 

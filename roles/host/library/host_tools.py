@@ -68,9 +68,8 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def version_in(text):
     """Return the first version number in a program's output, the whole first line when it has none."""
-    first = text.strip().splitlines()[0] if text.strip() else ""
-    found = _VERSION.search(first)
-    return found.group(0).rstrip(".,") if found else first
+    found = _VERSION.search(text)
+    return found.group(0).rstrip(".,") if found else text.strip().partition("\n")[0].rstrip()
 
 
 def installed_dpkg(text):

@@ -24,6 +24,8 @@ DATABASES = (
     "/etc/apt",
     "/etc/yum.repos.d",
 )
+# Of SQLite, in which rpm keeps its database: an index in shared memory, which whoever only reads writes to as well.
+_NO_CONTENT = "-shm"
 
 
 def path_of(cache, key):
@@ -80,7 +82,8 @@ def stamp(path):
     try:
         found = [os.stat(path)]
         for place, directories, names in os.walk(path):
-            found += [os.lstat(os.path.join(place, name)) for name in (*directories, *names)]
+            kept = [name for name in (*directories, *names) if not name.endswith(_NO_CONTENT)]
+            found += [os.lstat(os.path.join(place, name)) for name in kept]
     except (OSError, ValueError):
         return None
     return [len(found), sum(s.st_size for s in found), max(max(s.st_mtime_ns, s.st_ctime_ns) for s in found)]

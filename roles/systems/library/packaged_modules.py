@@ -54,7 +54,6 @@ tools:
 
 import os
 import shutil
-import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -63,92 +62,13 @@ from ansible.module_utils.lab_build import (
     LabError,
     building,
     fail_with,
-    finished,
     make_directory,
-    run_step,
     set_sane_umask,
     sha256_file,
     write_json,
 )
+from ansible.module_utils.lab_packages import cached, manager, place_of_modules
 from ansible.module_utils.lab_reach import check, package_sources
-
-
-class Apt:
-    """Packages of Debian and Ubuntu. apt refuses what its signed index does not vouch for."""
-
-    suffix = ".deb"
-
-    def __init__(self, repositories):
-        """`repositories` are of dnf alone."""
-        del repositories
-
-    def fetch(self, package, directory):
-        """Download a package; as root with a newer index where the present one knows none that is still there."""
-        # The directory is this user's; the sandbox user could not write to it.
-        argv = ["apt-get", "-q", "-o", "APT::Sandbox::User=", "download", package]
-        try:
-            run_step("download", argv, directory, directory, None)
-        except LabError:
-            if os.geteuid() != 0:
-                raise
-            run_step("update", ["apt-get", "-q", "update"], directory, directory, None)
-            run_step("download", argv, directory, directory, None)
-
-    def unpack(self, path, directory):
-        """Put what the package holds below a directory."""
-        run_step("unpack", ["dpkg-deb", "--extract", path, directory], directory, directory, None)
-
-    def version(self, path):
-        """Return the version of a package that was downloaded."""
-        return said(["dpkg-deb", "--field", path, "Version"])
-
-
-class Dnf:
-    """Packages of Enterprise Linux."""
-
-    suffix = ".rpm"
-
-    def __init__(self, repositories):
-        """`repositories` are looked in although they may not be enabled; one that is not there is passed over."""
-        self._options = ["--setopt=%s.enabled=1" % name for name in repositories]
-
-    def fetch(self, package, directory):
-        """Download a package."""
-        arch = said(["rpm", "--eval", "%{_arch}"])
-        argv = ["dnf", "-q", *self._options, "download", "--destdir", directory, "--arch", arch, package]
-        run_step("download", argv, directory, directory, None)
-
-    def unpack(self, path, directory):
-        """Put what the package holds below a directory."""
-        script = 'rpm2cpio "$1" | cpio --quiet --extract --make-directories --no-absolute-filenames'
-        run_step("unpack", ["sh", "-c", script, "sh", path], directory, directory, None)
-
-    def version(self, path):
-        """Return the version of a package that was downloaded."""
-        return said(["rpm", "--query", "--package", "--queryformat", "%{version}-%{release}", path])
-
-
-def said(argv):
-    """Return what a program prints on its standard output; LabError when it fails."""
-    process = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(os.environ, LC_ALL="C"),
-        check=False,
-    )
-    if process.returncode != 0:
-        raise LabError("%s: %s" % (argv[0], process.stderr.decode("utf-8", "replace").strip()[:200]))
-    return process.stdout.decode("utf-8", "replace").strip()
-
-
-def manager(repositories):
-    """Return who knows this host's packages; LabError where nobody does."""
-    for program, kind in (("apt-get", Apt), ("dnf", Dnf)):
-        if shutil.which(program):
-            return kind(repositories)
-    raise LabError("there is neither apt-get nor dnf here, so no package of the distribution can be fetched")
 
 
 def the_one(directory, matches, of):
@@ -162,13 +82,6 @@ def the_one(directory, matches, of):
     if len(found) != 1:
         raise LabError("%s: %d files in place of one" % (of, len(found)))
     return found[0]
-
-
-def cached(name, place):
-    """Return what the marker of the newest one in the cache says, None when there is none."""
-    there = [os.path.join(place, entry) for entry in (os.listdir(place) if os.path.isdir(place) else ())]
-    mine = [path for path in there if os.path.basename(path).startswith(name + "-") and finished(path)]
-    return finished(max(mine, key=lambda path: os.path.getmtime(os.path.join(path, MARKER)))) if mine else None
 
 
 def provide(name, package, place, packages):
@@ -226,7 +139,7 @@ def main():
     )
     set_sane_umask()
     params = module.params
-    place = os.path.join(params["cache_dir"], "packages")
+    place = place_of_modules(params["cache_dir"])
     try:
         tools, changed = provide_all(
             params["modules"],
