@@ -308,8 +308,14 @@ HELD: dict[str, tuple[str, ...]] = {
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
     ),
     "A source such as `git:https": ("unit/test_secrets:a_source_with_credentials_is_refused_without_saying_them",),
-    "`bisect` reads a repository's commits": ("unit/test_bisecting:ends_that_are_none_are_refused",),
-    "What git says of a commit is shown": ("unit/test_bisecting:the_line_is_that_of_first_parents_the_oldest_first",),
+    "`bisect` reads a repository's commits": (
+        "unit/test_bisecting:ends_that_are_none_are_refused",
+        "unit/test_bisecting:nothing_that_a_repositorys_own_configuration_names_is_started",
+    ),
+    "What git says of a commit is shown": (
+        "unit/test_bisecting:the_line_is_that_of_first_parents_the_oldest_first",
+        "unit/test_bisecting:what_git_says_of_commits_is_bounded",
+    ),
     "Snapshots of hosts hold no command lines": (
         "unit/test_cgidhost_recover:a_snapshot_says_what_is_of_a_block_and_holds_nobodys_words",
     ),
