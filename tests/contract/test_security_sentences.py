@@ -239,6 +239,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_cgidhost_orders:a_file_of_a_system_stays_in_its_directory",
     ),
     "The module mod_fcgid is the distribution's too": (
+        "unit/test_packaged_modules:a_package_of_enterprise_linux_is_signed_or_not_unpacked",
         "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
         "e2e/test_handlers:what_mod_fcgid_starts_has_sockets_that_are_nobody_elses",
     ),

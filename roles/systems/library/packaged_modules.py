@@ -8,7 +8,7 @@ module: packaged_modules
 short_description: Unpack modules of httpd into the cache without installing their packages
 description:
   - Has apt or dnf download a package, by the same index as it would install it from, and keeps the one module of it
-    below C(CACHE/packages).
+    below C(CACHE/packages). A package of dnf's has to be signed where its repository has C(gpgcheck) on.
   - Such a package is made for the distribution's own httpd. Installed it would bring that along, or change how it is
     configured where it is there already; the module alone does neither.
   - What is in the cache is taken as it is, unless C(refresh) says otherwise.
@@ -52,6 +52,7 @@ tools:
   returned: always
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -113,10 +114,46 @@ class Dnf:
         self._options = ["--setopt=%s.enabled=1" % name for name in repositories]
 
     def fetch(self, package, directory):
-        """Download a package."""
+        """Download a package; LabError where it is not signed as its repository asks: `dnf download` does not look."""
         arch = said(["rpm", "--eval", "%{_arch}"])
         argv = ["dnf", "-q", *self._options, "download", "--destdir", directory, "--arch", arch, package]
         run_step("download", argv, directory, directory, None)
+        path = the_one(directory, lambda entry: entry.endswith(self.suffix), "what was downloaded")
+        query = ["repoquery", "--latest-limit", "1", "--qf", "%{repoid}\\n", "--arch", arch, package]
+        repositories = sorted(set(said(["dnf", "-q", *self._options, *query]).split()))
+        wanted = [keys for keys in map(self._keys, repositories) if keys is not None]
+        if wanted or not repositories:
+            keys = [key for keys in wanted for key in keys]
+            self._check_signature(path, keys, directory, " or ".join(repositories))
+
+    @staticmethod
+    def _keys(repository):
+        """Return the files of a repository's keys, None where the host's administrator has signatures not looked at."""
+        try:
+            lines = said(["dnf", "-q", "config-manager", "--dump", repository]).splitlines()
+        except LabError:  # of another dnf: only keys that the system has are believed
+            return []
+        known = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+        if known.get("gpgcheck") in ("0", "False"):
+            return None
+        keys = known.get("gpgkey", "").replace(",", " ").split()
+        return [key[len("file://") :] for key in keys if key.startswith("file:///")]
+
+    @staticmethod
+    def _check_signature(path, keys, directory, repository):
+        """Raise LabError where a package is signed neither with a key that rpm has nor with one of its repository."""
+        look = ["--define", "_pkgverify_level signature", "--checksig", path]
+        own = ["--dbpath", os.path.join(directory, "keys")]
+        with contextlib.suppress(LabError):
+            said(["rpmkeys", *look])
+            return
+        for key in keys:
+            with contextlib.suppress(LabError):
+                said(["rpmkeys", *own, "--import", key])
+        try:
+            said(["rpmkeys", *own, *look])
+        except LabError as failure:
+            raise LabError("its package is not signed with a key of its repository %s" % repository) from failure
 
     def unpack(self, path, directory):
         """Put what the package holds below a directory."""
