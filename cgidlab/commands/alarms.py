@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cgidlab.errors import SpecError
+from cgidlab.terminal import cell
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -99,7 +100,7 @@ def nagios(sockets: Sequence[Socket], wanted: Sequence[str]) -> tuple[int, str]:
         return UNKNOWN, "OBSERVE UNKNOWN - nothing was observed"
     rank = (OK, UNKNOWN, WARNING, CRITICAL)
     worst = max((state for state, _ in states), key=rank.index)
-    said = "; ".join(f"{s.label}: {_text(s)}" for state, s in states if state == worst)
+    said = "; ".join(f"{cell(s.label)}: {_text(s)}" for state, s in states if state == worst)
     data = " ".join(word for s in sockets for word in _performance(s))
     return worst, f"OBSERVE {_NAMES[worst]} - {said}".replace("|", "/") + (f" | {data}" if data else "")
 
@@ -123,7 +124,7 @@ def _text(s: Socket) -> str:
 
 
 def _performance(s: Socket) -> list[str]:
-    name = s.label.replace("'", "").replace("=", "_").replace("|", "/")
+    name = cell(s.label).replace("'", "").replace("=", "_").replace("|", "/")
     most = "" if s.limit is None else str(s.limit + 1)
     words = [
         f"'{name} depth'={s.depth_max};;;0;{most}" if s.depth_max is not None else "",

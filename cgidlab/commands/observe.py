@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import alarms, exporting, options, signals
 from cgidlab.errors import LabError, SpecError
-from cgidlab.terminal import printable
+from cgidlab.terminal import cell, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -128,7 +128,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         return run(args)
     except LabError as err:
-        print(f"OBSERVE UNKNOWN - {err.what}")
+        print(f"OBSERVE UNKNOWN - {cell(err.what)}".replace("|", "/"))
         return alarms.UNKNOWN
 
 
@@ -218,7 +218,7 @@ class _LiveLines:
 def _sockets(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
     several = len(live) > 1
     return [
-        _live_line(f"{host}: " if several else "", seen["elapsed_s"], t)
+        cell(_live_line(f"{host}: " if several else "", seen["elapsed_s"], t))
         for host, seen in sorted(live.items())
         for t in seen["targets"]
     ]
@@ -303,7 +303,7 @@ def _text(seen: Observed) -> str:
 
     lines: list[str] = []
     for i in seen.instances:
-        lines += [_title(i, several=len(seen.hosts) > 1), ""]
+        lines += [cell(_title(i, several=len(seen.hosts) > 1)), ""]
         for asked, said in zip(QUESTIONS, i["verdict"]["lines"], strict=True):
             lines += [
                 asked,

@@ -7,10 +7,13 @@ believed. Sources themselves are fetched by the servers (roles/build).
 import hashlib
 import os
 import re
+import selectors
 import shutil
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from cgidlab import files
 from cgidlab.analysis.bisecting import Commit
@@ -24,9 +27,18 @@ _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@{}^~+-]{0,200}")
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|[\w.-]+@[\w.-]+:")  # as roles/build/module_utils/lab_source_git.py has it
 _SEPARATOR = "\x1f"
+_MOST_BYTES = 64 << 20  # that git says: a subject may have gigabytes, packed into a few bytes
+_LAST_WORDS_BYTES = 4096
 _LONGEST_S = 900.0
-# No question for a password, no object fetched in passing, nothing that a repository's own configuration would run.
-_QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
+# No question for a password, no object fetched in passing, nothing that a repository's own configuration would run:
+# `ext` would, and a git older than GIT_NO_LAZY_FETCH would fetch.
+QUIET = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "LC_ALL": "C",
+}
 _OF_ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
 _CONFIG = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
 
@@ -128,12 +140,36 @@ def _git(place: Path, *arguments: str) -> str:
     argv = [program, "-C", str(place), *_CONFIG, *arguments]
     # A hook of another repository may have started us, and a directory in a repository is none itself.
     ours = {n: v for n, v in os.environ.items() if n not in _OF_ANOTHER}
-    environment = {**ours, **_QUIET, "GIT_CEILING_DIRECTORIES": str(place.resolve().parent)}
-    try:
-        ran = subprocess.run(argv, check=False, capture_output=True, env=environment, timeout=_LONGEST_S)
-    except subprocess.TimeoutExpired as err:
-        raise StoreError(f"git took longer than {_LONGEST_S:.0f} s", where=str(place)) from err
-    if ran.returncode:
-        said = ran.stderr.decode(errors="replace").strip().splitlines()
+    environment = {**ours, **QUIET, "GIT_CEILING_DIRECTORIES": str(place.resolve().parent)}
+    code, out, err = _heard(argv, environment, str(place))
+    if code:
+        said = err.decode(errors="replace").strip().splitlines()
         raise StoreError(printable(said[-1].removeprefix("fatal: ")) if said else "", where=str(place))
-    return ran.stdout.decode(errors="replace")
+    return out.decode(errors="replace")
+
+
+def _heard(argv: Sequence[str], environment: Mapping[str, str], where: str) -> tuple[int, bytes, bytes]:
+    """Return a program's exit code, what it prints, and its last words; end it where it takes or says too much."""
+    due_s = time.monotonic() + _LONGEST_S
+    out, err = bytearray(), bytearray()
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process,
+        selectors.DefaultSelector() as ready,
+    ):
+        for pipe, kept in ((process.stdout, out), (process.stderr, err)):
+            ready.register(cast("BinaryIO", pipe), selectors.EVENT_READ, kept)
+        while ready.get_map() and len(out) <= _MOST_BYTES and time.monotonic() < due_s:
+            for key, _ in ready.select(max(0.0, due_s - time.monotonic())):
+                part = os.read(key.fd, 1 << 20)
+                key.data.extend(part)
+                if not part:
+                    ready.unregister(key.fileobj)
+            del err[:-_LAST_WORDS_BYTES]
+        if ready.get_map():
+            process.kill()
+    if len(out) > _MOST_BYTES:
+        what = f"git says more than {_MOST_BYTES >> 20} MiB of these commits"
+        raise StoreError(what, where=where, fix="name nearer ones")
+    if time.monotonic() >= due_s:
+        raise StoreError(f"git took longer than {_LONGEST_S:.0f} s", where=where)
+    return process.returncode, bytes(out), bytes(err)

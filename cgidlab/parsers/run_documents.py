@@ -199,6 +199,10 @@ class ProvenanceDocument:
 # --- what is derived, and what is kept beside
 
 
+# As `analysis.findings.Answer` has them.
+AnswerName = Literal["costs_at_least", "equivalent", "gains_at_least", "real_near", "inconclusive", "described"]
+
+
 @dataclass(frozen=True, slots=True)
 class HostDifference:
     """One thing of a host that is not as it was."""
@@ -243,9 +247,15 @@ class SummaryEffect:
     scale: str
     estimate: Figure | None
     interval: tuple[Number, Number] | None
-    answer: str
+    answer: AnswerName
     smallest: Size | None = None
     block_sd: Size | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a ratio that is none: its logarithm is taken."""
+        known = [x for x in (self.estimate, *(self.interval or ())) if x is not None]
+        if self.scale == "ratio" and (self.estimate == 0 or any(x < 0 for x in known)):
+            raise ValueError(f"has a ratio of {min(known):.3g}, which nothing has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +274,7 @@ class SummaryDocument:
     verdict: SummaryVerdict
     effects: tuple[SummaryEffect, ...]
     cells: tuple[SummaryCell, ...]
+    block_s: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,7 @@ def shown(run: RunDirectory, response: str, good: str, middle: str | None, bad: 
 
 
 def _compared(effect: SummaryEffect) -> BuildRatio:
-    try:
-        answer = Answer(effect.answer)
-    except ValueError as err:
-        raise StoreError(f"summary.json has an answer {effect.answer!r:.40}", where="effects") from err
+    answer = Answer(effect.answer)
     estimate, ends = effect.estimate, effect.interval
     if effect.scale != "ratio" or estimate is None or ends is None or not 0 < ends[0] <= estimate <= ends[1]:
         return BuildRatio(answer)

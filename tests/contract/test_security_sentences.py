@@ -239,6 +239,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_cgidhost_orders:a_file_of_a_system_stays_in_its_directory",
     ),
     "The module mod_fcgid is the distribution's too": (
+        "unit/test_packaged_modules:a_package_of_enterprise_linux_is_signed_or_not_unpacked",
         "e2e/test_handlers:a_trial_of_each_is_complete_and_proved_to_be_of_it",
         "e2e/test_handlers:what_mod_fcgid_starts_has_sockets_that_are_nobody_elses",
     ),
@@ -308,8 +309,14 @@ HELD: dict[str, tuple[str, ...]] = {
         "e2e/test_security:a_planted_secret_is_in_no_file_and_no_process_list_and_no_server_is_root",
     ),
     "A source such as `git:https": ("unit/test_secrets:a_source_with_credentials_is_refused_without_saying_them",),
-    "`bisect` reads a repository's commits": ("unit/test_bisecting:ends_that_are_none_are_refused",),
-    "What git says of a commit is shown": ("unit/test_bisecting:the_line_is_that_of_first_parents_the_oldest_first",),
+    "`bisect` reads a repository's commits": (
+        "unit/test_bisecting:ends_that_are_none_are_refused",
+        "unit/test_bisecting:nothing_that_a_repositorys_own_configuration_names_is_started",
+    ),
+    "What git says of a commit is shown": (
+        "unit/test_bisecting:the_line_is_that_of_first_parents_the_oldest_first",
+        "unit/test_bisecting:what_git_says_of_commits_is_bounded",
+    ),
     "Snapshots of hosts hold no command lines": (
         "unit/test_cgidhost_recover:a_snapshot_says_what_is_of_a_block_and_holds_nobodys_words",
     ),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -15,8 +15,9 @@ from cgidhost.instruments.base import Attached, Gauge
 from cgidhost.observe import gauges as observed
 
 from cgidlab import drivers, instruments
+from cgidlab.analysis.findings import Answer
 from cgidlab.design import catalogue, systems
-from cgidlab.parsers import listeners
+from cgidlab.parsers import listeners, run_documents
 from cgidlab.runs import hostdiff
 from tests.rigs import el_host, el_packages
 
@@ -251,3 +252,7 @@ def test_the_role_trial_declares_every_variable_that_its_tasks_take_from_the_cal
 
 def test_both_halves_divide_times_in_the_queue_alike() -> None:
     assert tuple(most_ns / 1e9 for most_ns in WAITS_NS) == listeners.WAITS_S
+
+
+def test_a_summary_may_hold_every_answer_and_no_other() -> None:
+    assert set(get_args(run_documents.AnswerName)) == {answer.value for answer in Answer}

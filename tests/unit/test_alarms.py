@@ -72,6 +72,14 @@ def test_performance_data_has_one_separator_and_no_wrong_character() -> None:
     assert data.endswith(" 'its a_b/c turned away'=135779;;;0 'its a_b/c refused'=0;;;0")
 
 
+def test_a_sockets_name_cannot_write_lines_of_its_own_for_nagios() -> None:
+    _, line = alarms.nagios([replace(AWAY, label="/srv/a\nOBSERVE OK - all fine | 'x'=1\x1b[2J")], alarms.USUAL)
+
+    assert len(line.splitlines()) == 1
+    assert line.count(" | ") == 1
+    assert all(c.isprintable() for c in line)
+
+
 def test_a_row_of_all_is_full_where_it_kept_somebody_out() -> None:
     row: dict[str, Any] = {
         "path": "/s", "turned_away": 0, "refused": 0, "depth_max": 6, "limit": 5, "full_share": 0.2, "sleeping_max": 0,

@@ -298,6 +298,59 @@ def test_the_commits_of_a_url_are_looked_up_again(repository: Path, tmp_path: Pa
     assert [c.subject for c in line] == ["four", "five"]
 
 
+def test_what_git_says_of_commits_is_bounded(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository of kilobytes may hold subjects of gigabytes."""
+    message = tmp_path / "message"
+    message.write_text("x" * (3 << 20))
+    git(repository, "checkout", "-q", "trunk")
+    git(repository, "commit", "-q", "--allow-empty", "-F", str(message))
+    assert len(commits.line(str(repository), "trunk~1", "trunk", tmp_path / "cache")) == 2
+
+    monkeypatch.setattr(commits, "_MOST_BYTES", 1 << 20)
+
+    with pytest.raises(StoreError, match="says more than 1 MiB"):
+        commits.line(str(repository), "trunk~1", "trunk", tmp_path / "cache")
+
+
+def test_a_git_that_never_ends_is_ended(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(commits, "_LONGEST_S", 0.3)
+
+    with pytest.raises(SpecError, match="took longer than"):
+        commits.line(str(repository), "trunk~1", "trunk", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("knows_no_lazy_fetch", [True, False])
+def test_nothing_that_a_repositorys_own_configuration_names_is_started(
+    knows_no_lazy_fetch: bool,  # noqa: FBT001 -- by pytest
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stranger's working copy may have said that a commit is to be fetched by a program, of which git is told."""
+    lost = git(repository, "rev-parse", "trunk~1")
+    for name, value in (
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", f"ext::sh -c touch% {tmp_path}/started"),
+        ("protocol.ext.allow", "always"),
+        ("core.fsmonitor", f"touch {tmp_path}/started"),
+    ):
+        git(repository, "config", name, value)
+    (repository / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    if not knows_no_lazy_fetch:
+        monkeypatch.delitem(commits.QUIET, "GIT_NO_LAZY_FETCH")
+
+    with pytest.raises((SpecError, StoreError)):
+        commits.line(str(repository), "trunk~3", "trunk", tmp_path / "cache")
+
+    assert not (tmp_path / "started").exists()
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "what"),
     [

@@ -52,6 +52,28 @@ def finished(results: Path, design: Plan, *effects: dict[str, Any], run_id: str 
 
 
 @pytest.mark.parametrize(
+    "changed",
+    [
+        {"effects": [effect(0.02, -1.0)]},
+        {"effects": [effect(0.02, 1.0, answer="x")]},
+        {"effects": [effect(0.02, 1.0, interval=[-1.0, 2.0])]},
+        {"effects": [effect(0.02, 1.0)], "block_s": -30.0},
+        {"effects": [effect(0.02, 1.0)], "block_s": 1e300},
+    ],
+)
+def test_nothing_is_expected_by_a_summary_that_no_run_writes(changed: dict[str, Any], tmp_path: Path) -> None:
+    design = planned(tmp_path, TEXT)
+    finished(tmp_path, design, effect(0.02, 1.0))
+    run = store.RunDirectory(tmp_path / "small" / "20260101T000000Z-aaaa")
+    assert expecting.expected(design, tmp_path) is not None
+
+    run.write("summary.json", {**run.read("summary.json"), **changed})
+
+    assert expecting.expected(design, tmp_path) is None
+    assert expecting.last_block_s(design, tmp_path) is None
+
+
+@pytest.mark.parametrize(
     ("sd", "ratio", "want"),
     [
         pytest.param(0.02, 1.0, (1, 6), id="a small spread is decided at the first look"),

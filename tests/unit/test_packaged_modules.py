@@ -25,6 +25,7 @@ def _module() -> ModuleType:
 
 
 packaged_modules = _module()
+lab_packages = importlib.import_module("ansible.module_utils.lab_packages")
 LabError = packaged_modules.LabError
 
 
@@ -135,3 +136,65 @@ def test_in_check_mode_nothing_is_fetched(tmp_path: Path) -> None:
     assert changed
     assert tools["mod_x"]["path"].endswith("/mod_x.so")
     assert not (tmp_path / "packages").exists()
+
+
+_DNF = """\
+#!/bin/sh
+case "$*" in
+    *download*) cp "$PACKAGES"/*.rpm "$4" ;;
+    *repoquery*) echo baseos ;;
+    *--dump*)
+        echo "gpgcheck = $CHECKED"
+        echo "gpgkey = file:///keys/distribution, https://example.org/key" ;;
+esac
+"""
+_RPM = "#!/bin/sh\necho x86_64\n"
+# The system's keys vouch for a package that says `system`, those of a directory for one that says what was imported.
+_RPMKEYS = """\
+#!/bin/sh
+echo "$*" >>"$PACKAGES/asked"
+case "$*" in
+    *--import*) mkdir -p "$2" && echo "$4" >"$2/imported" ;;
+    --dbpath*) grep -qxFf "$2/imported" "$6" ;;
+    *) grep -qx system "$4" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("signed", "checked", "taken"),
+    [
+        pytest.param("system", "1", True, id="with a key that rpm has"),
+        pytest.param("/keys/distribution", "1", True, id="with a key of its repository that nobody imported yet"),
+        pytest.param("https://example.org/key", "1", False, id="with a key that would have to be fetched"),
+        pytest.param("nobody", "1", False, id="with no key"),
+        pytest.param("nobody", "0", True, id="with no key where the administrator asks for none"),
+    ],
+)
+def test_a_package_of_enterprise_linux_is_signed_or_not_unpacked(
+    signed: str,
+    checked: str,
+    taken: bool,  # noqa: FBT001 -- by pytest
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`dnf download` takes from a mirror what `dnf install` would refuse."""
+    programs, work = tmp_path / "bin", tmp_path / "work"
+    for directory in (programs, work):
+        directory.mkdir()
+    for name, text in (("dnf", _DNF), ("rpm", _RPM), ("rpmkeys", _RPMKEYS)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    (tmp_path / "mod_x-1.x86_64.rpm").write_text(f"{signed}\n")
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    monkeypatch.setenv("PACKAGES", str(tmp_path))
+    monkeypatch.setenv("CHECKED", checked)
+
+    if taken:
+        lab_packages.Dnf([]).fetch("mod_x", str(work))
+    else:
+        with pytest.raises(LabError, match="not signed with a key of its repository baseos"):
+            lab_packages.Dnf([]).fetch("mod_x", str(work))
+
+    asked = (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else ""
+    assert ("_pkgverify_level signature --checksig" in asked) == (checked == "1")

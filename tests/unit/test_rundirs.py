@@ -118,6 +118,8 @@ ROWS: list[tuple[str, list[Change], str]] = [
     ("judge.py:51", [(f"{T1}/trial.json", "levels/listen_backlog", DEL)], "md"),
     ("power.py:35", [(f"{T1}/figures.json", "figures/connect_wait_per_request_ms", 1e308)], "json"),
     ("pairs.py:55", [("plan.json", "factors/listen_backlog/1/label", [[]])], "md"),
+    ("history.py:123", [("summary.json", "effects/0/answer", "x")], "history text"),
+    ("history.py (a page's charts)", [("summary.json", "effects/0/estimate", -1.5)], "history text"),
     ("files.py:101", [(f"{T1}/trial.json", "host", False), (f"{T4}/figures.json", "started_s", -INF)], "html"),
     ("page.py:160", [(f"{T2}/trial.json", "levels/listen_backlog", True), (f"{T3}/trial.json", "number", DEL)], "html"),
 ]

@@ -3,16 +3,23 @@
 import ast
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from cgidlab import cli
-from cgidlab.commands.observe import _LiveLines, _sockets
+from cgidlab.commands.observe import _LiveLines, _sockets, _text
 from cgidlab.engine.observing import _live
+from cgidlab.report import QUESTIONS
 
 ROOT = Path(__file__).parents[2]
 ESCAPE = "\x1b]0;owned\x07"
-SOCKET = {"label": f"/run/{ESCAPE}", "there": False}
+SOCKET = {"label": f"/run/{ESCAPE}\n/run/b", "there": False}
+INSTANCE = {
+    "host": "h1", "httpd": False, "program": "evil\nReduce it", "pid": 7, "socket": "/run/a", "queue_limit": 5,
+    "requests": None, "verdict": {"lines": ["no"] * len(QUESTIONS)},
+}  # fmt: skip
 
 
 def test_a_sockets_name_does_not_steer_the_terminal_of_who_watches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,6 +29,17 @@ def test_a_sockets_name_does_not_steer_the_terminal_of_who_watches(capsys: pytes
     said = capsys.readouterr().err
     assert "/run/" in said
     assert "\x1b" not in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_programs_name_adds_no_line_to_what_was_observed() -> None:
+    """Any user of a watched host can give a process any name."""
+    seen = SimpleNamespace(instances=[INSTANCE], hosts=(), failures=(), report="report.html")
+
+    said = _text(cast("Any", seen))
+
+    assert said.splitlines()[0].startswith("evil")
+    assert "\nReduce it" not in said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -64,10 +65,46 @@ class Dnf:
         return [name for name in packages if name not in named and not said([*query, "--whatprovides", name])]
 
     def fetch(self, package, directory):
-        """Download a package."""
+        """Download a package; LabError where it is not signed as its repository asks: `dnf download` does not look."""
         arch = said(["rpm", "--eval", "%{_arch}"])
         argv = [*self._argv, "download", "--destdir", directory, "--arch", arch, package]
         run_step("download", argv, directory, directory, None)
+        path = the_one(directory, lambda entry: entry.endswith(self.suffix), "what was downloaded")
+        query = ["repoquery", "--latest-limit", "1", "--qf", "%{repoid}\\n", "--arch", arch, package]
+        repositories = sorted(set(said([*self._argv, *query]).split()))
+        wanted = [keys for keys in map(self._keys, repositories) if keys is not None]
+        if wanted or not repositories:
+            keys = [key for keys in wanted for key in keys]
+            self._check_signature(path, keys, directory, " or ".join(repositories))
+
+    @staticmethod
+    def _keys(repository):
+        """Return the files of a repository's keys, None where the host's administrator has signatures not looked at."""
+        try:
+            lines = said(["dnf", "-q", "config-manager", "--dump", repository]).splitlines()
+        except LabError:  # of another dnf: only keys that the system has are believed
+            return []
+        known = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+        if known.get("gpgcheck") in ("0", "False"):
+            return None
+        keys = known.get("gpgkey", "").replace(",", " ").split()
+        return [key[len("file://") :] for key in keys if key.startswith("file:///")]
+
+    @staticmethod
+    def _check_signature(path, keys, directory, repository):
+        """Raise LabError where a package is signed neither with a key that rpm has nor with one of its repository."""
+        look = ["--define", "_pkgverify_level signature", "--checksig", path]
+        own = ["--dbpath", os.path.join(directory, "keys")]
+        with contextlib.suppress(LabError):
+            said(["rpmkeys", *look])
+            return
+        for key in keys:
+            with contextlib.suppress(LabError):
+                said(["rpmkeys", *own, "--import", key])
+        try:
+            said(["rpmkeys", *own, *look])
+        except LabError as failure:
+            raise LabError("its package is not signed with a key of its repository %s" % repository) from failure
 
     def unpack(self, path, directory):
         """Put what the package holds below a directory."""
@@ -88,6 +125,19 @@ def without_candidate(packages, text):
         elif line.strip().startswith("Candidate:") and not line.rstrip().endswith("(none)"):
             offered.add(name)
     return [package for package in packages if package not in offered]
+
+
+def the_one(directory, matches, of):
+    """Return the one plain file below a directory whose name matches; LabError where there is none, or several."""
+    found = [
+        os.path.join(place, name)
+        for place, _directories, names in os.walk(directory)
+        for name in names
+        if matches(name) and not os.path.islink(os.path.join(place, name))
+    ]
+    if len(found) != 1:
+        raise LabError("%s: %d files in place of one" % (of, len(found)))
+    return found[0]
 
 
 def said(argv):

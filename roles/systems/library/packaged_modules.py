@@ -8,7 +8,7 @@ module: packaged_modules
 short_description: Unpack modules of httpd into the cache without installing their packages
 description:
   - Has apt or dnf download a package, by the same index as it would install it from, and keeps the one module of it
-    below C(CACHE/packages).
+    below C(CACHE/packages). A package of dnf's has to be signed where its repository has C(gpgcheck) on.
   - Such a package is made for the distribution's own httpd. Installed it would bring that along, or change how it is
     configured where it is there already; the module alone does neither.
   - What is in the cache is taken as it is, unless C(refresh) says otherwise.
@@ -67,21 +67,8 @@ from ansible.module_utils.lab_build import (
     sha256_file,
     write_json,
 )
-from ansible.module_utils.lab_packages import cached, manager, place_of_modules
+from ansible.module_utils.lab_packages import cached, manager, place_of_modules, the_one
 from ansible.module_utils.lab_reach import check, package_sources
-
-
-def the_one(directory, matches, of):
-    """Return the one plain file below a directory whose name matches; LabError where there is none, or several."""
-    found = [
-        os.path.join(place, name)
-        for place, _directories, names in os.walk(directory)
-        for name in names
-        if matches(name) and not os.path.islink(os.path.join(place, name))
-    ]
-    if len(found) != 1:
-        raise LabError("%s: %d files in place of one" % (of, len(found)))
-    return found[0]
 
 
 def provide(name, package, place, packages):
