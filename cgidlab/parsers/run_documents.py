@@ -199,8 +199,10 @@ class ProvenanceDocument:
 # --- what is derived, and what is kept beside
 
 
-# As `analysis.findings.Answer` has them.
-AnswerName = Literal["costs_at_least", "equivalent", "gains_at_least", "real_near", "inconclusive", "described"]
+# As `analysis.findings.Answer` reads them; the last is what older runs call `equivalent`.
+AnswerName = Literal[
+    "costs_at_least", "equivalent", "gains_at_least", "real_near", "inconclusive", "described", "costs_less"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,4 +255,4 @@ def test_both_halves_divide_times_in_the_queue_alike() -> None:
 
 
 def test_a_summary_may_hold_every_answer_and_no_other() -> None:
-    assert set(get_args(run_documents.AnswerName)) == {answer.value for answer in Answer}
+    assert {Answer(name) for name in get_args(run_documents.AnswerName)} == set(Answer)
