@@ -81,19 +81,27 @@ def test_a_receipt_is_void_once_what_it_rests_on_has_changed(host: Host, change:
 
 
 def test_asking_the_database_of_rpm_voids_no_receipt(tmp_path: Path) -> None:
-    """`rpm -q` of root writes to the index that SQLite keeps in shared memory; the database stays as it is."""
+    """`rpm -q` of root writes to the index that SQLite keeps in shared memory and sets the journal's owner."""
     database = tmp_path / "rpm"
     database.mkdir()
-    (database / "rpmdb.sqlite").write_bytes(b"SQLite format 3")
-    index = database / "rpmdb.sqlite-shm"
-    index.write_bytes(b"before")
+    tables, index, journal = (database / f"rpmdb.sqlite{end}" for end in ("", "-shm", "-wal"))
+    for path in (tables, index, journal):
+        path.write_bytes(b"before")
     cache, content = str(tmp_path / "cache"), {"uid": 0}
-    lab_receipt.keep(cache, KEY, content, (str(database),))
 
+    def held() -> bool:
+        return bool(lab_receipt.held(cache, KEY, (str(database),)))
+
+    lab_receipt.keep(cache, KEY, content, (str(database),))
     index.write_bytes(b"after a look")
-    assert lab_receipt.held(cache, KEY, (str(database),)) == content
-    (database / "rpmdb.sqlite").write_bytes(b"SQLite format 3, one more")
-    assert lab_receipt.held(cache, KEY, (str(database),)) is None
+    os.chown(journal, os.getuid(), os.getgid())
+    assert held()
+    journal.write_bytes(b"one more package")
+    assert not held()
+    lab_receipt.keep(cache, KEY, content, (str(database),))
+    assert held()
+    tables.write_bytes(b"one more")
+    assert not held()
 
 
 def test_a_receipt_is_of_one_key(host: Host) -> None:

@@ -24,8 +24,9 @@ DATABASES = (
     "/etc/apt",
     "/etc/yum.repos.d",
 )
-# Of SQLite, in which rpm keeps its database: an index in shared memory, which whoever only reads writes to as well.
-_NO_CONTENT = "-shm"
+# rpm keeps its database in SQLite. Whoever only reads it writes to the one, an index in shared memory, and as root takes
+# care whose the other is, the journal: what is in that is as new as its content.
+_INDEX, _JOURNAL = "-shm", "-wal"
 
 
 def path_of(cache, key):
@@ -80,10 +81,11 @@ def _paths(value):
 def stamp(path):
     """Return [entries, bytes, newest time in ns] of a file or of all below a directory; None for what is not there."""
     try:
-        found = [os.stat(path)]
+        found = [(path, os.stat(path))]
         for place, directories, names in os.walk(path):
-            kept = [name for name in (*directories, *names) if not name.endswith(_NO_CONTENT)]
-            found += [os.lstat(os.path.join(place, name)) for name in kept]
+            below = [os.path.join(place, name) for name in (*directories, *names) if not name.endswith(_INDEX)]
+            found += [(one, os.lstat(one)) for one in below]
     except (OSError, ValueError):
         return None
-    return [len(found), sum(s.st_size for s in found), max(max(s.st_mtime_ns, s.st_ctime_ns) for s in found)]
+    newest = max(s.st_mtime_ns if one.endswith(_JOURNAL) else max(s.st_mtime_ns, s.st_ctime_ns) for one, s in found)
+    return [len(found), sum(s.st_size for _one, s in found), newest]
