@@ -16,8 +16,7 @@ from tests.unit import verdict_data
 
 def answers(name: str) -> dict[str, str]:
     """Return the lines of a recorded run by their names."""
-    experiment, records, notes = verdict_data.load(name)
-    return {line.name: line.text for line in judge(analyse(records, experiment), records, notes).answers}
+    return {line.name: line.text for line in verdict_data.recorded(name).verdict.answers}
 
 
 def test_the_recorded_sweep_is_answered_in_seven_lines() -> None:
@@ -35,6 +34,26 @@ def test_the_recorded_sweep_is_answered_in_seven_lines() -> None:
     assert "both to 1024, 799 places of it used at most. " in found["Do"], "what was tried, and how much of it was used"
     assert "ratio" not in found["Do"], "the figures are in the lines above"
     assert found["Trust"].startswith("72 trials. Host speed wandered by 23 %")
+
+
+def test_a_sweep_of_short_windows_says_what_its_run_said() -> None:
+    """Its percentiles are of a block's windows together, and what limits was tried beside it."""
+    run, said = verdict_data.recorded("overflow_and_limit"), verdict_data.summary("overflow_and_limit")
+
+    for told, one in zip(run.verdict.answers, said["verdict"]["answers"], strict=True):
+        assert told.topic == one["topic"]
+        assert [(s.template, s.values) for s in told.sentences] == [
+            (s["template"], s["values"]) for s in one["sentences"]
+        ]
+    found, want = run.analysis.effects, said["effects"]
+    assert [(e.response, e.level, dict(e.at), e.pooled, e.answer) for e in found] == [
+        (e["response"], e["level"], e["at"], e["pooled"], e["answer"]) for e in want
+    ]
+    assert [e.estimate for e in found] == pytest.approx([e["estimate"] for e in want])
+    for e, one in zip(found, want, strict=True):
+        for span, known in ((e.interval, one["interval"]), (e.family_interval, one["family_interval"])):
+            assert (span is None) == (known is None)
+            assert span is None or [span.low, span.high] == pytest.approx(known)
 
 
 def test_what_only_a_common_effect_shows_is_not_said_of_each_comparison() -> None:

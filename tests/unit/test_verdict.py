@@ -27,8 +27,7 @@ from tests.unit import trial_records, verdict_data
 
 def verdict_of(name: str) -> Verdict:
     """Return the verdict on a recorded run."""
-    experiment, records, notes = verdict_data.load(name)
-    return judge(analyse(records, experiment), records, notes)
+    return verdict_data.recorded(name).verdict
 
 
 def harmless() -> tuple[Experiment, list[TrialRecord]]:
