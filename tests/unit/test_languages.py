@@ -110,7 +110,7 @@ def texts_of_tables() -> Iterator[str]:
     yield from facts._OVERFLOW.values()  # noqa: SLF001 -- same
     yield from (text for _, *both in page._SECTIONS for text in both if text)  # noqa: SLF001 -- same
     yield from (text for rule in RULES.values() for text in (rule.meaning, rule.retried))
-    yield from (words.NOT_KNOWN, *(status.value for status in Status))
+    yield from (words.NOT_KNOWN, words.NOTHING_COMPARED, *(status.value for status in Status))
 
 
 def texts_of_the_template() -> list[str]:
