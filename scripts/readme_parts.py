@@ -1,6 +1,7 @@
 """The parts of the READMEs that are made from a recorded run: its verdict in each language, and a plot."""
 
 import dataclasses
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,31 +11,31 @@ import vl_convert
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cgidlab.analysis.analyse import analyse  # noqa: E402 -- not installed: it is found beside this script
-from cgidlab.figures import COLUMNS  # noqa: E402 -- same
+from cgidlab.figures import COLUMNS  # noqa: E402 -- not installed: it is found beside this script
 from cgidlab.report import axes, charts, script  # noqa: E402 -- same
 from cgidlab.report.say import IN_ENGLISH  # noqa: E402 -- same
 from cgidlab.terminal import columns, folded  # noqa: E402 -- same
-from cgidlab.verdict import judge  # noqa: E402 -- same
 from tests.unit import verdict_data  # noqa: E402 -- same
 
-RUN = "overflow_with_cost"
-_WIDTH = 106
+RUN = "overflow_and_limit"
+_WIDTH = 110
 
 
 def verdict(language: str) -> str:
     """Return the seven lines of the recorded sweep as a terminal shows them, indented as code."""
-    experiment, records, notes = verdict_data.load(RUN)
-    lines = [line.told_in(language) for line in judge(analyse(records, experiment), records, notes).answers]
+    lines = [line.told_in(language) for line in verdict_data.recorded(RUN).verdict.answers]
     column = max(columns(name) for name, _ in lines) + 2
     told = [folded(text, _WIDTH, name + " " * (column - columns(name)), " " * column) for name, text in lines]
     return "\n".join(f"    {line}" for text in told for line in text.split("\n"))
 
 
 def picture() -> str:
-    """Return p99 against the number of clients as SVG, in the report's light colours, from the recorded sweep."""
-    experiment, records, _ = verdict_data.load(RUN)
-    backlog, clients = experiment.factors
+    """Return p99 against the number of clients as SVG, in the report's light colours, from the recorded sweep.
+
+    A dot is a block's windows of a cell as one, the line goes through medians: what the verdict's Tail is of.
+    """
+    sweep = verdict_data.recorded(RUN)
+    backlog, clients = sweep.experiment.factors
     scale = axes.LevelAxis.of([float(str(lv.value)) for lv in clients.levels])
     labels = [lv.label for lv in backlog.levels]
     dots: list[dict[str, Any]] = [
@@ -44,11 +45,11 @@ def picture() -> str:
             "twin": False,
             "latency_p99_ms": r.figures.latency_p99_ms,
         }
-        for r in records
+        for r in sweep.whole_blocks
         if (at := dict(r.levels)["listen_backlog"]) and r.figures.latency_p99_ms
     ]
     middle = [
-        {"x": x, "at": at, "twin": False, "latency_p99_ms": sorted(values)[len(values) // 2]}
+        {"x": x, "at": at, "twin": False, "latency_p99_ms": statistics.median(values)}
         for x, at in dict.fromkeys((d["x"], d["at"]) for d in dots)
         if (values := [d["latency_p99_ms"] for d in dots if (d["x"], d["at"]) == (x, at)])
     ]

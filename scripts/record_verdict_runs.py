@@ -19,8 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from cgidlab.runs import blockwise, records, store, tables  # noqa: E402 -- not installed: it is found beside this script
+
 DATA = ROOT / "tests" / "data" / "verdict"
 HELD_BACK_US = 3_000  # of each 100,000
+EFFECT = ("response", "level", "at", "pooled", "estimate", "interval", "family_interval", "answer")  # kept of each
 
 SLOW_READ = r"""
 #define _GNU_SOURCE
@@ -161,11 +166,15 @@ def record(kind: str) -> None:
 
 
 def keep(run: Path, kind: str) -> None:
-    """Keep what a verdict needs of a run: its rows, its plan without the order, what it knew of its witnesses."""
+    """Keep what a verdict needs of a run: its rows, its plan without the order, what it knew of its witnesses.
+
+    And what the run itself said, to be compared with; what limits is read from there.
+    """
     directory = DATA / kind
     directory.mkdir(exist_ok=True)
     shutil.copy(run / "trials.csv", directory / "trials.csv")
     shutil.copy(run / "experiment.yml", directory / "experiment.yml")
+    keep_whole_blocks(run, directory / "whole_blocks.csv")
     plan = json.loads((run / "plan.json").read_text())
     del plan["trials"]
     plan.pop("document_sha256", None)  # it is of the whole document
@@ -179,9 +188,29 @@ def keep(run: Path, kind: str) -> None:
             for host, entry in provenance["hosts"].items()
         },
     }
-    for name, value in (("plan.json", plan), ("provenance.json", {"schema_version": 1, **known})):
+    summary = json.loads((run / "summary.json").read_text())
+    said = {
+        "schema_version": summary["schema_version"],
+        "verdict": {name: summary["verdict"][name] for name in ("answers", "shown")},
+        "effects": [{name: effect[name] for name in EFFECT} for effect in summary["effects"]],
+    }
+    documents = {"plan.json": plan, "provenance.json": {"schema_version": 1, **known}, "summary.json": said}
+    for name, value in documents.items():
         (directory / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
     print(f"{kind}: kept {directory}")
+
+
+def keep_whole_blocks(run: Path, to: Path) -> None:
+    """Keep a row for each cell and block of several passes: the percentiles of its windows together."""
+    trials, damaged = records.load_all(store.RunDirectory(run), keep=False)
+    whole, torn = blockwise.Blockwise(run).of(trials)
+    if damaged or torn:
+        sys.exit(f"{run}: {(*damaged, *torn)[0]}")
+    to.unlink(missing_ok=True)
+    if whole:
+        with tempfile.TemporaryDirectory() as directory:
+            tables.write(Path(directory), whole)
+            shutil.copy(Path(directory) / "trials.csv", to)
 
 
 def main() -> None:

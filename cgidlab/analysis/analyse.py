@@ -94,7 +94,15 @@ def analyse(
         limits_found=_limits_found(records, experiment),
         reloads=reload_costs(open_windows, planned_looks(experiment.repetitions)),
         remedies=remedies(records, experiment),
+        compares=_compares(records, experiment),
     )
+
+
+def _compares(records: Sequence[TrialRecord], experiment: Experiment) -> bool:
+    """Say whether the rule's factor has several values, as it was planned or, where no plan says so, in the trials."""
+    factor = experiment.rule.factor
+    planned = {level.value for f in experiment.factors if f.name == factor for level in f.levels}
+    return len(planned or set(levels_of(records, factor).values.values())) != 1
 
 
 def _per_block(windows: Sequence[TrialRecord], answer: Sequence[TrialRecord]) -> PerBlock | None:

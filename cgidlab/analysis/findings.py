@@ -359,6 +359,7 @@ class Analysis:
     bounds: tuple[BoundAnswer, ...] = ()  # by response, combination and level; empty: no value was named
     reloads: tuple[ReloadCost, ...] = ()  # by cell; empty: httpd was not reloaded
     remedies: tuple[Remedy, ...] = ()  # by what changes and by load; empty: the handler is no factor
+    compares: bool = True  # False: the rule's factor has one value, so that there is nothing to compare
 
     @property
     def seen(self) -> tuple[CellSummary, ...]:

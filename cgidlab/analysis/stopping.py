@@ -27,10 +27,11 @@ def decide(records: Sequence[TrialRecord], rule: VerdictRule, repetitions: Repet
     required = thresholds_shown(rule.required, records, looks)
     undecided = sum(f.state is Shown.UNDECIDED for f in required)
     done = len({r.block for r in records})
-    return replace(_decision(found, done, repetitions, undecided), precision=_precision(found))
+    decision = _decision(found, done, repetitions, undecided, asks=bool(found or required))
+    return replace(decision, precision=_precision(found))
 
 
-def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions, undecided: int) -> Decision:
+def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions, undecided: int, *, asks: bool) -> Decision:
     looks = planned_looks(repetitions)
     following = next((look for look in looks if look > done), None)
     if done >= repetitions.max:
@@ -43,14 +44,18 @@ def _decision(found: Sequence[Effect], done: int, repetitions: Repetitions, unde
     needed = _needed(open_, done, wanted)
     if done not in looks:
         return _go_on(f"{done} blocks are done; the next look is after block {following}", done, following, needed)
-    if found and not open_ and not undecided:
-        how = "known well enough" if wanted else "decided"
-        return _stop(f"every one of {asked} comparisons is {how} after {done} blocks", done, done)
+    if asks and not open_ and not undecided:
+        how = "known well enough" if wanted and asked else "decided"
+        which = {0: "every requirement", 1: "the only comparison"}.get(asked, f"every one of {asked} comparisons")
+        return _stop(f"{which} is {how} after {done} blocks", done, done)
     how = "not known well enough" if wanted else "open"
-    reason = f"{len(open_)} of {asked} comparisons are {how} after {done} blocks"
+    verb = "is" if len(open_) == 1 else "are"
+    reason = (
+        f"{len(open_)} of {asked} comparisons {verb} {how} after {done} blocks" if asked else f"{done} blocks are done"
+    )
     if undecided:
         reason += f"; {undecided} requirement{'' if undecided == 1 else 's'} undecided"
-    if needed is not None and needed <= repetitions.max:
+    if open_ and needed is not None and needed <= repetitions.max:
         reason += f"; probably {needed} blocks would {'do' if wanted else 'decide them'}"
     return replace(_go_on(reason, done, following, needed), undecided=tuple(open_))
 

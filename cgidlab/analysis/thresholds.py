@@ -150,7 +150,8 @@ def _center(values: Sequence[float]) -> float:
 
 
 def _too_few(blocks: int) -> str:
-    return f"{blocks} complete blocks have it, and a claim needs {MIN_BLOCKS}"
+    have = "1 complete block has" if blocks == 1 else f"{blocks} complete blocks have"
+    return f"{have} it, and a claim needs {MIN_BLOCKS}"
 
 
 def _number(value: float, figure: str) -> str:

@@ -110,7 +110,7 @@ def conclusion(found: Sequence[Ratio]) -> str:
     if near:
         return f"B differs from A by about as much as matters: {_listed(near)}."
     open_ = sum(r.answer is Answer.INCONCLUSIVE for r in asked)
-    left = f" {open_} of {len(asked)} comparisons are not decided." if open_ else ""
+    left = f" {open_} of {len(asked)} comparisons {'is' if open_ == 1 else 'are'} not decided." if open_ else ""
     return f"Nothing is shown to be worse in B by more than what matters.{left}"
 
 

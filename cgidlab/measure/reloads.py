@@ -39,7 +39,7 @@ def check(settings: Settings, made: int, lost: int | None) -> tuple[Check, ...]:
     found = faults.fault_of(settings)
     ordered = 0 if found is None else found.count(float(settings["window_s"]))
     if made != ordered:
-        said = f"{made} of {ordered} reloads are proved"
+        said = f"reloads proved: {made} of {ordered}"
         return (failed(name, said, FailureKind.TREATMENT),)
     if lost is None:
         return (skipped(name, "the driver does not say how many requests got no answer"),)

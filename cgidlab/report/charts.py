@@ -16,6 +16,7 @@ from cgidlab.analysis.findings import Answer
 from cgidlab.figures import Better, Column
 from cgidlab.report.axes import LevelAxis
 from cgidlab.report.say import Say
+from cgidlab.terminal import columns, folded
 
 Spec = dict[str, Any]
 
@@ -44,7 +45,7 @@ CONFIG: Spec = {
         "gridColor": "var(--line)",
         "domainColor": "var(--rule)",
         "tickColor": "var(--rule)",
-        "labelLimit": 260,
+        "labelLimit": 280,
         "titlePadding": 8,
     },
     "legend": {
@@ -78,7 +79,8 @@ _AXIS_ROOM = 5  # labels fit a narrow plot when neighbours are a fifth of its ax
 _AS_CHANGE = (  # from ten on the ratio itself is easier to read
     "datum.value >= 10 ? '\u00d7' + format(datum.value, ',~r') : replace(format(datum.value - 1, '+.0%'), '%', ' %')"
 )
-ROW_HEIGHT = 36  # of an interval, whose label has two lines
+ROW_COLUMNS = 38  # letters of a line of a label of a row: about as many have room beside a plot, and none is cut off
+_LINE_HEIGHT = 18
 PERCENTILES = {2: "p50", 10: "p90", 100: "p99", 1000: "p99.9"}
 """Ticks of the percentile axis: one request in so many took longer."""
 
@@ -92,6 +94,33 @@ def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, desc
     ).to_dict()
     # Altair adds its own look; the page hands over CONFIG instead. No $schema: nothing is to be fetched.
     return {key: value for key, value in spec.items() if key not in ("config", "$schema")}
+
+
+def row_label(text: str) -> str:
+    """Return a row's label in lines that are shown whole; lines that it has already stay apart.
+
+    It breaks behind a comma where it can: a factor stays with its level.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lines.append("")
+        for piece in line.replace(", ", ",\n").split("\n"):
+            joined = f"{lines[-1]} {piece}".strip()
+            if not lines[-1] or columns(joined) <= ROW_COLUMNS:
+                lines[-1] = joined
+            else:
+                lines.append(piece)
+    return "\n".join(folded(line, ROW_COLUMNS, "", "") for line in lines)
+
+
+def row_axis() -> alt.Axis:
+    """Return the axis of rows whose labels are `row_label`s."""
+    return alt.Axis(title=None, domain=False, ticks=False, labelPadding=8, labelExpr="split(datum.value, '\\n')")
+
+
+def rows_height(rows: Sequence[str], least: int) -> int:
+    """Return the height of a plot with these labels, at least so many pixels a row: the longest label fits its row."""
+    return max(least, _LINE_HEIGHT * max((row.count("\n") + 1 for row in rows), default=1)) * max(2, len(rows))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -126,7 +155,7 @@ def _ratio_scale(ends: Sequence[float]) -> tuple[alt.Scale, list[float]]:
 class Intervals:
     """What a plot of intervals shows beside its data."""
 
-    rows: Sequence[str]  # labels, of two lines each
+    rows: Sequence[str]  # labels, of the same lines as `row_label` makes
     ends: Sequence[float]  # of all intervals
     share: float | None  # the smallest effect that matters
     better: Better | None  # which way the response should go; None: neither, or it is not about better and worse
@@ -154,8 +183,7 @@ def effects(data: str, shown: Intervals, say: Say) -> Spec:
     x_axis = alt.Axis(
         title=shown.title(say), values=ticks, labelExpr=_AS_CHANGE, grid=False, labelFlush=20, labelOverlap=True
     )
-    y_axis = alt.Axis(title=None, domain=False, ticks=False, labelPadding=8, labelExpr="split(datum.value, '\\n')")
-    y = alt.Y("row:N", sort=list(shown.rows), axis=y_axis)
+    y = alt.Y("row:N", sort=list(shown.rows), axis=row_axis())
     answers = [str(a) for a in ANSWER_MARKS]
     colour = alt.Color(
         "answer:N",
@@ -181,7 +209,7 @@ def effects(data: str, shown: Intervals, say: Say) -> Spec:
             x=alt.X("ratio:Q", scale=scale, axis=x_axis), shape=shape, description="text:N"
         )
     )
-    return finish(alt.layer(*layers), ROW_HEIGHT * max(2, len(shown.rows)), shown.description)
+    return finish(alt.layer(*layers), rows_height(shown.rows, 0), shown.description)
 
 
 @dataclass(frozen=True, slots=True)

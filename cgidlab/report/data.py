@@ -64,4 +64,15 @@ class ReportInput:
     damaged: tuple[tuple[str, str], ...] = ()  # files that are left out of all of it, and why
     searched: tuple[FoundLimit, ...] = ()  # of a search, by combination of the other factors
     remedies: tuple[Remedy, ...] = ()  # where the handler is a factor: what each cell changes against the one as it is
+    compares: bool = True  # False: the factor has one value, so that there is nothing to compare
     say: Say = IN_ENGLISH  # the language it is told in
+
+    @property
+    def compared(self) -> tuple[Effect, ...]:
+        """Return the effects to show: a search chose its levels as it went, so theirs would be noise."""
+        return () if self.searched else self.effects
+
+    @property
+    def compared_by_host(self) -> tuple[HostsApart, ...]:
+        """Return the same, host by host."""
+        return () if self.searched else self.hosts

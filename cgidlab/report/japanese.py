@@ -62,6 +62,8 @@ TEXTS = {
     # What it cost.
     "What it cost": "どれだけ影響したか",
     "What it cost: there were not enough complete trials to compare levels.": "影響: 水準を比較できるだけの完了した試行がありません。",
+    "What it cost: nothing was compared, because the factor has one value.": "影響: 因子の値が 1 つなので、何も比較していません。",
+    "All of them with {levels}.": "条件はすべて {levels} です。",
     "Change of each response at a level of {factor} against {reference}, compared within blocks. The thin line, with the figures beside it, is the 95 % interval of all comparisons together, which decides that something changed; the thick one is that of the comparison alone.": "{factor} の各水準での応答の変化を、{reference} を基準にブロック内で比較しています。細い線と横の数値はすべての比較をまとめた 95 % 信頼区間で、変化があったかどうかはこれで判定します。太い線はその比較単独の区間です。",
     "Answers": "判定",
     "The same as a table": "同じ内容の表",

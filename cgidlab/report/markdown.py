@@ -89,8 +89,10 @@ def _cells(report: ReportInput) -> list[str]:
 def _effects(report: ReportInput) -> list[str]:
     if report.observed:
         return [report.say("Servers were watched as they were: one window, nothing varied.")]
-    if not report.effects:
-        return [report.say("What it cost: there were not enough complete trials to compare levels.")]
+    if report.searched:
+        return []
+    if not report.compared:
+        return [report.say(words.TOO_FEW_TO_COMPARE if report.compares else words.NOTHING_COMPARED)]
     say = report.say
     columns = ("Response", "Level", "Against", "At", "Change", "95 % interval", "Pairs", "Answer")
     rows = (
@@ -103,7 +105,7 @@ def _effects(report: ReportInput) -> list[str]:
             str(e.blocks),
             say(words.ANSWERS[e.answer]),
         ]
-        for e in report.effects
+        for e in report.compared
     )
     return _table([say(name) for name in columns], rows, 4)
 
@@ -117,7 +119,7 @@ def _remedies(report: ReportInput) -> list[str]:
 def _hosts(report: ReportInput) -> list[str]:
     """Return each comparison host by host; nothing where there are not several hosts."""
     columns = ("Response", "Level", "At", "Host", "Change", "95 % interval", "Pairs", "At the reference", "Hosts agree")
-    rows = words.host_rows(report.hosts, report.say)
+    rows = words.host_rows(report.compared_by_host, report.say)
     return _table([report.say(name) for name in columns], rows, 4) if rows else []
 
 

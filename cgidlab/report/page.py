@@ -31,7 +31,7 @@ MAX_ORDER_TRIALS = 2000
 
 _SECTIONS = (  # id, heading, and what is said where there is nothing to show: nothing where that was not asked
     ("searched", "Where the limit lies", ""),
-    ("cost", "What it cost", "What it cost: there were not enough complete trials to compare levels."),
+    ("cost", "What it cost", words.TOO_FEW_TO_COMPARE),
     ("remedies", "Remedies", ""),
     ("responses", "Every trial", "Responses: no complete trial measured one."),
     ("latency", "Latency by percentile", "Latency by percentile: no requests were recorded."),
@@ -108,8 +108,8 @@ def render(report: ReportInput, cache: Path | None = None) -> str:
         columns=words.SHOWN,
         trial_rows=[_trial_row(t) for t in report.trials],
         factor_names=[name for name, _ in cells[0].levels] if cells else [],
-        effects=[_effect_row(e, report.say) for e in report.effects],
-        answers=_answers(report.effects, report.say),
+        effects=[_effect_row(e, report.say) for e in report.compared],
+        answers=_answers(report.compared, report.say),
         remedy_headings=[report.say(text) for text in remedies.HEADINGS],
         remedies=remedies.rows(report.remedies, report.say),
         carried=carried,
@@ -133,7 +133,7 @@ def _there(report: ReportInput, carried: payload.Payload, parts: _Parts) -> dict
     """Return of each section whether it has anything to show."""
     return {
         "searched": bool(parts.groups["search_plots"]),
-        "cost": bool(report.effects or report.hosts),
+        "cost": bool(report.compared or report.compared_by_host),
         "remedies": bool(report.remedies),
         "responses": bool(parts.groups["response_plots"]),
         "latency": bool(carried.latency),
@@ -147,7 +147,7 @@ def _there(report: ReportInput, carried: payload.Payload, parts: _Parts) -> dict
 def _absent(report: ReportInput, there: Mapping[str, bool]) -> list[str]:
     """Return what is said of sections that have nothing to show, where that was asked: a search compares no levels."""
     return [
-        missing
+        words.NOTHING_COMPARED if id_ == "cost" and not report.compares else missing
         for id_, _, missing in _SECTIONS
         if missing and not there[id_] and not (report.searched and id_ == "cost")
     ]
@@ -155,7 +155,7 @@ def _absent(report: ReportInput, there: Mapping[str, bool]) -> list[str]:
 
 def _plots(report: ReportInput, cells: Sequence[CellTrials], carried: payload.Payload) -> _Parts:
     say = report.say
-    effects, effect_specs, effect_sets = plots.effect_plots(report.effects, say)
+    effects, effect_specs, effect_sets = plots.effect_plots(report.compared, say)
     noise, noise_specs, noise_sets = plots.noise_plot(report.noise_floor, say)
     responses, response_specs = plots.response_plots(report, cells)
     of_trial, trial_specs = plots.trial_plots(report, carried)

@@ -14,6 +14,7 @@ from cgidlab.instruments.worker_states import STATES as WORKER_STATES
 from cgidlab.model import Status, TrialRecord
 from cgidlab.report.axes import LevelAxis
 from cgidlab.report.cells import CellTrials, others, spread, with_room
+from cgidlab.report.charts import row_label
 from cgidlab.report.data import QUANTILE_SHARES, ReportInput, beyond
 from cgidlab.report.timecharts import PARTS, STATES
 from cgidlab.report.words import RESPONSES, known
@@ -51,8 +52,8 @@ class Payload:
     latency: dict[int, list[float]]  # by cell: milliseconds at QUANTILE_SHARES, as far as enough requests lie beyond
     latency_trials: int
     heat_ends: tuple[float, float] | None  # ms, of all maps
-    wait_rows: tuple[tuple[str, dict[str, float]], ...]  # cell title and shares by state
-    time_rows: tuple[tuple[str, RequestTime], ...]  # cell title
+    wait_rows: tuple[tuple[str, dict[str, float]], ...]  # a cell's label and shares by state
+    time_rows: tuple[tuple[str, RequestTime], ...]  # a cell's label
 
 
 def href(directory: str, *parts: str) -> str:
@@ -102,7 +103,9 @@ def build(report: ReportInput, cells: Sequence[CellTrials]) -> Payload:
         latency_trials=merged,
         heat_ends=_heat_ends(heat.values()),
         wait_rows=wait_rows,
-        time_rows=tuple((c.title, found) for c in cells[:MAX_BARS] if (found := request_time(c)) is not None),
+        time_rows=tuple(
+            (row_label(c.title), found) for c in cells[:MAX_BARS] if (found := request_time(c)) is not None
+        ),
     )
 
 
@@ -284,7 +287,7 @@ def _waits(
         sums = {state: sum(s.get(state, 0.0) for s in seen) for state in WORKER_STATES}
         whole = sum(sums.values())
         if whole > 0:
-            rows.append((cell.title, {state: total / whole for state, total in sums.items()}))
+            rows.append((row_label(cell.title), {state: total / whole for state, total in sums.items()}))
     return tuple(rows[:MAX_BARS])
 
 

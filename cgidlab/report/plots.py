@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cgidlab.analysis.findings import Answer, Effect, NoiseFloor
+from cgidlab.analysis.findings import Answer, Combination, Effect, NoiseFloor
 from cgidlab.analysis.intervals import MIN_BLOCKS, Interval
 from cgidlab.figures import COLUMNS
 from cgidlab.model import TrialRecord
@@ -35,9 +35,13 @@ def title(response: str, say: Say = IN_ENGLISH) -> str:
     return name if name.startswith("p9") else name[:1].upper() + name[1:]
 
 
-def effect_row(effect: Effect, say: Say = IN_ENGLISH) -> str:
-    """Return the label of an effect's row: its level and where it was compared, below that what came out."""
-    first = _SEPARATOR.join(part for part in (effect.level, words.where(effect, say)) if part)
+def effect_row(effect: Effect, say: Say = IN_ENGLISH, alike: Combination = ()) -> str:
+    """Return the label of an effect's row: its level and where it was compared, below that what came out.
+
+    What all rows have `alike` is left out.
+    """
+    apart = replace(effect, at=tuple(pair for pair in effect.at if pair not in alike))
+    first = _SEPARATOR.join(part for part in (effect.level, words.where(apart, say)) if part)
     shown = effect.family_interval or effect.interval
     interval = (
         words.interval(shown, say)
@@ -47,7 +51,13 @@ def effect_row(effect: Effect, say: Say = IN_ENGLISH) -> str:
     second = f"{words.change(effect.estimate)} ({interval})"
     if effect.answer is Answer.INCONCLUSIVE:
         second = f"{second}: {say(words.ANSWERS[effect.answer])}"
-    return f"{first}\n{second}"
+    return charts.row_label(f"{first}\n{second}")
+
+
+def _alike(effects: Sequence[Effect]) -> Combination:
+    """Return the levels of other factors at which each of several places was compared."""
+    places = [e.at for e in effects if not e.pooled]
+    return tuple(p for p in places[0] if all(p in at for at in places)) if len(set(places)) > 1 else ()
 
 
 def _bare(ratio: float) -> str:
@@ -94,7 +104,8 @@ def effect_plots(
         if not shown:
             continue
         name = f"effects-{len(plots)}"
-        rows = [effect_row(e, say) for e in shown]
+        alike = _alike(shown)
+        rows = [effect_row(e, say, alike) for e in shown]
         texts = [effect_text(e, say) for e in shown]
         sets[name] = _intervals(
             rows, [(e.estimate, e.interval, e.family_interval) for e in shown], [e.answer for e in shown], texts
@@ -105,6 +116,9 @@ def effect_plots(
         specs[name] = charts.effects(name, charts.Intervals(rows, _ends(sets[name]), smallest, better, says), say)
         share = words.percent(smallest)
         notes = [say("Shaded: changes of less than {share}, which do not matter.", share=share)] if smallest else []
+        if alike:
+            levels = ", ".join(f"{factor} {label}" for factor, label in alike)
+            notes.append(say("All of them with {levels}.", levels=levels))
         if any(e.interval is None for e in shown):
             notes.append(
                 say("A mark without a line has fewer than {n} complete blocks: no claim is made.", n=MIN_BLOCKS)
@@ -147,7 +161,7 @@ def noise_plot(
     if not shown:
         return [], {}, {}
     figures = [f"{words.change(n.ratio)} ({words.interval(n.interval, say)})" for n in shown]
-    rows = [f"{noise_row(n, say)}\n{figure}" for n, figure in zip(shown, figures, strict=True)]
+    rows = [charts.row_label(f"{noise_row(n, say)}\n{figure}") for n, figure in zip(shown, figures, strict=True)]
     texts = [f"{noise_row(n, say)}: {figure}" for n, figure in zip(shown, figures, strict=True)]
     columns = _intervals(rows, [(n.ratio, n.interval, None) for n in shown], [Answer.DESCRIBED] * len(shown), texts)
     says = f"{say('Noise floor')}. " + "; ".join(texts)
@@ -267,7 +281,8 @@ def waits_plot(payload: Payload, say: Say) -> dict[str, charts.Spec]:
         say("Where workers were")
         + ". "
         + "; ".join(
-            f"{row}: " + ", ".join(f"{state} {words.percent(share)}" for state, share in shares.items())
+            f"{' '.join(row.split())}: "
+            + ", ".join(f"{state} {words.percent(share)}" for state, share in shares.items())
             for row, shares in payload.wait_rows[: charts.MAX_SPOKEN]
         )
     )
@@ -283,7 +298,8 @@ def time_plot(payload: Payload, say: Say) -> tuple[dict[str, charts.Spec], dict[
         say("What a request's mean time was made of")
         + ". "
         + "; ".join(
-            f"{row}: " + ", ".join(f"{part} {words.number(ms, 'ms')} ms" for part, ms in found.parts.items())
+            f"{' '.join(row.split())}: "
+            + ", ".join(f"{part} {words.number(ms, 'ms')} ms" for part, ms in found.parts.items())
             for row, found in rows[: charts.MAX_SPOKEN]
         )
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from cgidlab.report.charts import COLOURS, Lines, Spec, finish, log_ms
+from cgidlab.report.charts import COLOURS, Lines, Spec, finish, log_ms, row_axis, rows_height
 from cgidlab.report.say import Say
 
 STATE_COLOURS = {  # in the order of a bar: idle, which is what is left, last
@@ -17,6 +17,7 @@ STATE_COLOURS = {  # in the order of a bar: idle, which is what is left, last
 STATES = tuple(STATE_COLOURS)
 PARTS = {"connect": "var(--c2)", "read": "var(--c1)", "other": "var(--idle)"}
 """What a request's mean time is made of, in the order of a bar, and in which colour."""
+_BAR_HEIGHT = 24
 _WHOLE = "datum.value % 1 ? '' : datum.label"  # there is no half of a connection
 
 
@@ -122,11 +123,11 @@ def waits(rows: Sequence[str], description: str) -> Spec:
             tooltip=["row:N", "state:N", alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return finish(chart, 24 * max(2, len(rows)), description)
+    return finish(chart, rows_height(rows, _BAR_HEIGHT), description)
 
 
 def _rows(rows: Sequence[str]) -> alt.Y:
-    return alt.Y("row:N", sort=list(rows), axis=alt.Axis(title=None, domain=False, ticks=False, labelPadding=8))
+    return alt.Y("row:N", sort=list(rows), axis=row_axis())
 
 
 def request_time(rows: Sequence[str], description: str, say: Say, *, queued: bool) -> Spec:
@@ -158,7 +159,7 @@ def request_time(rows: Sequence[str], description: str, say: Say, *, queued: boo
     )
     # A layer without data has no extent, of which Vega warns.
     layers = [bars, ticks] if queued else [bars]
-    return finish(alt.layer(*layers), 24 * max(2, len(rows)), description)
+    return finish(alt.layer(*layers), rows_height(rows, _BAR_HEIGHT), description)
 
 
 def over_the_run(blocks: Sequence[tuple[float, float]], lines: Lines, description: str, say: Say) -> Spec:

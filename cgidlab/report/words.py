@@ -9,6 +9,8 @@ from cgidlab.figures import COLUMNS, Column
 from cgidlab.report.say import IN_ENGLISH, Say
 
 NOT_KNOWN = "not known"
+TOO_FEW_TO_COMPARE = "What it cost: there were not enough complete trials to compare levels."
+NOTHING_COMPARED = "What it cost: nothing was compared, because the factor has one value."
 
 
 RESPONSES: tuple[Column, ...] = tuple(COLUMNS[name] for name in ("throughput_rps", "latency_p50_ms", "latency_p99_ms"))

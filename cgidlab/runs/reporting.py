@@ -61,6 +61,7 @@ def report_input(
         damaged=tuple((d.file, d.why) for d in damaged),
         searched=analysis.limits_found,
         remedies=analysis.remedies,
+        compares=analysis.compares,
         say=say,
     )
 

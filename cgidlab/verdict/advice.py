@@ -95,7 +95,7 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
         parts.insert(0, Action(f"{_FOR_LIMIT[driver.name]}: {driver.text}"))
     elif not parts and Answer.INCONCLUSIVE in grounds.costs.values():
         parts.append(Action(_repeat(grounds)))
-    elif not parts and grounds.analysis.rule.factor not in _OF_LOAD:
+    elif not parts and grounds.analysis.compares and grounds.analysis.rule.factor not in _OF_LOAD:
         parts.append(Action(_leave(grounds, of_queue=of_queue)))
     if said:
         return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))

@@ -143,6 +143,8 @@ def _plain(value: float) -> str:
 def _matters(known: Known) -> list[Sentence]:
     """Return whether the factor matters, response by response; nothing where nothing was compared."""
     rule = known.analysis.rule
+    if not known.analysis.compares:
+        return []
     asked = [s for s in rule.smallest_effects if not known.loop.gives(s.response)]
     changes, equal, open_ = [], [], []
     for smallest in asked:

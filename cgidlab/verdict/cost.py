@@ -17,7 +17,8 @@ def answers(analysis: Analysis, loop: Loop) -> dict[str, Answer]:
 
     It costs if it costs anywhere; a gain anywhere is a gain when nothing costs; a real change near what matters comes
     next; it costs less only if every comparison shows so, by itself or in common with others; else it is inconclusive.
-    Throughput of an open loop that served what it was asked for is that rate, and answers nothing.
+    Throughput of an open loop that served what it was asked for is that rate, and answers nothing; nor does a run
+    whose factor has one value.
     """
     found = {}
     for response, compared in _by_response(analysis).items():
@@ -25,7 +26,7 @@ def answers(analysis: Analysis, loop: Loop) -> dict[str, Answer]:
         order = (Answer.COSTS_AT_LEAST, Answer.GAINS_AT_LEAST, Answer.REAL_NEAR, Answer.INCONCLUSIVE)
         first = next((a for a in order if a in said), None)
         less = Answer.EQUIVALENT if said else Answer.INCONCLUSIVE
-        given = loop.gives(response)
+        given = loop.gives(response) or not analysis.compares
         found[response] = Answer.DESCRIBED if given else first or less
     return found
 
@@ -58,7 +59,10 @@ def _key(effect: Effect) -> tuple[object, ...]:
 
 def clause(analysis: Analysis, loop: Loop) -> str:
     """Return what was found for every response of the rule, without a capital and a full stop."""
-    parts = [_response(analysis, loop, r, compared) for r, compared in _by_response(analysis).items()]
+    by_response = _by_response(analysis)
+    if by_response and not analysis.compares:
+        return f"nothing is compared: {analysis.rule.factor} has one value"
+    parts = [_response(analysis, loop, r, compared) for r, compared in by_response.items()]
     return "; ".join(parts) if parts else "no response was asked for"
 
 

@@ -29,7 +29,7 @@ class Ending:
             return ()
         count = f"{self.done} of {words.count(self.planned, 'trial')}"
         if self.running:
-            return (f"STILL RUNNING, {count} are done: {self._cannot_tell()}.",)
+            return (f"STILL RUNNING, {count} done: {self._cannot_tell()}.",)
         return (f"INTERRUPTED, {count}: {self._cannot_tell()}.", f"Go on with: {self.command}")
 
     def lines_in(self, language: str) -> tuple[str, ...]:
@@ -43,7 +43,8 @@ class Ending:
             return "the limit is known only as well as is said below"
         if not self.whole_blocks:
             return "no block is whole, so no level can be compared with another"
-        some = f"{self.whole_blocks} of {words.count(self.planned_blocks, 'block')} are whole"
+        verb = "is" if self.whole_blocks == 1 else "are"
+        some = f"{self.whole_blocks} of {words.count(self.planned_blocks, 'block')} {verb} whole"
         if self.whole_blocks < MIN_BLOCKS:
             return f"{some}, and a claim needs {MIN_BLOCKS}, so no difference between levels can be shown or ruled out"
         return f"{some}, so what is not decided below may be decided by the others"

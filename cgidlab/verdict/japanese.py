@@ -43,19 +43,22 @@ TEMPLATES = {
     "overflow_unknown": "不明: {why}。",
     "given": "要求したとおりのレート。すべてさばき切ったオープンループでは比較にならない。",
     "too_few_blocks": "不明: 判定には完了したブロックが 6 つ必要。",
+    "one_value": "{value}。{factor} の値は 1 つで、比べるものがない。",
+    "one_value_unknown": "{factor} の値は 1 つで、比べるものがない。",
     "change": "{level}{at}では{change}{near}。",
     "change_in_unit": "{level}{at}では {before} → {after} {unit}、{change}{near}。",
     "more_effects": "{all} 件の比較のうち、ほかに {some} 件で差がある(悪化は {worse} 件)。",
     "equal_everywhere": "どの比較でも変化は {share} 未満。",
     "equal_together": (
-        "{factors} をまとめて見れば変化は {share} 未満。個別に言えるのは {all} 件中 {some} 件で、残りの精度は ±{width}。"
+        "{factors} をまとめて見れば変化は {share} 未満。個別に言えるのは {all} 件中 {some} 件で、残りでは最大 {width} の変化を否定できない。"
     ),
     "equal_in_together": (
         "{all} 件の比較のうち {some} 件で変化は {share} 未満(うち {together} 件は {factors} をまとめて見た場合のみ)。"
     ),
     "equal_in": "{all} 件の比較のうち {some} 件で変化は {share} 未満。",
-    "not_decided": "{all} 件中 {some} 件は未判定(精度 ±{width})。",
-    "not_decided_one": "未判定(精度 ±{width})。",
+    "not_decided": "{all} 件中 {some} 件は未判定(最大 {width} の変化を否定できない)。",
+    "not_decided_one": "未判定(最大 {width} の変化を否定できない)。",
+    "not_decided_few": "{all} 件中 {some} 件は未判定。",
     "loop": "{loop}ループでの値。",
     "loop_together": "{loop}ループで、ブロック内の測定をまとめた値。",
     "came": "リクエストは{how}到来した。",
@@ -76,7 +79,7 @@ TEMPLATES = {
     "required_counts": "全 {all} 件のうち、満たしていないもの {missed} 件、未判定 {undecided} 件、満たしたもの {met} 件。",
     "limit_hint": "示唆にとどまる: {facts}。",
     "limit_shown": "{where} で一つずつ抑えて確かめた: {parts}。",
-    "limit_first": "{name} でスループットは {change} 変わる。",
+    "limit_first": "{name}でスループットは {change} 変わる。",
     "limit_not_shown": "一つずつ抑える方法では示せない: {why}。",
     "limit_unknown": "不明: 観測した範囲で限界に達したものはない。",
     "mostly_disturbed": "大半が妨げられた({all}のうち {some}): この結果は信頼できない。",

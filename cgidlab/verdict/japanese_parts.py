@@ -14,6 +14,7 @@ PARTS = {
     "in {some} of {n} cells": "{n} セルのうち {some} セル",
     "{low} to {high} clients": "{low}〜{high} クライアント",
     "{low} to {high} requests a second": "毎秒 {low}〜{high} リクエスト",
+    "{low} to {high} ms": "{low}〜{high} ms",
     "{low} to {high} requests at once": "一度に {low}〜{high} リクエスト",
     "{low} to {high} workers": "ワーカースレッド {low}〜{high} 個",
     "{n} clients": "{n} クライアント",
@@ -30,13 +31,19 @@ PARTS = {
     "the only cell": "唯一のセル",
     # How far a run came.
     "INTERRUPTED, {done} of {all}: {rest}": "中断({all}のうち {done} が終了): {rest}",
-    "STILL RUNNING, {done} of {all} are done: {rest}": "実行中({all}のうち {done} が終了): {rest}",
+    "STILL RUNNING, {done} of {all} done: {rest}": "実行中({all}のうち {done} が終了): {rest}",
     "Go on with: {command}": "続きを実行するには: {command}",
     "nothing was measured, so nothing is said": "何も測定していないので、結果はない",
     "the limit is known only as well as is said below": "限界は下に示す精度でしかわからない",
     "no block is whole, so no level can be compared with another": "完了したブロックがないので、水準どうしを比べられない",
+    "{whole} of {all} is whole, and a claim needs {n}, so no difference between levels can be shown or ruled out": (
+        "{all}のうち {whole} が完了。判定には {n} 必要なので、水準の差があるともないとも言えない"
+    ),
     "{whole} of {all} are whole, and a claim needs {n}, so no difference between levels can be shown or ruled out": (
         "{all}のうち {whole} が完了。判定には {n} 必要なので、水準の差があるともないとも言えない"
+    ),
+    "{whole} of {all} is whole, so what is not decided below may be decided by the others": (
+        "{all}のうち {whole} が完了。未判定のものは、残りのブロックで判定できるかもしれない"
     ),
     "{whole} of {all} are whole, so what is not decided below may be decided by the others": (
         "{all}のうち {whole} が完了。未判定のものは、残りのブロックで判定できるかもしれない"
@@ -119,6 +126,7 @@ PARTS = {
     "{center}, {a} to {b} (95 %, {n} blocks)": "{center}、{a}〜{b}(95 %、{n} ブロック)",
     "not so in {some} of {all} trials, {worst} at worst": "{all} 試行中 {some} 試行で満たさず、最悪で {worst}",
     "so in all {n} trials, and beyond it in fewer than {share} of such (95 %)": "{n} 試行のすべてで満たし、満たさないのはこうした試行の {share} 未満(95 %)",
+    "1 complete block has it, and a claim needs {least}": "この値のある完了したブロックは 1 で、判定には {least} 必要",
     "{n} complete blocks have it, and a claim needs {least}": "この値のある完了したブロックは {n} で、判定には {least} 必要",
     "it overflowed in {some} of {n} watched trials": "観測した {n} 試行のうち {some} 試行で溢れた",
     "it overflowed in {some} of 1 watched trial": "観測した 1 試行のうち {some} 試行で溢れた",
@@ -167,6 +175,9 @@ PARTS = {
     "does not limit: {what}": "限界ではない: {what}",
     "not known of: {what}": "不明: {what}",
     "{name} {ratio} ({low} to {high})": "{name} {ratio}({low}〜{high})",
+    "{name} in {some} of {all} ({low} to {high})": "{name}({all} 件中 {some} 件、{low}〜{high})",
+    "{name} in {some} of {all} ({low})": "{name}({all} 件中 {some} 件、{low})",
+    "{name} in {some} of {all}": "{name}({all} 件中 {some} 件)",
     "the cgid daemon": "cgid デーモン",
     "the host's CPUs": "ホストの CPU",
     "the driver": "負荷生成プログラム",

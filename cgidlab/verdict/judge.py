@@ -222,7 +222,8 @@ def _lost(analysis: Analysis) -> list[str]:
     named = "; ".join(words.cell(levels) for levels in analysis.lost[:3])
     more = f"; {len(analysis.lost) - 3} more" if len(analysis.lost) > 3 else ""  # noqa: PLR2004 -- as many are named
     planned = len(analysis.lost) + len(analysis.seen)
-    return [f"{len(analysis.lost)} of {planned} planned cells have no complete trial ({named}{more})"]
+    have = "has" if len(analysis.lost) == 1 else "have"
+    return [f"{len(analysis.lost)} of {planned} planned cells {have} no complete trial ({named}{more})"]
 
 
 def _example(cell: CellOverflow) -> str:

@@ -137,8 +137,8 @@ def _refused(record: TrialRecord) -> str:
     if not refused:
         return "no connect was refused; what is turned away or refused is for the server in front to try again"
     return (
-        f"{refused:,} of {words.count(connects, 'connect')} were refused (ECONNREFUSED: nobody listened); "
-        "whether each is tried again is for the server in front to decide"
+        f"{refused:,} of {words.count(connects, 'connect')} {words.were(refused)} refused "
+        "(ECONNREFUSED: nobody listened); whether each is tried again is for the server in front to decide"
     )
 
 
@@ -155,8 +155,8 @@ def cost_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -
             else ""
         )
         parts.append(
-            f"{cell.turned_away:,}{of} were turned away: each is a request that the server in front answered with 502 "
-            "or 503, or tried again"
+            f"{cell.turned_away:,}{of} {words.were(cell.turned_away)} turned away: each is a request that the server "
+            "in front answered with 502 or 503, or tried again"
         )
     if figures.connects_refused:
         what = "a worker slept and tried again, or answered 503" if seen.httpd else "502 or 503, or tried again"

@@ -145,6 +145,8 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
     share = words.per_cent(smallest)
     if known.loop.gives(response):
         return _served(known)
+    if not known.analysis.compares:
+        return _one_value(known, response)
     if not [e for e in compared if e.interval is not None]:
         return [_say("too_few_blocks")]
     real = _told_first([e for e in compared if e.answer in REAL])
@@ -156,16 +158,32 @@ def _compared(known: Known, response: str, smallest: float, compared: Sequence[E
     if equal:
         said.append(_equal(equal, len(compared), share))
     if open_:
-        wide = max(_half_width(e) for e in open_)
-        one = "not_decided" if len(compared) > 1 else "not_decided_one"
-        said.append(_say(one, some=str(len(open_)), all=str(len(compared)), width=words.per_cent(wide)))
-    if response.startswith("latency_") and (real or equal):
-        per_block = known.analysis.per_block
-        template = "loop_together" if per_block is not None and per_block.passes > 1 else "loop"
-        said.append(_say(template, loop=known.loop.named))
-        if known.loop.came:
-            said.append(_say("came", how=words.listing(known.loop.came)))
-    return said
+        said.append(_open(open_, len(compared)))
+    return said + (_of_loop(known, response) if real or equal else [])
+
+
+def _of_loop(known: Known, response: str) -> list[Sentence]:
+    """Return of which loop a latency is said, and how its requests came; nothing of another response."""
+    if not response.startswith("latency_"):
+        return []
+    per_block = known.analysis.per_block
+    template = "loop_together" if per_block is not None and per_block.passes > 1 else "loop"
+    came = [_say("came", how=words.listing(known.loop.came))] if known.loop.came else []
+    return [_say(template, loop=known.loop.named), *came]
+
+
+def _one_value(known: Known, response: str) -> list[Sentence]:
+    """Return what was measured, from the least cell to the greatest, and that there is nothing to compare."""
+    factor = known.analysis.rule.factor
+    medians = sorted(m for c in known.analysis.seen if (m := c.median(response)) is not None)
+    unit = " requests a second" if response == "throughput_rps" else " ms" if response.endswith("_ms") else ""
+    if not medians or not unit:
+        return [_say("one_value_unknown", factor=factor)]
+    ends = dict.fromkeys(
+        words.milliseconds(m).removesuffix(unit) if unit == " ms" else f"{m:,.0f}" for m in (medians[0], medians[-1])
+    )
+    value = f"{' to '.join(ends)}{unit}"
+    return [_say("one_value", value=value, factor=factor), *_of_loop(known, response)]
 
 
 def _told_first(real: Sequence[Effect]) -> list[Effect]:
@@ -192,7 +210,7 @@ def _equal(equal: Sequence[Effect], compared: int, share: str) -> Sentence:
     if len(equal) < compared:
         return _say("equal_in_together", **number, together=str(len(together)))
     number["some"] = str(compared - len(together))
-    return _say("equal_together", **number, width=words.per_cent(max(map(_half_width, together))))
+    return _say("equal_together", **number, width=_not_ruled_out(together))
 
 
 def together_only(equal: Sequence[Effect]) -> list[Effect]:
@@ -256,11 +274,23 @@ def _more(rest: Sequence[Effect], compared: int) -> Sentence:
     return _say("more_effects", some=str(len(rest)), all=str(compared), worse=str(worse))
 
 
-def _half_width(effect: Effect) -> float:
-    interval = effect.family_interval or effect.interval
-    if interval is None or effect.scale != "ratio":
-        return 1.0
-    return max(interval.high - 1, 1 - interval.low)
+def _open(open_: Sequence[Effect], compared: int) -> Sentence:
+    number = {"some": str(len(open_)), "all": str(compared)}
+    width = _not_ruled_out(open_)
+    if not width:
+        return _say("not_decided_few", **number)
+    return _say("not_decided" if compared > 1 else "not_decided_one", **number, width=width)
+
+
+def _not_ruled_out(found: Sequence[Effect]) -> str:
+    """Return how large a change can be in one of these, by the intervals of all comparisons together.
+
+    That is no half width, which is of one comparison alone and about its own ratio ("known to"). "" where one of them
+    has no interval.
+    """
+    spans = [e.family_interval or e.interval for e in found if e.scale == "ratio"]
+    ends = [max(span.high - 1, 1 - span.low) for span in spans if span is not None]
+    return words.per_cent(max(ends)) if ends and len(ends) == len(found) else ""
 
 
 def _median(cells: Sequence[CellSummary], effect: Effect, label: str) -> float | None:

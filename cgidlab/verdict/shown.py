@@ -47,17 +47,18 @@ def where(found: Sequence[LimitsShown]) -> str:
 
 
 def parts(found: Sequence[LimitsShown]) -> list[str]:
-    """Return a clause for each thing that trials show of components."""
+    """Return a clause for each word that trials have for components; of several trials it says of how many."""
     trials = [one for one in found if one.held]
-    if len(trials) == 1:
-        return _one(trials[0].held)
-    return [_several(component, held) for component, held in together(trials).items()]
-
-
-def _one(held: Sequence[HeldBack]) -> list[str]:
     clauses = []
     for word, said in _SAID.items():
-        named = [f"{name_of(h.component)}{figures(h)}" for h in held if h.word is word]
+        if len(trials) == 1:
+            named = [f"{name_of(h.component)}{figures(h)}" for h in trials[0].held if h.word is word]
+        else:
+            named = [
+                f"{name_of(component)} in {len(alike)} of {len(held)}{_span(alike)}"
+                for component, held in together(trials).items()
+                if (alike := [h for h in held if h.word is word])
+            ]
         if named:
             clauses.append(f"{said}: {words.listing(named)}")
     return clauses
@@ -70,12 +71,11 @@ def figures(held: HeldBack) -> str:
     return f" {held.elasticity:.2f} ({held.interval.low:.2f} to {held.interval.high:.2f})"
 
 
-def _several(component: str, held: Sequence[HeldBack]) -> str:
-    counts = Counter(h.word for h in held)
-    said = [f"{_SAID[w] if w is not LimitWord.UNKNOWN else 'is not known'} in {counts[w]}" for w in _SAID if counts[w]]
-    known = [h.elasticity for h in held if h.elasticity is not None]
-    span = f" ({min(known):.2f} to {max(known):.2f})" if known else ""
-    return f"{name_of(component)} {', '.join(said)} of {len(held)}{span}"
+def _span(held: Sequence[HeldBack]) -> str:
+    """Return " (0.32 to 0.59)", from the least elasticity to the greatest; "" where none is known."""
+    known = sorted(h.elasticity for h in held if h.elasticity is not None)
+    ends = dict.fromkeys(f"{value:.2f}" for value in (*known[:1], *known[-1:]))
+    return f" ({' to '.join(ends)})" if ends else ""
 
 
 def gains(found: Sequence[LimitsShown]) -> list[tuple[str, SlotEffect]]:

@@ -30,21 +30,24 @@ EN = {
     "overflow_unknown": "NOT KNOWN: {why}.",
     "given": "As offered: an open loop that served what it was asked says nothing of it.",
     "too_few_blocks": "Not known: a claim needs 6 complete blocks.",
+    "one_value": "{value}. Nothing to compare it with: {factor} has one value.",
+    "one_value_unknown": "Nothing to compare: {factor} has one value.",
     "change": "{change} with {level}{at}{near}.",
     "change_in_unit": "{before} -> {after} {unit} with {level}{at}, {change}{near}.",
-    "more_effects": "{some} more of {all} comparisons differ, {worse} of them for the worse.",
+    "more_effects": "Different as well: {some} of {all} comparisons, {worse} of them for the worse.",
     "equal_everywhere": "Changes by less than {share} everywhere.",
     "equal_together": (
         "Changes by less than {share} over all levels of {factors} together. One by one in {some} of {all}: "
-        "the others are known to +-{width}."
+        "elsewhere a change of up to {width} is not ruled out."
     ),
     "equal_in_together": (
         "Less than {share} in {some} of {all} comparisons, "
         "in {together} of them only over all levels of {factors} together."
     ),
     "equal_in": "Less than {share} in {some} of {all} comparisons.",
-    "not_decided": "Not decided in {some} of {all}: known to +-{width}.",
-    "not_decided_one": "Not decided: known to +-{width}.",
+    "not_decided": "Not decided in {some} of {all}: a change of up to {width} is not ruled out.",
+    "not_decided_one": "Not decided: a change of up to {width} is not ruled out.",
+    "not_decided_few": "Not decided in {some} of {all}.",
     "loop": "Said of {loop} loop.",
     "loop_together": "Said of a block's windows together, in {loop} loop.",
     "came": "Requests came {how}.",
@@ -62,7 +65,7 @@ EN = {
     "required_all_met": "MET: all {number} requirements.",
     "required_missed": "NOT MET: {what} at {where}: {why}.",
     "required_undecided": "NOT DECIDED, which is no pass: {what} at {where}: {why}.",
-    "required_counts": "Of {all} in all {missed} are not met, {undecided} not decided, {met} met.",
+    "required_counts": "Of {all} in all: {missed} not met, {undecided} not decided, {met} met.",
     "limit_hint": "A hint, not shown: {facts}.",
     "limit_shown": "Shown by holding back at {where} (throughput lost by share held back): {parts}.",
     "limit_first": "{name} changes throughput by {change}.",

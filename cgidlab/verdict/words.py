@@ -35,7 +35,13 @@ def count(number: int, one: str, many: str = "") -> str:
 def turned_away(number: int, connects: int | None) -> str:
     """Return "12 of 300 connects were turned away (EAGAIN)"."""
     of = "" if connects is None else f" of {connects:,}"
-    return f"{number:,}{of} connect{'s were' if of or number > 1 else ' was'} turned away (EAGAIN)"
+    what = "connect" if number == 1 and not of else "connects"
+    return f"{number:,}{of} {what} {were(number)} turned away (EAGAIN)"
+
+
+def were(number: int) -> str:
+    """Return the verb of so many: "1 of 3 connects was refused"."""
+    return "was" if number == 1 else "were"
 
 
 def where(effect: Effect) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cgidlab import report
-from cgidlab.analysis.analyse import analyse
 from cgidlab.errors import SpecError
 from cgidlab.failures import RULES
 from cgidlab.figures import COLUMNS
@@ -19,7 +18,7 @@ from cgidlab.model import Status
 from cgidlab.report import facts, page, remedies, say, words
 from cgidlab.report.japanese import TEXTS
 from cgidlab.terminal import columns, folded
-from cgidlab.verdict import japanese, japanese_parts, judge, programs, sentences, templates
+from cgidlab.verdict import japanese, japanese_parts, programs, sentences, templates
 from cgidlab.verdict.ending import Ending
 from scripts import make_synthetic_run as synthetic
 from tests.unit import verdict_data
@@ -44,8 +43,7 @@ def test_every_template_of_the_verdict_exists_in_each_language_with_the_same_fie
 
 
 def told(name: str) -> Iterator[tuple[str, str]]:
-    experiment, records, notes = verdict_data.load(name)
-    for line in judge(analyse(records, experiment), records, notes).answers:
+    for line in verdict_data.recorded(name).verdict.answers:
         yield line.text, line.told_in("ja")[1]
 
 
@@ -112,7 +110,7 @@ def texts_of_tables() -> Iterator[str]:
     yield from facts._OVERFLOW.values()  # noqa: SLF001 -- same
     yield from (text for _, *both in page._SECTIONS for text in both if text)  # noqa: SLF001 -- same
     yield from (text for rule in RULES.values() for text in (rule.meaning, rule.retried))
-    yield from (words.NOT_KNOWN, *(status.value for status in Status))
+    yield from (words.NOT_KNOWN, words.NOTHING_COMPARED, *(status.value for status in Status))
 
 
 def texts_of_the_template() -> list[str]:

@@ -262,10 +262,15 @@ def test_the_report_has_a_picture_of_each_limit_in_each_language(experiment: Exp
     for page in (english, other):
         assert page.count('data-plot="search-') == 2
         assert 'href="#searched"' in page
+        assert 'id="cost"' not in page, "it chose its levels as it went"
+        assert 'data-plot="effects-' not in page
     assert "Where the limit lies" in english
     assert "the limit of clients, where each trial follows" in english
     assert "misses it" not in other
     assert "限界の位置" in other
+    assert given.effects
+    assert "## Effects" not in report.as_markdown(given)
+    assert "## Effects" in report.as_markdown(replace(given, searched=()))
 
 
 def test_the_same_results_lead_to_the_same_trials(experiment: Experiment, tmp_path: Path) -> None:

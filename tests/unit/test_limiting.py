@@ -255,8 +255,24 @@ def test_several_cells_are_counted() -> None:
     said = line([TOGETHER, other])
 
     assert said.startswith("Shown by holding back at 2 cells (throughput lost by share held back): ")
-    assert "the cgid daemon limits in 1, is not known in 1 of 2 (0.50 to 0.90)" in said
+    assert said.endswith(
+        "limits: the cgid daemon in 1 of 2 (0.90) and the host's CPUs in 2 of 2 (1.10); "
+        "does not limit: the driver in 2 of 2 (0.00); "
+        "not known of: the cgid daemon in 1 of 2 (0.50) and the number of workers in 2 of 2."
+    )
     assert "nice" not in said
+
+
+def test_several_cells_are_counted_in_japanese_too() -> None:
+    held_back = (held("cgid daemon", LimitWord.LIMITS, 0.7, 0.9), *TOGETHER.held[1:])
+    wide = replace(TOGETHER, levels=(("listen_backlog", "1"), ("clients", "50")), held=held_back)
+    told = {a.topic: a.told_in("ja")[1] for a in judged([TOGETHER, wide]).answers}["limit"]
+
+    assert told == (
+        "2 セル で一つずつ抑えて確かめた: 限界である: cgid デーモン(2 件中 2 件、0.80〜0.90)、"
+        "ホストの CPU(2 件中 2 件、1.10)、限界ではない: 負荷生成プログラム(2 件中 2 件、0.00)、"
+        "不明: ワーカースレッドの数(2 件中 2 件)。"
+    )
 
 
 def test_advice_follows_what_was_shown_and_not_what_is_busy() -> None:

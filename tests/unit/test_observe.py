@@ -157,7 +157,7 @@ def test_one_connect_that_was_turned_away_is_an_overflow_that_no_sample_met() ->
     missed = replace(EMPTY, connects=900, connects_turned_away=1, connects_refused=0)
 
     assert judged(missed).overflow is Overflow.OBSERVED
-    assert "1 of 900 connects were turned away (EAGAIN), although no sample met" in judged(missed, **FPM).lines[0]
+    assert "1 of 900 connects was turned away (EAGAIN), although no sample met" in judged(missed, **FPM).lines[0]
 
 
 @pytest.mark.parametrize(

@@ -215,9 +215,9 @@ def test_a_run_stops_at_a_look_that_knows_enough(share: float, *, stops: bool) -
     assert known.half_width is not None
     assert 0.001 < known.half_width < 0.02
     if stops:
-        assert found.reason == "every one of 1 comparisons is known well enough after 6 blocks"
+        assert found.reason == "the only comparison is known well enough after 6 blocks"
     else:
-        assert found.reason == "1 of 1 comparisons are not known well enough after 6 blocks", "30 would not do"
+        assert found.reason == "1 of 1 comparisons is not known well enough after 6 blocks", "30 would not do"
 
 
 def test_how_many_blocks_a_half_width_takes_is_said_where_they_are_allowed() -> None:

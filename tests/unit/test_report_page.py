@@ -183,6 +183,14 @@ def test_a_figure_nobody_observed_reads_not_known_and_never_0(given: report.Repo
         assert absent in text
 
 
+def test_where_the_factor_has_one_value_no_trial_is_said_to_be_missing(given: report.ReportInput) -> None:
+    nothing = dataclasses.replace(given, effects=(), hosts=(), compares=False)
+
+    for text in (report.render(nothing), report.as_markdown(nothing)):
+        assert "nothing was compared, because the factor has one value" in text
+        assert "not enough complete trials" not in text
+
+
 def test_a_section_without_anything_to_show_goes_and_its_link_with_it(given: report.ReportInput) -> None:
     got = Page(report.render(dataclasses.replace(given, requests=lambda _: None, limits=())))
     ids = {a["id"] for tag, a in got.tags if tag == "section" and "id" in a}

@@ -181,6 +181,50 @@ def test_figures_stand_beside_an_interval_and_what_is_open_says_so(given: report
     assert plots.effect_row(shown).endswith("+3.1 % (+1.0 to +8.0)")
 
 
+def test_labels_of_many_factors_are_shown_whole_and_without_what_all_have_in_common(given: report.ReportInput) -> None:
+    always = (("patches", "none"), ("mpm", "event"), ("workers", "512"))
+    made = [
+        dataclasses.replace(
+            given.effects[0],
+            response="throughput_rps",
+            level="fcgiwrap",
+            pooled=False,
+            at=(("listen_backlog", "1024"), *always, ("keep_alive", "yes"), ("clients", clients)),
+        )
+        for clients in ("50", "400")
+    ]
+    common = dataclasses.replace(made[0], pooled=True, at=())
+
+    ((plot,), specs, sets) = plots.effect_plots([*made, common])
+
+    rows = sets["effects-0"]["row"]
+    assert "patches none, mpm event, workers 512" in plot.note
+    assert [row.split("\n")[:2] for row in rows[:2]] == [
+        ["fcgiwrap \N{MIDDLE DOT} clients 50", rows[0].split("\n")[1]],
+        ["fcgiwrap \N{MIDDLE DOT} clients 400", rows[1].split("\n")[1]],
+    ]
+    assert rows[2].startswith("fcgiwrap \N{MIDDLE DOT} all together\n")
+    apart = [dataclasses.replace(e, at=(*e.at, ("script", f"a-script-{i}"))) for i, e in enumerate(made)]
+    long = plots.effect_row(apart[0]).split("\n")
+    assert "clients 50" in " ".join(long)
+    assert all(len(line) <= charts.ROW_COLUMNS for line in long)
+    _, taller, _ = plots.effect_plots(apart)
+    assert specs["effects-0"]["height"] == 36 * 3
+    assert taller["effects-0"]["height"] == 18 * 3 * 2
+
+
+def test_bars_of_cells_with_many_factors_have_room_for_their_labels() -> None:
+    label = charts.row_label("handler fcgiwrap, listen_backlog 1024, patches none, mpm event, clients 400")
+
+    assert label.split("\n") == [
+        "handler fcgiwrap, listen_backlog 1024,",
+        "patches none, mpm event, clients 400",
+    ]
+    assert all(len(line) <= charts.ROW_COLUMNS for line in label.split("\n"))
+    assert charts.rows_height(["clients 50", "clients 400", "clients 800"], 24) == 72
+    assert charts.rows_height([label] * 3, 24) == 3 * 18 * len(label.split("\n"))
+
+
 @pytest.mark.parametrize(("response", "want"), [("throughput_rps", "better →"), ("latency_p99_ms", "← better")])
 def test_a_plot_of_intervals_says_which_side_is_better(given: report.ReportInput, response: str, want: str) -> None:
     _, specs, _ = plots.effect_plots([e for e in given.effects if e.response == response])

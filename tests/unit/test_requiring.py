@@ -201,6 +201,18 @@ def test_a_run_goes_on_while_a_requirement_is_undecided() -> None:
     assert planned_looks(repetitions)[0] == 6
 
 
+def test_a_run_with_nothing_to_compare_ends_when_what_it_requires_is_decided() -> None:
+    rng = np.random.default_rng(2)
+    records = trial_records.run({("100", "200"): np.log(1000) + rng.normal(0, 0.002, 6)})
+    rule = VerdictRule("listen_backlog", "100", (THROUGHPUT,))
+    far, near = (replace(rule, required=Required((Threshold("throughput_rps", ">=", v),))) for v in (900.0, 1000.0))
+
+    ended, going_on = (decide(records, r, Repetitions(6, 12)) for r in (far, near))
+    assert (ended.stop, ended.reason) == (True, "every requirement is decided after 6 blocks")
+    assert (going_on.stop, going_on.reason) == (False, "6 blocks are done; 1 requirement undecided")
+    assert not decide(records, rule, Repetitions(6, 12)).stop, "nothing that could be decided was asked"
+
+
 def test_an_overflow_that_must_not_be_is_missed_and_named_first() -> None:
     full = Figures(
         throughput_rps=1000.0,

@@ -9,6 +9,7 @@ import pytest
 
 from cgidlab.analysis.analyse import analyse
 from cgidlab.analysis.findings import Answer, Effect
+from cgidlab.analysis.intervals import Interval
 from cgidlab.model import FailureKind, Outcome, Status, TrialRecord
 from cgidlab.verdict import judge, sentences, templates
 from tests.unit import verdict_data
@@ -16,8 +17,7 @@ from tests.unit import verdict_data
 
 def answers(name: str) -> dict[str, str]:
     """Return the lines of a recorded run by their names."""
-    experiment, records, notes = verdict_data.load(name)
-    return {line.name: line.text for line in judge(analyse(records, experiment), records, notes).answers}
+    return {line.name: line.text for line in verdict_data.recorded(name).verdict.answers}
 
 
 def test_the_recorded_sweep_is_answered_in_seven_lines() -> None:
@@ -37,11 +37,81 @@ def test_the_recorded_sweep_is_answered_in_seven_lines() -> None:
     assert found["Trust"].startswith("72 trials. Host speed wandered by 23 %")
 
 
+def test_a_sweep_of_short_windows_says_what_its_run_said() -> None:
+    """Its percentiles are of a block's windows together, and what limits was tried beside it."""
+    run, said = verdict_data.recorded("overflow_and_limit"), verdict_data.summary("overflow_and_limit")
+
+    for told, one in zip(run.verdict.answers, said["verdict"]["answers"], strict=True):
+        assert told.topic == one["topic"]
+        assert [(s.template, s.values) for s in told.sentences] == [
+            (s["template"], s["values"]) for s in one["sentences"]
+        ]
+    found, want = run.analysis.effects, said["effects"]
+    assert [(e.response, e.level, dict(e.at), e.pooled, e.answer) for e in found] == [
+        (e["response"], e["level"], e["at"], e["pooled"], e["answer"]) for e in want
+    ]
+    assert [e.estimate for e in found] == pytest.approx([e["estimate"] for e in want])
+    for e, one in zip(found, want, strict=True):
+        for span, known in ((e.interval, one["interval"]), (e.family_interval, one["family_interval"])):
+            assert (span is None) == (known is None)
+            assert span is None or [span.low, span.high] == pytest.approx(known)
+
+
 def test_what_only_a_common_effect_shows_is_not_said_of_each_comparison() -> None:
     assert answers("overflow_with_cost")["Throughput"] == (
         "Changes by less than 5 % over all levels of clients together. "
-        "One by one in 1 of 9: the others are known to +-12 %."
+        "One by one in 1 of 9: elsewhere a change of up to 12 % is not ruled out."
     )
+
+
+def test_a_change_that_is_not_ruled_out_is_no_half_width() -> None:
+    """Half widths ("known to") are of one comparison; this is the farthest end of the intervals of all together."""
+    run = verdict_data.recorded("overflow_and_limit")
+    text = next(a.text for a in run.verdict.answers if a.topic == "throughput_rps")
+    open_ = [
+        e
+        for e in run.analysis.effects
+        if (e.response, e.pooled, e.answer) == ("throughput_rps", False, Answer.INCONCLUSIVE)
+    ]
+
+    assert text.endswith("One by one in 4 of 9: elsewhere a change of up to 10 % is not ruled out.")
+    assert len(open_) == 5
+    assert max(e.half_width or 0.0 for e in open_) == pytest.approx(0.042, abs=0.001)
+
+
+@pytest.mark.parametrize(("known", "want"), [(True, "a change of up to 44 % is not ruled out."), (False, "")])
+def test_what_is_open_without_an_interval_is_said_without_a_figure(known: bool, want: str) -> None:  # noqa: FBT001 -- a case
+    experiment, records, notes = verdict_data.load("overflow_undecided")
+    found = analyse(records, experiment)
+    bare = [e if known else replace(e, interval=None, family_interval=None) for e in found.effects]
+    first = replace(bare[0], level="81", answer=Answer.EQUIVALENT, interval=Interval(0.99, 1.01))
+    judged = judge(replace(found, effects=(first, *bare)), records, notes)
+
+    text = next(a.text for a in judged.answers if a.topic == "throughput_rps")
+    assert text.partition("Not decided in 1 of 2")[2].lstrip(":. ") == want, text
+
+
+@pytest.mark.parametrize("clients", [("400",), ("50", "200", "400")])
+def test_where_the_factor_has_one_value_nothing_is_compared_and_what_was_measured_is_said(
+    clients: tuple[str, ...],
+) -> None:
+    smallest = {"throughput_rps": 0.05, "latency_p99_ms": 0.2}
+    kept = {"listen_backlog": ("100",), "clients": clients}
+    experiment, records, notes = verdict_data.part("overflow_with_cost", kept, smallest)
+    verdict = judge(analyse(records, experiment), records, notes)
+    told = {a.topic: a.text for a in verdict.answers}
+
+    nothing = "Nothing to compare it with: listen_backlog has one value."
+    several = r" to [\d,]+" if len(clients) > 1 else ""
+    assert re.fullmatch(rf"1,\d\d\d{several} requests a second\. {nothing}", told["throughput_rps"])
+    assert re.fullmatch(rf"[\d,]+{several} ms\. {nothing} Said of a closed loop\.", told["latency_p99_ms"])
+    assert "6 " not in told["do"]
+    assert "leave" not in told["do"].lower()
+    assert set(verdict.cost.values()) == {Answer.DESCRIBED}
+    assert "Nothing is compared: listen_backlog has one value" in verdict.lines[2]
+    for answer in verdict.answers:
+        other = answer.told_in("ja")[1]
+        assert not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", other), other
 
 
 def test_the_largest_change_comes_first_whatever_its_direction_and_all_worse_ones_are_counted() -> None:
@@ -59,7 +129,7 @@ def test_the_largest_change_comes_first_whatever_its_direction_and_all_worse_one
     tail = next(a.text for a in judge(found, records, notes).answers if a.name == "Tail")
 
     assert re.search(r"with 1024 at 400 clients, 50\.0 % less.* with 1 at 50 clients, 50\.0 % more", tail), tail
-    assert "3 more of 9 comparisons differ, 2 of them for the worse." in tail
+    assert "Different as well: 3 of 9 comparisons, 2 of them for the worse." in tail
 
 
 def told(records: Sequence[TrialRecord]) -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_what_it_comes_to_is_said_in_words() -> None:
     assert telling.conclusion([WORSE, SAME]) == (
         "B is worse than A: throughput -20.0 % (-28.0 to -12.0 %) at listen_backlog=1 against 100, clients=50."
     )
-    assert telling.conclusion([SAME, OPEN]).endswith("1 of 2 comparisons are not decided.")
+    assert telling.conclusion([SAME, OPEN]).endswith("1 of 2 comparisons is not decided.")
     assert telling.conclusion([FEW]).startswith("No claim: six complete blocks")
     assert "_" not in telling.LEGEND
 

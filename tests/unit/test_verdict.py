@@ -27,8 +27,7 @@ from tests.unit import trial_records, verdict_data
 
 def verdict_of(name: str) -> Verdict:
     """Return the verdict on a recorded run."""
-    experiment, records, notes = verdict_data.load(name)
-    return judge(analyse(records, experiment), records, notes)
+    return verdict_data.recorded(name).verdict
 
 
 def harmless() -> tuple[Experiment, list[TrialRecord]]:
@@ -556,8 +555,8 @@ def test_a_daemon_that_waits_for_a_core_is_not_advised_upon_as_if_its_own_work_f
     waiting = replace(empty, cgid_cpu_share=0.35, cgid_runq_share=0.65, host_cpu_share=0.94)
     working = replace(empty, cgid_cpu_share=0.95, cgid_runq_share=0.02, host_cpu_share=0.6)
 
-    assert "it competes for the CPUs: more cores or a driver on another host" in small(waiting).lines[4]
-    assert "only fewer or cheaper forks would raise throughput" in small(working).lines[4]
+    assert "It competes for the CPUs: more cores or a driver on another host" in small(waiting).lines[4]
+    assert "Only fewer or cheaper forks would raise throughput" in small(working).lines[4]
 
 
 def test_two_saturated_resources_are_both_named_and_not_told_apart() -> None:
