@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests import workers
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes is no fault of what is tested: other work may go on beside.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,7 +31,7 @@ def test_good_input_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", targets())
 def test_bad_input_gets_our_own_error_or_a_value(name: str) -> None:
-    @settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=CASES, database=None, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=False))
     def check(random: Random) -> None:
         tried(name, mutate(targets()[name].samples, random))

@@ -168,7 +168,7 @@ def test_what_headers_say_of_many_files_is_not_kept_in_memory(tmp_path: Path) ->
         tracemalloc.stop()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_archive_is_refused_or_harmless(tmp_path: Path, data: st.DataObject) -> None:
     good = archive(tmp_path / "good.tar.gz", FILES).read_bytes()

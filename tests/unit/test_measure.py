@@ -757,7 +757,7 @@ def test_the_longest_spell_is_one_without_a_break(tmp_path: Path) -> None:
 samples = st.lists(st.tuples(st.integers(-2000, 12_000), st.integers(0, 200)), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=40)  # each example looks 10,000 times
+@settings(max_examples=40)  # each example looks 10,000 times
 @given(samples)
 def test_held_time_agrees_with_a_look_at_every_millisecond(pairs: list[tuple[int, int]]) -> None:
     pairs = sorted(dict(pairs).items())
@@ -778,7 +778,6 @@ def test_held_time_agrees_with_a_look_at_every_millisecond(pairs: list[tuple[int
         assert held.share(values > 100) == pytest.approx(np.mean(np.array(look) > 100), abs=1e-3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=300), st.sampled_from([0.5, 0.9, 0.99, 0.999]))
 def test_a_percentile_is_the_smallest_latency_that_enough_requests_kept_to(latency: list[int], share: float) -> None:
     found = gauges.percentile_ms(np.array(latency), share) * 1000
@@ -791,7 +790,6 @@ def test_a_percentile_is_the_smallest_latency_that_enough_requests_kept_to(laten
 ROW = st.tuples(st.integers(0, 10**15), st.sampled_from([0, 200, 404, 503]), st.integers(0, 10**9))
 
 
-@settings(deadline=None)
 @given(st.lists(ROW, max_size=40), st.integers(0, 10**15), st.integers(1, 10**8))
 def test_no_rows_make_a_check_raise(rows: list[tuple[int, int, int]], begin: int, length: int) -> None:
     columns = np.array(rows, np.int64).reshape(-1, 3).T

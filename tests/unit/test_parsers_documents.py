@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cgidlab.errors import StoreError
@@ -123,7 +123,6 @@ anything = st.recursive(
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(deadline=None)  # other work on the machine is no fault of the parser
 @given(st.data())
 def test_any_other_value_in_any_field_is_read_or_refused(name: str, data: st.DataObject) -> None:
     value = document(name)

@@ -300,7 +300,7 @@ line = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(line), ended=st.booleans(), chunk=st.integers(300, 5000))
 @example(lines=[b"\n\n\n" * 40], ended=False, chunk=300)
 def test_no_file_breaks_the_parser_and_no_line_is_lost(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cgidlab import numeric_lines
@@ -214,7 +214,6 @@ def test_columns_are_found_by_name_and_not_by_place(name: str, parser: Callable[
 
 
 @pytest.mark.parametrize(("name", "parser"), CSV, ids=[name for name, _ in CSV])
-@settings(deadline=None)  # other work on the machine is no fault of the parser
 @given(st.data())
 def test_no_bytes_break_a_csv_parser(name: str, parser: Callable[..., object], data: st.DataObject) -> None:
     header, _, body = read(name).partition(b"\n")
@@ -226,7 +225,6 @@ def test_no_bytes_break_a_csv_parser(name: str, parser: Callable[..., object], d
         assert err.where == "x"  # noqa: PT017 -- not raising is fine as well
 
 
-@settings(deadline=None)  # other work on the machine is no fault of the parser
 @given(st.binary())
 def test_no_bytes_break_the_parsers_of_rows(data: bytes) -> None:
     h2load.parse_rows(data)
@@ -240,7 +238,6 @@ def test_no_bytes_break_the_parsers_of_rows(data: bytes) -> None:
 token = st.one_of(st.from_regex(r"-?[0-9]{1,20}", fullmatch=True), st.sampled_from(["", "-", "x", "+1", "1.5", " 1"]))
 
 
-@settings(deadline=None)  # other work on the machine is no fault of the parser
 @given(lines=st.lists(st.lists(token, min_size=1, max_size=4)), ended=st.booleans())
 def test_every_line_is_either_read_or_counted(lines: list[list[str]], *, ended: bool) -> None:
     """The quick way over clean data must not read what the pattern refuses."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cgidlab.instruments.strace import parse_strace
@@ -96,7 +96,6 @@ def test_what_cannot_be_read_is_counted() -> None:
     assert parse_strace(b"", SOCKET).bad_lines == 0
 
 
-@settings(deadline=None)  # other work on the machine is no fault of the parser
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(LINES)), max_size=30))
 def test_no_bytes_break_the_parser_and_every_entry_is_a_line(lines: list[bytes]) -> None:
     found = parse_strace(b"\n".join(lines), SOCKET)

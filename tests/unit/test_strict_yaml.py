@@ -88,7 +88,7 @@ def test_a_file_too_deep_or_too_large_is_refused(text: str) -> None:
         strict_yaml.parse(text.encode(), "f.yml")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.binary(max_size=300), st.text("abc:[]{}-&*!|>'\"#%@ \n\t,?1.0", max_size=200).map(str.encode)))
 def test_any_bytes_give_a_mapping_or_our_own_error(raw: bytes) -> None:
     try:
