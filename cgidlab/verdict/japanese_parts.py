@@ -248,8 +248,8 @@ PARTS = {
     "leave {name} at {reference}: no other level changes {smallest} or more": "{name} は {reference} のままでよい。ほかの水準でも{smallest} 以上は変わらない",
     "{n} % of {response}": "{response}の {n} %",
     "put the load on another host before believing any throughput: {why}": "スループットを信じる前に、負荷を別のホストに移す({why})",
-    "hold each back to see which of them limits (limits: once): {names} are saturated together": (
-        "順に抑えて、どれが限界なのかを確かめる(limits: once)。{names} が同時に飽和している"
+    "hold each back to see which of them limits ({how}): {names} are saturated together": (
+        "順に抑えて、どれが限界なのかを確かめる({how})。{names} が同時に飽和している"
     ),
     "only fewer or cheaper forks would raise throughput (FastCGI, mod_proxy, a second instance)": (
         "スループットを上げるには fork を減らすか軽くするしかない(FastCGI、mod_proxy、httpd をもう 1 つ動かす)"

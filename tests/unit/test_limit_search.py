@@ -224,6 +224,19 @@ def test_a_search_that_ended_early_goes_on_with_the_command_that_it_names(
     assert Ending("go on", interrupted=True, done=9, searching=True).lines[0].endswith("as well as is said below.")
 
 
+def test_a_search_is_not_told_to_hold_back_what_it_cannot(experiment: Experiment, tmp_path: Path) -> None:
+    """`limits` is refused beside `search`."""
+    made = plan.make(experiment, CATALOGUE)
+    records, _ = searched(store.create(tmp_path, made, "x"), made, 7)
+    busy = [replace(r, figures=replace(r.figures, cgid_cpu_share=0.93, host_cpu_share=0.99)) for r in records]
+
+    verdict = judge(analyse(busy, experiment), busy)
+
+    told = next(line for line in verdict.answers if line.topic == "do")
+    assert "which of them limits (experiments/what-limits.yml): " in told.text
+    assert not ENGLISH.search(NAMES.sub("", told.told_in("ja")[1])), told.told_in("ja")[1]
+
+
 def test_a_search_gets_more_blocks_and_ends_with_them(
     experiment: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
