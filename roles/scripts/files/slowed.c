@@ -6,18 +6,22 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #ifndef SLOWED_ORDER
 #define SLOWED_ORDER "/run/cgidlab-slowed"
 #endif
-#define LEAST_WAIT_NS 200000 /* what is shorter may be clocks that are read one after the other */
 
-/* The file begins with the order, and each script adds what it told. */
-static struct { int64_t share_ppm, ending_ns; } order;
-static struct { int64_t own_cpu_ns, own_wait_ns, more_cpu_ns, more_wait_ns; } told;
-static struct { int64_t cpu_ns, wall_ns, delay_ns, looking_ns; } began;
+/* What the file holds: the order, and what all scripts told. No script may wait for another one here, as in write(). */
+struct shared {
+    int64_t share_ppm, ending_ns, besides_ns;
+    int64_t scripts, own_cpu_ns, own_wait_ns, more_cpu_ns, more_wait_ns;
+};
+
+static struct { int64_t cpu_ns, wall_ns; long waits; } began;
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -27,7 +31,16 @@ static int64_t clock_ns(clockid_t clock)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* How long this process could run and was not let: the second number of proc_pid_schedstat(5). -1: not said here. */
+/* How often this process let go of its CPU. */
+static long waits(void)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_nvcsw;
+}
+
+/* How long this process could run and was not let: the second number of /proc/PID/schedstat. -1: not said here. */
 static int64_t delay_ns(void)
 {
     char text[96], *second;
@@ -45,14 +58,21 @@ static int64_t delay_ns(void)
     return strtoll(second, NULL, 10);
 }
 
+/* What it waited for anything but a CPU; what it waited for a CPU before `begin` is taken off too, and looked for only
+   where it waited at all. */
+static int64_t waited_ns(int64_t cpu_ns, int64_t wall_ns)
+{
+    int64_t delay = waits() == began.waits ? -1 : delay_ns();
+    int64_t ns = wall_ns - began.wall_ns - (cpu_ns - began.cpu_ns) - delay;
+
+    return delay < 0 || ns < 0 ? 0 : ns;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
-    int64_t before_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-
-    began.delay_ns = delay_ns();
+    began.waits = waits();
     began.wall_ns = clock_ns(CLOCK_MONOTONIC);
     began.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    began.looking_ns = began.cpu_ns - before_ns;
 }
 
 static void wait_more(int64_t ns)
@@ -75,28 +95,30 @@ static void use_cpu_until(int64_t clock)
 __attribute__((destructor)) static void end(void)
 {
     int64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID), wall_ns = clock_ns(CLOCK_MONOTONIC);
-    int64_t waited_ns, until_ns, now_ns;
+    int64_t own_cpu_ns, own_wait_ns, more_wait_ns, done_ns, until_ns, now_ns;
+    struct shared *shared;
     double more;
-    int fd = open(SLOWED_ORDER, O_RDWR | O_APPEND | O_CLOEXEC);
+    int fd = open(SLOWED_ORDER, O_RDWR | O_CLOEXEC);
 
     if (fd < 0)
         return;
-    if (began.delay_ns < 0 || pread(fd, &order, sizeof(order), 0) != sizeof(order) || order.share_ppm <= 0
-        || order.share_ppm >= 1000000)
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (shared == MAP_FAILED || shared->share_ppm <= 0 || shared->share_ppm >= 1000000)
         return;
-    more = order.share_ppm / (1e6 - order.share_ppm);
-    waited_ns = wall_ns - began.wall_ns - (cpu_ns - began.cpu_ns) - (delay_ns() - began.delay_ns);
-    told.own_cpu_ns = cpu_ns - began.looking_ns + order.ending_ns;
-    told.own_wait_ns = waited_ns < LEAST_WAIT_NS ? 0 : waited_ns;
-    told.more_wait_ns = (int64_t)(more * told.own_wait_ns);
-    until_ns = told.own_cpu_ns - order.ending_ns + (int64_t)(more * told.own_cpu_ns);
+    more = shared->share_ppm / (1e6 - shared->share_ppm);
+    done_ns = cpu_ns - shared->besides_ns; /* what this build costs already is a part of the more */
+    own_cpu_ns = done_ns + shared->ending_ns; /* what the kernel does at its end is the script's own */
+    own_wait_ns = waited_ns(cpu_ns, wall_ns);
+    more_wait_ns = (int64_t)(more * own_wait_ns);
+    until_ns = done_ns + (int64_t)(more * own_cpu_ns);
     now_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     if (now_ns > until_ns)
         until_ns = now_ns;
-    told.more_cpu_ns = until_ns - (told.own_cpu_ns - order.ending_ns);
-    if (write(fd, &told, sizeof(told)) == sizeof(told)) {
-        wait_more(told.more_wait_ns);
-        use_cpu_until(until_ns);
-    }
-    close(fd);
+    __atomic_fetch_add(&shared->own_cpu_ns, own_cpu_ns, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shared->own_wait_ns, own_wait_ns, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shared->more_cpu_ns, until_ns - done_ns, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shared->more_wait_ns, more_wait_ns, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shared->scripts, 1, __ATOMIC_RELEASE);
+    wait_more(more_wait_ns);
+    use_cpu_until(until_ns);
 }

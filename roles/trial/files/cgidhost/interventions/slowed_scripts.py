@@ -13,16 +13,17 @@ from ..ending import Unavailable
 from .base import Intervention, Subject, sleep_until
 
 ORDER = "/run/cgidlab-slowed"  # where the slower builds look; /run is the trial's own
-_ORDER = struct.Struct("=qq")  # the share in millionths, and the CPU time of a process's end in ns
-_TOLD = struct.Struct("=qqqq")
-_MOST_BYTES = 4 << 20  # a second of any server has less
-_ENDINGS = 9
-_DOSE_OF_ENDINGS = 0.5  # long enough that looking and telling are a part of it
+_ORDER = struct.Struct("=qqq")  # the share in millionths; CPU time in ns: of a process's end, and of the other build
+_TOLD = struct.Struct("=qqqqq")
+_BYTES = 4096  # there before any script maps it: a page that the file has not would end it
+_TRIES = 15
+_DOSE_OF_TRIES = 0.5  # long enough that looking and telling are a part of it
 
 
-class ToldByScript(NamedTuple):
-    """What one script's own work took, and what it did more, in ns."""
+class ToldByScripts(NamedTuple):
+    """How many scripts were slowed, what their own work took, and what they did more, in ns."""
 
+    scripts: int
     own_cpu: int
     own_wait: int
     more_cpu: int
@@ -43,25 +44,26 @@ class SlowedScripts(Intervention):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self._fd = -1
-        self._ending_ns = 0
+        self._costs = (0, 0)
 
     def probe(self) -> None:
-        """Find out what ending a process takes here, and put the slower builds in place for a moment."""
+        """Find out what the builds cost here, and put the slower builds in place for a moment."""
         builds = self._builds()
         self._fd = os.open(ORDER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.fchmod(self._fd, 0o666)  # whoever is the server tells in it
-        self._ending_ns = int(median(self._ended(builds[0][0]) for _ in range(_ENDINGS)))
+        os.ftruncate(self._fd, _BYTES)
+        self._costs = self._measured(*builds[0])
         with _in_place(builds):
             pass
 
     def perform(self, dose: float, until_ns: int) -> float:
         """Have scripts take the share more until a moment; the dose is what they said of it."""
-        self._say(dose, self._ending_ns)
+        self._say(dose, *self._costs)
         with _in_place(self._builds()):
             sleep_until(until_ns)
         told = self._told()
-        more = sum(one.more_cpu + one.more_wait for one in told)
-        return more / max(1, sum(map(sum, told)))
+        more = told.more_cpu + told.more_wait
+        return min(1.0, max(0.0, more / max(1, more + told.own_cpu + told.own_wait)))
 
     def _builds(self) -> list[tuple[str, str]]:
         """Return each slower build and the script it is of; raise Unavailable where there are none, or no mounts."""
@@ -79,26 +81,38 @@ class SlowedScripts(Intervention):
             raise Unavailable("a script of your own has no slower build")
         return there
 
-    def _ended(self, program: str) -> int:
-        """Run a slower build, and return the CPU time that was used after it had done all it does, in ns."""
-        self._say(_DOSE_OF_ENDINGS, 0)
-        silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-        _, _, used = os.wait4(os.posix_spawn(program, [program], {}, file_actions=silent), 0)
-        told = self._told()
-        if not told:
-            raise Unavailable("this kernel does not say how long a process waits for a CPU")
-        return max(0, int(1e9 * (used.ru_utime + used.ru_stime)) - told[-1].own_cpu - told[-1].more_cpu)
+    def _measured(self, slower: str, script: str) -> tuple[int, int]:
+        """Return the CPU time of a process after all it can do itself, and what a slower build costs without an order.
 
-    def _say(self, share: float, ending_ns: int) -> None:
-        """Begin the file anew, with what is ordered: a script of the slot before may tell at any moment."""
-        os.pwrite(self._fd, _ORDER.pack(round(1e6 * share), ending_ns), 0)
-        os.ftruncate(self._fd, _ORDER.size)
+        The others of a busy host can only add to it, so that the least of some tries is compared.
+        """
+        plain, besides, endings = [], [], []
+        for _ in range(_TRIES):
+            plain.append(_used_ns(script))
+            self._say(_DOSE_OF_TRIES)
+            used_ns = _used_ns(slower)
+            told = self._told()
+            if told.scripts != 1:
+                raise Unavailable("a slower build did not do as it was told here")
+            besides.append(used_ns - told.more_cpu)
+            endings.append(used_ns - told.more_cpu - told.own_cpu)
+        return max(0, int(median(endings))), max(0, min(besides) - min(plain))
 
-    def _told(self) -> list[ToldByScript]:
-        """Return what scripts told; what is none is left out, since the server's rights are enough to write it."""
-        data = os.pread(self._fd, _MOST_BYTES, _ORDER.size)
-        whole = data[: len(data) // _TOLD.size * _TOLD.size]
-        return [one for one in map(ToldByScript._make, _TOLD.iter_unpack(whole)) if min(one) >= 0]
+    def _say(self, share: float, ending_ns: int = 0, besides_ns: int = 0) -> None:
+        """Begin the file anew, with what is ordered and nothing told."""
+        nothing = _TOLD.pack(*[0] * len(ToldByScripts._fields))
+        os.pwrite(self._fd, _ORDER.pack(round(1e6 * share), ending_ns, besides_ns) + nothing, 0)
+
+    def _told(self) -> ToldByScripts:
+        """Return what scripts told; the server's rights are enough to write something else there."""
+        return ToldByScripts._make(_TOLD.unpack(os.pread(self._fd, _TOLD.size, _ORDER.size)))
+
+
+def _used_ns(program: str) -> int:
+    """Run a program to its end, and return the CPU time that it used."""
+    silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    _, _, used = os.wait4(os.posix_spawn(program, [program], {}, file_actions=silent), 0)
+    return int(1e9 * (used.ru_utime + used.ru_stime))
 
 
 @contextmanager
