@@ -267,18 +267,23 @@ def _neighbours(log: LogCounts) -> list[str]:
     if not total:
         return []
     where = ", ".join(f"{socket or 'not named'} {n}" for socket, n in Counter(log.queue_full).most_common(3))
-    return [f"Another listener's queue was full, not mod_cgid's: {total} times ({where})."]
+    return [f"Another listener's queue was full, not mod_cgid's: {_count(total, 'time')} ({where})."]
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number} {one}{'' if number == 1 else 's'}"
 
 
 def _timeouts(log: LogCounts) -> list[str]:
     late = max(log.timeline.total(["script_timeout"]), log.timeline.total(["output_timeout"]))
     said = []
     if late:
-        said.append(f"{late} scripts were too slow ({TIMED_OUT}): that is their own time, not the queue's.")
-    if log.timeline.total(["fork_failed"]):
+        verb = "was" if late == 1 else "were"
         said.append(
-            f"{log.timeline.total(['fork_failed'])} forks failed: the limit of processes or memory, not the queue."
+            f"{_count(late, 'script')} {verb} too slow ({TIMED_OUT}): a script's own time, and not the queue's."
         )
+    if forks := log.timeline.total(["fork_failed"]):
+        said.append(f"{_count(forks, 'fork')} failed: the limit of processes or memory, not the queue.")
     return [" ".join(said)] if said else []
 
 

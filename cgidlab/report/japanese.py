@@ -38,7 +38,7 @@ TEXTS = {
     "{factor} {level} in block {block}, {window}: {answer}": "{factor} {level}、ブロック {block}、{window}: {answer}",
     "block": "ブロック",
     "The trials of a search for {factor}, and its interval": "{factor} の探索の試行と、限界の区間",
-    "A search, of {most} blocks at most: it ends when every limit is known as well as was asked, and confirmed on both sides by trials with the whole window. {n} blocks were run.": "最大 {most} ブロックの探索です。すべての限界が求められた精度でわかり、その両側が通常の測定時間の試行で確かめられたところで終わります。実行したのは {n} ブロックです。",
+    "A search, of {most} blocks at most: it ends when every limit is known as well as was asked, and confirmed on both sides by trials with the whole window. Blocks that were run: {n}.": "最大 {most} ブロックの探索です。すべての限界が求められた精度でわかり、その両側が通常の測定時間の試行で確かめられたところで終わります。実行したのは {n} ブロックです。",
     "Asked for, before the run: the limit of {factor}, where each trial follows from those before it.": "実行前に定めた問い: {factor} の限界。どの水準を試すかは、それまでの試行の結果で決まります。",
     "The order of each block follows from seed {seed}.": "各ブロック内の順序はシード {seed} で決まります。",
     # Remedies.
@@ -211,7 +211,7 @@ TEXTS = {
     "comparisons rest on {span} complete passes and blocks": "比較は完了した {span} 個のパスとブロックに基づきます",
     "comparisons rest on {span} complete blocks": "比較は完了した {span} 個のブロックに基づきます",
     "no comparison could be made": "比較はできませんでした",
-    "{n} blocks were planned, with one look at the end; {rest}.": "計画は {n} ブロック、判定は最後の 1 回だけです。{rest}。",
+    "Blocks that were planned: {n}, with one look at the end; {rest}.": "計画は {n} ブロック、判定は最後の 1 回だけです。{rest}。",
     "From {min} to {max} blocks, until a look finds every comparison {until}; looks come after {looks} blocks; {rest}. All looks share one error of 5 %, and intervals are as wide as that takes.": "{min}〜{max} ブロック。すべての比較が{until}まで続けます。途中の判定は {looks} ブロックの後です。{rest}。5 % の誤りをすべての判定で分け合うので、区間はその分広くなっています。",
     "known ({widths})": "必要な精度に達する({widths})",
     "decided": "判定できる",

@@ -137,7 +137,7 @@ def stopping(analysis: Analysis, say: Say = IN_ENGLISH) -> str:
     if analysis.limits_found:
         return say(
             "A search, of {most} blocks at most: it ends when every limit is known as well as was asked, and confirmed "
-            "on both sides by trials with the whole window. {n} blocks were run.",
+            "on both sides by trials with the whole window. Blocks that were run: {n}.",
             most=analysis.repetitions.max,
             n=analysis.blocks,
         )
@@ -151,7 +151,7 @@ def stopping(analysis: Analysis, say: Say = IN_ENGLISH) -> str:
         else say("no comparison could be made")
     )
     if wanted.fixed:
-        return say("{n} blocks were planned, with one look at the end; {rest}.", n=wanted.min, rest=rest)
+        return say("Blocks that were planned: {n}, with one look at the end; {rest}.", n=wanted.min, rest=rest)
     widths = [f"{title(response, say)} \N{PLUS-MINUS SIGN}{100 * share:g} %" for response, share in wanted.half_widths]
     return say(
         "From {min} to {max} blocks, until a look finds every comparison {until}; looks come after {looks} blocks; "

@@ -254,6 +254,18 @@ def test_every_cause_of_a_503_has_its_own_words(capsys: pytest.CaptureFixture[st
     assert any("FreeBSD" in line for line in said["(61)Connection refused"])
 
 
+@pytest.mark.parametrize(("lines", "want"), [(1, "1 script was too slow"), (2, "2 scripts were too slow")])
+def test_scripts_that_were_too_slow_are_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, lines: int, want: str
+) -> None:
+    late = (
+        "[Fri Nov 20 13:45:08.123456 2026] [cgid:warn] [pid 7:tid 8] [client 192.0.2.7:5] "
+        "AH01220: Timeout waiting for output from CGI script /a.cgi"
+    )
+
+    assert want in " ".join(text_of(capsys, written(tmp_path, *[late] * lines)))
+
+
 def test_retries_that_lie_around_a_restart_are_said_to(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     retry = (
         "[Wed May 20 10:{}.5 2026] [cgid:debug] [pid 1:tid 2] mod_cgid.c(1): (2)No such file or directory: "

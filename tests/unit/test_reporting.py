@@ -83,7 +83,10 @@ def test_the_hosts_pace_is_told_as_a_range_with_what_it_means(
 @pytest.mark.parametrize(
     ("repetitions", "want"),
     [
-        (Repetitions(6, 6), "6 blocks were planned, with one look at the end; comparisons rest on 2 complete blocks."),
+        (
+            Repetitions(6, 6),
+            "Blocks that were planned: 6, with one look at the end; comparisons rest on 2 complete blocks.",
+        ),
         (
             Repetitions(6, 30),
             (
