@@ -65,6 +65,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "They end with their trial": (
         "unit/test_cgidhost_hooks:what_a_hook_started_in_the_background_ends_with_it",
+        "e2e/test_cgidhost:what_left_its_trial_on_the_host_by_every_means_ends_with_it",
         "unit/test_cgidhost_hooks:whatever_one_does_is_told_and_no_more",
     ),
     "`--resume` takes hooks from the experiment file": (
