@@ -9,6 +9,8 @@ from typing import Any
 # Upper ends of the times that a host's helper counts; one more bucket is above the last.
 WAITS_S = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+_LARGEST = 2.0**63
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -50,8 +52,8 @@ class Listener:
 
 
 def listener(raw: Mapping[str, Any], host: str) -> Listener:
-    """Return one row. Raise KeyError, TypeError or ValueError where it is none."""
-    length_s, mean = float(raw["length_s"]), float(raw["depth_mean"])
+    """Return one row. Raise KeyError, TypeError, ValueError or ArithmeticError where it is none."""
+    length_s, mean = _size(raw["length_s"]), _size(raw["depth_mean"])
     connects, away, refused, other = (_whole(raw[k]) for k in ("connects", "turned_away", "refused", "failed_other"))
     taken = None if connects is None else connects - (away or 0) - (refused or 0) - (other or 0)
     waited = tuple(int(n) for n in raw.get("waited") or ())
@@ -59,7 +61,7 @@ def listener(raw: Mapping[str, Any], host: str) -> Listener:
         raise ValueError(f"times in the queue in {len(waited)} buckets")
     mean_ms = 1000 * mean * length_s / taken if taken and taken > 0 else None
     if sum(waited):
-        mean_ms = float(raw["waited_ns"]) / 1e6 / sum(waited)
+        mean_ms = _size(raw["waited_ns"]) / 1e6 / sum(waited)
     return Listener(
         host=host,
         path=str(raw["path"]),
@@ -70,7 +72,7 @@ def listener(raw: Mapping[str, Any], host: str) -> Listener:
         depth=int(raw["depth"]),
         depth_max=int(raw["depth_max"]),
         depth_mean=mean,
-        full_share=min(1.0, float(raw["full_s"]) / length_s) if length_s > 0 else 0.0,
+        full_share=min(1.0, _size(raw["full_s"]) / length_s) if length_s > 0 else 0.0,
         there=bool(raw["there"]),
         connects=connects,
         turned_away=away,
@@ -92,6 +94,14 @@ def _at_most_ms(waited: Sequence[int], share: float) -> float | None:
     so_far = list(accumulate(waited))
     ends_s = (*WAITS_S, math.inf)
     return next(1000 * end_s for end_s, number in zip(ends_s, so_far, strict=True) if number >= share * so_far[-1])
+
+
+def _size(value: object) -> float:
+    """Return a number that a clock or a counter can have shown."""
+    found = float(str(value))
+    if not 0 <= found <= _LARGEST:
+        raise ValueError(f"{found:.3g} is no time and no number of anything")
+    return found
 
 
 def _whole(value: object) -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cgidlab.errors import StoreError
-from cgidlab.parsers.document import Count, DocumentKind, Number, Whole
+from cgidlab.parsers.document import Count, DocumentKind, Number, Size, Whole
 from cgidlab.parsers.documents import Clock
 from cgidlab.parsers.listeners import Listener, listener
 from cgidlab.rundir import read as read_file
@@ -22,6 +22,47 @@ class ServerEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SleepersRequests:
+    """Whose requests slept in connect(): sums, the largest first."""
+
+    seen: Count
+    why_none: str
+    unknown: Count = 0
+    whole: bool = False
+    vhosts: tuple[tuple[str, Count], ...] = ()
+    requests: tuple[tuple[str, Count], ...] = ()
+    clients: tuple[tuple[str, Count], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedProgram:
+    """What is known of a watched server."""
+
+    process: str | None = None
+    binary: str | None = None
+    version: str | None = None
+    mpm: str | None = None
+    log_level: str | None = None
+    processes: Count | None = None
+    threads_per_child: Count | None = None
+    server_limit: Count | None = None
+    thread_limit: Count | None = None
+    max_request_workers: Count | None = None
+    somaxconn: Count | None = None
+    requests: SleepersRequests | None = None
+    status: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAcceptors:
+    """Number and CPU of those who accept."""
+
+    processes: Count | None = None
+    cpu_cores: Size | None = None
+    runq_cores: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedTarget:
     """`observed.json`: one socket, or one httpd without one, as the host tells it."""
 
@@ -31,9 +72,10 @@ class ObservedTarget:
     stopped: bool
     events: tuple[ServerEvent, ...]
     notes: tuple[str, ...]
-    about: Mapping[str, Any]
+    about: ObservedProgram
     network: Any
     error_log: str | None = None
+    acceptors: ObservedAcceptors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +145,7 @@ def read(path: Path, host: str) -> Observation:
     found, raw = HOST.parse_both(read_file(path), where=str(path))
     try:
         every = tuple(listener(row, host) for row in found.every)
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as err:
         raise StoreError(f"`every` is not what an observation holds: {err!r}", where=str(path)) from err
     return Observation(
         host=host,

@@ -65,6 +65,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "They end with their trial": (
         "unit/test_cgidhost_hooks:what_a_hook_started_in_the_background_ends_with_it",
+        "e2e/test_cgidhost:what_left_its_trial_on_the_host_by_every_means_ends_with_it",
         "unit/test_cgidhost_hooks:whatever_one_does_is_told_and_no_more",
     ),
     "`--resume` takes hooks from the experiment file": (
@@ -278,6 +279,20 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_exporter:no_more_of_a_request_is_kept_than_prometheus_says",
     ),
     "A text file is written whole": ("unit/test_exporter:a_text_file_is_written_through_no_link",),
+    "Of the configuration that it names plain files": (
+        "unit/test_observe_strangers:no_more_than_plain_files_are_read_of_what_says_that_it_is_a_server",
+        "unit/test_observe_strangers:a_configuration_that_would_fill_the_memory_is_not_known",
+        "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
+        "unit/test_observe_strangers:a_status_page_that_never_ends_or_is_none_is_not_waited_for",
+    ),
+    "What cannot be read is not known, and": (
+        "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
+        "unit/test_observe_strangers:more_threads_than_files_may_be_open_end_nothing",
+    ),
+    "A name stays on its line": (
+        "unit/test_alarms:a_sockets_name_cannot_write_lines_of_its_own_for_nagios",
+        "unit/test_terminal:a_programs_name_adds_no_line_to_what_was_observed",
+    ),
     "The read-back checks that of every trial": ("e2e/test_cgidhost:every_option_that_says_how_it_is_read_back_was",),
     "It may make files in two directories": (
         "unit/test_cgidhost_own:what_a_server_says_last_is_not_read_through_a_link_or_from_a_pipe",
@@ -358,6 +373,8 @@ SAID = (
     "With `isolation: host` whoever is nobody",
     "Scripts of mod_cgid bear no mark",
     "**Exporter** (`observe",
+    "**Watched servers** (`observe`)",
+    "Any user of a host can start what looks like httpd",
     "What remains: each answer costs CPU",
     "The one that `sudo` asks for",  # it is handed to Ansible's own program, on a terminal
     "Ansible and what it starts on the control machine get",

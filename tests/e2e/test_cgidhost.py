@@ -714,3 +714,22 @@ def test_the_probe_says_of_every_question_yes_or_why_not(rig: Rig) -> None:
         assert answer[name]["ok"] is True or answer[name]["reason"], name
     assert answer["namespaces_root"]["sysctls"]["somaxconn"]["ok"] is True
     assert answer["unix_diag"]["ok"] is True
+
+
+def test_what_left_its_trial_on_the_host_by_every_means_ends_with_it(rig: Rig) -> None:
+    """A session and an environment of its own, and a parent that is gone: neither its group nor the mark finds it."""
+    trial = rig.trial(1, isolation="host")
+    trial["hooks"] = {"before_trial": ["sh", "-c", "env -i setsid sleep 86397 >/dev/null 2>&1 & sleep 0.5"]}
+
+    made = rig.run("left-on-host", [trial])[1]
+
+    assert made.entry["ended"] == "complete", made.entry
+    assert made.result["hooks"]["before_trial"]["exit_code"] == 0
+    assert [pid for pid in process.pids() if b"86397" in _command_line(pid)] == []
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

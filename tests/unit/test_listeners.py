@@ -57,6 +57,20 @@ def test_a_wait_above_the_last_bucket_has_no_upper_end() -> None:
     assert "> 10,000 ms" in table([endless])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depth_mean": 1e308, "length_s": 1e308},
+        {"length_s": -1.0},
+        {"full_s": True},
+        {"waited": [1] * (len(WAITS_S) + 1), "waited_ns": 1e300},
+    ],
+)
+def test_a_number_that_nothing_can_have_counted_is_no_row(changes: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, ArithmeticError)):
+        row(**changes)
+
+
 def test_a_path_with_a_new_line_makes_no_line_of_the_table() -> None:
     lines = table([row("/run/a\n\x1b[1mroot  5  0.sock")]).splitlines()
 

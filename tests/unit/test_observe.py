@@ -336,6 +336,36 @@ def test_an_observation_that_is_none_names_the_file(tmp_path: Path) -> None:
         observation.read(path, "h1")
 
 
+TARGET: dict[str, Any] = {
+    "socket": "/run/a", "pid": 7, "httpd": False, "stopped": False, "events": [], "notes": [], "about": {},
+    "network": "net:[1]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("acceptors", [1]),
+        ("acceptors", {"processes": "many"}),
+        ("acceptors", {"processes": 2, "cpu_cores": "x"}),
+        ("about", {"somaxconn": "x"}),
+        ("about", {"version": 5}),
+        ("about", {"requests": {"seen": 2, "why_none": "", "clients": [["a"]]}}),
+    ],
+)
+def test_what_a_host_says_of_a_server_is_checked_before_anybody_counts_with_it(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "observed.json"
+    whole = {"schema_version": 1, **TARGET, "acceptors": {"processes": 2, "cpu_cores": 0.5, "runq_cores": None}}
+    path.write_text(json.dumps(whole))
+    assert observation.TARGET.read(path).acceptors == observation.ObservedAcceptors(2, 0.5)
+    path.write_text(json.dumps({**whole, name: value}))
+
+    with pytest.raises(StoreError, match=name):
+        observation.TARGET.read(path)
+
+
 # --- pace
 
 

@@ -12,7 +12,7 @@ import traceback
 from contextlib import suppress
 from typing import Optional
 
-from . import archive, group, jsontext, lease, libc, namespaces, own, undo, workdir
+from . import archive, group, jsontext, lease, libc, namespaces, own, process, undo, workdir
 from .blockfile import Block, TrialOrder
 from .ending import TrialEnd, from_os_error
 from .generation import Generation
@@ -46,7 +46,7 @@ class BlockRun:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for sig in _STOP_SIGNALS:
             signal.signal(sig, lambda *_: None)
-        libc.adopt_orphans()  # what a killed first process of isolation: host leaves
+        libc.adopt_orphans()  # what a trial of isolation: host leaves, whatever it did to its session and environment
         own_group, why = None, ""
         if not self._block.generates:
             own_group, why = group.make(self._block.blocks_dir)
@@ -72,6 +72,7 @@ class BlockRun:
     def _run_one(self, order: TrialOrder) -> None:
         places = self._places(order)
         record = Record(order.key)
+        before = process.children(os.getpid())
         try:
             own.discard(places.trial)
             os.mkdir(places.trial, 0o755)
@@ -86,10 +87,19 @@ class BlockRun:
             record.override(TrialEnd("infra", f"{type(error).__name__}: {error}"))
         finally:
             if order.settings["isolation"] == "host":
-                for problem in undo.undo(self._block.work_dir):
+                for problem in self._undone(before):
                     record.override(TrialEnd("infra", f"could not be undone: {problem}"))
         self._watch_gap(places, record)
         self._collect(order, places, record)
+
+    def _undone(self, before: list[int]) -> list[str]:
+        """Undo what a trial changed on the host, and end what it left running; return what could not be."""
+        problems = undo.undo(self._block.work_dir)
+        try:
+            process.end_children(before)
+        except OSError as error:
+            problems.append(error.strerror or str(error))
+        return problems
 
     def _watch_gap(self, places: Places, record: Record) -> None:
         """Look at the host once everything of the trial is gone, and write down what disturbed it."""

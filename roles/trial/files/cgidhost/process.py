@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import resource
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from typing import Callable, Iterable, Mapping, NamedTuple, Optional
 from . import libc
 from .ending import TrialEnd
 
+_FILES = 65536
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "TZ": "UTC",
@@ -113,6 +115,15 @@ class Account(NamedTuple):
         """Let it make files in a directory of root's, and neither remove nor rename what is not its own there."""
         os.chown(directory, -1, self.gid)
         os.chmod(directory, 0o1775)  # noqa: S103 -- its group is the account's, and sticky
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as an httpd of thousands of workers needs, or as many as may be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in ((max(_FILES, hard), max(_FILES, hard)), (hard, hard)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            return
 
 
 def users_of(pids: Iterable[int]) -> set[int]:
@@ -248,6 +259,22 @@ def children(pid: int) -> list[int]:
     except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or the process is gone
         found = [p for p in pids() if parent_of(p) == pid]
     return sorted(c for c in found if parent_of(c) == pid)
+
+
+def end_children(spared: Iterable[int], timeout_s: float = 5.0) -> None:
+    """Kill and reap all children of the caller but some, and theirs where it adopts orphans.
+
+    Raises TimeoutError where they do not end, or go on to be born.
+    """
+    deadline, own = time.monotonic() + timeout_s, set(spared)
+    while left := [pid for pid in children(os.getpid()) if pid not in own]:
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        while left:
+            left = [pid for pid in left if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+            if time.monotonic() > deadline:
+                raise TimeoutError(110, "what the trial left running does not end")
+            time.sleep(0.001)  # waitpid knows no time limit
 
 
 def has_socket(pid: int, inode: int) -> bool:

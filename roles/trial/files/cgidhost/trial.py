@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from .sockdiag import SockDiag
 from .waiting import Patience
 from .wholefile import write_json
 
-_FILES = 65536
 _START_S = 20.0
 
 
@@ -91,7 +89,7 @@ class Trial:
             self._places.make(self._account())
             kernel.apply(self._order, self._journal)
             self._let_generators_in()
-            _raise_file_limit()
+            process.raise_file_limit()
         diag = SockDiag()
         with phase("start"):
             instruments.announce()
@@ -249,12 +247,3 @@ def _free_port(address: str, wanted: int) -> int:
                 return wanted  # httpd says so in its own words
             probe.bind((address, 0))
         return int(probe.getsockname()[1])
-
-
-def _raise_file_limit() -> None:
-    """Allow as many open files as an httpd of thousands of workers needs, or as many as may be."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for limit in ((max(_FILES, hard), max(_FILES, hard)), (hard, hard)):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-            return

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import time
-from typing import Callable, Optional, TypeVar
+from contextlib import contextmanager
+from typing import Callable, Iterator, Optional, TypeVar
 
 from .ending import TrialEnd
 
@@ -17,6 +19,22 @@ _EVERY_S = 0.003
 def now_ns() -> int:
     """Return CLOCK_MONOTONIC."""
     return time.monotonic_ns()
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what goes on for longer, whatever it waits for. For a process that has no other alarm."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(110, f"not within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Patience:

@@ -114,10 +114,13 @@ class WorkerStates(Gauge):
             raise Unavailable("this kernel shows no wait channels: even idle workers have 0")
         super().__init__(directory)
 
-    def _open_all(self) -> None:
+    def _close_all(self) -> None:
         for fd in self._fds:
             os.close(fd)
         self._fds = []
+
+    def _open_all(self) -> None:
+        self._close_all()
         for pid in self._worker_pids():
             try:  # each may have ended meanwhile
                 for tid in worker_threads(pid, self._threads_per_child):
@@ -125,6 +128,7 @@ class WorkerStates(Gauge):
             except (FileNotFoundError, ProcessLookupError):  # noqa: PERF203 -- processes, not threads
                 continue
             except OSError as error:
+                self._close_all()  # they may be all descriptors that there are
                 raise Unavailable(f"wchan: {error.strerror}") from error
 
     def _processes(self) -> tuple[tuple[int, int], ...]:

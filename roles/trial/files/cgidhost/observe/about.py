@@ -6,9 +6,11 @@ import os
 import re
 import struct
 import urllib.request
+from http.client import HTTPException
 from typing import Any, NamedTuple, Optional
 
 from ..process import read_text
+from ..waiting import within
 from . import config, networks, proctable
 from .find import children
 from .proctable import Process
@@ -50,7 +52,7 @@ def describe(master: Process, daemon: Optional[int], status_url: str) -> dict[st
         "thread_limit": None if board is None else board.threads,
         "max_request_workers": settings.max_request_workers,
         "log_level": settings.log_level,
-        "status": _status(master.pid, status_url) if status_url else None,
+        "status": ask_status(master.pid, status_url) if status_url else None,
     }
     return found
 
@@ -131,12 +133,20 @@ def _board_at(memory: int, at: int, length: int) -> Optional[FoundScoreboard]:
     return FoundScoreboard(at + _SCOREBOARD.size - 8, size, servers, threads) if fits else None
 
 
-def _status(pid: int, url: str) -> Optional[dict[str, str]]:
+class _NowhereElse(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: what answers may be anybody's who looks like an httpd."""
+
+    def redirect_request(self, *_args: Any, **_more: Any) -> None:  # noqa: ANN401 -- the library's
+        """Return that there is nothing to ask for."""
+
+
+def ask_status(pid: int, url: str) -> Optional[dict[str, str]]:
     """Ask mod_status once, from inside of the server's network; it is a request like any other and will be logged."""
+    asking = urllib.request.build_opener(_NowhereElse)
     try:
-        with networks.inside(pid), urllib.request.urlopen(url, timeout=_STATUS_S) as answer:  # noqa: S310 -- http(s) alone: the command line checks
+        with networks.inside(pid), within(_STATUS_S), asking.open(url, timeout=_STATUS_S) as answer:
             text = answer.read(1 << 20).decode("utf-8", "replace")
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return None
     pairs = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     wanted = ("ServerVersion", "ServerMPM", "BusyWorkers", "IdleWorkers", "Processes", "ServerUptimeSeconds")

@@ -6,6 +6,7 @@ import os
 from typing import Callable, Optional, Protocol
 
 from ..bpf import ConnectTracer, turned_away_in
+from ..ending import Unavailable
 from ..instruments.base import Gauge
 from ..instruments.cgid_daemon import CgidDaemon
 from ..instruments.host import Host
@@ -116,13 +117,16 @@ class Workers(WorkerStates, KeptRows):
 
     def sample(self, now_ns: int) -> None:
         """Add one row; now and then look for processes that were started since."""
-        if now_ns - self._looked_ns >= _LOOK_AGAIN_NS:
-            self._looked_ns = now_ns
-            seen = tuple(self._worker_pids())
-            if seen != self._seen:
-                self._seen = seen
-                self._open_all()
-        super().sample(now_ns)
+        try:
+            if now_ns - self._looked_ns >= _LOOK_AGAIN_NS:
+                self._looked_ns = now_ns
+                seen = tuple(self._worker_pids())
+                if seen != self._seen:
+                    self._seen = seen
+                    self._open_all()
+            super().sample(now_ns)
+        except Unavailable:  # more threads than files may be open: other servers are watched on
+            self.missed += 1
 
     def read(self) -> str:
         """Return the row and note how many sleep in connect()."""

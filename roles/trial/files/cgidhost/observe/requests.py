@@ -105,12 +105,10 @@ class WorkerRequests:
         board = about.scoreboard(pid, read_text(f"/proc/{pid}/maps", _LARGEST))
         if board is None:
             raise Unavailable("httpd's scoreboard was not found in its memory")
-        slots = board.servers * board.threads
-        for stride in _TEXTS:
-            each, rest = divmod(board.size - _LENGTH_BYTES - _GLOBAL_BYTES - stride * slots, board.servers)
-            if rest == 0 and each in _PROCESS_BYTES:
-                return _WorkerPlaces(board.address + _GLOBAL_BYTES, board.servers, each, board.threads, stride)
-        raise Unavailable("httpd's scoreboard has no layout that is known")
+        found = places(board)
+        if found is None:
+            raise Unavailable("httpd's scoreboard has no layout that is known")
+        return found
 
     def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's
         """Count those who sleep now."""
@@ -144,17 +142,7 @@ class WorkerRequests:
 
     def _workers(self) -> list[_Worker]:
         """Return the entries of all workers with their process: prefork names that of the process alone."""
-        b = self._board
-        raw = os.pread(self._memory, b.servers * (b.process + b.threads * b.worker), b.first)
-        found = []
-        for server in range(b.servers):
-            (of_server,) = _NUMBER.unpack_from(raw, server * b.process)
-            for thread in range(b.threads):
-                at = b.servers * b.process + (server * b.threads + thread) * b.worker
-                pthread, _, pid, _ = _HEAD.unpack_from(raw, at)
-                if pid or of_server:
-                    found.append(_Worker(pid or of_server, pthread, raw[at : at + b.worker]))
-        return found
+        return entries(self._memory, self._board)
 
     def _tid(self, known_as: int, worker: _Worker, workers: list[_Worker]) -> int:
         """Return the kernel's number of a worker's thread; a process without others is its own."""
@@ -207,6 +195,36 @@ class WorkerRequests:
             why = "which thread works on which request was not found"
         top = {f"{field}s": [list(pair) for pair in counts.most_common(_TOP)] for field, counts in self._counts.items()}
         return {"seen": self.seen, "unknown": self.unknown, "whole": self._whole, "why_none": why, **top}
+
+
+def places(board: about.FoundScoreboard) -> Optional[_WorkerPlaces]:
+    """Return where a scoreboard has its entries; None where it has no layout that is known, or is too large for one."""
+    slots = board.servers * board.threads
+    for stride in _TEXTS:
+        each, rest = divmod(board.size - _LENGTH_BYTES - _GLOBAL_BYTES - stride * slots, board.servers)
+        if rest == 0 and each in _PROCESS_BYTES and board.size <= _LARGEST:
+            return _WorkerPlaces(board.address + _GLOBAL_BYTES, board.servers, each, board.threads, stride)
+    return None
+
+
+def entries(memory: int, b: _WorkerPlaces) -> list[_Worker]:
+    """Return the entries of all workers with their process, which prefork names alone; none where httpd has ended."""
+    length = b.servers * (b.process + b.threads * b.worker)
+    try:
+        raw = os.pread(memory, length, b.first)
+    except OSError:
+        raw = b""
+    if len(raw) < length:
+        return []
+    found = []
+    for server in range(b.servers):
+        (of_server,) = _NUMBER.unpack_from(raw, server * b.process)
+        for thread in range(b.threads):
+            at = b.servers * b.process + (server * b.threads + thread) * b.worker
+            pthread, _, pid, _ = _HEAD.unpack_from(raw, at)
+            if pid or of_server:
+                found.append(_Worker(pid or of_server, pthread, raw[at : at + b.worker]))
+    return found
 
 
 def _place(pid: int, threads: list[int], tids: set[int]) -> Optional[int]:

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Optional
 from .. import SCHEMA_VERSION, archive, jsontext
 from ..instruments.host import document, edge
 from ..lease import Watch
-from ..process import take_precedence
+from ..process import raise_file_limit, take_precedence
 from . import facts, find
 from .everything import Everything
 from .gauges import AnyGauge, WatchedHost
@@ -44,6 +44,7 @@ class Session:
 
     def run(self) -> None:
         """Observe, and leave the results; or nothing at all when nobody waits for them."""
+        raise_file_limit()
         if self._order.every:
             self._everything = Everything()
             self._notes += self._everything.notes
