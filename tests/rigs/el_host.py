@@ -53,10 +53,13 @@ enabled={enabled}
 
 
 def make_el_root(work: Path, release: str) -> Path:
-    """Make the root with its repositories, once; return it."""
-    done = work / "el.done"
+    """Make the root with its repositories, once for the packages that the roles name now; return it."""
+    done, packages = work / "el.done", "\n".join(el_packages.wanted())
     if done.exists():
-        return work / "root"
+        if done.read_text() == packages:
+            return work / "root"
+        for name in ("el.done", "rpms.done", "root.done"):  # there is no apt in it any more
+            (work / name).unlink(missing_ok=True)
     root = guests.make_root(work, packages=PACKAGES)
     places = el_packages.make_repositories(root, work, release)
     shutil.rmtree(root / "srv/repositories", ignore_errors=True)
@@ -85,7 +88,7 @@ def make_el_root(work: Path, release: str) -> Path:
     macros.write_text("%_dbpath /var/lib/rpm\n")
     for name in _NOT_THERE:
         (root / "usr/bin" / name).unlink(missing_ok=True)
-    done.touch()
+    done.write_text(packages)
     return root
 
 
@@ -170,8 +173,8 @@ def _each_handler(machine: guests.Guest, inventory: Path, work: Path, release: s
             raise guests.RigError(f"the run ended with {code} and did not name {', '.join(lost)}")
         more = ["--only", "handler=" + ",".join(name for name in SYSTEMS if name not in lost)]
     code, _, run = _run(HANDLERS, inventory, work, "--uncalibrated", *more)
-    if run is None:
-        return code
+    if code or run is None:
+        return code or 1
     guests.say(f"run {run.name}: exit {code}")
     tools = json.loads((run / "hosts" / "guest.json").read_text())["tools"]
     for name, tool in tools.items():
@@ -179,13 +182,13 @@ def _each_handler(machine: guests.Guest, inventory: Path, work: Path, release: s
     servers = machine.run("rpm -qa httpd httpd-core mod_fcgid nginx").split()
     if servers:
         raise guests.RigError(f"installed, and never to be: {' '.join(servers)}")
-    return code or _again(inventory, run)
+    return _again(inventory, run)
 
 
 def _two_trials(machine: guests.Guest, inventory: Path, work: Path, before: str) -> int:
     code, _, run = _run(vm.EXPERIMENT, inventory, work)
-    if run is None:
-        return code
+    if code or run is None:
+        return code or 1
     report = json.loads((run / "hosts" / "guest.json").read_text())
     facts = report["facts"]
     guests.say(f"facts: {facts['distribution']} {facts['distribution_version']}, kernel {facts['kernel']}")
@@ -195,7 +198,7 @@ def _two_trials(machine: guests.Guest, inventory: Path, work: Path, before: str)
     if not httpd["source"].startswith("httpd ") or facts["distribution"] != "CentOS Stream":
         raise guests.RigError("the host was not taken for one of the family RedHat")
     guests.say(f"run {run.name}: exit {code}")
-    return code or _again(inventory, run)
+    return _again(inventory, run)
 
 
 def _again(inventory: Path, run: Path) -> int:

@@ -24,8 +24,8 @@ DATABASES = (
     "/etc/apt",
     "/etc/yum.repos.d",
 )
-# rpm keeps its database in SQLite. Whoever only reads it writes to the one, an index in shared memory, and as root takes
-# care whose the other is, the journal: what is in that is as new as its content.
+# rpm keeps its database in SQLite. Whoever only reads it writes to the index, in shared memory, and as root sets whose
+# the journal is: that is as new as its content.
 _INDEX, _JOURNAL = "-shm", "-wal"
 
 
