@@ -358,6 +358,13 @@ def test_a_control_that_two_things_limit_passes_where_both_are_named() -> None:
     assert states([], "busy scripts") == {"host CPU": State.FAIL, "scripts": State.FAIL}
 
 
+def test_what_is_not_known_of_a_control_is_no_row() -> None:
+    found = states([control("few workers", workers=LimitWord.LIMITS, scripts=LimitWord.LIMITS)], "few workers")
+
+    assert set(found) == {"MaxRequestWorkers", "cgid daemon", "host CPU", "driver"}
+    assert set(found.values()) == {State.PASS}
+
+
 def test_where_nothing_limits_nothing_may_be_named_and_a_trial_that_is_lacking_fails() -> None:
     assert set(states([control("few requests")], "few requests").values()) == {State.PASS}
     assert states([control("few requests", cpu=LimitWord.LIMITS)], "few requests")["host CPU"] is State.FAIL

@@ -23,9 +23,9 @@ root = pytest.mark.needs_root
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile two scripts and their slower builds, as the role does but for where their order lies."""
-    place = tmp_path_factory.mktemp("scripts")
-    (place / "slowed").mkdir()
-    slowing = [f'-DSLOWED_ORDER="{place}/order"', str(SOURCES / "slowed.c")]
+    place = tmp_path_factory.mktemp("trial") / "scripts"
+    (place / "slowed").mkdir(parents=True)
+    slowing = [f'-DSLOWED_ORDER="{place.parent}/order"', str(SOURCES / "slowed.c")]
     for name in ("burn", "sleep"):
         compiler = ["gcc", "-O2", str(SOURCES / f"{name}.c"), "-o"]
         subprocess.run([*compiler, place / name], check=True)
@@ -34,9 +34,10 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def slowed(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> SlowedScripts:
-    monkeypatch.setattr(slowed_scripts, "ORDER", str(scripts / "order"))
-    (scripts / "order").unlink(missing_ok=True)
+def slowed(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowedScripts:
+    monkeypatch.setattr(slowed_scripts, "ORDER", str(scripts.parent / "order"))
+    monkeypatch.setattr(slowed_scripts, "ORIGINALS", str(tmp_path / "originals"))
+    (scripts.parent / "order").unlink(missing_ok=True)
     return SlowedScripts(subject(scripts))
 
 
@@ -120,13 +121,13 @@ def test_without_an_order_a_slower_build_is_as_fast_as_the_script(scripts: Path,
 def test_what_cannot_be_slowed_says_why_and_no_file_is_made(
     scripts: Path, monkeypatch: pytest.MonkeyPatch, about: dict[str, Any], want: str
 ) -> None:
-    monkeypatch.setattr(slowed_scripts, "ORDER", str(scripts / "order"))
-    (scripts / "order").unlink(missing_ok=True)
+    monkeypatch.setattr(slowed_scripts, "ORDER", str(scripts.parent / "order"))
+    (scripts.parent / "order").unlink(missing_ok=True)
 
     with pytest.raises(Unavailable, match=want):
         SlowedScripts(subject(scripts, **about)).probe()
 
-    assert not (scripts / "order").exists()
+    assert not (scripts.parent / "order").exists()
 
 
 def alone(work: Callable[[], None]) -> None:

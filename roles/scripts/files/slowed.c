@@ -119,6 +119,8 @@ __attribute__((destructor)) static void end(void)
     __atomic_fetch_add(&shared->more_cpu_ns, until_ns - done_ns, __ATOMIC_RELAXED);
     __atomic_fetch_add(&shared->more_wait_ns, more_wait_ns, __ATOMIC_RELAXED);
     __atomic_fetch_add(&shared->scripts, 1, __ATOMIC_RELEASE);
+    munmap(shared, sizeof(*shared)); /* its end is to be that of the script */
+    close(fd);
     wait_more(more_wait_ns);
     use_cpu_until(until_ns);
 }

@@ -20,8 +20,6 @@ MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 
-_MNT_DETACH = 2
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -49,11 +47,6 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
     """Do what the system call of this name does; raise OSError."""
     arguments = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     _check(_libc.mount(*arguments), f"mount {kind} at {target}")
-
-
-def unmount(target: str) -> None:
-    """Take a mount out of the tree, for good when nobody uses it any more; raise OSError."""
-    _check(_libc.umount2(target.encode(), ctypes.c_int(_MNT_DETACH)), f"umount {target}")
 
 
 def die_with_parent(sig: int = signal.SIGKILL) -> None:

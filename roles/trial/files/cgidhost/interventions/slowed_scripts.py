@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from statistics import median
 from typing import Iterator, NamedTuple
 
@@ -13,6 +13,7 @@ from ..ending import Unavailable
 from .base import Intervention, Subject, sleep_until
 
 ORDER = "/run/cgidlab-slowed"  # where the slower builds look; /run is the trial's own
+ORIGINALS = "/run/cgidlab-scripts"
 _ORDER = struct.Struct("=qqq")  # the share in millionths; CPU time in ns: of a process's end, and of the other build
 _TOLD = struct.Struct("=qqqqq")
 _BYTES = 4096  # there before any script maps it: a page that the file has not would end it
@@ -34,7 +35,7 @@ class SlowedScripts(Intervention):
     """Each script started in the slot takes 1 / (1 - dose) of its own time: it computes more, and waits more.
 
     Their own time is the CPU that they use from fork to end, and what they wait for something else than a CPU. In the
-    trial's own mounts the slower build lies upon the script, which nobody else sees, and what is there is not touched.
+    trial's own mounts the slower builds lie upon the scripts, which nobody else sees, and what is there is not touched.
     """
 
     name = "slowed_scripts"
@@ -48,25 +49,28 @@ class SlowedScripts(Intervention):
 
     def probe(self) -> None:
         """Find out what the builds cost here, and put the slower builds in place for a moment."""
-        builds = self._builds()
+        slower, scripts, name = self._builds()
         self._fd = os.open(ORDER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.fchmod(self._fd, 0o666)  # whoever is the server tells in it
         os.ftruncate(self._fd, _BYTES)
-        self._costs = self._measured(*builds[0])
-        with _in_place(builds):
+        os.mkdir(ORIGINALS)
+        libc.mount(scripts, ORIGINALS, "none", libc.MS_BIND)
+        self._costs = self._measured(os.path.join(slower, name), os.path.join(scripts, name))
+        with _in_place(slower, scripts):
             pass
 
     def perform(self, dose: float, until_ns: int) -> float:
         """Have scripts take the share more until a moment; the dose is what they said of it."""
+        slower, scripts, _ = self._builds()
         self._say(dose, *self._costs)
-        with _in_place(self._builds()):
+        with _in_place(slower, scripts):
             sleep_until(until_ns)
         told = self._told()
         more = told.more_cpu + told.more_wait
         return min(1.0, max(0.0, more / max(1, more + told.own_cpu + told.own_wait)))
 
-    def _builds(self) -> list[tuple[str, str]]:
-        """Return each slower build and the script it is of; raise Unavailable where there are none, or no mounts."""
+    def _builds(self) -> tuple[str, str, str]:
+        """Return where the slower builds are, where the scripts are, and a name of both; raise Unavailable for none."""
         server = self.subject.server
         if server.system.why_no_scripts:
             raise Unavailable(server.system.why_no_scripts)
@@ -75,11 +79,9 @@ class SlowedScripts(Intervention):
         if not self.subject.own_mounts:
             raise Unavailable("the trial has no mounts of its own, and scripts would be slow for others too")
         names = sorted(os.listdir(server.slowed_dir)) if server.slowed_dir else []
-        pairs = [(os.path.join(server.slowed_dir, name), os.path.join(server.scripts_dir, name)) for name in names]
-        there = [(slower, script) for slower, script in pairs if os.path.isfile(script)]
-        if not there:
+        if not names or not all(os.path.isfile(os.path.join(server.scripts_dir, name)) for name in names):
             raise Unavailable("a script of your own has no slower build")
-        return there
+        return server.slowed_dir, server.scripts_dir, names[0]
 
     def _measured(self, slower: str, script: str) -> tuple[int, int]:
         """Return the CPU time of a process after all it can do itself, and what a slower build costs without an order.
@@ -116,10 +118,14 @@ def _used_ns(program: str) -> int:
 
 
 @contextmanager
-def _in_place(builds: list[tuple[str, str]]) -> Iterator[None]:
-    """Have what is started by a script's name be its slower build; what has been started goes on."""
-    with ExitStack() as stack:
-        for slower, script in builds:
-            libc.mount(slower, script, "none", libc.MS_BIND)
-            stack.callback(libc.unmount, script)
+def _in_place(slower: str, scripts: str) -> Iterator[None]:
+    """Have what is started by a script's name be its slower build; what has been started goes on.
+
+    Afterwards the scripts lie on top again. To take the mount away would wait for the kernel's own threads, on a busy
+    host for much of a slot.
+    """
+    try:
+        libc.mount(slower, scripts, "none", libc.MS_BIND)
         yield
+    finally:
+        libc.mount(ORIGINALS, scripts, "none", libc.MS_BIND)
