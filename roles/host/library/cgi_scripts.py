@@ -8,16 +8,16 @@ module: cgi_scripts
 short_description: Compile CGI scripts
 description:
   - Compiles each C source into a program, all of them in C(CACHE/scripts/KEY), where only the owner may write.
-  - Compiles each with a second source too, into the directory C(slowed) beside them.
+  - Where C(slowing) is given, compiles each with that too, into the directory C(slowed) beside them.
 options:
   sources:
     description: C sources by name of the script.
     type: dict
     required: true
   slowing:
-    description: C source of what makes a script slower.
+    description: C source of what makes a script slower. Without it there are no slower builds.
     type: str
-    required: true
+    default: ""
   cache_dir:
     description: The host's cache directory.
     type: path
@@ -48,7 +48,7 @@ scripts_dir:
   type: str
   returned: always
 slowed_dir:
-  description: Where the slower builds are, by the same names.
+  description: Where the slower builds are, by the same names; empty where none are made.
   type: str
   returned: always
 scripts:
@@ -78,7 +78,8 @@ SLOWED = "slowed"
 
 def ensure(sources, slowing, cache_dir, compiler, check_mode):
     """Return (directory, scripts, whether they were compiled now)."""
-    key = key_of({"sources": sources, "slowing": slowing, "compiler": compiler_version(compiler)})
+    more = {"slowing": slowing} if slowing else {}
+    key = key_of({"sources": sources, "compiler": compiler_version(compiler), **more})
     directory = os.path.join(cache_dir, "scripts", key[:16])
     done = finished(directory)
     if done is not None or check_mode:
@@ -87,16 +88,17 @@ def ensure(sources, slowing, cache_dir, compiler, check_mode):
         if other is not None:
             return directory, other["scripts"], False
         scripts = {}
-        os.mkdir(os.path.join(directory, SLOWED))
-        more = _written(directory, SLOWED, slowing)
         for name, text in sorted(sources.items()):
             source, program = _written(directory, name, text), os.path.join(directory, name)
-            slower = os.path.join(directory, SLOWED, name)
             run_step(name, [compiler, "-O2", "-o", program, source], directory, directory, lock)
-            run_step(name + " slowed", [compiler, "-O2", "-o", slower, source, more], directory, directory, lock)
+            if slowing:
+                slower = _written(directory, SLOWED, slowing)
+                os.makedirs(os.path.join(directory, SLOWED), exist_ok=True)
+                target = os.path.join(directory, SLOWED, name)
+                run_step("slowed-" + name, [compiler, "-O2", "-o", target, source, slower], directory, directory, lock)
+                os.unlink(slower)
             os.unlink(source)
             scripts[name] = {"path": program, "sha256": sha256_file(program)}
-        os.unlink(more)
         write_json(os.path.join(directory, "build.json"), {"scripts": scripts})
     return directory, scripts, True
 
@@ -112,7 +114,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "sources": {"type": "dict", "required": True},
-            "slowing": {"type": "str", "required": True},
+            "slowing": {"type": "str", "default": ""},
             "cache_dir": {"type": "path", "required": True},
             "compiler": {"type": "str", "default": "gcc"},
         },
@@ -126,7 +128,7 @@ def main():
         )
     except (LabError, OSError) as error:
         fail_with(module, error, "compiling the CGI scripts")
-    slowed_dir = os.path.join(directory, SLOWED)
+    slowed_dir = os.path.join(directory, SLOWED) if params["slowing"] else ""
     module.exit_json(changed=changed, scripts_dir=directory, slowed_dir=slowed_dir, scripts=scripts)
 
 
