@@ -122,11 +122,15 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return a pattern of each form beside what it is in Japanese, the longest first: it says most."""
 
     def pattern(form: str) -> re.Pattern[str]:
-        reaches = len(_FIELD.sub("", form)) >= _SHORT or form.lstrip().startswith("at ") or ": {" in form
-        any_text = ".*?" if reaches else r"(?:(?!, | \().)*?"
+        reaches = len(_FIELD.sub("", form)) >= _SHORT or form.lstrip().startswith("at ")
+        # What comes behind a colon may be a list of clauses; else a clause ends where the next one begins.
+        any_text = ".*?" if ": {" in form else r"(?:(?!; ).)*?" if reaches else r"(?:(?!, | \().)*?"
         parts = _FIELD.split(form)  # text, field, text, field, ...
         named = [re.escape(p) for p in parts]
-        named[1::2] = (f"(?P<{p}>{_NUMBERS if p in _NUMERIC else any_text})" for p in parts[1::2])
+        named[1::2] = (
+            f"(?P<{p}>{_NUMBERS if p in _NUMERIC or behind.startswith(' %') else any_text})"
+            for p, behind in zip(parts[1::2], parts[2::2], strict=True)
+        )
         return re.compile("".join(named), re.DOTALL)
 
     ordered = sorted(PARTS, key=lambda form: -len(_FIELD.sub("", form)))

@@ -24,7 +24,7 @@ def sentences(analysis: Analysis) -> list[Sentence]:
     for kind in faults.RELOADS:
         costs = [c for c in analysis.reloads if c.kind == kind and _place(c, factor) == busiest]
         if costs:
-            told = "; ".join(_cost(c, factor) for c in sorted(costs, key=lambda c: _rank(_label(c, factor))))
+            told = "; ".join(_costs(sorted(costs, key=lambda c: _rank(_label(c, factor))), factor))
             said.append(_say("reload_lost", kind=templates.RELOAD_KINDS[kind], at=places.at_place(busiest), costs=told))
     return said
 
@@ -88,10 +88,13 @@ def _rank(label: str) -> tuple[float, str]:
     return (float(label), label) if places.is_number(label) else (float("inf"), label)
 
 
-def _cost(cost: ReloadCost, factor: str) -> str:
-    label = _label(cost, factor)
-    level = templates.WITH.format(level=places.level_of(factor, label)) if label else ""
-    return _requests(cost) + level
+def _costs(costs: Sequence[ReloadCost], factor: str) -> list[str]:
+    """Return what is lost at each level; levels of which the same is said are told together."""
+    levels: dict[str, list[str]] = {}
+    for cost in costs:
+        label = _label(cost, factor)
+        levels.setdefault(_requests(cost), []).extend([places.level_of(factor, label)] if label else [])
+    return [said + (templates.WITH.format(level=words.listing(at)) if at else "") for said, at in levels.items()]
 
 
 def _requests(cost: ReloadCost) -> str:

@@ -14,7 +14,7 @@ from cgidlab.analysis.reload_cost import ReloadCost
 from cgidlab.analysis.reloads import rate_interval, reload_costs
 from cgidlab.errors import StoreError
 from cgidlab.model import Figures, Repetitions, Scalar, TrialRecord, VerdictRule
-from cgidlab.verdict import Verdict, judge, summary_json
+from cgidlab.verdict import Verdict, japanese, judge, summary_json
 from tests.unit.test_languages import ENGLISH, NAMES
 from tests.unit.test_measure import BEGIN_NS, BEGIN_US, SECOND, Trial, retry, steady_rows
 from tests.unit.trial_records import TAIL, THROUGHPUT, experiment, trial
@@ -280,3 +280,25 @@ def test_the_summary_has_each_cells_cost() -> None:
         ("100", 0.0, True),
         ("1024", 190.0, False),
     ]
+
+
+def test_levels_that_lose_alike_are_told_together() -> None:
+    found = judged(run(short=[0] * 6, long=[0] * 6))
+
+    assert found.answers[0].text.endswith("of such trials any (95 %) with 100 and 1024.")
+
+
+def test_each_clause_of_several_is_japanese_by_itself() -> None:
+    told = (
+        "none in 12 reloads, and in fewer than 39 % of such trials any (95 %) with mod_cgi and uWSGI; "
+        "114 (108 to 120) with mod_cgid"
+    )
+
+    assert japanese.said(told) == (
+        "mod_cgi、uWSGI では 再読み込み 12 回で失われたものはなく、失うのはこうした試行の 39 % 未満(95 %)、"
+        "mod_cgid では 114 件(108〜120)"
+    )
+    two = "throughput 349.2 % more (270.4 to 444.8) with uWSGI; p99 latency 498.0 % more (383.1 to 640.3) with mod_cgi"
+    assert japanese.said(two) == (
+        "uWSGI のときスループットが 349.2 % 増(270.4〜444.8)、mod_cgi のときp99 レイテンシが 498.0 % 増(383.1〜640.3)"
+    )
