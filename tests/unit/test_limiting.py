@@ -258,7 +258,8 @@ def test_several_cells_are_counted() -> None:
     assert said.endswith(
         "limits: the cgid daemon in 1 of 2 (0.90) and the host's CPUs in 2 of 2 (1.10); "
         "does not limit: the driver in 2 of 2 (0.00); "
-        "not known of: the cgid daemon in 1 of 2 (0.50) and the number of workers in 2 of 2."
+        "not known of: the cgid daemon in 1 of 2 (0.50), the scripts' own work in 2 of 2 (0.30) "
+        "and the number of workers in 2 of 2."
     )
     assert "nice" not in said
 
@@ -271,7 +272,7 @@ def test_several_cells_are_counted_in_japanese_too() -> None:
     assert told == (
         "2 セル で一つずつ抑えて確かめた: 限界である: cgid デーモン(2 件中 2 件、0.80〜0.90)、"
         "ホストの CPU(2 件中 2 件、1.10)、限界ではない: 負荷生成プログラム(2 件中 2 件、0.00)、"
-        "不明: ワーカースレッドの数(2 件中 2 件)。"
+        "不明: スクリプト自体の処理(2 件中 2 件、0.30)、ワーカースレッドの数(2 件中 2 件)。"
     )
 
 
