@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,3 +148,16 @@ def test_a_module_has_the_hash_of_its_bytes(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(process, "read_text", lambda _path: f"7f00-7f01 r-xp 00000000 08:01 1    {module}\n")
 
     assert cgid.sha256_of_module(1, str(module)) == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+
+
+def test_the_children_of_a_process_that_ends_meanwhile_are_told_by_who_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel has ESRCH where a thread was reaped after its list was opened."""
+
+    def gone(path: str) -> str:
+        raise ProcessLookupError(3, "No such process", path)
+
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as child:
+        monkeypatch.setattr(process, "read_text", gone)
+        monkeypatch.setattr(process, "parent_of", {child.pid: os.getpid()}.get)
+
+        assert process.children(os.getpid()) == [child.pid]

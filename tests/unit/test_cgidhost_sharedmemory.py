@@ -40,3 +40,16 @@ def test_it_goes_with_the_directory_of_sockets(tmp_path: Path, monkeypatch: pyte
 
     assert not left.exists()
     assert not sockets.exists()
+
+
+def test_a_directory_that_goes_while_it_is_removed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed block left may be ending as well."""
+    place = tmp_path / "run"
+    place.mkdir(mode=0o755)
+    monkeypatch.setattr(own, "_PLACES", (str(place),))
+    sockets = place / Path(RUN).name
+    own.make(str(sockets))
+    monkeypatch.setattr(sharedmemory, "discard", lambda path: Path(path).rmdir())
+
+    assert own.remove_sockets(str(sockets), lambda _: True)
+    assert not own.remove_sockets(str(sockets), lambda _: True)

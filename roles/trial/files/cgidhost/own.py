@@ -143,7 +143,8 @@ def remove_sockets(path: str, is_its_trial: Callable[[str], bool]) -> bool:
         if os.listdir(inner):  # else it was made, and then its maker ended
             _check_mark(inner, path, is_its_trial)
         sharedmemory.discard(path)
-        _remove(at, name, path)
+        with suppress(FileNotFoundError):  # who made it ends as well, and was faster
+            _remove(at, name, path)
     finally:
         os.close(inner)
         os.close(at)

@@ -256,7 +256,7 @@ def children(pid: int) -> list[int]:
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
         found = [int(c) for t in tasks for c in read_text(f"/proc/{pid}/task/{t}/children").split()]
-    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or the process is gone
+    except (FileNotFoundError, ProcessLookupError):  # a kernel without CONFIG_PROC_CHILDREN, or the process is gone
         found = [p for p in pids() if parent_of(p) == pid]
     return sorted(c for c in found if parent_of(c) == pid)
 
