@@ -1,72 +1,18 @@
 """What limits is said of slots whose truth is known: intervals that hold it, and words that follow from them."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cgidhost import interventions as on_host
-from cgidhost.interventions.performing import turns
-from numpy.typing import NDArray
 
+from benchmarks.limiting import KINDS, TRUTH, performed, slots
 from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.interventions import LimitsShown, LimitWord, Performed, shown, word_for
 from cgidlab.design.limiting import SLOTS
 from cgidlab.errors import StoreError
-from cgidlab.parsers.interventions import UNTOUCHED, InterventionKind, InterventionSlot, read_slots
+from cgidlab.parsers.interventions import InterventionSlot, read_slots
 from cgidlab.verdict import shown as words
-
-KINDS = tuple(InterventionKind(k.name, k.effect, k.component) for k in on_host.INTERVENTIONS.values())  # type: ignore[arg-type]
-NS = 1_000_000_000
-BASE_RPS = 1_200.0
-TRUTH = {"cgid daemon": 1.0, "host CPU": 0.45, "driver": 0.0, "MaxRequestWorkers": 0.1, "scripts": 0.3}
-
-
-def slots(seed: int, count: int = SLOTS) -> list[InterventionSlot]:
-    """Return the slots of a trial as its host makes them."""
-    able = [kind(None) for kind in on_host.INTERVENTIONS.values()]  # type: ignore[arg-type]
-    order = turns(able, (count - 1) // 2, str(seed))
-    found = []
-    for n in range(count):
-        name, dose = UNTOUCHED, 0.0
-        if n % 2:
-            one, dose = next(order)
-            name = one.name
-        found.append(InterventionSlot(n * NS, (n + 1) * NS, name, dose, dose))
-    return found
-
-
-def noise(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """Return log speeds that wander as a machine's do: 1/f, with the spread of neighbouring seconds measured there."""
-    frequencies = np.fft.rfftfreq(4 * count)
-    frequencies[0] = frequencies[1]
-    spectrum = (rng.normal(size=frequencies.size) + 1j * rng.normal(size=frequencies.size)) / np.sqrt(frequencies)
-    wander = np.fft.irfft(spectrum)[:count]
-    values: NDArray[np.float64] = wander * 0.05 / np.std(np.diff(wander)) + rng.normal(size=count) * 0.02
-    return values
-
-
-def performed(
-    seed: int = 1,
-    truth: Mapping[str, float] = TRUTH,
-    *,
-    first: Mapping[str, float] = {},
-    scatter: float = 1.0,
-    of: Sequence[InterventionSlot] | None = None,
-    clients: int = 200,
-) -> Performed:
-    """Return a trial in which each component has its true elasticity, and `first` its true gain."""
-    rng = np.random.default_rng(seed)
-    made = slots(seed) if of is None else of
-    components = {k.name: k.component for k in KINDS}
-    answered = []
-    for slot, log in zip(made, noise(rng, len(made)), strict=True):
-        elasticity = truth.get(components.get(slot.name, ""), 0.0)
-        log_rate = log * scatter + elasticity * np.log1p(-slot.dose) + np.log1p(first.get(slot.name, 0.0))
-        answered.append(np.linspace(slot.begin_ns, slot.end_ns, int(BASE_RPS * np.exp(log_rate)), endpoint=False))
-    at = np.concatenate(answered).astype(np.int64)
-    return Performed("local", (("clients", "200"),), {"loop": "closed", "clients": clients}, KINDS, tuple(made), at)
 
 
 @pytest.fixture(scope="module")
