@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import decides, disk_doses, figures, instruments, noise, scale
+from benchmarks import decides, disk_doses, earlier, figures, instruments, noise, scale
 from benchmarks.figures import Row, Series
 from cgidlab.design import catalogue, spec, strict_yaml
 from cgidlab.model import Experiment
@@ -176,3 +176,19 @@ def test_each_way_to_hold_the_disk_back_stands_between_untouched_slots() -> None
 
     assert set(order[::2]) == {None}
     assert {way: order[1::2].count(way) for way in disk_doses.WAYS} == dict.fromkeys(disk_doses.WAYS, 8)
+
+
+def test_beside_an_earlier_checkout_a_trial_costs_what_lies_between_two_begins(tmp_path: Path) -> None:
+    for number, begin_s in enumerate((10.0, 12.0, 13.8)):
+        trial = tmp_path / "overhead" / "id" / "trials" / str(number)
+        trial.mkdir(parents=True)
+        phases = [{"begin_ns": (begin_s + after) * 1e9, "end_ns": 0} for after in (0.3, 0.0)]
+        (trial / "result.json").write_text(json.dumps({"phases": phases}))
+
+    assert earlier.spacing_s(tmp_path) == pytest.approx([0.5, 0.3])
+    assert earlier.line("a trial", [0.4], [0.3]) == "a trial: earlier 0.4 s, here 0.3 s: 0.75 times"
+
+
+def test_a_place_without_a_checkout_is_not_compared_with(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no checkout of the project"):
+        earlier.Checkout.at(tmp_path)
