@@ -29,6 +29,9 @@ PARTS = {
     "{n} blocks": "{n} ブロック",
     "1 block": "1 ブロック",
     "the only cell": "唯一のセル",
+    # Levels of factors that are one word: with "_" in it a name needs no form.
+    "script {name}": "スクリプト {name}",
+    "mpm {name}": "MPM {name}",
     # How far a run came.
     "INTERRUPTED, {done} of {all}: {rest}": "中断({all}のうち {done} が終了): {rest}",
     "STILL RUNNING, {done} of {all} done: {rest}": "実行中({all}のうち {done} が終了): {rest}",

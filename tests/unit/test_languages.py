@@ -66,6 +66,8 @@ def test_a_verdict_in_japanese_has_the_same_figures_and_no_english_sentence(name
             "mod_cgi より mod_cgid を選ぶ。mod_cgid を読み込む。スクリプトはそのまま",
         ),
         (" at 200 to 800 clients", "(200〜800 クライアント)"),
+        (" at 200 clients and script hello", "(200 クライアント、スクリプト hello)"),
+        (" and mpm worker at 50 clients", "、MPM worker(50 クライアント)"),
         (
             "lower the backlog for the rate that was asked for here (open loop) from 100 to 5, which was full at times",
             "今回のレート(オープンループ)では、バックログを 100 から 5(ときどき満杯になった) に下げる",
