@@ -10,6 +10,7 @@ import shutil
 import socket
 import tarfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -136,10 +137,11 @@ def made(place: Path, random: Random, chosen: Sequence[str] = ()) -> Path:
     """
     good = unpacked(kinds()[random.choice(list(chosen) or list(kinds()))], place)
     run, results = good.with_name(RUN), good.parents[1]
-    shutil.rmtree(run, ignore_errors=True)
+    for left in (*results.iterdir(), *run.parent.iterdir()):  # by the case before
+        if left not in (run.parent, good, results / BISECT):
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     shutil.copytree(good, run, copy_function=os.link)
-    for state in run.parent.glob("bisect-*.json"):
-        shutil.rmtree(state) if state.is_dir() and not state.is_symlink() else state.unlink()
+    run.with_name("latest").symlink_to(RUN)
     if (results / BISECT).exists():
         put(run.parent / _STATE, (results / BISECT).read_bytes())
     for _ in range(random.choice((1, 1, 1, 2, 3))):
@@ -151,7 +153,7 @@ def made(place: Path, random: Random, chosen: Sequence[str] = ()) -> Path:
 
 
 def unpacked(kept: Path, place: Path) -> Path:
-    """Have a kept run, whole, in its place below `place`, with `latest` for the changed one, and return its path."""
+    """Have a kept run, whole, in its place below `place`, and return its path."""
     kind = kept.name.removesuffix(".tar.xz")
     good = place / kind / _IN_RESULTS.get(kind, kind) / BESIDE
     if not good.exists():
@@ -162,7 +164,6 @@ def unpacked(kept: Path, place: Path) -> Path:
                 tar.extractall(good, filter="data")
         for state in good.glob("bisect-*.json"):  # it lies beside the runs
             state.rename(place / kind / BISECT)
-        good.with_name("latest").symlink_to(RUN)
         if (good / "plan.json").exists():
             # With figures of today, which are not measured by each reader again.
             records.load_all(store.open_run(good))
@@ -553,6 +554,20 @@ def _beside(run: Path, random: Random) -> None:
         _change_value(state, random)
 
 
+def _around(run: Path, random: Random) -> None:
+    """Have something among the runs, or among the experiments, that is none."""
+    results, odd = (
+        run.parents[1],
+        os.fsdecode(random.choice((*_NAMES, b"odd", b"calibration", b"20261130T000000Z-cccc"))),
+    )
+    place = random.choice((run.with_name("latest"), run.with_name(".looking"), run.with_name(odd), results / odd))
+    place.unlink(missing_ok=True)
+    kinds: list[Callable[[Path], object]] = [*_KINDS, partial(shutil.copytree, run, copy_function=os.link)]
+    random.choice(kinds)(place)
+    if place.is_dir() and not place.is_symlink():
+        random.choice(_KINDS)(place / random.choice(("latest", RUN, "plan.json", "trials", "state.json")))
+
+
 def _home(run: Path, random: Random) -> None:
     """Have hosts that were watched bring home what means no good: what they say, and the archives of sockets."""
     told = sorted((run / HOME).glob("*/observation.json"))
@@ -579,4 +594,5 @@ _CHANGES: dict[Callable[[Path, Random], None], int] = {
     _asked: 2,
     _beside: 6,
     _home: 12,
+    _around: 6,
 }
