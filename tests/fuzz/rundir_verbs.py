@@ -271,6 +271,8 @@ def brought_home(run: Path) -> object:
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(file.read_bytes())
     seen = [observation.read(p, p.parent.name) for p in sorted(staging.glob("hosts/*/observation.json"))]
+    if not seen:
+        return 0  # `observe` says what Ansible did
     report, instances = observed_run.conclude_all(order, new, staging, seen)
     found = observing.Observed(new.path, report, instances, tuple(seen), ())
     telling.told(found, "json")
@@ -280,6 +282,8 @@ def brought_home(run: Path) -> object:
 def listed(run: Path) -> object:
     """Say of what hosts brought home what `observe --all` does."""
     seen = [observation.read(p, p.parent.name) for p in sorted((run / HOME).glob("*/observation.json"))]
+    if not seen:
+        return 0
     rows, document = observing.listing(seen, ())
     json.dumps(document, allow_nan=False)
     sockets = [alarms.of_listener(row.document()) for row in rows]
