@@ -231,9 +231,13 @@ def _sockets(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
     from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.parsers.listeners import listener  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers import listeners  # noqa: PLC0415 -- see cgidlab.commands
 
-    rows = [listener(raw, host) for host, seen in sorted(live.items()) for raw in seen.get("every", ())]
+    rows = [
+        listeners.listener(listeners.told(raw), host)
+        for host, seen in sorted(live.items())
+        for raw in seen.get("every", ())
+    ]
     return table(rows, _SHOWN).splitlines() if rows else []
 
 
