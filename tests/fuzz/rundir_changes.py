@@ -19,7 +19,7 @@ import polars as pl
 
 from cgidlab import files, rundir
 from cgidlab.parsers import document as document_ends
-from cgidlab.runs import limiting, records, store
+from cgidlab.runs import headroom, limiting, records, store
 from tests.fuzz.mutate import mutate
 from tests.fuzz.rundir_verbs import BESIDE, BISECT, HOME
 
@@ -555,6 +555,18 @@ def _beside(run: Path, random: Random) -> None:
         _change_value(state, random)
 
 
+def _headroom(run: Path, random: Random) -> None:
+    """Have a trial, as it is by now, be that of what a driver can do, and measured again, or not."""
+    trials = _trials(run)
+    if not trials:
+        return
+    trial = run / headroom.DIRECTORY / "local" / "trials" / "901-x"
+    shutil.copytree(random.choice(trials), trial, symlinks=True, dirs_exist_ok=True)
+    if random.random() < 0.5 and (trial / "figures.json").is_file():
+        (trial / "figures.json").unlink()
+    _change_value(random.choice([*_documents(trial), trial / "result.json"]), random)
+
+
 def _around(run: Path, random: Random) -> None:
     """Have something among the runs, or among the experiments, that is none."""
     results, odd = (
@@ -596,4 +608,5 @@ _CHANGES: dict[Callable[[Path, Random], None], int] = {
     _beside: 6,
     _home: 12,
     _around: 6,
+    _headroom: 3,
 }

@@ -37,7 +37,7 @@ from cgidlab.model import Plan
 from cgidlab.parsers import observation
 from cgidlab.progress import Display
 from cgidlab.runs import bisecting as steps
-from cgidlab.runs import expecting, proven, records, store
+from cgidlab.runs import expecting, headroom, proven, records, store
 from cgidlab.runs.store import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,6 +202,8 @@ def _resumed(run: Path, more: extending.More | None) -> object:
     plan, display = continued.loaded.plan, Display(level=-1)
     trials_s = pacing.session_s(plan, run.parents[1], 3600.0, continued.done)
     foretelling.Foretelling(plan, opened, display, trials_s)
+    for driver, entry in headroom.found(opened, "local").items():
+        headroom.said("local", driver, entry)
     if plan.experiment.search is None:
         pacing.Pacing(plan, opened, display, 3600.0, continued.done)
     return 0
