@@ -142,22 +142,27 @@ def run(args: argparse.Namespace) -> int:
     if args.every:
         listed = observing.observe_all(order, args.results, cancelled, show)
         sockets = [alarms.of_listener(row.document()) for row in listed.listeners]
-        return _ended(args, sockets, lambda: _listed_json(listed) if args.format == "json" else _listed(listed))
+        return _ended(args, sockets, listed)
     seen = observing.observe(order, args.results, cancelled, show)
-
-    def told() -> str:
-        return json.dumps(_document(seen), indent=1, allow_nan=False) if args.format == "json" else _text(seen)
-
-    return _ended(args, [alarms.of_instance(i) for i in seen.instances], told)
+    return _ended(args, [alarms.of_instance(i) for i in seen.instances], seen)
 
 
-def _ended(args: argparse.Namespace, sockets: Sequence[alarms.Socket], told: Callable[[], str]) -> int:
+def told(seen: Observed | Listed, form: str) -> str:
+    """Return what was seen as it is printed, as text or json."""
+    from cgidlab.engine.observing import Observed  # noqa: PLC0415 -- see cgidlab.commands
+
+    if isinstance(seen, Observed):
+        return json.dumps(_document(seen), indent=1, allow_nan=False) if form == "json" else _text(seen)
+    return _listed_json(seen) if form == "json" else _listed(seen)
+
+
+def _ended(args: argparse.Namespace, sockets: Sequence[alarms.Socket], seen: Observed | Listed) -> int:
     """Print what was seen and return the exit status that was asked for."""
     if args.nagios:
         state, line = alarms.nagios(sockets, args.fail_on or alarms.USUAL)
         print(line)
         return state
-    print(told())
+    print(told(seen, args.format))
     return alarms.status(sockets, args.fail_on)
 
 
@@ -226,9 +231,13 @@ def _sockets(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
     from cgidlab.commands.listeners import table  # noqa: PLC0415 -- see cgidlab.commands
-    from cgidlab.parsers.listeners import listener  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab.parsers import listeners  # noqa: PLC0415 -- see cgidlab.commands
 
-    rows = [listener(raw, host) for host, seen in sorted(live.items()) for raw in seen.get("every", ())]
+    rows = [
+        listeners.listener(listeners.told(raw), host)
+        for host, seen in sorted(live.items())
+        for raw in seen.get("every", ())
+    ]
     return table(rows, _SHOWN).splitlines() if rows else []
 
 

@@ -112,11 +112,11 @@ def bisect(asked: BisectRequest, display: StepDisplay, cancelled: Callable[[], b
     with locking.of_run(directory):
         path = directory / f"bisect-{name}.json"
         state = begun if asked.new else bisect_state.read(path, begun)
-        return _Bisecting(asked, repository, line, display, cancelled, path, state).found()
+        return Bisecting(asked, repository, line, display, cancelled, path, state).found()
 
 
 @dataclass(slots=True)
-class _Bisecting:
+class Bisecting:
     """One search in this process."""
 
     asked: BisectRequest
@@ -141,7 +141,7 @@ class _Bisecting:
             f"about {words.count(1 + turns(between), 'run')}"
         )
         narrowed = narrow(between, self._measured, self._tell)
-        runs = [self._run_of(step.ask) for step in narrowed.steps]
+        runs = [self.run_of(step.ask) for step in narrowed.steps]
         smallest = load_plan(self._request(narrowed.steps[0].ask)).plan.experiment.rule.smallest_effects[0].share
         return Bisection(
             self.repository,
@@ -168,7 +168,8 @@ class _Bisecting:
         builds = design.Builds(self.repository, levels, labels[1] or labels[0], self.asked.response, ask.error)
         return replace(self.asked.request, builds=builds)
 
-    def _run_of(self, ask: Ask) -> RunDirectory | None:
+    def run_of(self, ask: Ask) -> RunDirectory | None:
+        """Return the run that a step had, or was to have; None where none was begun."""
         name = self.state.run_of(self._commits(ask))
         return None if name is None else RunDirectory((self.directory / name).resolve())
 
@@ -180,7 +181,7 @@ class _Bisecting:
             return None
         try:
             run = self._whole_run(ask)
-            why = "" if run is None else self._why_not_run(ask, run)
+            why = "" if run is None else self.why_not_run(ask, run)
         except ProvisionError as err:
             run, why = None, self._why_not_built(ask, err)
             if not why:
@@ -198,10 +199,10 @@ class _Bisecting:
         """Return the run of a step when nothing of it is left to do; None where no time is left to begin it."""
         request = self._request(ask)
         plan = load_plan(request).plan
-        run = self._run_of(ask)
+        run = self.run_of(ask)
         if run is not None and not (run.path.is_dir() and reading.is_of(run, plan.experiment)):
             run = None  # it never began, or somebody took it away
-        if run is not None and self._is_whole(run, ask, plan):
+        if run is not None and self.is_whole(run, ask, plan):
             return run
         begun = run if run is not None and run.trial_directories() else None
         if begun is None and not self._has_time(ask, plan):
@@ -209,7 +210,7 @@ class _Bisecting:
         self._say_what_is_next(ask)
         return self._run(ask, request, begun)
 
-    def _is_whole(self, run: RunDirectory, ask: Ask, plan: Plan) -> bool:
+    def is_whole(self, run: RunDirectory, ask: Ask, plan: Plan) -> bool:
         """Say whether nothing is left to run of a step: it is decided, or all its blocks are done, or the budget is."""
         try:
             state = run.state()
@@ -221,19 +222,19 @@ class _Bisecting:
         decided = all(one is None or one.answer.decided for one in (shown.before, shown.after))
         if decided or not state.get("budget"):
             return True
-        left_s = self._left_s()
+        left_s = self.left_s()
         more = left_s is None or left_s >= estimated_s(plan, 1)
         self.budget_ended = not more
         return not more
 
-    def _left_s(self) -> float | None:
+    def left_s(self) -> float | None:
         """Return what is left of the budget, None where there is none."""
         budget_s = self.asked.how.budget_s
         return None if budget_s is None else budget_s - sum(_spent_s(self.directory / s.run) for s in self.state.steps)
 
     def _has_time(self, ask: Ask, plan: Plan) -> bool:
         """Say whether the budget lasts to a step's first look. Raise `SpecError` where the first step's is too far."""
-        left_s = self._left_s()
+        left_s = self.left_s()
         first = planned_looks(plan.experiment.repetitions)[0]
         if left_s is None or blocks_within(plan, left_s) >= first:
             return True
@@ -248,7 +249,7 @@ class _Bisecting:
 
     def _run(self, ask: Ask, request: Request, begun: RunDirectory | None) -> RunDirectory:
         """Run a step, or go on with its run, to its verdict. Raise `InterruptedRun` when it was stopped."""
-        how, results, left_s, middle = self.asked.how, self.asked.results, self._left_s(), self._labels(ask)[1]
+        how, results, left_s, middle = self.asked.how, self.asked.results, self.left_s(), self._labels(ask)[1]
 
         def cancelled() -> bool:
             return self.cancelled() or (middle is not None and self.display.is_dead(middle))
@@ -270,7 +271,7 @@ class _Bisecting:
         self.budget_ended = bool(run.state().get("budget"))
         return run
 
-    def _why_not_run(self, ask: Ask, run: RunDirectory) -> str:
+    def why_not_run(self, ask: Ask, run: RunDirectory) -> str:
         """Return why the middle is passed over, "" where it answered. Raise `RunError` where an end did not."""
         middle = self._labels(ask)[1]
         without = reading.dead(run, FACTOR)

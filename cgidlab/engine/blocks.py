@@ -53,8 +53,7 @@ class Numbers:
 
     def __init__(self, loaded: Loaded, run: RunDirectory) -> None:
         """Begin after the last number that the plan or the run directory has."""
-        used = (int(path.name.split("-")[0]) for path in run.trials.glob("[0-9]*-*"))
-        self._last = max([len(loaded.plan.trials), *used])
+        self._last = max([len(loaded.plan.trials), *run.trial_numbers()])
         self._lock = threading.Lock()
 
     def given(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:

@@ -66,8 +66,7 @@ def numbered(plan: Plan, stored: Mapping[str, Any], run: RunDirectory) -> Plan:
     Trials that were run again have numbers of their own, which no plan knows.
     """
     known = {(t["block"], t.get("pass_number", 1), t["cell"]): int(t["number"]) for t in stored.get("trials", ())}
-    used = [int(path.name.split("-")[0]) for path in run.trials.glob("[0-9]*-*")]
-    last = max([*known.values(), *used], default=0)
+    last = max([*known.values(), *run.trial_numbers()], default=0)
     trials = []
     for trial in plan.trials:
         number = known.get((trial.block, trial.pass_number, trial.cell.id))

@@ -1,9 +1,10 @@
 """Whether a target changed since an experiment's latest run: provisions, and runs nothing."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cgidlab import files
 from cgidlab.compare import Difference, Recorded, differing
@@ -12,6 +13,7 @@ from cgidlab.engine.loading import Request, load_plan
 from cgidlab.engine.locking import exclusive
 from cgidlab.engine.provisioning import provisioned
 from cgidlab.errors import ProvisionError
+from cgidlab.model import Plan
 from cgidlab.progress import Display
 from cgidlab.runs import changes, provenance, store
 from cgidlab.runs.store import RunDirectory
@@ -50,18 +52,22 @@ def look(request: Request, results: Path, display: Display, cancelled: Callable[
         files.make_directory(scratch.path)
         hosts = provisioned(loaded, scratch, display, cancelled)
         now = provenance.collect(request.root, loaded.plan, hosts)
-        latest = changes.latest_finished(experiments_runs)
-        if latest is None:
-            looked = Looked(None, (), changes.describe(now))
-        else:
-            before, asked = changes.asked(latest), Recorded(store.plan_json(loaded.plan), now)
-            looked = Looked(latest, differing.between(before, asked, Verb.IF_CHANGED), changes.describe(now))
-            old, note = changes.old_build(before, asked)
-            if old is not None and looked.reason_to_run:
-                note = _why_not_there(replace(request, old=old), scratch, display, cancelled)
-            looked = replace(looked, old=None if note else old, note=note)
+        looked = since(experiments_runs, loaded.plan, now)
+        if looked.old is not None and looked.reason_to_run:
+            note = _why_not_there(replace(request, old=looked.old), scratch, display, cancelled)
+            looked = replace(looked, old=None if note else looked.old, note=note)
         shutil.rmtree(scratch.path, ignore_errors=True)
     return looked
+
+
+def since(runs: Path, plan: Plan, now: Mapping[str, Any]) -> Looked:
+    """Say what of a plan, and of what its hosts are `now` (as a provenance), differs from the latest finished run."""
+    latest, state = changes.latest_finished(runs), changes.describe(now)
+    if latest is None:
+        return Looked(None, (), state)
+    before, asked = changes.asked(latest), Recorded(store.plan_json(plan), now)
+    old, note = changes.old_build(before, asked)
+    return Looked(latest, differing.between(before, asked, Verb.IF_CHANGED), state, old, note)
 
 
 def _why_not_there(request: Request, scratch: RunDirectory, display: Display, cancelled: Callable[[], bool]) -> str:

@@ -76,10 +76,16 @@ def observe_all(order: ObservationRequest, results: Path, cancelled: Callable[[]
     Raises `ProvisionError` when no host could be watched.
     """
     run, seen, failures = _seen(LISTENERS, order, results, cancelled, live)
+    rows, document = listing(seen, failures)
+    run.write("listeners.json", document)
+    return Listed(run.path / "listeners.json", rows, tuple(seen), failures)
+
+
+def listing(seen: Sequence[Observation], failures: Sequence[str]) -> tuple[tuple[Listener, ...], dict[str, Any]]:
+    """Return the rows of what hosts saw, the worst first, and what `listeners.json` holds of them."""
     rows = sorted((row for host in seen for row in host.every), key=lambda r: (*r.trouble, r.host, r.path))
     hosts = {h.host: {**h.window, **{k: h.raw[k] for k in ("ended", "facts", "notes", "cost")}} for h in seen}
-    run.write("listeners.json", {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)})
-    return Listed(run.path / "listeners.json", tuple(rows), tuple(seen), failures)
+    return tuple(rows), {"listeners": [r.document() for r in rows], "hosts": hosts, "failures": list(failures)}
 
 
 def _seen(

@@ -25,7 +25,7 @@ __all__ = ["Recovered", "recover"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """One inventory, and which of its hosts to recover; none: all its servers."""
 
     inventory: Path
@@ -43,25 +43,25 @@ def recover(root: Path, results: Path, what: str | None, target: str | None, dis
     nor a host, and for a run whose inventory has to be named; `ProvisionError` while a run has the target.
     """
     found: dict[str, Recovered] = {}
-    for wanted in _wanted(root, results, what, target):
-        if wanted.refused:
-            found |= {host: Recovered(host, (), (wanted.refused,)) for host in wanted.hosts}
+    for one in wanted(root, results, what, target):
+        if one.refused:
+            found |= {host: Recovered(host, (), (one.refused,)) for host in one.hosts}
             continue
-        site = Site(root, wanted.inventory)
+        site = Site(root, one.inventory)
         with ExitStack() as stack:
             stack.enter_context(exclusive(site))
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cgidlab-recover-")))
-            journals = _journals(wanted)
-            for came_to in hoststate.recover(site, wanted.hosts, journals, work, display.step):
+            journals = journals_of(one)
+            for came_to in hoststate.recover(site, one.hosts, journals, work, display.step):
                 found[came_to.host] = came_to
         clean = [host for host, came_to in found.items() if not came_to.problems]
-        for run, _ in wanted.runs:
+        for run, _ in one.runs:
             journal.forgotten(run, clean)
     return tuple(found.values())
 
 
-def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> Iterator[_Wanted]:
-    """Return what to recover, inventory by inventory."""
+def wanted(root: Path, results: Path, what: str | None, target: str | None) -> Iterator[Wanted]:
+    """Return what to recover, inventory by inventory. Touches no host; raises what `recover` says of its words."""
     run = store.open_run(Path(what)) if what and (Path(what) / "plan.json").is_file() else None
     if run is not None:
         _refuse_if_running(run)
@@ -83,13 +83,13 @@ def _wanted(root: Path, results: Path, what: str | None, target: str | None) -> 
         if target is None and (error := _foreign(path, root)):
             if what is not None:
                 raise error
-            yield _Wanted(Path(path), names, (), f"{error.what}; {error.fix}")
+            yield Wanted(Path(path), names, (), f"{error.what}; {error.fix}")
             continue
         _must_exist(Path(path), host or "", target)
-        yield _Wanted(Path(path), names, tuple((r, some) for r, some in ours.items() if some))
+        yield Wanted(Path(path), names, tuple((r, some) for r, some in ours.items() if some))
     if not inventories and run is None:  # no journal knows of anything: the hosts themselves may
         local = inventory(LOCAL, root)
-        yield _Wanted(local, (host,) if host else (), ())
+        yield Wanted(local, (host,) if host else (), ())
 
 
 def _foreign(path: str, root: Path) -> SpecError | None:
@@ -173,7 +173,7 @@ def _runs(results: Path) -> Iterator[RunDirectory]:
             continue
 
 
-def _journals(wanted: _Wanted) -> Mapping[str, Mapping[str, Any]]:
+def journals_of(wanted: Wanted) -> Mapping[str, Mapping[str, Any]]:
     """Return what the journals say, host by host, for the helper.
 
     Of several runs that set a sysctl the oldest knows what it was before all of them.

@@ -1,15 +1,49 @@
 """Rows of `observe --all`: what a host says of each of its listening unix sockets."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import accumulate
 from typing import Any
+
+from pydantic import TypeAdapter
+
+from cgidlab.parsers.document import Count, Size
 
 # Upper ends of the times that a host's helper counts; one more bucket is above the last.
 WAITS_S = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-_LARGEST = 2.0**63
+
+@dataclass(frozen=True, slots=True)
+class ToldListener:
+    """One row as a host says it."""
+
+    path: str
+    network: str
+    program: str
+    pid: Count | None
+    limit: Count
+    depth: Count
+    depth_max: Count
+    depth_mean: Size
+    full_s: Size
+    length_s: Size
+    there: bool
+    connects: Count | None
+    turned_away: Count | None
+    refused: Count | None
+    failed_other: Count | None
+    sleeping: Count | None
+    sleeping_max: Count | None
+    waited_ns: Count = 0
+    waited: tuple[Count, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse times in the queue that are not by `WAITS_S`."""
+        if len(self.waited) not in (0, len(WAITS_S) + 1):
+            raise ValueError(f"has times in the queue in {len(self.waited)} buckets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +85,47 @@ class Listener:
         return (*kept_out, -self.full_share, -float(self.sleeping_max or 0), -fill, -float(self.connects or 0))
 
 
-def listener(raw: Mapping[str, Any], host: str) -> Listener:
-    """Return one row. Raise KeyError, TypeError, ValueError or ArithmeticError where it is none."""
-    length_s, mean = _size(raw["length_s"]), _size(raw["depth_mean"])
-    connects, away, refused, other = (_whole(raw[k]) for k in ("connects", "turned_away", "refused", "failed_other"))
-    taken = None if connects is None else connects - (away or 0) - (refused or 0) - (other or 0)
-    waited = tuple(int(n) for n in raw.get("waited") or ())
-    if len(waited) not in (0, len(WAITS_S) + 1):
-        raise ValueError(f"times in the queue in {len(waited)} buckets")
-    mean_ms = 1000 * mean * length_s / taken if taken and taken > 0 else None
-    if sum(waited):
-        mean_ms = _size(raw["waited_ns"]) / 1e6 / sum(waited)
+def told(raw: Mapping[str, Any]) -> ToldListener:
+    """Return one row as it was said meanwhile. Raise `ValueError` where it is none."""
+    # As JSON: to Python's own lists strictness means something else.
+    return _row().validate_json(json.dumps(raw), strict=True)
+
+
+@cache
+def _row() -> TypeAdapter[ToldListener]:
+    return TypeAdapter(ToldListener)
+
+
+def listener(row: ToldListener, host: str) -> Listener:
+    """Return what a host's row comes to."""
+    taken = None
+    if row.connects is not None:
+        taken = row.connects - (row.turned_away or 0) - (row.refused or 0) - (row.failed_other or 0)
+    mean_ms = 1000 * row.depth_mean * row.length_s / taken if taken and taken > 0 else None
+    if sum(row.waited):
+        mean_ms = row.waited_ns / 1e6 / sum(row.waited)
     return Listener(
         host=host,
-        path=str(raw["path"]),
-        network=str(raw["network"]),
-        program=str(raw["program"]),
-        pid=_whole(raw["pid"]),
-        limit=int(raw["limit"]),
-        depth=int(raw["depth"]),
-        depth_max=int(raw["depth_max"]),
-        depth_mean=mean,
-        full_share=min(1.0, _size(raw["full_s"]) / length_s) if length_s > 0 else 0.0,
-        there=bool(raw["there"]),
-        connects=connects,
-        turned_away=away,
-        refused=refused,
-        failed_other=other,
-        sleeping=_whole(raw["sleeping"]),
-        sleeping_max=_whole(raw["sleeping_max"]),
+        path=row.path,
+        network=row.network,
+        program=row.program,
+        pid=row.pid,
+        limit=row.limit,
+        depth=row.depth,
+        depth_max=row.depth_max,
+        depth_mean=row.depth_mean,
+        full_share=min(1.0, row.full_s / row.length_s) if row.length_s > 0 else 0.0,
+        there=row.there,
+        connects=row.connects,
+        turned_away=row.turned_away,
+        refused=row.refused,
+        failed_other=row.failed_other,
+        sleeping=row.sleeping,
+        sleeping_max=row.sleeping_max,
         queue_wait_ms=mean_ms,
-        queue_wait_p99_ms=_at_most_ms(waited, 0.99),
-        wait_measured=sum(waited) > 0,
-        waited=waited,
+        queue_wait_p99_ms=_at_most_ms(row.waited, 0.99),
+        wait_measured=sum(row.waited) > 0,
+        waited=row.waited,
     )
 
 
@@ -94,15 +136,3 @@ def _at_most_ms(waited: Sequence[int], share: float) -> float | None:
     so_far = list(accumulate(waited))
     ends_s = (*WAITS_S, math.inf)
     return next(1000 * end_s for end_s, number in zip(ends_s, so_far, strict=True) if number >= share * so_far[-1])
-
-
-def _size(value: object) -> float:
-    """Return a number that a clock or a counter can have shown."""
-    found = float(str(value))
-    if not 0 <= found <= _LARGEST:
-        raise ValueError(f"{found:.3g} is no time and no number of anything")
-    return found
-
-
-def _whole(value: object) -> int | None:
-    return None if value is None else int(str(value))

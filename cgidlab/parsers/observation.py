@@ -6,10 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cgidlab.errors import StoreError
 from cgidlab.parsers.document import Count, DocumentKind, Number, Size, Whole
 from cgidlab.parsers.documents import Clock
-from cgidlab.parsers.listeners import Listener, listener
+from cgidlab.parsers.listeners import Listener, ToldListener, listener
 from cgidlab.rundir import read as read_file
 
 
@@ -101,7 +100,7 @@ class _ObservationFile:
     listeners: tuple[str, ...]
     cost: Mapping[str, Number | None]
     facts: _Facts
-    every: tuple[Mapping[str, Any], ...] = ()
+    every: tuple[ToldListener, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +142,6 @@ TARGET = DocumentKind("observed.json", ObservedTarget)
 def read(path: Path, host: str) -> Observation:
     """Return a host's `observation.json`. Raise `StoreError` when it is not one."""
     found, raw = HOST.parse_both(read_file(path), where=str(path))
-    try:
-        every = tuple(listener(row, host) for row in found.every)
-    except (KeyError, TypeError, ValueError, ArithmeticError) as err:
-        raise StoreError(f"`every` is not what an observation holds: {err!r}", where=str(path)) from err
     return Observation(
         host=host,
         ended=found.ended,
@@ -159,7 +154,7 @@ def read(path: Path, host: str) -> Observation:
         ),
         notes=found.notes,
         listeners=found.listeners,
-        every=every,
+        every=tuple(listener(row, host) for row in found.every),
         cost=found.cost,
         raw=raw,
     )

@@ -1,5 +1,6 @@
 """The run directory: what lies where, and how it is read back. docs/results.md describes it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from cgidlab.runs import planned_values
 from cgidlab.starting import command
 
 _MOST_SOURCE_BYTES = 4 << 20
+_NUMBERED = re.compile(r"([0-9]{3,9})-")
 
 INTERRUPTED = "interrupted"
 RUNNING = "running"
@@ -127,6 +129,11 @@ class RunDirectory:
         Raise `StoreError` where `trials` is no directory, or a link to one.
         """
         return tuple(self.trials / name for name in rundir.names(self.trials) if not name.startswith("."))
+
+    def trial_numbers(self) -> tuple[int, ...]:
+        """Return the numbers that trials were run under, by the names of their directories; other names have none."""
+        found = (_NUMBERED.match(path.name) for path in self.trial_directories())
+        return tuple(int(named[1]) for named in found if named)
 
     def damage(self, err: StoreError) -> Damage:
         """Return what an error says of a file of this run."""

@@ -346,9 +346,9 @@ _READING = """\
 import sys
 from pathlib import Path
 from cgidlab import cli
-from tests.fuzz import rundirs
+from tests.fuzz import rundir_verbs
 run = sys.argv[1]
-cli.main(["status", run]), cli.main(["report", run, "--format", "json"]), rundirs.resumed(Path(run))
+cli.main(["status", run]), cli.main(["report", run, "--format", "json"]), rundir_verbs.resumed(Path(run))
 """
 
 

@@ -9,7 +9,8 @@ import os
 import shutil
 import socket
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,13 +19,23 @@ import polars as pl
 
 from cgidlab import files, rundir
 from cgidlab.parsers import document as document_ends
-from cgidlab.runs import limiting, records, store
+from cgidlab.runs import headroom, limiting, records, store
 from tests.fuzz.mutate import mutate
+from tests.fuzz.rundir_verbs import BESIDE, BISECT, HOME
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "data" / "run-0.1.0"
-PACKED = tuple(sorted((ROOT / "tests" / "data" / "runs").glob("*.tar.xz")))  # of other kinds of experiments
-NAME, RUN, BESIDE = "smoke", "20261129T000000Z-bbbb", "20261128T000000Z-aaaa"
+PACKED = tuple(sorted((ROOT / "tests" / "data" / "runs").glob("*.tar.xz")))  # of other kinds, named after them
+_IN_RESULTS = {
+    "run-0.1.0": "smoke",
+    "calibrated": "calibration",
+    "observed": "observe",
+    "watched": "observe",
+    "listed": "observe-all",
+    "bisected": "planted-bisect",
+}
+"""Below which directory of results a kind lies, where that is not its name."""
+RUN = "20261129T000000Z-bbbb"
 VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -52,6 +63,7 @@ VALUES: tuple[Any, ...] = (
     "=cmd|' /C calc'!A0",
     "2026-13-45T99:99:99",
     "a" * 5000,
+    "9" * 400,
     [],
     [[]],
     [None],
@@ -103,50 +115,66 @@ _NAMES: tuple[bytes, ...] = (
     b"-rf",
     b"{{7*7}}",
     b"001-listen_backlog-5-b1",
+    b"1x-y",
+    b"9" * 200 + b"-x",
 )
 _GONE = object()
+_READY = ("provisioned_s", "calibrated_s")
+_STATE = "bisect-0123456789ab.json"
 _SELDOM = {"reloads.json", "interventions.json", "clocks.json", "plan.json", "summary.json", "provenance.json"}
+_SELDOM |= {"calibration.json", "observation.json", "observed.json", "state.json"}
 
 
-def made(place: Path, random: Random) -> Path:
+def kinds() -> dict[str, Path]:
+    """Return every kind of run that is changed, by name."""
+    return {kept.name.removesuffix(".tar.xz"): kept for kept in (KEPT, *PACKED)}
+
+
+def made(place: Path, random: Random, chosen: Sequence[str] = ()) -> Path:
     """Make a changed copy of a kept run below `place`, with a whole one beside it, and return its path.
 
-    Files that nobody changed are those of the whole one: whoever writes to one in its place shows in `held`.
+    It is of one of the kinds that are `chosen`, or of any. Files that nobody changed are those of the whole one:
+    whoever writes to one in its place shows in `held`.
     """
-    kept = random.choice((KEPT, *PACKED))
-    good = unpacked(kept, place_of(place, kept))
-    run = good.with_name(RUN)
-    shutil.rmtree(run, ignore_errors=True)
+    good = unpacked(kinds()[random.choice(list(chosen) or list(kinds()))], place)
+    run, results = good.with_name(RUN), good.parents[1]
+    for left in (*results.iterdir(), *run.parent.iterdir()):  # by the case before
+        if left not in (run.parent, good, results / BISECT):
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     shutil.copytree(good, run, copy_function=os.link)
+    run.with_name("latest").symlink_to(RUN)
+    if (results / BISECT).exists():
+        put(run.parent / _STATE, (results / BISECT).read_bytes())
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         with contextlib.suppress(OSError):  # what another change left may be no place for it
             random.choices(list(_CHANGES), list(_CHANGES.values()))[0](run, random)
+    if not run.exists():
+        run.mkdir()
     return run
-
-
-def place_of(place: Path, kept: Path) -> Path:
-    """Return the results directory below `place` of a kept run and its copies."""
-    return place / kept.name.removesuffix(".tar.xz")
 
 
 def unpacked(kept: Path, place: Path) -> Path:
     """Have a kept run, whole, in its place below `place`, and return its path."""
-    good = place / NAME / BESIDE
+    kind = kept.name.removesuffix(".tar.xz")
+    good = place / kind / _IN_RESULTS.get(kind, kind) / BESIDE
     if not good.exists():
         if kept.is_dir():
             shutil.copytree(kept, good)
         else:
             with tarfile.open(kept) as tar:
                 tar.extractall(good, filter="data")
-        # With figures of today, which are not measured by each reader again.
-        records.load_all(store.open_run(good))
-        limiting.shown(store.open_run(good))
+        for state in good.glob("bisect-*.json"):  # it lies beside the runs
+            state.rename(place / kind / BISECT)
+        if (good / "plan.json").exists():
+            # With figures of today, which are not measured by each reader again.
+            records.load_all(store.open_run(good))
+            limiting.shown(store.open_run(good))
     return good
 
 
 def held(place: Path) -> dict[str, bytes]:
     """Return what the whole runs beside the changed ones hold: nobody writes there."""
-    beside = (p for top in place.glob(f"*/{NAME}/{BESIDE}") for p in top.rglob("*") if p.is_file())
+    beside = (p for top in place.glob(f"*/*/{BESIDE}") for p in top.rglob("*") if p.is_file())
     return {str(p.relative_to(place)): p.read_bytes() for p in beside}
 
 
@@ -174,9 +202,14 @@ def _value(run: Path, random: Random) -> None:
     documents = _documents(run)
     if random.random() < 0.4:  # those of which there are few
         documents = [p for p in documents if p.name in _SELDOM] or documents
-    path = random.choice(documents or [run / "plan.json"])
+    _change_value(random.choice(documents or [run / "plan.json"]), random)
+    remake_sums(run)
+
+
+def _change_value(path: Path, random: Random) -> None:
+    """Change one value of a document."""
     document = _document(path)
-    if document is None:
+    if not document:
         return
     place: Any = document
     while True:
@@ -196,7 +229,13 @@ def _value(run: Path, random: Random) -> None:
     with contextlib.suppress(ValueError):  # NaN has no checksum: no checksum is looked at then
         document[files.SEAL] = files.seal_of(document)
     put(path, json.dumps(document).encode())
-    remake_sums(run)
+
+
+def _sealed(path: Path, document: dict[str, Any]) -> None:
+    """Write a document with its checksum."""
+    document.pop(files.SEAL, None)
+    document[files.SEAL] = files.seal_of(document)
+    put(path, json.dumps(document).encode())
 
 
 def _document(path: Path) -> dict[str, Any] | None:
@@ -219,9 +258,7 @@ def _figures(run: Path, random: Random) -> None:
         for name, value in document["figures"].items():
             if isinstance(value, int | float):
                 document["figures"][name] = end if end is None else type(value)(end)
-        document.pop(files.SEAL, None)
-        document[files.SEAL] = files.seal_of(document)
-        put(path, json.dumps(document).encode())
+        _sealed(path, document)
 
 
 def _by_name(path: Path, _random: Random) -> int:
@@ -361,7 +398,7 @@ def _arrival(run: Path, random: Random) -> None:
 
 def _packed(trial: Path, random: Random) -> bytes:
     """Return a trial's files as a host packs them, with a list of checksums that fits, and one thing wrong."""
-    ours = {"trial.json", "outcome.json", "figures.json", "load/requests.parquet", "SHA256SUMS"}
+    ours = {"trial.json", "outcome.json", "figures.json", "load/requests.parquet", "SHA256SUMS", "observed.json"}
     held = {str(p.relative_to(trial)): p for p in _files(trial)}
     data = {name: p.read_bytes() for name, p in held.items() if name not in ours}
     kind = random.randrange(5)
@@ -464,6 +501,97 @@ def _listed(run: Path, random: Random) -> None:
         put(sums, sums.read_bytes() + f"{'0' * 64}  {name}\n".encode())
 
 
+def _state(run: Path, random: Random) -> None:
+    """Have the run be somewhere else on its way, or go on with it: only then verbs look at some of what it holds."""
+    state = _document(run / "state.json")
+    if state is None:
+        return
+    state |= random.choice((
+        {"state": "interrupted"},
+        {"state": "running", "pid": None},
+        {"made_ready": {"target": "local", "builds": ["distro"], "hosts": 1, **dict.fromkeys(_READY, 5e-30)}},
+        {"spent": {"blocks": random.choice((0, 1, 10**9)), "spent_s": random.choice((0, 1e-30, 1e15))}},
+        {"budget": {"budget_s": 60, "blocks": 2}},
+    ))  # fmt: skip
+    _sealed(run / "state.json", state)
+
+
+def _journal(run: Path, random: Random) -> None:
+    """Have the run hold something of its host, as what was killed does, and change that, or not."""
+    sysctl = {"setting": "somaxconn", "old": "4096", "new": ["128"], "boot_id": "b"}
+    inventory, work_dir, opened_at = str(ROOT / "inventories" / "local.yml"), "/srv/cgidlab", "2026-11-29T00:00:00"
+    block: dict[str, Any] = {"host": "local", "inventory": inventory, "work_dir": work_dir, "opened_at": opened_at}
+    block |= {"block": f"{work_dir}/{RUN}-block-001", "sysctls": [sysctl]}
+    _sealed(run / "journal.json", {"schema_version": 1, "held": [block]})
+    state = _document(run / "state.json")
+    if state is not None:
+        _sealed(run / "state.json", {**state, "state": "interrupted"})
+    if random.random() < 0.7:
+        _change_value(run / "journal.json", random)
+
+
+def _asked(run: Path, random: Random) -> None:
+    """Have an old build beside the new one, of which the run wrote down what it was asked, and change that, or not."""
+    plan = _document(run / "plan.json")
+    if plan is None:
+        return
+    _sealed(run / "asked.json", {**plan, "trials": []})
+    if random.random() < 0.7:
+        _change_value(run / "asked.json", random)
+
+
+def _beside(run: Path, random: Random) -> None:
+    """Change what lies beside the runs of a search for a commit: how far it is."""
+    state = run.parent / _STATE
+    if not state.exists():
+        return
+    kind = random.randrange(4)
+    if kind == 0:
+        put(state, random.choice(TEXTS))
+    elif kind == 1:
+        state.unlink()
+        random.choice(_KINDS)(state)
+    else:
+        _change_value(state, random)
+
+
+def _headroom(run: Path, random: Random) -> None:
+    """Have a trial, as it is by now, be that of what a driver can do, and measured again, or not."""
+    trials = _trials(run)
+    if not trials:
+        return
+    trial = run / headroom.DIRECTORY / "local" / "trials" / "901-x"
+    shutil.copytree(random.choice(trials), trial, symlinks=True, dirs_exist_ok=True)
+    if random.random() < 0.5 and (trial / "figures.json").is_file():
+        (trial / "figures.json").unlink()
+    _change_value(random.choice([*_documents(trial), trial / "result.json"]), random)
+
+
+def _around(run: Path, random: Random) -> None:
+    """Have something among the runs, or among the experiments, that is none."""
+    results, odd = (
+        run.parents[1],
+        os.fsdecode(random.choice((*_NAMES, b"odd", b"calibration", b"20261130T000000Z-cccc"))),
+    )
+    place = random.choice((run.with_name("latest"), run.with_name(".looking"), run.with_name(odd), results / odd))
+    place.unlink(missing_ok=True)
+    kinds: list[Callable[[Path], object]] = [*_KINDS, partial(shutil.copytree, run, copy_function=os.link)]
+    random.choice(kinds)(place)
+    if place.is_dir() and not place.is_symlink():
+        random.choice(_KINDS)(place / random.choice(("latest", RUN, "plan.json", "trials", "state.json")))
+
+
+def _home(run: Path, random: Random) -> None:
+    """Have hosts that were watched bring home what means no good: what they say, and the archives of sockets."""
+    told = sorted((run / HOME).glob("*/observation.json"))
+    if not told:
+        return
+    for number, trial in enumerate(_trials(run), 1):
+        put(told[0].with_name(f"{number:03d}.tar.gz"), _packed(trial, random))
+    for _ in range(random.randrange(3)):
+        _change_value(told[0], random)
+
+
 _CHANGES: dict[Callable[[Path, Random], None], int] = {
     _value: 50,
     _bytes: 12,
@@ -474,4 +602,11 @@ _CHANGES: dict[Callable[[Path, Random], None], int] = {
     _twice: 3,
     _listed: 4,
     _figures: 8,
+    _state: 5,
+    _journal: 3,
+    _asked: 2,
+    _beside: 6,
+    _home: 12,
+    _around: 6,
+    _headroom: 3,
 }

@@ -1,8 +1,8 @@
 """Whole run directories as a stranger may send them: good ones changed, and every verb that reads them.
 
-    python -m tests.fuzz.rundirs [--cases 20000] [--seed 1] [--first N]
+    python -m tests.fuzz.rundirs [--cases 20000] [--seed 1] [--first N] [--kinds observed ...]
 
-A find names its seed; `--seed SEED --first CASE --cases 1` tries it again.
+A find names its seed; `--seed SEED --first CASE --cases 1` tries it again, with the same --kinds.
 """
 
 import argparse
@@ -14,24 +14,19 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
 from types import FrameType
 
-from cgidlab import cli
-from cgidlab.engine import resuming
-from cgidlab.errors import LabError
-from cgidlab.runs import store
 from tests.fuzz import bounded, rundir_changes
 from tests.fuzz.bounded import Find
-from tests.fuzz.rundir_changes import BESIDE, ROOT
+from tests.fuzz.rundir_verbs import Reading, readings
 
 _VERBS = 2  # of all, on one directory: they share most of what can break
-_DEAR = {"html", "output", "history text"}  # charts take ten times as long as the rest
 _CHARTS = 0.1  # share of the directories of which they may be drawn
-_WRITING = {"html", "resume"}  # in the run's own directory
+_OWN = 0.6  # share of the directories of a kind that has verbs of its own on which one of them is tried
 _TOLD = 100  # directories, between two words of how far it is
 HANG_S, WAIT_S = 20.0, 120  # of CPU, of wall time: a report of four trials takes half a second
 
@@ -40,61 +35,38 @@ class Hung(Exception):  # noqa: N818 -- what happened, not an error of ours
     """A verb that took longer than any may."""
 
 
-def verbs(run: Path) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield every reading verb by name, for one run in its place."""
-    results, other = run.parents[1], run.with_name(BESIDE)
-    for form in ("html", "md", "json"):
-        yield form, partial(cli.main, ["report", str(run), "--format", form])
-    yield "output", lambda: cli.main(["report", str(run), "--output", str(results / "derived")])
-    yield "status", lambda: cli.main(["status", str(run)])
-    yield "status of all", lambda: cli.main(["status", "--results", str(results)])
-    for form in ("text", "json", "md"):
-        words = ["history", rundir_changes.NAME, "--results", str(results), "--format", form]
-        yield f"history {form}", partial(cli.main, words)
-    yield "junit", lambda: cli.main(["report", str(run), "--format", "junit"])
-    yield "ja", lambda: cli.main(["report", str(run), "--format", "md", "--lang", "ja"])
-    yield "compare", lambda: cli.main(["compare", str(other), str(run)])
-    yield "compare junit", lambda: cli.main(["compare", str(other), str(run), "--format", "junit"])
-    yield "compare from it", lambda: cli.main(["compare", str(run), str(other)])
-    yield "resume", lambda: resumed(run)
-
-
-def resumed(run: Path) -> object:
-    """Take the part of `--resume` that reads."""
-    try:
-        opened = store.find(run.parents[1], str(run))
-        continued = resuming.load(opened, ROOT, None)
-        resuming.refuse(continued, continued.differences, ())
-    except LabError as err:
-        return str(err)
-    return 0
-
-
-def tried(place: Path, seed: str) -> list[Find]:
+def tried(place: Path, kinds: Sequence[str], seed: str) -> list[Find]:
     """Make one directory from a seed below `place`, run some verbs on it, and return what was found."""
     random = Random(seed)  # noqa: S311 -- chance, not a secret
-    run = rundir_changes.made(place, random)
+    run = rundir_changes.made(place, random, kinds)
     bounded.forget_peak()
     finds = []
-    charts = random.random() < _CHARTS
-    chosen = random.sample([(verb, call) for verb, call in verbs(run) if charts or verb not in _DEAR], _VERBS)
-    if (run / "ansible").exists():  # what came home is taken in by this one alone
-        chosen = [(verb, call) for verb, call in verbs(run) if verb == "resume"]
-    for verb, call in chosen:
-        said, before = io.StringIO(), {} if verb in _WRITING else _written(run)
+    for reading in _chosen(run, random):
+        said, before = io.StringIO(), {} if reading.writing else _written(run)
         try:
             with limited(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                call()
+                reading.call()
         except (Exception, SystemExit):  # noqa: BLE001 -- whatever it is, it is a find
-            finds.append(Find(seed, verb, traceback.format_exc()))
-        if verb not in _WRITING and _written(run) != before:
-            finds.append(Find(seed, verb, "it wrote into the run's directory"))
+            finds.append(Find(seed, reading.name, traceback.format_exc()))
+        if not reading.writing and _written(run) != before:
+            finds.append(Find(seed, reading.name, "it wrote into the run's directory"))
     return finds
+
+
+def _chosen(run: Path, random: Random) -> list[Reading]:
+    """Return what is tried on a directory: mostly one that is for its kind alone, if there is one, and others."""
+    charts = random.random() < _CHARTS
+    every = [one for one in readings(run) if one.of in ("", run.parent.name) and (charts or not one.dear)]
+    if any(run.glob("ansible/*/incoming")):  # what came home is taken in by these alone
+        return random.sample([one for one in every if one.takes_in], 1)
+    own = [one for one in every if one.of]
+    first = random.sample(own, 1) if own and random.random() < _OWN else []
+    return first + random.sample([one for one in every if one not in first], _VERBS - len(first))
 
 
 def unpacked(place: Path, kept: str) -> list[Find]:
     """Have a kept run there, measured."""
-    rundir_changes.unpacked(Path(kept), rundir_changes.place_of(place, Path(kept)))
+    rundir_changes.unpacked(Path(kept), place)
     return []
 
 
@@ -127,16 +99,17 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the first case of the seed that is tried")
+    parser.add_argument("--kinds", nargs="+", default=[], choices=sorted(rundir_changes.kinds()), help="these alone")
     args = parser.parse_args(argv)
     kinds: Counter[str] = Counter()
     memory_mb, began_s = 0, time.monotonic()
     seeds = [f"{args.seed}-{case}" for case in range(args.first, args.first + args.cases)]
     with tempfile.TemporaryDirectory(prefix="cgl-rundirs-") as directory:
         place = Path(directory).resolve()
-        good = [str(kept) for kept in (rundir_changes.KEPT, *rundir_changes.PACKED)]
+        good = [str(kept) for kept in rundir_changes.kinds().values()]
         list(bounded.each(good, lambda kept: unpacked(place, kept)))  # not here: threads do not live on in a child
         held = rundir_changes.held(place)
-        for case, done in enumerate(bounded.each(seeds, partial(tried, place)), 1):
+        for case, done in enumerate(bounded.each(seeds, partial(tried, place, args.kinds)), 1):
             memory_mb = max(memory_mb, done.memory_mb)
             for find in done.finds:
                 kind = "".join(find.text.splitlines(keepends=True)[-3:])

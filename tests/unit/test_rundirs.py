@@ -18,7 +18,7 @@ import pytest
 from cgidlab import cli, files, rundir
 from cgidlab.engine import resuming
 from cgidlab.runs import headroom, records, store
-from tests.fuzz import rundir_changes, rundirs
+from tests.fuzz import rundir_changes, rundir_verbs, rundirs
 
 ROOT = Path(__file__).parents[2]
 RUN_A, RUN_B = "20261128T000000Z-aaaa", "20261129T000000Z-bbbb"
@@ -75,7 +75,7 @@ def change(run: Path, document: str, keys: str, value: object) -> None:
 def statuses(run: Path, *names: str) -> dict[str, object]:
     """Run reading verbs and return what each came to; nothing may raise."""
     with rundirs.limited():
-        return {name: call() for name, call in rundirs.verbs(run) if name in names}
+        return {one.name: one.call() for one in rundir_verbs.readings(run) if one.name in names}
 
 
 # Place in 0.1.0, what was changed, and the verbs that ended in a traceback.
@@ -478,25 +478,35 @@ def test_figures_at_the_ends_of_what_may_be_read_are_compared(
     assert set(came_to.values()) <= {0, 1}
 
 
+@pytest.mark.parametrize("name", ["1x-y", "0-", f"{'9' * 200}-x", "1234567890-x"])
+def test_a_directory_among_trials_that_has_no_number_gives_none(run: Path, name: str) -> None:
+    """`--blocks` numbers new trials beyond those that are there, and a name of 200 digits is too long for the next."""
+    (run / "trials" / name).mkdir()
+
+    assert statuses(run, "more blocks") == {"more blocks": 0}
+    assert store.open_run(run).trial_numbers() == (1, 2, 3, 4)
+
+
 def test_runs_of_every_kind_are_changed_at_random() -> None:
-    names, searched = set(), []
+    names, plans = set(), []
     for kept in rundir_changes.PACKED:
         with tarfile.open(kept) as tar:
             found = {m.name: m for m in tar}
-            plan = tar.extractfile(found["plan.json"])
-            assert plan is not None
-            searched.append(json.loads(plan.read())["search"] is not None)
+            plan = tar.extractfile(found["plan.json"]) if "plan.json" in found else None
+            plans += [] if plan is None else [json.loads(plan.read())]
         names |= {Path(name).name for name in found}
 
     assert {"reloads.json", "interventions.json", "interventions.csv", "clocks.json", "server_memory.csv"} <= names
-    assert any(searched)
+    assert {"observed.json", "observation.json", "listeners.json", "calibration.json"} <= names
+    assert any(name.startswith("bisect-") for name in names)
+    assert any(plan["search"] is not None for plan in plans)
 
 
 def test_a_search_among_levels_that_are_no_numbers_is_a_damaged_plan(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (kept,) = (path for path in rundir_changes.PACKED if path.name.startswith("searched"))
-    run = rundir_changes.unpacked(kept, rundir_changes.place_of(tmp_path, kept))
+    run = rundir_changes.unpacked(kept, tmp_path)
     path = run / "plan.json"
     document = json.loads(path.read_bytes())
     document["factors"][document["search"]["factor"]][0]["value"] = "a"
@@ -511,4 +521,39 @@ def test_a_search_among_levels_that_are_no_numbers_is_a_damaged_plan(
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CGIDLAB_FUZZ_DIRECTORIES", "4"))))
 def test_no_directory_made_at_random_raises_or_hangs(tmp_path: Path, seed: int) -> None:
-    assert rundirs.tried(tmp_path, f"unit-{seed}") == []
+    assert rundirs.tried(tmp_path, (), f"unit-{seed}") == []
+
+
+def taken(verb: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the spellings of each option of a verb, its help apart, and what may be chosen beside its default."""
+    actions = dict(cli.verbs())[verb]._actions  # noqa: SLF001 -- argparse has no other way to ask for its options
+    return [
+        (tuple(action.option_strings), tuple(str(c) for c in action.choices or () if c != action.default))
+        for action in actions
+        if action.option_strings and action.dest != "help"
+    ]
+
+
+@pytest.mark.parametrize("verb", [name for name, _ in cli.verbs()])
+def test_each_verb_that_reads_is_tried_on_changed_directories_with_each_option_or_it_is_said_why_not(
+    verb: str,
+) -> None:
+    reasons = rundir_verbs.NOT_TRIED
+    tried = [one for one in rundir_verbs.readings(Path("results/x/y")) if one.verb == verb]
+    assert bool(tried) != (verb in reasons), (
+        f"try what of `{verb}` reads, in tests/fuzz/rundir_verbs.py, or say why not"
+    )
+    options = {word for one in tried for word in one.options}
+
+    for words, choices in taken(verb) if tried else ():
+        why_not = any(f"{verb} {word}" in reasons or word in reasons for word in words)
+        known = [f"{words[0]} {choice}" in options for choice in choices] or [any(w in options for w in words)]
+        assert all(known) != why_not, f"`{verb} {words[0]}` is not tried, or it is and a reason says that it is not"
+
+
+def test_what_is_not_tried_is_named_as_it_is_on_the_command_line() -> None:
+    verbs = {name for name, _ in cli.verbs()}
+    options = {(verb, word) for verb in verbs for words, _ in taken(verb) for word in words}
+    known = verbs | {word for _, word in options} | {f"{verb} {word}" for verb, word in options}
+
+    assert set(rundir_verbs.NOT_TRIED) <= known
