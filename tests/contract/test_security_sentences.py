@@ -162,6 +162,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "**What hosts send home**": (
         "unit/test_harvest:a_hostile_archive_leaves_nothing",
+        "unit/test_tables:a_name_that_a_strangers_run_gives_to_a_factor_or_a_host_is_no_formula",
         "unit/test_harvest:an_archive_that_unpacks_too_large_is_refused",
         "unit/test_harvest:an_archive_that_no_host_packs_is_to_blame_and_leaves_nothing",
         "unit/test_harvest:what_headers_say_of_many_files_is_not_kept_in_memory",
