@@ -283,6 +283,14 @@ HELD: dict[str, tuple[str, ...]] = {
     "Of the configuration that it names plain files": (
         "unit/test_observe_strangers:no_more_than_plain_files_are_read_of_what_says_that_it_is_a_server",
         "unit/test_observe_strangers:a_configuration_that_would_fill_the_memory_is_not_known",
+    ),
+    "A program that it names and a log are opened": (
+        "unit/test_observe_strangers:a_program_that_says_it_is_a_pipe_is_not_waited_for",
+        "unit/test_observe_strangers:what_took_a_logs_name_meanwhile_is_not_read_unless_it_is_its_owners_plain_file",
+        "unit/test_observe_strangers:a_log_that_is_a_pipe_is_not_waited_for",
+        "unit/test_observe_strangers:a_link_leads_to_a_log_of_its_owners_alone",
+    ),
+    "Of its memory no more is read than a scoreboard": (
         "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
         "unit/test_observe_strangers:a_status_page_that_never_ends_or_is_none_is_not_waited_for",
     ),

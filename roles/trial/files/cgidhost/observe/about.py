@@ -13,6 +13,7 @@ from ..process import read_text
 from ..waiting import within
 from . import config, networks, proctable
 from .find import children
+from .plainfile import opened
 from .proctable import Process
 
 _BANNER = re.compile(rb"Apache/(2\.\d+\.\d+)[ \0(]")
@@ -85,7 +86,7 @@ def _binary(pid: int) -> bytes:
 
 def _content(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(opened(path), "rb") as file:
             return file.read(_BINARY_BYTES)
     except OSError:
         return b""
