@@ -302,6 +302,8 @@ HELD: dict[str, tuple[str, ...]] = {
     "A name stays on its line": (
         "unit/test_alarms:a_sockets_name_cannot_write_lines_of_its_own_for_nagios",
         "unit/test_terminal:a_programs_name_adds_no_line_to_what_was_observed",
+        "unit/test_terminal:a_name_in_an_error_begins_no_line",
+        "unit/test_terminal:who_has_a_target_adds_no_line_to_what_is_said",
     ),
     "The read-back checks that of every trial": ("e2e/test_cgidhost:every_option_that_says_how_it_is_read_back_was",),
     "It may make files in two directories": (
