@@ -208,6 +208,9 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/test_rundirs:trials_that_are_a_link_are_not_followed_and_nothing_is_written_there",
         "unit/test_foreign_runs:no_report_is_written_where_another_user_can_put_a_link_meanwhile",
     ),
+    "So does `history`, beside": (
+        "unit/test_foreign_runs:no_history_is_written_where_another_user_can_put_a_link_meanwhile",
+    ),
     "`--resume` takes the hosts": (
         "unit/test_foreign_runs:a_target_beside_the_experiment_files_own_is_not_started",
         "unit/test_foreign_runs:the_projects_own_target_needs_no_word",
