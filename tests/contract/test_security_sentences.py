@@ -296,11 +296,15 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "Of its memory no more is read than a scoreboard": (
         "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
+        "unit/test_observe_strangers:memory_that_never_comes_is_given_up_and_keeps_nobody_from_the_others",
+    ),
+    "A status page is asked for once": (
         "unit/test_observe_strangers:a_status_page_that_never_ends_or_is_none_is_not_waited_for",
     ),
     "What cannot be read is not known, and": (
         "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
         "unit/test_observe_strangers:more_threads_than_files_may_be_open_end_nothing",
+        "unit/test_observe_strangers:memory_is_read_as_it_is_and_what_cannot_be_read_is_left_out",
     ),
     "A name stays on its line": (
         "unit/test_alarms:a_sockets_name_cannot_write_lines_of_its_own_for_nagios",

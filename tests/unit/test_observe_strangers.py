@@ -1,8 +1,10 @@
 """Any user of a host can start what looks like httpd: root, who observes, reads so much of it and waits so long."""
 
 import contextlib
+import ctypes
 import os
 import resource
+import signal
 import socket
 import threading
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cgidhost.ending import Unavailable
-from cgidhost.observe import about, config, gauges, proctable, requests
+from cgidhost.observe import about, config, gauges, memory, proctable, requests
 from cgidhost.observe.logtail import LogTail
 from cgidhost.waiting import within
 
@@ -46,7 +48,7 @@ def test_a_program_that_says_it_is_a_pipe_is_not_waited_for(tmp_path: Path, monk
     master = proctable.Process(2**22 + 1, 1, "httpd", "S", 0)  # as good as one that nobody may look into
 
     with at_once():
-        assert about.describe(master, None, "")["version"] is None
+        assert about.describe(master, None, "", memory.ForeignMemory())["version"] is None
 
 
 @pytest.mark.parametrize("kind", ["a pipe", "a device", "a link to another's file", "another's file"])
@@ -175,8 +177,57 @@ def test_memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing() -> None:
 
     whole = requests.places(about.FoundScoreboard(0, 64 + 2 * (64 + 3 * 264), 2, 3))
     assert whole is not None
-    with (Path("/dev/null")).open("rb") as gone:
-        assert requests.entries(gone.fileno(), whole) == []
+    assert requests.entries(lambda _address, _length: b"", whole) == []
+
+
+@pytest.fixture
+def foreign() -> Iterator[memory.ForeignMemory]:
+    """Return what reads memory, with little patience."""
+    made = memory.ForeignMemory(within_s=0.3)
+    yield made
+    made.close()
+
+
+def test_memory_is_read_as_it_is_and_what_cannot_be_read_is_left_out(foreign: memory.ForeignMemory) -> None:
+    text = ctypes.create_string_buffer(b"x" * 300_000)
+    address = ctypes.addressof(text)
+
+    assert foreign.read(os.getpid(), address, 300_000) == b"x" * 300_000
+    text.value = b"y"
+    assert foreign.read(os.getpid(), address, 1, again=True) == b"y"
+    assert foreign.read(os.getpid(), 8, 8, again=True) == b""
+    assert foreign.read(os.getpid(), 2**64, 8) == b""
+    assert foreign.read(2**22 + 1, address, 8) == b""
+    assert foreign.cpu_ns > 0
+
+
+def test_memory_that_never_comes_is_given_up_and_keeps_nobody_from_the_others(
+    foreign: memory.ForeignMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of somebody's own file system is mapped there: no signal ends the reading of it."""
+    read = memory.read_now
+
+    def wait_for_some(kept: dict[int, int], pid: int, *where: int, again: bool) -> bytes:
+        if pid > 10**6:
+            signal.pause()
+        return read(kept, pid, *where, again=again)
+
+    monkeypatch.setattr(memory, "read_now", wait_for_some)
+    here = ctypes.addressof(text := ctypes.create_string_buffer(b"text"))
+    maps = "7f0000000000-7f0000001000 rw-s 00000000 00:29 2                          /mnt/x\n"
+    master = proctable.Process(10**6 + 1, 1, "httpd", "S", 0)
+
+    with at_once():
+        with pytest.raises(Unavailable, match="does not come"):
+            about.scoreboard(master.pid, maps, foreign)
+        monkeypatch.setattr(about, "read_text", lambda *_: maps)
+        assert about.describe(master, None, "", foreign)["server_limit"] is None
+        assert foreign.read(os.getpid(), here, 4) == text.value
+    for number in range(2, 5):
+        with pytest.raises(Unavailable):
+            foreign.read(10**6 + number, here, 4)
+    with pytest.raises(Unavailable):  # whoever has so many of them has no second for each
+        foreign.read(os.getpid(), here, 4)
 
 
 def test_more_threads_than_files_may_be_open_end_nothing(tmp_path: Path) -> None:
