@@ -2,6 +2,9 @@
 
 from typing import ClassVar
 
+_BELOW = "\n    "
+_NO_LINE = "\N{REPLACEMENT CHARACTER}"  # as `terminal.cell` has it
+
 
 class LabError(Exception):
     """A failure whose message is fit to show without a traceback.
@@ -20,12 +23,15 @@ class LabError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        """Return the message as the user sees it, one to three lines."""
-        lines = [f"error: {self.what}"]
+        """Return the message as the user sees it: one to three lines, and what others said indented below the first.
+
+        A name in it, which may be a stranger's, begins no line.
+        """
+        lines = [f"error: {_BELOW.join(self.what.splitlines())}"]
         if self.where:
-            lines.append(f"  at:  {self.where}")
+            lines.append(f"  at:  {_NO_LINE.join(self.where.splitlines())}")
         if self.fix:
-            lines.append(f"  fix: {self.fix}")
+            lines.append(f"  fix: {_NO_LINE.join(self.fix.splitlines())}")
         return "\n".join(lines)
 
 

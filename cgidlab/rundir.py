@@ -109,6 +109,14 @@ def is_directory(path: Path) -> bool:
         return False
 
 
+def check_writable(directory: Path, what: str, fix: str) -> None:
+    """Raise `StoreError` where nothing can be written, or somebody else could put a link in the place of what is."""
+    if not os.access(directory, os.W_OK):
+        raise StoreError(f"{what} cannot be written", where=str(directory), fix=fix)
+    if directory.stat().st_uid != os.geteuid():
+        raise StoreError(f"{what} belongs to another user: nothing is written there", where=str(directory), fix=fix)
+
+
 def check_owned(directory: Path, passed: str = "") -> None:
     """Raise `StoreError` for a directory that this program cannot have made as this user: nothing may be written there.
 

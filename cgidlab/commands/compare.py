@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import options
+from cgidlab.terminal import cell
 
 if TYPE_CHECKING:
     import argparse
@@ -114,6 +115,7 @@ def as_text(found: Compared) -> str:
         if cells:
             lines.append(f"only in {name}: {'; '.join(telling.cell(c) for c in cells)}")
     lines += ["", telling.conclusion(found.ratios), telling.LEGEND, *(f"warning: {w}" for w in found.warnings)]
+    lines = [cell(line) for line in lines]  # names of runs, levels and versions begin none
     if found.suggestion:
         lines += [
             "",

@@ -26,10 +26,11 @@ def register(verbs: options.Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the runs; with text, write the page and print its path."""
+    from cgidlab import rundir  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.report import history as page  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.runs import concluding, history  # noqa: PLC0415 -- see cgidlab.commands
 
-    runs = history.runs_of(args.experiment, args.results)
+    runs = history.runs_of(args.experiment, args.results).resolve()  # no link leads elsewhere then
     name, rows = history.name_of(runs), history.rows(runs)
     if args.format == "json":
         print(page.as_json(name, rows))
@@ -37,5 +38,6 @@ def run(args: argparse.Namespace) -> int:
         print(page.as_markdown(name, rows))
     else:
         print(page.as_text(rows))
+        rundir.check_writable(runs, "the directory of these runs", "print them with --format md")
         print(f"history: {page.write(name, rows, runs, concluding.script_cache())}")
     return 0

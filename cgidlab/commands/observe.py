@@ -248,8 +248,8 @@ def _listed(seen: Listed) -> str:
     several = len(seen.hosts) > 1
     lines = [table(seen.listeners) if seen.listeners else "no unix stream socket listens", ""]
     lines += [f"watched{f' on {h.host}' if several else ''} {span(h.begin, h.end)}" for h in seen.hosts]
-    lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
-    lines += [f"not watched: {failure}" for failure in seen.failures]
+    lines += [cell(f"note: {h.host}: {note}") for h in seen.hosts for note in h.notes]
+    lines += [cell(f"not watched: {failure}") for failure in seen.failures]
     lines += [_cost_line(h, several=several) for h in seen.hosts]
     return "\n".join([*lines, f"all figures: {seen.document}"])
 
@@ -319,8 +319,8 @@ def _text(seen: Observed) -> str:
                 textwrap.fill(said, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False),
             ]
         lines += [*requests.lines(i["requests"]), ""]
-    lines += [f"note: {h.host}: {note}" for h in seen.hosts for note in h.notes]
-    lines += [f"not watched: {failure}" for failure in seen.failures]
+    lines += [cell(f"note: {h.host}: {note}") for h in seen.hosts for note in h.notes]
+    lines += [cell(f"not watched: {failure}") for failure in seen.failures]
     lines += [_cost_line(h, several=len(seen.hosts) > 1) for h in seen.hosts]
     lines.append(f"report: {seen.report}")
     return "\n".join(lines)

@@ -1,7 +1,6 @@
 """`runner.py report`: make the derived files of a run again, from its directory alone."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -35,23 +34,12 @@ def register(verbs: options.Verbs) -> None:
     parser.set_defaults(run=run)
 
 
-def _check_writable(run: Path) -> None:
-    """Raise `StoreError` where nothing can be written, or somebody else could put a link in the place of what is."""
-    fix = "name a directory for what is derived with --output, or print it with --format md"
-    if not os.access(run, os.W_OK):
-        raise StoreError("the run's directory cannot be written", where=str(run), fix=fix)
-    if run.stat().st_uid != os.geteuid():
-        raise StoreError(
-            "the run's directory belongs to another user: nothing is written there", where=str(run), fix=fix
-        )
-
-
 def run(args: argparse.Namespace) -> int:
     """Write the derived files and print the verdict and the report's path, or print the report alone.
 
     Files that are damaged are left out and named, and the exit status is then 1.
     """
-    from cgidlab import files  # noqa: PLC0415 -- see cgidlab.commands
+    from cgidlab import files, rundir  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.report import Say  # noqa: PLC0415 -- same
     from cgidlab.runs import concluding, store  # noqa: PLC0415 -- same
 
@@ -66,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         if args.output is not None:
             files.make_directory(args.output)
         else:
-            _check_writable(opened.path)
+            fix = "name a directory for what is derived with --output, or print it with --format md"
+            rundir.check_writable(opened.path, "the run's directory", fix)
         concluded = concluding.conclude(opened, verify=True, output=args.output, details=args.details, say=say)
         damaged = concluded.damaged
         print(concluded.text)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cgidlab.commands import options
+from cgidlab.terminal import cell
 
 if TYPE_CHECKING:
     import argparse
@@ -69,4 +70,4 @@ def _line(status: RunStatus) -> str:
         parts.append(f"about {duration(status.left_s)} left")
     if status.note:
         parts.append(status.note)
-    return f"{status.experiment}/{status.run_id}  {status.state}: {', '.join(parts)}"
+    return cell(f"{status.experiment}/{status.run_id}  {status.state}: {', '.join(parts)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from cgidlab.engine.execute import Site
 from cgidlab.errors import LabError, ProvisionError, StoreError
 from cgidlab.starting import command
+from cgidlab.terminal import cell
 
 # Every user of a machine has to meet at one place, and this one is there and writable on all of them.
 _PLACE = Path("/var/tmp")  # noqa: S108 -- a link or a file of somebody else does no harm: it is never written to
@@ -115,7 +116,7 @@ def _holder(handle: int) -> str:
             fields = line.split()
             if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
                 words = Path(f"/proc/{fields[4]}/cmdline").read_bytes().decode(errors="replace").split("\0")
-                return f"process {fields[4]} ({' '.join(words).strip()})"
+                return f"process {fields[4]} ({cell(' '.join(words).strip())})"
     except (OSError, IndexError):
         pass
     return "a process that cannot be seen from here"

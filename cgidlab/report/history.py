@@ -15,7 +15,7 @@ from cgidlab.model import SCHEMA_VERSION
 from cgidlab.report import charts, script, words
 from cgidlab.report.facts import overflow_words
 from cgidlab.report.markdown import escape
-from cgidlab.terminal import shown
+from cgidlab.terminal import cell, shown
 
 FILE = "history.html"
 _HEADINGS = ("run", "state", "overflow", "main effect", "httpd", "kernel", "new in it", "changed with it")
@@ -141,7 +141,7 @@ def as_text(rows: Sequence[HistoryRow]) -> str:
     for row in rows:
         said = cells(row, level)
         parts += [f"{said[0]}  {said[1]}: {said[2]}", *(f"  {text}" for text in _details(row, said))]
-    return "\n".join(parts)
+    return "\n".join(cell(part) for part in parts)
 
 
 def _details(row: HistoryRow, said: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ def write(directory: Path, records: Sequence[TrialRecord]) -> None:
     itself is a mark there.
     """
     columns = _columns([name for name, _ in records[0].levels] if records else [])
-    files.write_text(directory / "trials.csv", _csv(columns, records))
+    rows = ([c.value(r) for c in columns] for r in records)
+    files.write_text(directory / "trials.csv", _csv([c.name for c in columns], rows))
     files.write_bytes(directory / "trials.parquet", _parquet(columns, records))
 
 
@@ -44,11 +45,8 @@ def write_generators(directory: Path, rows: Sequence[tuple[TrialRecord, Mapping[
         except OSError as err:
             raise StoreError(f"cannot remove it: {err.strerror}", where=str(path)) from err
         return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", "block", "host", *rows[0][1]])
-    writer.writerows([r.number, r.block, r.host, *(_cell(value) for value in row.values())] for r, row in rows)
-    files.write_text(path, text.getvalue())
+    head = ["trial", "block", "host", *rows[0][1]]
+    files.write_text(path, _csv(head, ([r.number, r.block, r.host, *row.values()] for r, row in rows)))
 
 
 def _columns(factors: Sequence[str]) -> tuple[_TableColumn, ...]:
@@ -75,11 +73,11 @@ def _columns(factors: Sequence[str]) -> tuple[_TableColumn, ...]:
     )
 
 
-def _csv(columns: Sequence[_TableColumn], records: Sequence[TrialRecord]) -> str:
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Scalar | None]]) -> str:
+    """Return a table whose names are cells like any other: a factor or a host may be called what a stranger likes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([c.name for c in columns])
-    writer.writerows([_cell(c.value(r)) for c in columns] for r in records)
+    writer.writerows([_cell(value) for value in row] for row in (head, *rows))
     return text.getvalue()
 
 

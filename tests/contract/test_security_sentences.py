@@ -113,6 +113,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "integration/test_confined:another_users_file_in_the_cache_ends_the_run_with_its_name",
         "unit/test_trust:what_is_not_ours_alone_is_named",
         "unit/test_trust:a_directory_above_in_which_others_can_replace_the_cache_is_named",
+        "unit/test_trust:a_link_above_that_others_can_lead_elsewhere_is_named",
     ),
     "Directories of trials are made where only root writes": (
         "unit/test_cgidhost_own:root_makes_directories_of_sockets_where_only_root_writes",
@@ -162,6 +163,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "**What hosts send home**": (
         "unit/test_harvest:a_hostile_archive_leaves_nothing",
+        "unit/test_tables:a_name_that_a_strangers_run_gives_to_a_factor_or_a_host_is_no_formula",
         "unit/test_harvest:an_archive_that_unpacks_too_large_is_refused",
         "unit/test_harvest:an_archive_that_no_host_packs_is_to_blame_and_leaves_nothing",
         "unit/test_harvest:what_headers_say_of_many_files_is_not_kept_in_memory",
@@ -205,6 +207,9 @@ HELD: dict[str, tuple[str, ...]] = {
     "`report` alone writes into the directory": (
         "unit/test_rundirs:trials_that_are_a_link_are_not_followed_and_nothing_is_written_there",
         "unit/test_foreign_runs:no_report_is_written_where_another_user_can_put_a_link_meanwhile",
+    ),
+    "So does `history`, beside": (
+        "unit/test_foreign_runs:no_history_is_written_where_another_user_can_put_a_link_meanwhile",
     ),
     "`--resume` takes the hosts": (
         "unit/test_foreign_runs:a_target_beside_the_experiment_files_own_is_not_started",
@@ -282,16 +287,30 @@ HELD: dict[str, tuple[str, ...]] = {
     "Of the configuration that it names plain files": (
         "unit/test_observe_strangers:no_more_than_plain_files_are_read_of_what_says_that_it_is_a_server",
         "unit/test_observe_strangers:a_configuration_that_would_fill_the_memory_is_not_known",
+    ),
+    "A program that it names and a log are opened": (
+        "unit/test_observe_strangers:a_program_that_says_it_is_a_pipe_is_not_waited_for",
+        "unit/test_observe_strangers:what_took_a_logs_name_meanwhile_is_not_read_unless_it_is_its_owners_plain_file",
+        "unit/test_observe_strangers:a_log_that_is_a_pipe_is_not_waited_for",
+        "unit/test_observe_strangers:a_link_leads_to_a_log_of_its_owners_alone",
+    ),
+    "Of its memory no more is read than a scoreboard": (
         "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
+        "unit/test_observe_strangers:memory_that_never_comes_is_given_up_and_keeps_nobody_from_the_others",
+    ),
+    "A status page is asked for once": (
         "unit/test_observe_strangers:a_status_page_that_never_ends_or_is_none_is_not_waited_for",
     ),
     "What cannot be read is not known, and": (
         "unit/test_observe_strangers:memory_that_looks_like_a_scoreboard_and_is_none_ends_nothing",
         "unit/test_observe_strangers:more_threads_than_files_may_be_open_end_nothing",
+        "unit/test_observe_strangers:memory_is_read_as_it_is_and_what_cannot_be_read_is_left_out",
     ),
     "A name stays on its line": (
         "unit/test_alarms:a_sockets_name_cannot_write_lines_of_its_own_for_nagios",
         "unit/test_terminal:a_programs_name_adds_no_line_to_what_was_observed",
+        "unit/test_terminal:a_name_in_an_error_begins_no_line",
+        "unit/test_terminal:who_has_a_target_adds_no_line_to_what_is_said",
     ),
     "The read-back checks that of every trial": ("e2e/test_cgidhost:every_option_that_says_how_it_is_read_back_was",),
     "It may make files in two directories": (

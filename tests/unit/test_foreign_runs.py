@@ -262,6 +262,22 @@ def test_no_report_is_written_where_another_user_can_put_a_link_meanwhile(
     assert cli.main(["report", str(run.path), "--output", str(tmp_path / "out")]) == 0
 
 
+@pytest.mark.needs_root
+def test_no_history_is_written_where_another_user_can_put_a_link_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = run_on(tmp_path, "local").path.parent
+    os.chown(runs, 65534, 65534)
+    (tmp_path / "link").symlink_to(runs)
+
+    for named in (runs, tmp_path / "link"):
+        assert cli.main(["history", str(named)]) == StoreError.exit_code
+
+        assert "belongs to another user" in capsys.readouterr().err
+        assert not (runs / "history.html").exists()
+        assert cli.main(["history", str(named), "--format", "md"]) == 0
+
+
 def test_a_fifo_in_the_place_of_a_targets_lock_keeps_nobody(tmp_path: Path) -> None:
     """Every user of a machine can make one in /var/tmp before the first run."""
     os.mkfifo(tmp_path / "cgidlab-local.lock")

@@ -59,6 +59,20 @@ def test_a_formula_is_disarmed_for_spreadsheets_alone(tmp_path: Path) -> None:
     assert frame["listen_backlog"][1] == "=cmd()"
 
 
+def test_a_name_that_a_strangers_run_gives_to_a_factor_or_a_host_is_no_formula(tmp_path: Path) -> None:
+    record = replace(trial(1, Figures(), {"=cmd|calc": "5"}), host="=1+1")
+
+    (head, first), frame = written(tmp_path, (record,))
+    tables.write_generators(tmp_path, [(record, {"generator": "@SUM(1)", "rows": 3})])
+    with (tmp_path / "generators.csv").open(newline="") as stream:
+        generators = list(csv.reader(stream))
+
+    assert "'=cmd|calc" in head
+    assert first[head.index("host")] == "'=1+1"
+    assert "=cmd|calc" in frame.columns
+    assert generators[1] == ["1", str(record.block), "'=1+1", "'@SUM(1)", "3"]
+
+
 def test_a_figure_that_came_out_whole_keeps_its_columns_type(tmp_path: Path) -> None:
     whole = replace(RECORDS[0], figures=Figures(throughput_rps=5), outcome=Outcome("k", Status.COMPLETE, "", None))
 

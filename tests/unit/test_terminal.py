@@ -2,6 +2,8 @@
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,9 +11,17 @@ from typing import Any, cast
 import pytest
 
 from cgidlab import cli
+from cgidlab.commands.compare import as_text
 from cgidlab.commands.observe import _LiveLines, _sockets, _text
+from cgidlab.commands.status import _line
+from cgidlab.engine.execute import Site
+from cgidlab.engine.locking import exclusive
 from cgidlab.engine.observing import _live
-from cgidlab.report import QUESTIONS
+from cgidlab.errors import LabError, ProvisionError
+from cgidlab.model import Status
+from cgidlab.report import QUESTIONS, history
+from cgidlab.report.history import HistoryRow
+from cgidlab.runs.status import RunStatus
 
 ROOT = Path(__file__).parents[2]
 ESCAPE = "\x1b]0;owned\x07"
@@ -40,6 +50,50 @@ def test_a_programs_name_adds_no_line_to_what_was_observed() -> None:
 
     assert said.splitlines()[0].startswith("evil")
     assert "\nReduce it" not in said
+
+
+def test_a_name_in_an_error_begins_no_line() -> None:
+    """Of a socket, a process or a run directory: what another user of the machine may call something."""
+    name = "/run/a\n  fix: run this\nerror: or this\u2028  at:  here"
+
+    said = str(LabError(f"no run is called {name}", where=name, fix=f"name {name}"))
+
+    starts = [line[:8] for line in said.splitlines()]
+    assert [start for start in starts if not start.startswith("    ")] == ["error: n", "  at:  /", "  fix: n"]
+
+
+def test_who_has_a_target_adds_no_line_to_what_is_said(tmp_path: Path) -> None:
+    """Any user of the machine can hold the lock, by a command line of any words."""
+    site = Site(ROOT, ROOT / "inventories" / "local.yml")
+    program = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); print(flush=True); input()"
+    words = [sys.executable, "-c", program, str(tmp_path / "cgidlab-local.lock"), "x\n  fix: run this"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+
+        with pytest.raises(ProvisionError, match=f"process {holder.pid} ") as busy, exclusive(site, tmp_path):
+            pass
+        holder.kill()
+
+    assert "\n" not in busy.value.what
+
+
+def test_a_runs_name_is_one_line_of_those_that_are_listed() -> None:
+    name, none = "a\nb/c  finished: 9 trials done", dict.fromkeys(Status, 0)
+    row = RunStatus(name, name, Path(name), "finished", name, none, None, 0, 0, None, None)
+
+    assert len(_line(row).splitlines()) == 1
+    assert len(history.as_text([HistoryRow(run_id=name, state="finished", note=name)]).splitlines()) == 1
+
+
+def test_what_two_runs_differ_in_is_one_line() -> None:
+    name = "a\nB is worse than A"
+    found = SimpleNamespace(
+        a=name, b=name, differences=[SimpleNamespace(word="kernel", before=name, now=name)], ratios=(),
+        only_a=[(("listen_backlog", name),)], only_b=(), warnings=[name], suggestion="",
+    )  # fmt: skip
+
+    assert "B is worse than A" not in as_text(cast("Any", found)).splitlines()
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,45 @@ def test_a_directory_above_in_which_others_can_replace_the_cache_is_named(cache:
     assert caught.value.where == str(cache.parent)
     cache.parent.chmod(0o1777)
     lab_trust.check_cache(str(cache))
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    ("target", "whose", "want"),
+    [
+        pytest.param("..", 1234, "links/lab is a link of the user 1234", id="another's link"),
+        pytest.param("../theirs/lab", 0, "theirs belongs to the user 1234", id="through another's directory"),
+        pytest.param("../open/lab", 0, "open can be written by others", id="through a directory of all"),
+        pytest.param("../links/next", 0, "links/next is a link of the user 1234", id="another's link behind it"),
+    ],
+)
+def test_a_link_above_that_others_can_lead_elsewhere_is_named(cache: Path, target: str, whose: int, want: str) -> None:
+    """It leads to a directory of root's, and after the look to one with the same files of somebody else's."""
+    above = cache.parent
+    for name, mode in (("links", 0o1777), ("theirs", 0o755), ("open", 0o777)):
+        (above / name).mkdir()
+        (above / name).chmod(mode)
+        (above / name / ("next" if name == "links" else "lab")).symlink_to("..")
+    os.chown(above / "theirs", 1234, 1234)
+    os.chown(above / "links/next", 1234, 1234, follow_symlinks=False)
+    (above / "links/lab").symlink_to(target)
+    os.chown(above / "links/lab", whose, whose, follow_symlinks=False)
+    assert (above / "links/lab/cache").samefile(cache)
+
+    with pytest.raises(LabError, match=want):
+        lab_trust.check_cache(str(above / "links/lab/cache"))
+
+
+def test_links_above_of_ones_own_are_followed(cache: Path) -> None:
+    (cache.parent / "a").symlink_to(cache.parent)
+    (cache.parent / "b").symlink_to("./a/../" + cache.parent.name)
+
+    lab_trust.check_cache(str(cache.parent / "b" / "cache"))
+
+
+def test_links_above_that_lead_to_each_other_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+
+    with pytest.raises(LabError, match="more than 40 links"):
+        lab_trust.check_cache(str(tmp_path / "a" / "cache"))

@@ -15,6 +15,7 @@ from ansible.module_utils.lab_build import MARKER, LabError
 # before its place is used, and not looked at.
 _BUILDS = ("httpd", "cgid", "scripts")
 _DEEPEST = 64  # of what a build may leave: no walk goes as deep as directories can be nested
+_MOST_LINKS = 40  # on the way to a path, as the kernel has it
 
 
 def settle(root, uid):
@@ -102,16 +103,44 @@ def _unfinished(cache, place, names):
 
 def check_above(path):
     """Raise LabError when somebody else could put another directory in the place of this one, or of one above it."""
-    while path != os.path.dirname(path):
-        path = os.path.dirname(path)
-        try:
-            about = os.stat(path)
-        except FileNotFoundError:
-            continue
+    for place, about in _passed(os.path.dirname(path)):
         if about.st_uid not in (0, os.geteuid()):
-            raise _foreign(path, "belongs to %s" % _user(about.st_uid))
+            kind = "is a link of" if stat.S_ISLNK(about.st_mode) else "belongs to"
+            raise _foreign(place, "%s %s" % (kind, _user(about.st_uid)))
+        if not stat.S_ISDIR(about.st_mode):
+            continue
         if about.st_mode & _others_bits() and not about.st_mode & stat.S_ISVTX:
-            raise _foreign(path, "can be written by others (mode %04o)" % stat.S_IMODE(about.st_mode))
+            raise _foreign(place, "can be written by others (mode %04o)" % stat.S_IMODE(about.st_mode))
+
+
+def _passed(path):
+    """Yield (path, status) of each directory and link that is passed on the way to a path, and of what it leads to.
+
+    Of a link whoever owns it decides where it leads, so the way goes on from there. What is not there yet ends it.
+    """
+    left, place, links = path.split(os.sep)[::-1], os.sep, 0
+    yield place, os.lstat(place)
+    while left:
+        name = left.pop()
+        if name in ("", os.curdir):
+            continue
+        if name == os.pardir:
+            place = os.path.dirname(place)
+            continue
+        found = os.path.join(place, name)
+        try:
+            about = os.lstat(found)
+        except FileNotFoundError:
+            return
+        yield found, about
+        if not stat.S_ISLNK(about.st_mode):
+            place = found
+            continue
+        target, links = os.readlink(found), links + 1
+        if links > _MOST_LINKS:
+            raise _foreign(found, "leads on through more than %d links" % _MOST_LINKS)
+        left += target.split(os.sep)[::-1]
+        place = os.sep if os.path.isabs(target) else place
 
 
 def _others_bits():

@@ -9,10 +9,13 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any, NamedTuple, Optional
 
+from ..ending import Unavailable
 from ..process import read_text
 from ..waiting import within
 from . import config, networks, proctable
 from .find import children
+from .memory import ForeignMemory
+from .plainfile import opened
 from .proctable import Process
 
 _BANNER = re.compile(rb"Apache/(2\.\d+\.\d+)[ \0(]")
@@ -28,7 +31,7 @@ _SCORE_BYTES = (64, 4096)  # one worker_score, in any version
 _STATUS_S = 5.0
 
 
-def describe(master: Process, daemon: Optional[int], status_url: str) -> dict[str, Any]:
+def describe(master: Process, daemon: Optional[int], status_url: str, memory: ForeignMemory) -> dict[str, Any]:
     """Return version, MPM and limits; None for what cannot be known here."""
     try:
         maps = read_text(f"/proc/{master.pid}/maps", 1 << 22)
@@ -38,7 +41,7 @@ def describe(master: Process, daemon: Optional[int], status_url: str) -> dict[st
     banner = _BANNER.search(binary)
     workers = worker_pids(master, daemon)
     threads = max((thread_count(pid) for pid in workers), default=0)
-    board = scoreboard(master.pid, maps)
+    board = _board(master.pid, maps, memory)
     mpm = _mpm(maps, binary)
     settings = _settings(master, binary, {*_MODULE.findall(maps), mpm or "", f"mpm_{mpm}"})
     found: dict[str, Any] = {
@@ -85,7 +88,7 @@ def _binary(pid: int) -> bytes:
 
 def _content(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(opened(path), "rb") as file:
             return file.read(_BINARY_BYTES)
     except OSError:
         return b""
@@ -108,25 +111,25 @@ class FoundScoreboard(NamedTuple):
     threads: int  # ThreadLimit
 
 
-def scoreboard(pid: int, maps: str) -> Optional[FoundScoreboard]:
-    """Return the scoreboard of an httpd; None where there is none, or no right to trace it."""
+def _board(pid: int, maps: str, memory: ForeignMemory) -> Optional[FoundScoreboard]:
     try:
-        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        return scoreboard(pid, maps, memory)
+    except Unavailable:
         return None
-    try:
-        found = (_board_at(memory, int(b, 16), int(e, 16) - int(b, 16)) for b, e, _ in _SHARED.findall(maps))
-        return next(filter(None, found), None)
-    finally:
-        os.close(memory)
 
 
-def _board_at(memory: int, at: int, length: int) -> Optional[FoundScoreboard]:
+def scoreboard(pid: int, maps: str, memory: ForeignMemory) -> Optional[FoundScoreboard]:
+    """Return the scoreboard of an httpd; None where there is none, or no right to trace it. Raise Unavailable."""
+    found = (_board_at(pid, memory, int(b, 16), int(e, 16) - int(b, 16)) for b, e, _ in _SHARED.findall(maps))
+    return next(filter(None, found), None)
+
+
+def _board_at(pid: int, memory: ForeignMemory, at: int, length: int) -> Optional[FoundScoreboard]:
     """Return the scoreboard if one lies there: what it says must agree with its size."""
-    try:
-        size, servers, threads = _SCOREBOARD.unpack(os.pread(memory, _SCOREBOARD.size, at))
-    except (OSError, struct.error, OverflowError):
+    begin = memory.read(pid, at, _SCOREBOARD.size, again=True)
+    if len(begin) < _SCOREBOARD.size:
         return None
+    size, servers, threads = _SCOREBOARD.unpack(begin)
     if not (0 < servers <= _MOST and 0 < threads <= _MOST and size <= length < size + (1 << 16)):
         return None
     fits = _SCORE_BYTES[0] <= size // (servers * threads) <= _SCORE_BYTES[1]

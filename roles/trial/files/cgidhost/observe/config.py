@@ -13,9 +13,10 @@ import fnmatch
 import itertools
 import os
 import re
-import stat
 import time
 from typing import Iterator, NamedTuple, Optional
+
+from .plainfile import opened
 
 _INCLUDES = ("include", "includeoptional")
 _WANTED = {"loglevel", "maxrequestworkers", "maxclients", "serverroot", "define", *_INCLUDES}
@@ -150,21 +151,11 @@ class _Reader:
 
 
 def _content(path: str, most_bytes: int) -> tuple[bytes, float]:
-    """Return a plain file's content and when it was changed; raise OSError for anything else, and for more bytes.
-
-    Nothing else is even opened: that can wait for ever, and be an order to a device.
-    """
-    at = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        about = os.fstat(at)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(22, "no plain file", path)
-        if not about.st_size:  # or one of the kernel's, that tells something else each time it is read
-            return b"", about.st_mtime
-        with open(os.open(f"/proc/self/fd/{at}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            data = file.read(most_bytes + 1) or b""
-    finally:
-        os.close(at)
+    """Return a plain file's content and when it was changed; raise OSError for anything else, and for more bytes."""
+    with open(opened(path), "rb") as file:
+        about = os.fstat(file.fileno())
+        # One without a size is empty, or one of the kernel's that tells something else each time it is read.
+        data = (file.read(most_bytes + 1) or b"") if about.st_size else b""
     if len(data) > most_bytes:
         raise OSError(27, "more than is read of a configuration", path)
     return data, about.st_mtime

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Optional
 
+from .plainfile import opened_of_owner
+
 _MOST_BYTES = 64 << 20
 _PIECE = 1 << 20
 
@@ -13,11 +15,12 @@ class LogTail:
     """A log's end at the begin of an observation."""
 
     def __init__(self, path: str) -> None:
-        """Open it and remember where it ends; raise OSError."""
+        """Open it and remember where it ends; raise OSError, for what is no plain file too."""
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = opened_of_owner(path)
         found = os.fstat(self._fd)
         self.identity = (found.st_dev, found.st_ino)
+        self._owner = found.st_uid
         self._end = found.st_size
 
     def write_new(self, path: str) -> None:
@@ -31,13 +34,16 @@ class LogTail:
         os.close(self._fd)
 
     def _rotated(self) -> Optional[int]:
-        """Return a descriptor of the file that has the name now, if that is another one."""
+        """Return a descriptor of the file that has the name now, if that is another one of the same owner.
+
+        Whoever may rotate a log may put anything under its name, and have it copied by root who observes.
+        """
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = opened_of_owner(self.path)
         except OSError:
             return None
         found = os.fstat(fd)
-        if (found.st_dev, found.st_ino) == self.identity:
+        if (found.st_dev, found.st_ino) == self.identity or found.st_uid != self._owner:
             os.close(fd)
             return None
         return fd

@@ -10,11 +10,13 @@ import ipaddress
 import os
 import struct
 from collections import Counter
+from functools import partial
 from typing import Any, Callable, NamedTuple, Optional
 
 from ..ending import Unavailable
 from ..process import read_text
 from . import about, proctable
+from .memory import ForeignMemory
 
 _TOP = 10
 _MOST_KEYS = 5000
@@ -30,6 +32,9 @@ _TEXTS = {
     264: ((120, 32), (152, 64), (216, 32)),
     336: ((272, 64), (152, 64), (216, 32)),
 }
+
+
+Read = Callable[[int, int], bytes]  # so many bytes from an address of a process; raises Unavailable
 
 
 class Asked(NamedTuple):
@@ -79,16 +84,20 @@ class WorkerRequests:
     keep_ns: Optional[int] = None
 
     def __init__(
-        self, pid: int, worker_pids: Callable[[], list[int]], asleep: Callable[[], int], *, whole: bool
+        self,
+        pid: int,
+        worker_pids: Callable[[], list[int]],
+        asleep: Callable[[], int],
+        memory: ForeignMemory,
+        *,
+        whole: bool,
     ) -> None:
         """Find the scoreboard of the httpd whose first process is `pid`; raise Unavailable or OSError."""
         self._worker_pids, self._asleep, self._whole = worker_pids, asleep, whole
-        self._memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._board = self._find(pid)
-        except BaseException:
-            os.close(self._memory)
-            raise
+        os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC))  # or there is no right to
+        self._pid, self._memory = pid, memory
+        self._board = self._find(pid, memory)
+        self._why_lost = ""
         self._contained = proctable.innermost_pid(pid) != pid
         self._tid_at: Optional[int] = None
         self._tids: dict[tuple[int, int], int] = {}
@@ -97,12 +106,12 @@ class WorkerRequests:
         self.cpu_ns = self.samples = self.missed = 0
 
     @staticmethod
-    def _find(pid: int) -> _WorkerPlaces:
+    def _find(pid: int, memory: ForeignMemory) -> _WorkerPlaces:
         """Return where the entries of processes and workers are; raise Unavailable.
 
         In front of them are the `global_score` and a `process_score` for each process (server/scoreboard.c, httpd 2.4).
         """
-        board = about.scoreboard(pid, read_text(f"/proc/{pid}/maps", _LARGEST))
+        board = about.scoreboard(pid, read_text(f"/proc/{pid}/maps", _LARGEST), memory)
         if board is None:
             raise Unavailable("httpd's scoreboard was not found in its memory")
         found = places(board)
@@ -113,8 +122,16 @@ class WorkerRequests:
     def sample(self, now_ns: int) -> None:  # noqa: ARG002 -- a gauge's
         """Count those who sleep now."""
         self.samples += 1
-        if not self._asleep():
+        if not self._asleep() or self._why_lost:
             return
+        before_ns = self._memory.cpu_ns
+        try:
+            self._count_sleepers()
+        except Unavailable as why:
+            self._why_lost = str(why)
+        self.cpu_ns += self._memory.cpu_ns - before_ns
+
+    def _count_sleepers(self) -> None:
         sleeping: dict[int, tuple[int, set[int]]] = {}  # by process, in httpd's own numbers
         for pid in self._worker_pids():
             tids = {self._inner(tid) for tid in _sleeping(pid)}
@@ -142,7 +159,7 @@ class WorkerRequests:
 
     def _workers(self) -> list[_Worker]:
         """Return the entries of all workers with their process: prefork names that of the process alone."""
-        return entries(self._memory, self._board)
+        return entries(partial(self._memory.read, self._pid, again=True), self._board)
 
     def _tid(self, known_as: int, worker: _Worker, workers: list[_Worker]) -> int:
         """Return the kernel's number of a worker's thread; a process without others is its own."""
@@ -155,8 +172,9 @@ class WorkerRequests:
         else:
             if self._tid_at is None:
                 threads = [w.thread for w in workers if w.pid == worker.pid and w.thread]
-                self._tid_at = _place(known_as, threads, tids)
-            found = 0 if self._tid_at is None else _number_at(known_as, worker.thread + self._tid_at)
+                self._tid_at = _place(partial(self._memory.read, known_as), threads, tids)
+            at = self._tid_at
+            found = 0 if at is None else _number_at(partial(self._memory.read, known_as), worker.thread + at)
             found = found if found in tids else 0
         if found:
             if len(self._tids) > 4 * self._board.servers * self._board.threads:  # of processes that are gone
@@ -183,12 +201,11 @@ class WorkerRequests:
         """Nothing is written before the end."""
 
     def finish(self) -> None:
-        """Let go of httpd's memory."""
-        os.close(self._memory)
+        """Nothing is open."""
 
     def said(self) -> dict[str, Any]:
         """Return the top ten by virtual host, request and client, how many slept, and why there are none."""
-        why = ""
+        why = self._why_lost if not self.seen else ""
         if self.seen and self.silent and self.silent == self.seen - self.unknown:
             why = "ExtendedStatus is Off: httpd keeps no request line (set ExtendedStatus On)"
         elif self.seen and self.unknown == self.seen:
@@ -207,13 +224,10 @@ def places(board: about.FoundScoreboard) -> Optional[_WorkerPlaces]:
     return None
 
 
-def entries(memory: int, b: _WorkerPlaces) -> list[_Worker]:
+def entries(read: Read, b: _WorkerPlaces) -> list[_Worker]:
     """Return the entries of all workers with their process, which prefork names alone; none where httpd has ended."""
     length = b.servers * (b.process + b.threads * b.worker)
-    try:
-        raw = os.pread(memory, length, b.first)
-    except OSError:
-        raw = b""
+    raw = read(b.first, length)
     if len(raw) < length:
         return []
     found = []
@@ -227,9 +241,9 @@ def entries(memory: int, b: _WorkerPlaces) -> list[_Worker]:
     return found
 
 
-def _place(pid: int, threads: list[int], tids: set[int]) -> Optional[int]:
+def _place(read: Read, threads: list[int], tids: set[int]) -> Optional[int]:
     """Return where the C library keeps the number of a thread: at the same place for all of a process."""
-    memories = [_peek(pid, thread, _THREAD_BYTES) for thread in threads]
+    memories = [read(thread, _THREAD_BYTES) for thread in threads]
     for at in range(0, _THREAD_BYTES, _NUMBER.size):
         numbers = {_NUMBER.unpack_from(m, at)[0] for m in memories if len(m) == _THREAD_BYTES}
         if len(numbers) == len(memories) > 0 and numbers <= tids:
@@ -255,19 +269,6 @@ def _tids(pid: int) -> set[int]:
         return set()
 
 
-def _number_at(pid: int, address: int) -> int:
-    seen = _peek(pid, address, _NUMBER.size)
+def _number_at(read: Read, address: int) -> int:
+    seen = read(address, _NUMBER.size)
     return int(_NUMBER.unpack(seen)[0]) if len(seen) == _NUMBER.size else 0
-
-
-def _peek(pid: int, address: int, length: int) -> bytes:
-    try:
-        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.pread(memory, length, address)
-    except (OSError, OverflowError):
-        return b""
-    finally:
-        os.close(memory)

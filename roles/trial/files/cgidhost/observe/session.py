@@ -16,6 +16,7 @@ from . import facts, find
 from .everything import Everything
 from .gauges import AnyGauge, WatchedHost
 from .logtail import LogTail
+from .memory import ForeignMemory
 from .order import Order
 from .pace import Meter
 from .reading import Reading, sample
@@ -41,6 +42,7 @@ class Session:
         self._logs: list[LogTail] = []
         self._notes: list[str] = []
         self._everything: Optional[Everything] = None
+        self._memory = ForeignMemory()
 
     def run(self) -> None:
         """Observe, and leave the results; or nothing at all when nobody waits for them."""
@@ -58,6 +60,7 @@ class Session:
                     directory,
                     self._order.status_url,
                     time.monotonic_ns,
+                    self._memory,
                     whole_requests=self._order.whole_requests,
                 )
             )
@@ -71,7 +74,7 @@ class Session:
             self._host.keep_ns = self._keep_ns
             edges = edge()
             begin_ns = self._begin()
-            set_up_ns = time.process_time_ns()
+            set_up_ns = self._used_ns()
             take_precedence()
             gc.disable()
             why = self._loop(begin_ns)
@@ -79,13 +82,14 @@ class Session:
             end_ns = time.monotonic_ns()
             for watched in self._watched:
                 watched.end()
-            used_ns = time.process_time_ns() - set_up_ns
+            used_ns = self._used_ns() - set_up_ns
             self._cost = {
                 "cpu_share": used_ns / max(1, end_ns - begin_ns),
                 "cpu_s": used_ns / _NS,
                 "set_up_cpu_s": set_up_ns / _NS,
             }
             self._close(edges)
+        self._memory.close()
         if why == ABANDONED:
             shutil.rmtree(self._directory, ignore_errors=True)
             return
@@ -110,6 +114,10 @@ class Session:
                 "cost": {**self._cost, "limit": self._order.cost_share, "packing_cpu_s": self._packing_s()},
             }
         )
+
+    def _used_ns(self) -> int:
+        """Return the CPU time of this process and of the one that reads memory for it."""
+        return time.process_time_ns() + self._memory.cpu_ns
 
     def _begin(self) -> int:
         """Take note of what was before the window, and return when it begins."""

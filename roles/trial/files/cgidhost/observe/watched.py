@@ -13,6 +13,7 @@ from .find import Target
 from .gauges import AnyGauge, Daemon, WatchedConnects, WatchedQueue, Workers
 from .holders import Holders, Used, said
 from .logtail import LogTail
+from .memory import ForeignMemory
 from .pace import Meter
 from .requests import WorkerRequests
 
@@ -31,6 +32,7 @@ class Watched:
         directory: str,
         status_url: str,
         now_ns: Callable[[], int],
+        memory: ForeignMemory,
         *,
         whole_requests: bool = False,
     ) -> None:
@@ -40,6 +42,7 @@ class Watched:
         self.instruments = os.path.join(directory, "instruments")
         self.status_url = status_url
         self._whole_requests = whole_requests
+        self._memory = memory
         self.gauges: dict[AnyGauge, Meter] = {}
         self.unavailable: dict[str, str] = {}
         self.events: list[dict[str, Any]] = []
@@ -80,7 +83,7 @@ class Watched:
         for gauge in self.gauges:
             gauge.keep_ns = keep_ns
         if target.master is not None:
-            self.about = about.describe(target.master, target.daemon, self.status_url)
+            self.about = about.describe(target.master, target.daemon, self.status_url, self._memory)
         self.about["somaxconn"] = networks.somaxconn(target.reach)
 
     def begin(self) -> None:
@@ -144,7 +147,11 @@ class Watched:
             raise Unavailable("which workers sleep in connect() is not seen")
         workers = self.workers
         self.requests = WorkerRequests(
-            self.target.master.pid, self.worker_pids, lambda: workers.asleep, whole=self._whole_requests
+            self.target.master.pid,
+            self.worker_pids,
+            lambda: workers.asleep,
+            self._memory,
+            whole=self._whole_requests,
         )
         return self.requests
 
