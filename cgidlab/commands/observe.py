@@ -234,7 +234,7 @@ def _worst(live: Mapping[str, Mapping[str, Any]]) -> list[str]:
     from cgidlab.parsers import listeners  # noqa: PLC0415 -- see cgidlab.commands
 
     rows = [
-        listeners.listener(listeners.told(raw), host)
+        listeners.listener(listeners.TOLD.parse(raw), host)
         for host, seen in sorted(live.items())
         for raw in seen.get("every", ())
     ]

@@ -110,6 +110,25 @@ class DocumentKind(Generic[T]):
             raise StoreError(_words(err), where=where) from err
 
 
+@dataclass(frozen=True)
+class ToldKind(Generic[T]):
+    """One kind of thing that a host tells within an answer, without a file or a version of its own."""
+
+    type: type[T]
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self.type)
+
+    def parse(self, said: Mapping[str, Any]) -> T:
+        """Return it as its type. Raise `ValueError` naming the field that is missing or wrong."""
+        try:
+            # As JSON: to Python's own lists strictness means something else.
+            return self._adapter.validate_json(json.dumps(dict(said)), strict=True)
+        except ValidationError as err:
+            raise ValueError(_words(err)) from err
+
+
 def plain(data: bytes, *, where: str) -> Raw:
     """Return a JSON object of finite numbers, whole texts and keys named once. Raise `StoreError` otherwise."""
     try:

@@ -1,16 +1,12 @@
 """Rows of `observe --all`: what a host says of each of its listening unix sockets."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from cgidlab.parsers.document import Count, Size
+from cgidlab.parsers.document import Count, Size, ToldKind
 
 # Upper ends of the times that a host's helper counts; one more bucket is above the last.
 WAITS_S = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -44,6 +40,9 @@ class ToldListener:
         """Refuse times in the queue that are not by `WAITS_S`."""
         if len(self.waited) not in (0, len(WAITS_S) + 1):
             raise ValueError(f"has times in the queue in {len(self.waited)} buckets")
+
+
+TOLD = ToldKind(ToldListener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,6 @@ class Listener:
         kept_out = -float(self.turned_away or 0), -float(self.refused or 0)
         fill = self.depth_max / max(1, self.limit)
         return (*kept_out, -self.full_share, -float(self.sleeping_max or 0), -fill, -float(self.connects or 0))
-
-
-def told(raw: Mapping[str, Any]) -> ToldListener:
-    """Return one row as it was said meanwhile. Raise `ValueError` where it is none."""
-    # As JSON: to Python's own lists strictness means something else.
-    return _row().validate_json(json.dumps(raw), strict=True)
-
-
-@cache
-def _row() -> TypeAdapter[ToldListener]:
-    return TypeAdapter(ToldListener)
 
 
 def listener(row: ToldListener, host: str) -> Listener:
