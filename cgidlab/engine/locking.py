@@ -31,7 +31,12 @@ def exclusive(site: Site, place: Path = _PLACE) -> Iterator[None]:
     try:
         handle = _locked(path)
     except OSError as err:
-        raise LabError(f"cannot lock the target: {err.strerror}", where=str(path)) from err
+        there = "remove it, or have its owner do that: no run made it" if path.is_symlink() or path.exists() else ""
+        raise LabError(
+            f"cannot lock the target: {err.strerror}",
+            where=str(path),
+            fix=there or f"let this user make a file in {path.parent}",
+        ) from err
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from cgidlab import cli
 from cgidlab.engine import hoststate, journal, locking, readying, recovering, resuming
 from cgidlab.engine.execute import Site
 from cgidlab.engine.loading import Request
-from cgidlab.errors import SpecError, StoreError
+from cgidlab.errors import LabError, SpecError, StoreError
 from cgidlab.model import Factor, Level
 from cgidlab.parsers import inventory
 from cgidlab.progress import Display
@@ -290,6 +290,29 @@ def test_a_fifo_in_the_place_of_a_targets_lock_keeps_nobody(tmp_path: Path) -> N
     threading.Thread(target=have, daemon=True).start()
 
     assert had.wait(20)
+
+
+def test_a_link_in_the_place_of_a_targets_lock_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "cgidlab-local.lock").symlink_to("/nowhere")
+
+    with (
+        pytest.raises(LabError, match="cannot lock the target") as found,
+        locking.exclusive(Site(ROOT, ROOT / "inventories" / "local.yml"), tmp_path),
+    ):
+        raise AssertionError("it had the target")
+
+    assert found.value.where == str(tmp_path / "cgidlab-local.lock")
+    assert "remove it" in found.value.fix
+
+
+def test_a_lock_that_cannot_be_made_says_where_it_has_to_be(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LabError, match="cannot lock the target") as found,
+        locking.exclusive(Site(ROOT, ROOT / "inventories" / "local.yml"), tmp_path / "gone"),
+    ):
+        raise AssertionError("it had the target")
+
+    assert str(tmp_path / "gone") in found.value.fix
 
 
 def test_results_behind_a_link_are_results(tmp_path: Path) -> None:
