@@ -16,6 +16,7 @@ _ACTIVE = re.compile(
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within a word it is no emphasis
     r"|<(?=[A-Za-z/!?])"  # a tag
     r"|#(?=\d)"  # an issue
+    r"|:(?=//)|(?<=www)\."  # an address, which GitHub makes a link of
     r"|^[#>+-]|^\d{1,9}(?=[.)](?:\s|$))"  # a heading, a quotation, a list
 )
 _MOST_NUMBERS = 10  # of trials that ended alike

@@ -67,6 +67,15 @@ def test_text_from_the_run_cannot_become_markup_in_markdown(given: report.Report
     assert " @someone" not in text
 
 
+@pytest.mark.parametrize("address", ["https://h.example/x", "HTTP://h.example", "www.h.example", "ftp://h"])
+def test_an_address_is_no_link_in_markdown(address: str) -> None:
+    """GitHub's rule: `www.` and `SCHEME://` as they stand in the source are links without any markup."""
+    text = escape(f"see {address}.")
+
+    assert not re.search(r"(?i)www\.|[a-z]://", text)
+    assert text.replace("\\", "") == f"see {address}."
+
+
 def test_json_holds_the_summary_unchanged_and_every_trial(given: report.ReportInput) -> None:
     summary = {"schema_version": 1, "verdict": {"overflow": "observed"}, "anything": [1, None]}
     got = json.loads(report.as_json(given, summary))
