@@ -236,6 +236,21 @@ def test_a_trial_that_cannot_tell_says_why(changed: dict[str, int], want: str) -
     assert {h.word for h in found.held} == {LimitWord.UNKNOWN}
 
 
+def test_what_takes_hold_an_answers_time_after_a_slots_begin_has_its_whole_effect() -> None:
+    """A held worker waits as requests do: half as many answers come, but not before 0.4 s of the slot are over."""
+    calm = performed(truth={}, scatter=0.1, clients=480)
+    held = [s for s in calm.slots if s.name == "held_workers"]
+    late = np.zeros(len(calm.answered_ns), dtype=bool)
+    for slot in held:
+        late |= (calm.answered_ns >= slot.begin_ns + 0.4 * NS) & (calm.answered_ns < slot.end_ns)
+    gone = late & (np.arange(len(late)) % 2 == 0)
+    slots_ = tuple(replace(s, asked=0.5, dose=0.5) if s.name == "held_workers" else s for s in calm.slots)
+
+    found = shown(replace(calm, slots=slots_, answered_ns=calm.answered_ns[~gone]))
+
+    assert next(h.elasticity for h in found.held if h.component == "MaxRequestWorkers") == pytest.approx(1, abs=0.05)
+
+
 def test_a_slot_without_an_answer_is_no_error() -> None:
     trial = performed()
     frozen = next(s for s in trial.slots if s.name == "stopped_daemon")
