@@ -118,6 +118,7 @@ class Driver(ABC):
     timed: ClassVar[bool] = True
     many_paths: ClassVar[bool] = False  # asks for one URI of a list after the other, whichever client is next
     why_one_path: ClassVar[str] = ""  # where it does not: what it does
+    can_be_slowed: ClassVar[bool] = False  # in a closed loop it uses CPU time of its own where it is told to
 
     @property
     def merges(self) -> bool:
