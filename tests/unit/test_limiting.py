@@ -366,6 +366,17 @@ def test_what_is_not_known_of_a_control_is_no_row() -> None:
     assert set(found.values()) == {State.PASS}
 
 
+def test_some_controls_alone_are_made_and_judged_and_another_name_is_refused() -> None:
+    some = ("few workers", "slow driver")
+
+    found = limit_controls.make_plan(CATALOGUE, target="local", httpd="distro", names=some)
+
+    assert [c.label_of("control") for c in found.cells] == ["slow driver", "few workers"]
+    assert {row.control for row in limit_controls.judge([], some)} == set(some)
+    with pytest.raises(SpecError, match="no control is called `fast driver`"):
+        limit_controls.make_plan(CATALOGUE, target="local", httpd="distro", names=("fast driver",))
+
+
 def test_where_nothing_limits_nothing_may_be_named_and_a_trial_that_is_lacking_fails() -> None:
     assert set(states([control("few requests")], "few requests").values()) == {State.PASS}
     assert states([control("few requests", cpu=LimitWord.LIMITS)], "few requests")["host CPU"] is State.FAIL
