@@ -64,6 +64,11 @@ class Steady(Driver):
         """Return what it printed, of all of its run: its log has all of it too."""
         return parse_totals(stdout)
 
+    def path(self, argv: Sequence[str]) -> str | None:
+        """Return its last word, unless that is a list's file."""
+        last = argv[-1] if argv else ""
+        return last.partition("?")[0] if last.startswith("/") and "-" not in argv[-2:-1] else None
+
     def clients(self, argv: Sequence[str]) -> int | None:
         """Return its first word behind what it uses besides; there is none in an open loop."""
         words = argv[3:] if "--uses" in argv[1:2] else argv[1:]
