@@ -22,6 +22,9 @@ from cgidlab.parsers.interventions import UNTOUCHED, InterventionKind, Intervent
 SETTLED_S = 0.25
 """From a slot's begin, left out at least: what was under way before it is answered then."""
 
+ALONE = "one client is alone: on which CPUs it and its server run changes as much as what is held back"
+"""Its processes take turns, and run faster or slower by where they were put: whatever stops one of them moves it."""
+
 LIMITS_FROM, NOT_UP_TO = 0.7, 0.2
 SMALLEST_DOSE = 0.02
 """Below it nothing was held back, whatever was asked for: an elasticity would be noise over nothing."""
@@ -116,6 +119,8 @@ def shown(performed: Performed) -> LimitsShown:
     spread = _shared([g.middle for g in groups])
     if spread is None:
         return _nothing(empty, performed.kinds, "too few slots came to their end")
+    if performed.settings.get("loop") == "closed" and performed.settings.get("clients") == 1:
+        return _nothing(empty, performed.kinds, ALONE)
     if latency_s > slot_s / 2:
         why = f"an answer took {latency_s:.1f} s, too long for slots of {slot_s:.1f} s"
         return _nothing(empty, performed.kinds, why)

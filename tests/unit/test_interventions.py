@@ -225,8 +225,9 @@ def test_a_full_dose_in_too_few_slots_is_not_called_none() -> None:
         ({"slots": 9}, "too few slots"),
         ({"slots": 0}, "too few slots"),
         ({"clients": 2_000}, "an answer took 1.6 s, too long for slots of 1.0 s"),
+        ({"clients": 1}, "one client is alone"),
     ],
-    ids=["a trial that was cut", "no slot at all", "answers longer than slots"],
+    ids=["a trial that was cut", "no slot at all", "answers longer than slots", "one client"],
 )
 def test_a_trial_that_cannot_tell_says_why(changed: dict[str, int], want: str) -> None:
     trial = performed(clients=changed.get("clients", 200))

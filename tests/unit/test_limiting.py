@@ -47,13 +47,17 @@ def made(text: str = FILE) -> Plan:
         ("load: {loop: open, rate: 100}\n", LimitTrials.OFF),
         ("load: {loop: open, rate: 100}\nlimits: once\n", LimitTrials.ONCE),
         ("settings: {fault: freeze_cgid}\n", LimitTrials.OFF),
+        ("load: {clients: 1}\n", LimitTrials.OFF),
+        ("load: {clients: 2}\n", LimitTrials.ONCE),
     ],
-    ids=["a sweep", "off", "cells", "an open loop", "an open loop that asks", "a fault"],
+    ids=["a sweep", "off", "cells", "an open loop", "an open loop that asks", "a fault", "one client", "two"],
 )
 def test_what_limits_is_asked_where_throughput_is_compared_and_can_change(more: str, want: LimitTrials) -> None:
     if "open" in more:
         more += "exclude: []\n"
     text = FILE.replace("clients: [50, 200, 10]", "rate: [50, 100]") if "open" in more else FILE
+    if "load: {clients" in more:
+        text = FILE.replace(", clients: [50, 200, 10]", "")
     text = text + more.replace(", rate: 100", "")
 
     assert made(text).experiment.limits is want
