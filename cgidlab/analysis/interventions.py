@@ -20,7 +20,10 @@ from cgidlab.model import Settings
 from cgidlab.parsers.interventions import UNTOUCHED, InterventionKind, InterventionSlot
 
 SETTLED_S = 0.25
-"""From a slot's begin, left out: what was under way before it is answered then."""
+"""From a slot's begin, left out at least: what was under way before it is answered then."""
+
+ALONE = "one client is alone: on which CPUs it and its server run changes as much as what is held back"
+"""Its processes take turns, and run faster or slower by where they were put: whatever stops one of them moves it."""
 
 LIMITS_FROM, NOT_UP_TO = 0.7, 0.2
 SMALLEST_DOSE = 0.02
@@ -107,21 +110,20 @@ class _OneDose:
 def shown(performed: Performed) -> LimitsShown:
     """Return what a trial shows of each component that its host tried to hold back."""
     slots = performed.slots
-    rates = _rates(slots, performed.answered_ns)
+    slot_s = float(np.median([s.end_ns - s.begin_ns for s in slots])) / 1e9 if slots else 0.0
+    latency_s = _latency_s(performed)
+    rates = _rates(slots, performed.answered_ns, max(SETTLED_S, min(latency_s, slot_s / 2)))
     unavailable = tuple((k.name, k.reason) for k in performed.kinds if k.reason)
     empty = LimitsShown(performed.host, performed.levels, len(slots), unavailable=unavailable)
     groups = _groups(performed.kinds, slots, rates)
     spread = _shared([g.middle for g in groups])
     if spread is None:
         return _nothing(empty, performed.kinds, "too few slots came to their end")
-    clients = performed.settings.get("clients")
-    untouched = [r for s, r in zip(slots, rates, strict=True) if s.name == UNTOUCHED]
-    slot_s = float(np.median([s.end_ns - s.begin_ns for s in slots])) / 1e9
-    if performed.settings.get("loop") == "closed" and isinstance(clients, int):
-        latency_s = clients / float(np.median(untouched))
-        if latency_s > slot_s / 2:
-            why = f"an answer took {latency_s:.1f} s, too long for slots of {slot_s:.1f} s"
-            return _nothing(empty, performed.kinds, why)
+    if performed.settings.get("loop") == "closed" and performed.settings.get("clients") == 1:
+        return _nothing(empty, performed.kinds, ALONE)
+    if latency_s > slot_s / 2:
+        why = f"an answer took {latency_s:.1f} s, too long for slots of {slot_s:.1f} s"
+        return _nothing(empty, performed.kinds, why)
     controls = tuple(_effect(g, spread) for g in groups if g.kind.effect == "control")
     found = LimitsShown(
         performed.host,
@@ -145,12 +147,26 @@ def _slowing(kinds: Iterable[InterventionKind]) -> list[InterventionKind]:
     return [k for k in kinds if k.effect == "slows"]
 
 
-def _rates(slots: Sequence[InterventionSlot], answered_ns: Ints) -> list[float]:
+def _latency_s(performed: Performed) -> float:
+    """Return how long an answer takes in a closed loop that nobody holds back, by Little's law; 0 in an open one.
+
+    What is held back there takes hold one such time after a slot's begin: what holds a worker waits for one like any
+    other request, and before it come those that were there already.
+    """
+    clients = performed.settings.get("clients")
+    rates = _rates(performed.slots, performed.answered_ns, SETTLED_S)
+    untouched = [r for s, r in zip(performed.slots, rates, strict=True) if s.name == UNTOUCHED]
+    if performed.settings.get("loop") != "closed" or not isinstance(clients, int) or not untouched:
+        return 0.0
+    return clients / float(np.median(untouched))
+
+
+def _rates(slots: Sequence[InterventionSlot], answered_ns: Ints, settled_s: float) -> list[float]:
     """Return good answers a second in each slot but its begin; half an answer where there was none."""
     at = np.sort(answered_ns)
     rates = []
     for slot in slots:
-        begin_ns = slot.begin_ns + round(SETTLED_S * 1e9)
+        begin_ns = slot.begin_ns + round(settled_s * 1e9)
         count = np.searchsorted(at, slot.end_ns) - np.searchsorted(at, begin_ns)
         rates.append(max(float(count), 0.5) / max(1e-3, (slot.end_ns - begin_ns) / 1e9))
     return rates

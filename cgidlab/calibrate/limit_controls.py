@@ -7,6 +7,7 @@ from cgidlab.analysis.interventions import HeldBack, LimitsShown, LimitWord
 from cgidlab.calibrate.controls import Row, State
 from cgidlab.design import limiting
 from cgidlab.design.catalogue import Catalogue, instruments
+from cgidlab.errors import SpecError
 from cgidlab.instruments.controls import Kind
 from cgidlab.model import (
     Cell,
@@ -41,12 +42,22 @@ LIMIT_CONTROLS: Mapping[str, LimitControl] = {
     "slow daemon": LimitControl({"patches": "slow-daemon"}, ("cgid daemon",)),
     # Nearly all CPU that a request costs is its script's, and answers take half of what is left out of a slot.
     "busy scripts": LimitControl({"script": "burn", "burn_ms": 10, "clients": 20}, ("host CPU", "scripts")),
-    # One client that is never kept waiting by the server: its own time between two requests counts in full.
-    "one client": LimitControl({"script": "static", "clients": 1}, ("driver",)),
-    # Clients wait for a worker, and workers for scripts that use nothing. ab comes back when httpd closes a connection
-    # for want of a worker; h2load does not.
+    # 5 ms of the driver's own CPU for each answer, in its one thread: 19 of 20 answers wait for it, whatever the server
+    # does. It is CPU, and not a pause: a pause goes on while the driver is stopped, so that a stop would cost less than
+    # its share. One client alone is no such driver: everything that a request needs limits it, one after the other.
+    "slow driver": LimitControl({"driver": "steady", "driver_cpu_us": 5000, "clients": 20}, ("driver",)),
+    # Clients wait for a worker, and workers for scripts that use nothing. A third of the clients at most waits, so that
+    # what holds a worker gets it at once; workers are many and scripts short, so that a slot has many of their ends
+    # although workers keep step. ab comes back when httpd closes a connection for want of a worker; h2load does not.
     "slow script": LimitControl(
-        {"script": "sleep", "sleep_ms": 100, "workers": 10, "threads_per_child": 10, "driver": "ab"},
+        {
+            "script": "sleep",
+            "sleep_ms": 50,
+            "workers": 20,
+            "threads_per_child": 20,
+            "clients": 30,
+            "driver": "ab",
+        },
         ("MaxRequestWorkers", "scripts"),
     ),
     # After each request a worker waits 10 ms or more for its script to be reaped, unless that is so at its first look:
@@ -64,11 +75,20 @@ _COMMON: Mapping[str, Scalar] = {
 }
 
 
-def make_plan(catalogue: Catalogue, *, target: str, httpd: str) -> Plan:
-    """Return one trial of each control, in which things are held back as in a run's."""
+def asked(names: Sequence[str]) -> Mapping[str, LimitControl]:
+    """Return the controls of such names, in the order of all; all of them for none. Raise `SpecError` for another."""
+    for name in names:
+        if name not in LIMIT_CONTROLS:
+            able = ", ".join(f"`{one}`" for one in LIMIT_CONTROLS)
+            raise SpecError(f"no control is called `{name}`", where="--only", fix=f"use one of {able}")
+    return {name: made for name, made in LIMIT_CONTROLS.items() if not names or name in names}
+
+
+def make_plan(catalogue: Catalogue, *, target: str, httpd: str, names: Sequence[str] = ()) -> Plan:
+    """Return one trial of each control that is asked for, in which things are held back as in a run's."""
     off = dict.fromkeys(instruments(catalogue), False)
     base = {**catalogue.defaults(), **_COMMON, "httpd": httpd, **off}
-    cells = tuple(_cell(name, {**base, **c.settings, **limiting.BESIDE}) for name, c in LIMIT_CONTROLS.items())
+    cells = tuple(_cell(name, {**base, **c.settings, **limiting.BESIDE}) for name, c in asked(names).items())
     experiment = Experiment(
         name=NAME,
         question="Is what limits a server named where it is known?",
@@ -79,7 +99,7 @@ def make_plan(catalogue: Catalogue, *, target: str, httpd: str) -> Plan:
         repetitions=Repetitions(1, 1),
         seed=0,
         instruments=(),
-        rule=VerdictRule(_FACTOR, next(iter(LIMIT_CONTROLS)), ()),
+        rule=VerdictRule(_FACTOR, next(iter(asked(names))), ()),
         noise=NoisePolicy(None, None, 0),  # a control must hold on a busy host too
         source="# Made by `./runner.py calibrate --limits`; plan.json has its trials.\n",
     )
@@ -90,11 +110,11 @@ def _cell(label: str, settings: Settings) -> Cell:
     return Cell(f"{_FACTOR}={label.replace(' ', '_')}", ((_FACTOR, Level(label, label)),), settings)
 
 
-def judge(found: Iterable[LimitsShown]) -> tuple[Row, ...]:
-    """Return a row for each thing that must be named in each control, and one for each that must not."""
+def judge(found: Iterable[LimitsShown], names: Sequence[str] = ()) -> tuple[Row, ...]:
+    """Return a row for each thing that must be named in each control asked for, and one for each that must not."""
     by_control = {dict(one.levels)[_FACTOR]: one for one in found}
     rows: list[Row] = []
-    for control, made in LIMIT_CONTROLS.items():
+    for control, made in asked(names).items():
         seen = by_control.get(control)
         if seen is None or not seen.held:
             why = "its trial was not run" if seen is None else seen.reason

@@ -46,6 +46,12 @@ def register(verbs: options.Verbs) -> None:
         action="store_true",
         help="instead: whether what limits is named on servers that something known limits; with the first httpd",
     )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="CONTROL,...",
+        help="with --limits: these controls alone, such as slow_driver; nothing is calibrated by some of them",
+    )
     options.add_results(parser, "where run directories go")
     options.add_format(parser)
     options.add_level(parser)
@@ -71,6 +77,9 @@ def _request(args: argparse.Namespace) -> CalibrationRequest:
     from cgidlab.engine import calibrating, sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine.loading import Request, load_plan  # noqa: PLC0415 -- see cgidlab.commands
 
+    only = tuple(name.replace("_", " ") for name in args.only.split(",") if name)
+    if only and not args.limits:
+        raise SpecError("only controls of what limits can be chosen", where="--only", fix="add --limits")
     target = "local"
     httpds: tuple[str, ...] = ("distro",)
     if args.experiment:
@@ -80,4 +89,6 @@ def _request(args: argparse.Namespace) -> CalibrationRequest:
             raise SpecError("no cell of it has a cgid daemon to calibrate on", where=str(args.experiment))
     tarballs = sources.read(args.sources) if args.sources else ()
     wanted = tuple(dict.fromkeys(args.httpd)) if args.httpd else httpds
-    return calibrating.CalibrationRequest(options.ROOT, args.target or target, wanted, args.controls_only, tarballs)
+    return calibrating.CalibrationRequest(
+        options.ROOT, args.target or target, wanted, args.controls_only, tarballs, only
+    )

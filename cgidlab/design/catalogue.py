@@ -42,6 +42,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "rate": (1, 100_000),
     "burst_requests": (1, 20_000),
     "rate_from": (1, 100_000),
+    "driver_cpu_us": (0, 1_000_000),
     "warmup_s": (0.1, 3600),
     "window_s": (0.5, 86_400),
     "fault_at_s": (0, 86_400),

@@ -102,7 +102,10 @@ def _half_widths(document: Document, form: FileForm, rule: VerdictRule) -> tuple
 
 
 def limits(catalogue: Catalogue, form: FileForm, settings: Settings, factors: Sequence[Factor]) -> LimitTrials:
-    """Return where it is tried what limits. By default once, where throughput is compared and can be changed."""
+    """Return where it is tried what limits. By default once, where throughput is compared and can be changed.
+
+    Nothing would be known of one client alone (`analysis.interventions`).
+    """
     if form.limits is not None:
         return form.limits
     if form.search is not None:
@@ -113,8 +116,9 @@ def limits(catalogue: Catalogue, form: FileForm, settings: Settings, factors: Se
         there.get(name, {settings.get(name, catalogue.options[name].default)}) == {value}
         for name, value in usual.items()
     )
+    alone = there.get("clients", {settings.get("clients", catalogue.options["clients"].default)}) == {1}
     least = form.repetitions if isinstance(form.repetitions, int) else form.repetitions.min
-    return LimitTrials.ONCE if plain and least >= MIN_BLOCKS else LimitTrials.OFF
+    return LimitTrials.ONCE if plain and not alone and least >= MIN_BLOCKS else LimitTrials.OFF
 
 
 def noise(document: Document, form: FileForm) -> NoisePolicy:

@@ -258,12 +258,23 @@ def _check_load(cell: Cell) -> None:
             where=f"cell {cell.id}",
             fix=f"use driver: {able} with loop: closed",
         )
+    if s["driver_cpu_us"] and not (driver.can_be_slowed and loop is LoopKind.CLOSED):
+        able = " or ".join(d.name for d in DRIVERS.values() if d.can_be_slowed)
+        raise SpecError(
+            f"{driver.name} in {_a_loop(loop)} cannot be told to use more CPU (driver_cpu_us)",
+            where=f"cell {cell.id}",
+            fix=f"use driver: {able} with loop: closed",
+        )
     if loop is LoopKind.OPEN and int(s["rate"]) % driver.rate_step:
         raise SpecError(
             f"rate={s['rate']} cannot be sent evenly",
             where=f"cell {cell.id}",
             fix=f"use a multiple of {driver.rate_step}",
         )
+
+
+def _a_loop(loop: LoopKind) -> str:
+    return "an open loop" if loop is LoopKind.OPEN else "a closed loop"
 
 
 # Nothing vouches for the makers of these sources: no signature, no checksum of a publisher.

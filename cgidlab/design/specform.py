@@ -143,7 +143,7 @@ class FileForm(_Form):
         strict=False,
         description="Where it is tried what limits throughput, by holding things back in a trial beside the run: once "
         "(the reference level with the most clients), in all cells, or off. The default is once where a closed loop "
-        "has enough blocks for a claim and no fault, else off.",
+        "has enough blocks for a claim, more than one client and no fault, else off.",
     )
     verdict: VerdictForm = Field(default_factory=VerdictForm)
     require: dict[str, Raw | dict[str, Raw | list[Raw]]] = Field(default_factory=dict)

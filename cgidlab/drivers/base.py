@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from cgidlab.arrays import Flags, Ints, np
 from cgidlab.model import LoopKind
@@ -118,6 +119,7 @@ class Driver(ABC):
     timed: ClassVar[bool] = True
     many_paths: ClassVar[bool] = False  # asks for one URI of a list after the other, whichever client is next
     why_one_path: ClassVar[str] = ""  # where it does not: what it does
+    can_be_slowed: ClassVar[bool] = False  # in a closed loop it uses CPU time of its own where it is told to
 
     @property
     def merges(self) -> bool:
@@ -146,6 +148,10 @@ class Driver(ABC):
     def clients(self, argv: Sequence[str]) -> int | None:
         """Return how many clients its command line asks for, None if it does not say."""
         return int(argv[argv.index("-c") + 1]) if "-c" in argv[:-1] else None
+
+    def path(self, argv: Sequence[str]) -> str | None:
+        """Return the one path that its command line asks for, without its query; None where it asks for many."""
+        return next((urlsplit(word).path for word in argv if word.startswith("http")), None)
 
     def rate(self, argv: Sequence[str]) -> float | None:
         """Return the rate a second that its command line asks for, None for a closed loop."""

@@ -49,6 +49,7 @@ class Steady(Driver):
     schedules = True
     exact = True
     many_paths = True
+    can_be_slowed = True
 
     def requests(self, path: Path) -> Requests:
         """Return the rows of its log."""
@@ -63,6 +64,12 @@ class Steady(Driver):
         """Return what it printed, of all of its run: its log has all of it too."""
         return parse_totals(stdout)
 
+    def path(self, argv: Sequence[str]) -> str | None:
+        """Return its last word, unless that is a list's file."""
+        last = argv[-1] if argv else ""
+        return last.partition("?")[0] if last.startswith("/") and "-" not in argv[-2:-1] else None
+
     def clients(self, argv: Sequence[str]) -> int | None:
-        """Return its first word, which is none in an open loop."""
-        return int(argv[1]) if len(argv) > 1 and argv[1].isdigit() else None
+        """Return its first word behind what it uses besides; there is none in an open loop."""
+        words = argv[3:] if "--uses" in argv[1:2] else argv[1:]
+        return int(words[0]) if words and words[0].isdigit() else None

@@ -5,6 +5,7 @@ taken: they are over its warm-up too, and it fills in what a stall kept it from 
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from cgidlab.arrays import np
@@ -47,6 +48,10 @@ class Wrk(Driver):
     def requests(self, path: Path) -> Requests:
         """Return the rows of the script's log."""
         return read_pieces(path, parse_rows)
+
+    def path(self, argv: Sequence[str]) -> str | None:
+        """Return its URL's, unless its script has a list beside the log's name."""
+        return None if "--" in argv[-3:-2] else super().path(argv)
 
     def totals(self, stdout: bytes) -> Totals | None:
         """Return what it printed, of all of its run: its log has all of it too."""

@@ -41,6 +41,7 @@ class CalibrationRequest:
     httpds: tuple[str, ...] = ("distro",)
     controls_only: bool = False
     tarballs: tuple[Tarball, ...] = ()  # taken in place of a download
+    only: tuple[str, ...] = ()  # of the controls of what limits; none named: all
 
 
 @dataclass(frozen=True, slots=True)

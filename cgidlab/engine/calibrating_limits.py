@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +30,27 @@ def calibrate_limits(
     httpd = request.httpds[0]
     catalogue.check("httpd", httpd, "--httpd")
     site = site_of(request)
-    plan = limit_controls.make_plan(catalogue, target=request.target, httpd=httpd)
-    controls = Controls(limit_controls.FILE, {}, _host, _text)
+    plan = limit_controls.make_plan(catalogue, target=request.target, httpd=httpd, names=request.only)
+    controls = Controls(limit_controls.FILE, {}, partial(_host, request.only), _text)
     with exclusive(site):
         return carried_out(controls, Loaded(plan, catalogue, site), results, display, cancelled)
 
 
 def _host(
-    loaded: Loaded, run: RunDirectory, host: HostReport, place: int, display: Display, cancelled: Callable[[], bool]
+    names: Sequence[str],
+    loaded: Loaded,
+    run: RunDirectory,
+    host: HostReport,
+    place: int,
+    display: Display,
+    cancelled: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Run all controls on one host and return its entry of limits.json."""
+    """Run the controls asked for on one host and return its entry of limits.json."""
     count = len(loaded.plan.trials)
     trials = tuple(replace(t, number=t.number + place * count) for t in loaded.plan.trials)
     records = one_block(loaded, run, host, trials, display, cancelled)
     last = {r.key: r for r in records}.values()  # one that failed may have been run again
-    rows = limit_controls.judge([limiting.of_trial(run, r) for r in last])
+    rows = limit_controls.judge([limiting.of_trial(run, r) for r in last], names)
     return {"host": host.host, "kernel": host.raw["facts"]["kernel"], "rows": [asdict(row) for row in rows]}
 
 

@@ -299,7 +299,7 @@ def _sources(directory: Path, result: Result) -> _Sources | None:
     load = merging.merged(directory, result) if merging.applies(directory) else None
     driver = _driver(directory, result.load)
     requests = load.requests if load else reqs.read_requests(directory, driver) if driver else None
-    log = reqs.read_access_log(directory, result.load)
+    log = reqs.read_access_log(directory, driver.path(result.load.argv) if driver and result.load else None)
     stdout = directory / "load/stdout.txt"
     return _Sources(
         result,

@@ -4,7 +4,6 @@ import io
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -16,9 +15,10 @@ from cgidlab.instruments.gauges import percentile_ms
 from cgidlab.model import Figures
 from cgidlab.parsers import access_log
 from cgidlab.parsers.access_log import AccessLog
-from cgidlab.parsers.documents import DriverRun, Span
+from cgidlab.parsers.documents import Span
 
 ROWS, PARQUET = "load/rows.log", "load/requests.parquet"
+_NO_PATH = "*"  # of OPTIONS
 
 
 def read_requests(directory: Path, driver: Driver) -> Requests | None:
@@ -80,19 +80,17 @@ def write_rows(directory: Path, driver: Driver) -> Path:
     return directory / PARQUET
 
 
-def read_access_log(directory: Path, load: DriverRun | None) -> AccessLog | None:
-    """Return what the server logged of the load's own path, None without the file.
+def read_access_log(directory: Path, path_asked: str | None) -> AccessLog | None:
+    """Return what the server logged of the load, None without the file.
 
-    Requests of other paths, such as the server's status page, are left out.
+    Requests of other paths, such as the server's status page, are left out. Where it is not one path that the load
+    asked for, those that ask for none are: workers are held by them (`cgidhost.interventions.held_workers`).
     """
     path = directory / "logs/access_log"
     if not path.exists():
         return None
     log = access_log.read_access_log(path)
-    wanted = next((urlsplit(a).path for a in (load.argv if load else ()) if a.startswith("http")), None)
-    if wanted is None:
-        return log
-    own = log.of_path(wanted)
+    own = ~log.of_path(_NO_PATH) if path_asked is None else log.of_path(path_asked)
     return AccessLog(
         log.bad_lines,
         log.paths,

@@ -38,6 +38,7 @@ def trial_entry(**changes: object) -> dict[str, Any]:
         "loop": "closed",
         "clients": 50,
         "rate": 300,
+        "driver_cpu_us": 0,
         "isolation": "namespaces",
         "cgid_nice": 0,
         "children": 32,
@@ -193,6 +194,15 @@ def test_steadys_open_loop_follows_a_schedule_that_is_kept_with_its_seed(tmp_pat
     assert sum(1_000_000 <= int(at) < 3_000_000 for at in due) == 400
     assert plan.late_answers_are_fine
     assert plan.limit_s > float(plan.argv[4]) > 3.2, "it ends by itself"
+
+
+@pytest.mark.parametrize(("uses_us", "want"), [(0, ["/s", "50"]), (5000, ["/s", "--uses", "5000", "50"])])
+def test_steady_is_told_what_cpu_it_uses_besides(uses_us: int, want: list[str]) -> None:
+    asked = order(driver="steady", driver_cpu_us=uses_us)
+
+    plan = DRIVERS["steady"].plan(asked, "/s", "/t/rows.log", "http://127.0.0.1:8080")
+
+    assert plan.argv[: len(want)] == want
 
 
 def test_steady_refuses_an_open_loop_of_which_nothing_was_said() -> None:

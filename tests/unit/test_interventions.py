@@ -171,8 +171,9 @@ def test_a_full_dose_in_too_few_slots_is_not_called_none() -> None:
         ({"slots": 9}, "too few slots"),
         ({"slots": 0}, "too few slots"),
         ({"clients": 2_000}, "an answer took 1.6 s, too long for slots of 1.0 s"),
+        ({"clients": 1}, "one client is alone"),
     ],
-    ids=["a trial that was cut", "no slot at all", "answers longer than slots"],
+    ids=["a trial that was cut", "no slot at all", "answers longer than slots", "one client"],
 )
 def test_a_trial_that_cannot_tell_says_why(changed: dict[str, int], want: str) -> None:
     trial = performed(clients=changed.get("clients", 200))
@@ -180,6 +181,21 @@ def test_a_trial_that_cannot_tell_says_why(changed: dict[str, int], want: str) -
 
     assert found.reason.startswith(want)
     assert {h.word for h in found.held} == {LimitWord.UNKNOWN}
+
+
+def test_what_takes_hold_an_answers_time_after_a_slots_begin_has_its_whole_effect() -> None:
+    """A held worker waits as requests do: half as many answers come, but not before 0.4 s of the slot are over."""
+    calm = performed(truth={}, scatter=0.1, clients=480)
+    held = [s for s in calm.slots if s.name == "held_workers"]
+    late = np.zeros(len(calm.answered_ns), dtype=bool)
+    for slot in held:
+        late |= (calm.answered_ns >= slot.begin_ns + 0.4 * NS) & (calm.answered_ns < slot.end_ns)
+    gone = late & (np.arange(len(late)) % 2 == 0)
+    slots_ = tuple(replace(s, asked=0.5, dose=0.5) if s.name == "held_workers" else s for s in calm.slots)
+
+    found = shown(replace(calm, slots=slots_, answered_ns=calm.answered_ns[~gone]))
+
+    assert next(h.elasticity for h in found.held if h.component == "MaxRequestWorkers") == pytest.approx(1, abs=0.05)
 
 
 def test_a_slot_without_an_answer_is_no_error() -> None:

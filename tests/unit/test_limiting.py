@@ -47,13 +47,17 @@ def made(text: str = FILE) -> Plan:
         ("load: {loop: open, rate: 100}\n", LimitTrials.OFF),
         ("load: {loop: open, rate: 100}\nlimits: once\n", LimitTrials.ONCE),
         ("settings: {fault: freeze_cgid}\n", LimitTrials.OFF),
+        ("load: {clients: 1}\n", LimitTrials.OFF),
+        ("load: {clients: 2}\n", LimitTrials.ONCE),
     ],
-    ids=["a sweep", "off", "cells", "an open loop", "an open loop that asks", "a fault"],
+    ids=["a sweep", "off", "cells", "an open loop", "an open loop that asks", "a fault", "one client", "two"],
 )
 def test_what_limits_is_asked_where_throughput_is_compared_and_can_change(more: str, want: LimitTrials) -> None:
     if "open" in more:
         more += "exclude: []\n"
     text = FILE.replace("clients: [50, 200, 10]", "rate: [50, 100]") if "open" in more else FILE
+    if "load: {clients" in more:
+        text = FILE.replace(", clients: [50, 200, 10]", "")
     text = text + more.replace(", rate: 100", "")
 
     assert made(text).experiment.limits is want
@@ -364,6 +368,17 @@ def test_what_is_not_known_of_a_control_is_no_row() -> None:
 
     assert set(found) == {"MaxRequestWorkers", "cgid daemon", "host CPU", "driver"}
     assert set(found.values()) == {State.PASS}
+
+
+def test_some_controls_alone_are_made_and_judged_and_another_name_is_refused() -> None:
+    some = ("few workers", "slow driver")
+
+    found = limit_controls.make_plan(CATALOGUE, target="local", httpd="distro", names=some)
+
+    assert [c.label_of("control") for c in found.cells] == ["slow driver", "few workers"]
+    assert {row.control for row in limit_controls.judge([], some)} == set(some)
+    with pytest.raises(SpecError, match="no control is called `fast driver`"):
+        limit_controls.make_plan(CATALOGUE, target="local", httpd="distro", names=("fast driver",))
 
 
 def test_where_nothing_limits_nothing_may_be_named_and_a_trial_that_is_lacking_fails() -> None:

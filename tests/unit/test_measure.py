@@ -201,6 +201,30 @@ def scheduled(place: Path, lag_us: int, latency_us: int = 50_000, **settings: ob
     return directory
 
 
+@pytest.mark.parametrize(
+    ("driver", "argv"),
+    [
+        ("steady", ("steady", "10", "12", "rows.log", "127.0.0.1", "80", "/cgi-bin/hello?5")),
+        ("steady", ("steady", "--uses", "5", "10", "12", "rows.log", "127.0.0.1", "80", "/cgi-bin/hello")),
+        ("steady", ("steady", "10", "12", "rows.log", "127.0.0.1", "80", "-", "/w/list.uris")),
+        ("wrk", ("wrk", "-c", "10", "http://127.0.0.1/cgi-bin/hello", "--", "rows.log")),
+        ("wrk", ("wrk", "-c", "10", "http://127.0.0.1/cgi-bin/other", "--", "rows.log", "/w/list.uris")),
+        ("h2load", ("h2load", "http://127.0.0.1:8080/cgi-bin/hello?5")),
+    ],
+)
+def test_requests_by_which_workers_are_held_are_none_of_the_loads(
+    tmp_path: Path, driver: str, argv: tuple[str, ...]
+) -> None:
+    rows = steady_rows()
+    path = Trial(driver=driver, argv=argv).write(tmp_path)
+    if driver == "wrk":
+        (path / "load/rows.log").write_text("".join(f"{s + d}\t{c}\n" for s, c, d in rows))
+    held = f"{BEGIN_US} {BEGIN_US + 9} 200 0 *\n" * 160
+    (path / "logs/access_log").write_text("".join(f"{s} {s + d} {c} 6 /cgi-bin/hello\n" for s, c, d in rows) + held)
+
+    assert state(measure.measure(path), "access_log") == "passed"
+
+
 def test_what_a_schedule_asked_for_and_how_late_it_was_sent_are_figures(tmp_path: Path) -> None:
     measured = measure.measure(scheduled(tmp_path, 2_000))
 

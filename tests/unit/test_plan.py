@@ -104,6 +104,8 @@ def test_levels_that_are_no_file_names_get_distinct_directories() -> None:
         ("settings: {workers: 410}", "multiple"),
         ("load: {loop: open, driver: ab}", "constant rate"),
         ("load: {loop: open, driver: wrk}", "wrk cannot keep a constant rate"),
+        ("settings: {driver_cpu_us: 9}", "h2load in a closed loop cannot be told to use more CPU"),
+        ("load: {loop: open, driver: steady}\nsettings: {driver_cpu_us: 9}", "steady in an open loop cannot"),
         ("load: {loop: open, rate: 333}", "sent evenly"),
         ('settings: {handler: fcgiwrap, log_level: "warn cgid:debug"}', "mod_cgid"),
         ("settings: {handler: gunicorn, fault: freeze_cgid}", "the handler gunicorn cannot have the fault"),

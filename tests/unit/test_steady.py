@@ -1,6 +1,7 @@
 """Our own driver, really compiled: it renews connections that a server closes, and counts what it cannot mend."""
 
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -66,9 +67,20 @@ def serving(serve: Serve, asked: list[str] | None = None) -> Iterator[int]:
     listener.close()
 
 
-def load(program: Path, rows: Path, port: int, *, clients: int = 4, seconds: float = 0.6) -> tuple[Requests, Totals]:
+def load(
+    program: Path, rows: Path, port: int, *, clients: int = 4, seconds: float = 0.6, uses_us: int = 0
+) -> tuple[Requests, Totals]:
     """Return the rows and totals of one run."""
-    argv = [str(program), str(clients), str(seconds), str(rows), "127.0.0.1", str(port), "/cgi-bin/hello"]
+    argv = [
+        str(program),
+        *(["--uses", str(uses_us)] if uses_us else []),
+        str(clients),
+        str(seconds),
+        str(rows),
+        "127.0.0.1",
+        str(port),
+        "/cgi-bin/hello",
+    ]
     ran = subprocess.run(argv, check=True, capture_output=True, timeout=30)
     driver = DRIVERS["steady"]
     totals = driver.totals(ran.stdout)
@@ -122,6 +134,25 @@ def test_every_answer_is_a_row_with_its_time(program: Path, tmp_path: Path, answ
     assert totals.done == len(requests.status) > 100
     assert set(requests.status.tolist()) == {200}
     assert 0 < requests.latency_us.mean() < 100_000
+
+
+def test_it_uses_the_cpu_time_besides_that_it_is_told_to(program: Path, tmp_path: Path) -> None:
+    def used_s() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    with serving(keeping(ANSWER)) as port:
+        before_s = used_s()
+        requests, totals = load(program, tmp_path / "rows.log", port, uses_us=20_000)
+
+    assert 0 < totals.done == len(requests.status)
+    assert used_s() - before_s >= 0.019 * totals.done
+
+
+def test_an_open_loop_is_not_told_to_use_cpu(program: Path) -> None:
+    argv = [program, "--uses", "9", "--schedule", "due.log", "sent.log", "1", "rows.log", "127.0.0.1", "80", "/"]
+
+    assert subprocess.run(argv, check=False, capture_output=True, timeout=30).returncode == 2
 
 
 def test_a_kept_connection_that_is_closed_is_renewed_and_no_request_is_lost(program: Path, tmp_path: Path) -> None:

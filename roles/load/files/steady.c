@@ -1,6 +1,6 @@
 /* Asks an HTTP/1.1 server, whatever it does with the connections: a closed loop, or an open one by a schedule.
  *
- *     steady CLIENTS SECONDS ROWS ADDRESS PORT PATH
+ *     steady [--uses MICROSECONDS] CLIENTS SECONDS ROWS ADDRESS PORT PATH
  *     steady --schedule DUE SENT SECONDS ROWS ADDRESS PORT PATH
  *     ... - FILE                                                in place of PATH
  *
@@ -11,7 +11,8 @@
  * browsers and proxies do: its time goes on counting. Every answer is a row of ROWS: when its request was first sent
  * (microseconds since 1970), status, and how long it took (microseconds). At the end standard output says how many
  * requests were answered and how many were not (refused, broken off, or without an answer for 30 s), and how many
- * connections were renewed. Requests of a closed loop that are out at the end are in neither.
+ * connections were renewed. Requests of a closed loop that are out at the end are in neither. With --uses, it uses so much CPU time of
+ * its own after each answer, before it does anything else: a generator that is known to limit.
  *
  * Open: DUE has a line for each request, the microseconds from the start at which it is due, in their order (lines that begin
  * with # are notes). Each is sent then, whatever became of the others: on a connection that nobody waits for an answer on, or on a
@@ -72,6 +73,7 @@ static struct sockaddr_in server;
 static int poller;
 static FILE *rows, *sent_log; /* sent_log: of an open loop alone */
 static long long answered, unanswered, renewed;
+static int64_t uses_us;
 static int64_t epoch_us; /* open loop: what to add to the steady clock for microseconds since 1970 */
 static struct client *idle, *unused; /* open loop: connections without a request, and clients without a connection */
 
@@ -189,6 +191,12 @@ static int send_request(struct client *c) {
     return 1;
 }
 
+/* By the clock of its own CPU time: it is not let off where it was stopped or had no CPU. */
+static void use_cpu(int64_t until_us) {
+    while (now_us(CLOCK_PROCESS_CPUTIME_ID) < until_us)
+        ;
+}
+
 static void answer(struct client *c) {
     int64_t took_us = now_us(CLOCK_MONOTONIC) - c->begin_us;
     fprintf(rows, "%lld\t%d\t%lld\n", (long long)c->first_us, c->status, (long long)took_us);
@@ -200,6 +208,7 @@ static void answer(struct client *c) {
         push(closes ? &unused : &idle, c);
         return;
     }
+    if (uses_us) use_cpu(now_us(CLOCK_PROCESS_CPUTIME_ID) + uses_us);
     new_request(c);
     if (closes) {
         hang_up(c);
@@ -457,12 +466,17 @@ static size_t open_loop(const int64_t *due, size_t count, int64_t begin_us, int6
 }
 
 int main(int argc, char **argv) {
-    if (argc == 2 && !strcmp(argv[1], "--version")) return puts("steady 2.0") < 0;
+    if (argc == 2 && !strcmp(argv[1], "--version")) return puts("steady 2.1") < 0;
+    if (argc > 3 && !strcmp(argv[1], "--uses")) {
+        uses_us = atoll(argv[2]);
+        argv += 2;
+        argc -= 2;
+    }
     int open = argc > 3 && !strcmp(argv[1], "--schedule");
     char **rest = argv + (open ? 4 : 2); /* SECONDS ROWS ADDRESS PORT PATH, or - and FILE */
     int listed = argv + argc - rest == 6 && !strcmp(rest[4], "-");
-    if (argv + argc - rest != 5 + listed)
-        return fprintf(stderr, "usage: steady {CLIENTS | --schedule DUE SENT} SECONDS ROWS ADDRESS PORT {PATH | - FILE}\n"), 2;
+    if (argv + argc - rest != 5 + listed || (open && uses_us))
+        return fprintf(stderr, "usage: steady {[--uses MICROSECONDS] CLIENTS | --schedule DUE SENT} SECONDS ROWS ADDRESS PORT {PATH | - FILE}\n"), 2;
     size_t count = open ? 0 : (size_t)atoi(argv[1]), unsent = 0;
     int64_t *due = open ? read_schedule(argv[2], &count) : NULL;
     rows = fopen(rest[1], "a");

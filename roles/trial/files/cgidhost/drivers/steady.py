@@ -35,7 +35,9 @@ class Steady(Driver):
         paths = [order.url_path] if order.requests is None else ["-", order.requests.path]
         where = [urlsplit(origin).hostname or "", str(urlsplit(origin).port or 80), *paths]
         if order.settings["loop"] == "closed":
-            argv = [program, order.text("clients"), f"{total_s:.3f}", rows, *where]
+            uses_us = order.text("driver_cpu_us")
+            slowed = [] if uses_us == "0" else ["--uses", uses_us]
+            argv = [program, *slowed, order.text("clients"), f"{total_s:.3f}", rows, *where]
             return LoadPlan(argv, warmup_s, window_s, total_s + GRACE_S)
         if order.arrivals is None:
             raise TrialEnd("client", "steady was not told when requests are due")
