@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.limiting import KINDS, TRUTH, performed, slots
+from benchmarks.limiting import KINDS, NS, TRUTH, performed, slots
 from cgidlab.analysis.intervals import Interval
 from cgidlab.analysis.interventions import LimitsShown, LimitWord, Performed, shown, word_for
 from cgidlab.design.limiting import SLOTS
