@@ -150,7 +150,7 @@ def test_it_uses_the_cpu_time_besides_that_it_is_told_to(program: Path, tmp_path
 
 
 def test_an_open_loop_is_not_told_to_use_cpu(program: Path) -> None:
-    argv = [program, "--uses", "9", "--schedule", "due.log", "sent.log", "1", "rows.log", "127.0.0.1", "80", "/"]
+    argv = [str(program), "--uses", "9", "--schedule", "due.log", "sent.log", "1", "rows.log", "127.0.0.1", "80", "/"]
 
     assert subprocess.run(argv, check=False, capture_output=True, timeout=30).returncode == 2
 
