@@ -85,11 +85,12 @@ def provision(directory: Path) -> dict[str, Any]:
     # Not at the top: unit tests of one module should not need every other one.
     from cgidlab.design.systems import PROVIDED  # noqa: PLC0415 -- see above
     from cgidlab.engine import ansible, packing  # noqa: PLC0415 -- see above
+    from tests.variants import compiled  # noqa: PLC0415 -- see above
 
     helper = directory / "cgidhost.pyz"
     helper.write_bytes(packing.pack_helper(ROOT / "roles" / "trial" / "files" / "cgidhost"))
     variants = [
-        {"listen_backlog": backlog, "connect_attempts": CONNECT_ATTEMPTS, "patches": patches}
+        compiled(listen_backlog=backlog, connect_attempts=CONNECT_ATTEMPTS, patches=patches)
         for backlog in LISTEN_BACKLOGS
         for patches in (PATCHES if backlog == PATCHED_BACKLOG else ("",))
     ]

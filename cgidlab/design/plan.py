@@ -46,7 +46,7 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     for cell in cells:
         _check_cell(cell)
     _check_factors(experiment, cells)
-    _check_alike(experiment, cells)
+    _check_alike(experiment, cells, catalogue)
     if experiment.search is not None:
         return Plan(experiment, cells, ())
     trials: list[Trial] = []
@@ -173,13 +173,14 @@ def _check_factors(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
             )
 
 
-def _check_alike(experiment: Experiment, cells: tuple[Cell, ...]) -> None:
+def _check_alike(experiment: Experiment, cells: tuple[Cell, ...], catalogue: Catalogue) -> None:
     """Refuse cells that differ in nothing that their system or load knows: the same trial under two names."""
     factors = [factor.name for factor in experiment.factors]
+    compiled = catalogue.of_roles("cgid")
     seen: dict[str, Cell] = {}
     for cell in cells:
         system = system_of(cell.settings)
-        of_system = [name for name in factors if system not in systems.MEANS_SOMETHING.get(name, systems.SYSTEMS)]
+        of_system = [name for name in factors if system not in systems.knowing(name, compiled)]
         idle = [*of_system, *(name for name in factors if arriving.idle(name, cell.settings))]
         labels = [(n, lv.label) for n, lv in cell.levels if n not in idle]
         other = seen.setdefault(json.dumps([labels, system]), cell)

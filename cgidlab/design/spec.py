@@ -173,7 +173,9 @@ def _check_meaning(
     """Refuse what is set or varied although no cell has a handler that knows it."""
     possible = systems.possible({**catalogue.defaults(), **settings}, factors)
     varied = {f.name for f in factors}
-    for name, knowing in systems.MEANS_SOMETHING.items():
+    compiled = catalogue.of_roles("cgid")
+    for name in catalogue.options:
+        knowing = systems.knowing(name, compiled)
         if (name in settings or name in varied) and not set(possible) & set(knowing):
             raise SpecError(
                 f"`{name}` means nothing with the handler {' or '.join(possible)}",

@@ -19,15 +19,18 @@ OWN_SCRIPTS = "path:"
 
 MEANS_SOMETHING: Mapping[str, tuple[str, ...]] = {
     "listen_backlog": (CGID, *PROXIED),
-    "connect_attempts": (CGID,),
-    "patches": (CGID,),
     "cgid_nice": (CGID,),
     "children": PROVIDED,
 }
-"""Options that have an effect with some systems alone."""
+"""Options that have an effect with some systems alone, beside those that mod_cgid is compiled with."""
 _WITHOUT_QUEUE = (CGI, FCGID)
 _REFUSES_A_CLAMP = ("uwsgi",)
 _DECIDING = ("handler", "mpm")
+
+
+def knowing(name: str, compiled: Iterable[str]) -> tuple[str, ...]:
+    """Return the systems with which an option has an effect; `compiled` are those that mod_cgid is compiled with."""
+    return MEANS_SOMETHING.get(name, (CGID,) if name in compiled else SYSTEMS)
 
 
 def system_of(settings: Settings) -> str:

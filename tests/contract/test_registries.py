@@ -23,14 +23,16 @@ def each(name: str) -> pytest.MarkDecorator:
 def test_every_figure_rests_on_something_that_exists() -> None:
     sources = {c.source for c in figures.COLUMNS.values()}
 
-    assert sources == {i.name for i in INSTRUMENTS} | {figures.LOAD, figures.HEADROOM}
+    known = {i.name for i in INSTRUMENTS} | {figures.LOAD, figures.HEADROOM}
+    assert sources <= known, f"figures of no instrument in cgidlab/instruments: {sorted(sources - known)}"
+    assert known <= sources, f"instruments without a figure in cgidlab/figures.py: {sorted(known - sources)}"
 
 
 @each("instrument")
 def test_every_instrument_is_documented(instrument: Instrument) -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "docs/instruments.md").read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert instrument.name in headings
+    assert instrument.name in headings, f"docs/instruments.md has no section `## {instrument.name}`"
     assert type(instrument).__doc__
 
 
@@ -57,4 +59,6 @@ def test_every_driver_makes_load_in_some_loop_and_is_documented(driver: Driver) 
     )
 
     assert driver.loops
-    assert re.search(rf"\b{driver.name}\b", rows)
+    assert re.search(rf"\b{driver.name}\b", rows), f"docs/instruments.md, `Driver (rows)`, does not name {driver.name}"
+    table = (ROOT / "roles/load/README.md").read_text(encoding="utf-8")
+    assert f"\n| `{driver.name}` |" in table, f"roles/load/README.md has no row of {driver.name}"

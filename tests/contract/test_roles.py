@@ -35,7 +35,10 @@ def _id(role: Path) -> str:
 def test_defaults_and_argument_specs_name_the_same_options_with_the_same_values(role: Path) -> None:
     want = {name: option["default"] for name, option in _options(role).items() if "default" in option}
 
-    assert _load(role / "defaults/main.yml") == want
+    found = _load(role / "defaults/main.yml")
+    assert sorted(want.keys() - found.keys()) == [], "in argument_specs.yml and not in defaults/main.yml"
+    assert sorted(found.keys() - want.keys()) == [], "in defaults/main.yml and not in argument_specs.yml"
+    assert found == want
 
 
 @pytest.mark.parametrize("role", ROLES, ids=_id)

@@ -79,6 +79,18 @@ def told(half: str, found: set[str], want: set[str], where: str) -> str:
     return "; ".join(missing + extra)
 
 
+def unlike(found: Mapping[str, str], want: Mapping[str, str], here: str, there: str) -> str:
+    """Return which names one table lacks, has too much or calls otherwise than another; '' where they agree."""
+    lacking = [f"{name} is in {there} and not in {here}" for name in sorted(want.keys() - found.keys())]
+    extra = [f"{name} is in {here} and not in {there}" for name in sorted(found.keys() - want.keys())]
+    other = [
+        f"{name} is {found[name]} in {here} and {want[name]} in {there}"
+        for name in sorted(found.keys() & want.keys())
+        if found[name] != want[name]
+    ]
+    return "; ".join(lacking + extra + other)
+
+
 @pytest.mark.parametrize("half", INSTRUMENTS)
 def test_the_instruments_that_can_be_read_are_those_that(half: str) -> None:
     wrong = told(half, INSTRUMENTS[half](), read_as(), "cgidlab/instruments")
@@ -142,14 +154,17 @@ def test_every_directive_that_an_option_names_is_in_the_template_and_takes_that_
 def test_the_sysctls_of_the_role_kernel_are_those_the_helper_writes_and_those_a_run_answers_for() -> None:
     said = {name: sysctl for name, (kind, sysctl) in settings_of_a_trial().items() if kind == "sysctl"}
 
-    assert {name: path.replace("/", ".") for name, path in kernel.SYSCTLS.items()} == said
-    assert said == hostdiff.TRIAL_SYSCTLS
+    written = {name: path.replace("/", ".") for name, path in kernel.SYSCTLS.items()}
+    assert not (wrong := unlike(written, said, "SYSCTLS of cgidhost/kernel.py", "roles/kernel")), wrong
+    assert not (wrong := unlike(hostdiff.TRIAL_SYSCTLS, said, "TRIAL_SYSCTLS of hostdiff.py", "roles/kernel")), wrong
 
 
 def test_the_macros_that_options_name_are_those_mod_cgid_is_compiled_with() -> None:
     said = {name: macro for name, (kind, macro) in settings_of_a_trial().items() if kind == "macro"}
 
-    assert variables("cgid/vars/main.yml")["__cgid_macros"] == said
+    macros = variables("cgid/vars/main.yml")["__cgid_macros"]
+    wrong = unlike(macros, said, "__cgid_macros of roles/cgid/vars/main.yml", "roles/cgid's argument_specs")
+    assert not wrong, wrong
 
 
 def test_the_systems_of_the_helper_are_those_an_experiment_can_mean() -> None:
@@ -238,6 +253,8 @@ def test_every_option_of_the_server_is_in_its_template() -> None:
     template = (ROLES / "server/templates/httpd.conf.j2").read_text(encoding="utf-8")
 
     assert [name for name in role("server") if not re.search(rf"\b{name}\b", template)] == []
+    taken = set(re.findall(r"(?<![.\w])server_\w+", template.replace("server_*", "")))
+    assert sorted(taken - role("server").keys()) == [], "in httpd.conf.j2 and no option of roles/server"
 
 
 @pytest.mark.parametrize("entry", ["block", "generate", "stop"])

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from tests.integration.test_provision import ROOT, _play
+from tests.variants import compiled
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
 
 VARIANTS = [
-    {"listen_backlog": backlog, "connect_attempts": attempts, "patches": patches}
+    compiled(listen_backlog=backlog, connect_attempts=attempts, patches=patches)
     for backlog, attempts, patches in ((1, 15, ""), (5, 15, ""), (100, 15, ""), (100, 15, "retry-at-notice"))
 ]
 START_TIMEOUT_S = 120  # the machine may be busy

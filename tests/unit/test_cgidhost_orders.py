@@ -11,22 +11,24 @@ import pytest
 from cgidhost import blockfile, proof, readback
 from cgidhost.drivers import DRIVERS, h2load
 from cgidhost.ending import BlockError, TrialEnd
+from cgidhost.instruments import INSTRUMENTS
 from cgidhost.server import Places
 from cgidhost.sut.cgid import mapped_module
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgidlab.design import catalogue
 from cgidlab.design.systems import PROXIED
 
 PACKAGE = Path(readback.__file__).parent
+CATALOGUE = catalogue.load(Path(__file__).parents[2] / "roles")
 
 
 def trial_entry(**changes: object) -> dict[str, Any]:
     """Return one trial of a block file, with some of its settings changed."""
-    settings = {
+    settings: dict[str, object] = {
+        **{name: CATALOGUE.options[name].default for name in CATALOGUE.of_roles("kernel")},
         "listen_backlog": 100,
-        "somaxconn": 4096,
-        "max_dgram_qlen": 10,
         "mpm": "event",
         "workers": 400,
         "threads_per_child": 25,
@@ -101,13 +103,13 @@ def order(**changes: object) -> blockfile.TrialOrder:
             id="an unknown fault",
         ),
         pytest.param(
-            {"trials": [{**trial_entry(), "instruments": ["host", "forks"]}]},
-            "no instrument is called forks: there are cgid_daemon, ",
+            {"trials": [{**trial_entry(), "instruments": ["host", "nothing"]}]},
+            f"no instrument is called nothing: there are {', '.join(sorted(INSTRUMENTS))}",
             id="an unknown instrument",
         ),
         pytest.param(
-            {"trials": [trial_entry(driver="hey")]},
-            "no driver is called hey: there are ab, h2load, steady, wrk",
+            {"trials": [trial_entry(driver="nothing")]},
+            f"no driver is called nothing: there are {', '.join(sorted(DRIVERS))}",
             id="an unknown driver",
         ),
         pytest.param(

@@ -12,13 +12,12 @@ from cgidlab.engine import ansible_environment, execute, packing
 from cgidlab.errors import LabError
 from cgidlab.model import Plan
 from cgidlab.parsers.host_report import HostReport, Httpd
+from tests.variants import compiled
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
 VARIANT: dict[str, bool | int | float | str] = {
-    "listen_backlog": 5,
-    "connect_attempts": 15,
-    "patches": "",
+    **compiled(CATALOGUE, listen_backlog=5),
     "path": "/v/5.so",
     "sha256": "five",
 }
@@ -48,8 +47,8 @@ def test_each_variant_is_asked_for_once() -> None:
         {
             "httpd": "distro",
             "variants": [
-                {"listen_backlog": 5, "connect_attempts": 15, "patches": ""},
-                {"listen_backlog": 1024, "connect_attempts": 15, "patches": ""},
+                compiled(CATALOGUE, listen_backlog=5),
+                compiled(CATALOGUE, listen_backlog=1024),
             ],
         }
     ]

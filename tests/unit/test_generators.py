@@ -11,13 +11,12 @@ from cgidlab.engine import execute, generators
 from cgidlab.errors import ProvisionError, SpecError
 from cgidlab.model import Trial
 from cgidlab.parsers.host_report import GeneratorReport, HostReport, Httpd
+from tests.variants import compiled
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = catalogue.load(ROOT / "roles")
 VARIANT: dict[str, bool | int | float | str] = {
-    "listen_backlog": 100,
-    "connect_attempts": 15,
-    "patches": "",
+    **compiled(CATALOGUE, listen_backlog=100),
     "path": "/v",
     "sha256": "sum",
 }

@@ -24,7 +24,7 @@ SMOKE = ROOT / "experiments" / "smoke.yml"
         ("MaxRequestWorkers", "use `workers`"),
         ("net.core.somaxconn", "use `somaxconn`"),
         ("KeepAlive", "use `keep_alive`"),
-        ("MaxKeepAliveRequests", 'use `extra_directives: "MaxKeepAliveRequests VALUE"`'),
+        ("NoSuchDirective", 'use `extra_directives: "NoSuchDirective VALUE"`'),
         ("repetitions", "`repetitions` is a key of the file and no option"),
         ("runs", "`repetitions` is a key of the file and no option"),
         ("tcp_backlg", "use `tcp_backlog`"),
