@@ -88,6 +88,31 @@ def test_equal_values_have_equal_keys_whatever_the_order_of_their_names() -> Non
     assert lab_build.key_of({"a": 1, "b": [2]}) != lab_build.key_of({"a": 1, "b": [3]})
 
 
+def built_variant(sha256: str | None, **settings: object) -> dict[str, object]:
+    return {"patches": "", "attempts": 15, **settings, "path": "/m.so", "sha256": sha256}
+
+
+def test_two_variants_that_are_one_module_are_refused_with_what_does_nothing() -> None:
+    """The compiler takes no notice of a macro that a version does not guard, and each level would measure the same."""
+    same = {"a": {"variants": [built_variant("1", attempts=0), built_variant("2"), built_variant("1", attempts=5)]}}
+
+    with pytest.raises(LabError) as found:
+        cgid_variants.check_distinct(same, {"a": "2.4.9"})
+
+    assert found.value.what == "mod_cgid of httpd 2.4.9 is the same module with attempts=0 and with attempts=5"
+    assert "attempts does nothing" in found.value.fix
+
+
+def test_variants_that_differ_and_those_of_other_builds_are_no_trouble() -> None:
+    differing = {
+        "a": {"variants": [built_variant("1"), built_variant("2", attempts=5)]},
+        "b": {"variants": [built_variant("1", attempts=0)]},
+        "not compiled, in check mode": {"variants": [built_variant(None), built_variant(None, attempts=5)]},
+    }
+
+    cgid_variants.check_distinct(differing, dict.fromkeys(differing, "2.4.9"))
+
+
 def test_a_build_that_fails_leaves_its_logs_and_nothing_a_later_run_would_trust(tmp_path: Path) -> None:
     directory = tmp_path / "httpd" / "0123"
 

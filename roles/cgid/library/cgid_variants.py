@@ -96,7 +96,7 @@ _MODULE = "mod_cgid.so"
 
 
 def defines(variant, macros):
-    """Return the compiler's definitions for a variant; every version of mod_cgid guards these names with #ifndef."""
+    """Return the compiler's definitions for a variant; a version that does not guard a name with #ifndef ignores it."""
     return sorted("-D%s=%s" % (macro, variant[name]) for name, macro in macros.items())
 
 
@@ -262,6 +262,26 @@ def described_variant(variant, directory):
     return dict(variant, path=path, sha256=(finished(directory) or {}).get("sha256"))
 
 
+def check_distinct(variants_of, versions):
+    """Raise LabError where two variants of a build are one module: what they differ in does nothing in that version."""
+    for name, build in sorted(variants_of.items()):
+        seen = {}
+        for variant in build["variants"]:
+            settings = {key: value for key, value in variant.items() if key not in ("path", "sha256")}
+            other = seen.setdefault(variant["sha256"], settings)
+            apart = sorted(key for key in settings if settings[key] != other[key])
+            if variant["sha256"] and apart:
+                raise LabError(
+                    "mod_cgid of httpd %s is the same module with %s"
+                    % (versions[name], " and with ".join(_named(each, apart) for each in (other, settings))),
+                    fix="leave out all but one of these: %s does nothing in this version" % " and ".join(apart),
+                )
+
+
+def _named(settings, names):
+    return ", ".join("%s=%s" % (name, settings[name]) for name in names)
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -279,9 +299,11 @@ def main():
     try:
         jobs, results = plan(module.params)
         compiled = len(jobs) if module.check_mode else compile_all(jobs, module.params)
+        variants = described(results)
+        check_distinct(variants, {name: build["version"] for name, build in module.params["builds"].items()})
     except (LabError, OSError) as error:
         fail_with(module, error, "compiling mod_cgid")
-    module.exit_json(changed=bool(compiled), compiled=compiled, variants=described(results))
+    module.exit_json(changed=bool(compiled), compiled=compiled, variants=variants)
 
 
 if __name__ == "__main__":
