@@ -80,7 +80,7 @@ def asked(names: Sequence[str]) -> Mapping[str, LimitControl]:
     for name in names:
         if name not in LIMIT_CONTROLS:
             able = ", ".join(f"`{one}`" for one in LIMIT_CONTROLS)
-            raise SpecError(f"no control is called `{name}`", where="--only", fix=f"use one of {able}")
+            raise SpecError(f"no control is called `{name}`", where="--control", fix=f"use one of {able}")
     return {name: made for name, made in LIMIT_CONTROLS.items() if not names or name in names}
 
 

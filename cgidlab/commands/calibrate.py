@@ -47,7 +47,7 @@ def register(verbs: options.Verbs) -> None:
         help="instead: whether what limits is named on servers that something known limits; with the first httpd",
     )
     parser.add_argument(
-        "--only",
+        "--control",
         default="",
         metavar="CONTROL,...",
         help="with --limits: these controls alone, such as slow_driver; nothing is calibrated by some of them",
@@ -77,9 +77,9 @@ def _request(args: argparse.Namespace) -> CalibrationRequest:
     from cgidlab.engine import calibrating, sources  # noqa: PLC0415 -- see cgidlab.commands
     from cgidlab.engine.loading import Request, load_plan  # noqa: PLC0415 -- see cgidlab.commands
 
-    only = tuple(name.replace("_", " ") for name in args.only.split(",") if name)
+    only = tuple(name.replace("_", " ") for name in args.control.split(",") if name)
     if only and not args.limits:
-        raise SpecError("only controls of what limits can be chosen", where="--only", fix="add --limits")
+        raise SpecError("only controls of what limits can be chosen", where="--control", fix="add --limits")
     target = "local"
     httpds: tuple[str, ...] = ("distro",)
     if args.experiment:

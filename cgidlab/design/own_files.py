@@ -1,13 +1,13 @@
 """Files of the user's that an experiment names, read beside the experiment file and nowhere else."""
 
+import errno
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cgidlab import named_file
 from cgidlab.design import request_list
 from cgidlab.design.strict_yaml import Document, KeyPath
 from cgidlab.design.systems import OWN_SCRIPTS, script_file
@@ -141,18 +141,12 @@ def _requests(beside: Path, value: str, script: str, where: str) -> OwnContent:
 
 
 def _content(path: Path, most: int, where: str) -> bytes:
-    """Return the content of a plain file, which a pipe that never ends is not."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise SpecError(f"{path} is no plain file", where=where)
-            if about.st_size > most:
-                what = f"{path} has {about.st_size:,} bytes; at most {most:,} are read"
-                raise SpecError(what, where=where, fix="name a part of it, or a smaller one")
-            return file.read(most)
+        return named_file.content(path, most)
     except OSError as err:
         fix = "its path is relative to the experiment file"
+        if err.errno == errno.EFBIG:
+            fix = "name a part of it, or a smaller one"
         raise SpecError(f"{path} cannot be read: {err.strerror}", where=where, fix=fix) from err
     except ValueError as err:
         raise SpecError("this cannot be a path", where=where) from err

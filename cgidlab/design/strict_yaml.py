@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from cgidlab import named_file
 from cgidlab.errors import SpecError
 from cgidlab.terminal import is_shown
 
@@ -48,11 +49,12 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read one YAML mapping. Raise `SpecError` with file and line for anything it will not take."""
+    """Read one YAML mapping from a plain file. Raise `SpecError` with file and line for anything it will not take."""
     try:
-        raw = path.read_bytes()
-    except OSError as err:
-        raise SpecError(f"cannot read the experiment file: {err.strerror}", where=str(path)) from err
+        raw = named_file.content(path, MAX_BYTES)
+    except (OSError, ValueError) as err:
+        why = err.strerror if isinstance(err, OSError) else err
+        raise SpecError(f"cannot read the experiment file: {why}", where=str(path)) from err
     return parse(raw, str(path))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from cgidlab import named_file
 from cgidlab.errors import SpecError
 
 MAX_BYTES = 1 << 20
@@ -43,12 +44,9 @@ def check(path: Path, *, named_by_user: bool) -> None:
     if path.is_dir() or (named_by_user and os.access(path, os.X_OK)):
         return
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = named_file.content(path, MAX_BYTES)
     except OSError as err:
         raise SpecError(f"cannot read the inventory: {err.strerror}", where=str(path)) from err
-    if len(raw) > MAX_BYTES:
-        raise SpecError(f"the inventory has more than {MAX_BYTES} bytes", where=str(path))
     try:
         text = raw.decode()
     except UnicodeDecodeError as err:

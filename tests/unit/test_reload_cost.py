@@ -33,7 +33,8 @@ def reloaded(tmp_path: Path, sent_s: Sequence[float] = (1.0, 5.0), **changes: ob
     rows = [(s, 503 if i in range(300, 306) else c, d) for i, (s, c, d) in enumerate(steady_rows())]
     stdout = f"steady: {len(rows)} answered, 5 unanswered, 9 connections renewed\n"
     made = Trial(
-        rows=rows, stdout=stdout, driver="steady", argv=("steady", "10", "http://127.0.0.1/cgi-bin/hello"),
+        rows=rows, stdout=stdout, driver="steady",
+        argv=("steady", "10", "12", "rows.log", "127.0.0.1", "80", "/cgi-bin/hello"),
         error_log="".join(retry(t, 2) for t in (1.1, 1.2, 5.1)), settings=dict(RELOADED),
     )  # fmt: skip
     path = replace(made, **changes).write(tmp_path)  # type: ignore[arg-type]  # fields of any type
