@@ -296,7 +296,9 @@ def listed(run: Path) -> object:
 def bisected(run: Path) -> object:
     """Read of a search for a commit what is there, up to the run that would be next."""
     good = bisect_state.STATE.read(run.parents[1] / BISECT)
-    path = next(run.parent.glob("bisect-*.json"))
+    path = next(run.parent.glob("bisect-*.json"), None)
+    if path is None:  # it begins anew
+        return 0
     state = bisect_state.read(path, replace(good, steps=(), skipped=()))
     hashes = list(dict.fromkeys(h for step in good.steps for h in (good.good, step.middle, good.bad) if h))
     line = [Commit(h, "2026-11-29T00:00:00+00:00", "x") for h in (good.good, *hashes[1:-1], good.bad)]
