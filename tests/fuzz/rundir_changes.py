@@ -225,16 +225,14 @@ def _change_value(path: Path, random: Random) -> None:
         del place[key]
     else:
         place[key] = new
-    document.pop(files.SEAL, None)
-    with contextlib.suppress(ValueError):  # NaN has no checksum: no checksum is looked at then
-        document[files.SEAL] = files.seal_of(document)
-    put(path, json.dumps(document).encode())
+    _sealed(path, document)
 
 
 def _sealed(path: Path, document: dict[str, Any]) -> None:
     """Write a document with its checksum."""
     document.pop(files.SEAL, None)
-    document[files.SEAL] = files.seal_of(document)
+    with contextlib.suppress(ValueError):  # NaN has no checksum: no checksum is looked at then
+        document[files.SEAL] = files.seal_of(document)
     put(path, json.dumps(document).encode())
 
 
