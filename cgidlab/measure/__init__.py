@@ -111,7 +111,7 @@ def measure(directory: Path) -> Measured:
         physics.check_schedule(figures, asked=_keeps_schedule(sources, trial)),
         *reloads.check(trial.settings, made, lost),
         *(() if trial.settings.get("loop") == "observed" else (_check_refusals(figures, trial),)),
-        merging.check_driver(load) if load else physics.check_driver(figures.driver_cpu_share),
+        _check_driver(figures, load, trial),
         *evidence.checks,
     )
     return Measured(
@@ -123,6 +123,12 @@ def measure(directory: Path) -> Measured:
         tuple(None if np.isnan(v) else float(v) for v in seconds.p99_ms) if seconds else (),
         merging.table(load, trial.settings) if load else (),
     )
+
+
+def _check_driver(figures: Figures, load: merging.Merged | None, trial: TrialFile) -> Check:
+    if trial.settings.get("driver_cpu_us"):
+        return skipped("driver", "it was told to use CPU, so that it limits")
+    return merging.check_driver(load) if load else physics.check_driver(figures.driver_cpu_share)
 
 
 def _keeps_schedule(sources: _Sources, trial: TrialFile) -> bool:

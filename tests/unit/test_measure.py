@@ -446,6 +446,15 @@ def test_a_saturated_load_generator_makes_the_trial_invalid(tmp_path: Path) -> N
     assert "0.97" in check.reason
 
 
+def test_a_driver_that_was_told_to_use_its_core_is_what_was_asked_for(tmp_path: Path) -> None:
+    trial = Trial(instruments={"host.csv": host(0.97)})
+    trial.settings["driver_cpu_us"] = 5000
+
+    check = next(c for c in measure.measure(trial.write(tmp_path)).checks if c.name == "driver")
+
+    assert (check.state, check.reason) == ("skipped", "it was told to use CPU, so that it limits")
+
+
 def retry(at_s: float, errno: int = 111) -> str:
     moment = np.datetime64(BEGIN_US + round(at_s * 1e6), "us")
     day, clock = str(moment).split("T")
