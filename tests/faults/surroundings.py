@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.faults.matrix import ROOT, Run
 
 BEGIN, END = "<!-- surroundings: written by make faults -->", "<!-- end of the surroundings -->"
 STOPPED_S = 120.0
-COPIES, RESUMED = 100, 8
+COPIES, AT_ONCE = 100, 4
 _CACHE = "/var/cache/cgidlab"
 _CGROUPS = Path("/sys/fs/cgroup")
 # `over DIRECTORY noexec|ro|full`: so it is from now on for this run alone, its own place aside.
@@ -44,6 +45,11 @@ over() {
   fi
   case "$PLACE/" in "$1"/*) mount --move /mnt "$PLACE";; *) umount /mnt;; esac
 }
+"""
+# A host of one's own, of the same name: its processes, its locks, and its work directory.
+_APART = """
+mount -t tmpfs none /var/tmp && mount --bind "{own}" "{work}" &&
+exec unshare --pid --fork --kill-child --mount-proc sh -c '"$@"; exit $?' sh "$@"
 """
 # The host's Python, which answers every module: as a host that means no good, while the row says so.
 _PYTHON = """\
@@ -304,7 +310,7 @@ def _is_pending(run: Run) -> bool:
 
 
 def copies(place: Path, want: dict[str, Any]) -> Seen:
-    """Copy a run's directory at random moments while it runs, as power cuts would leave it; read all, resume some."""
+    """Copy a run's directory at random moments while it runs, as power cuts would leave it; read and resume each."""
     seen, began, random = Seen(f"{COPIES} copies of a live run, as power cuts leave it"), time.monotonic(), Random(1)  # noqa: S311
     place.mkdir()
     run = Run(place)
@@ -319,27 +325,39 @@ def copies(place: Path, want: dict[str, Any]) -> Seen:
             # Files come and go while they are copied.
             subprocess.run(["cp", "-a", run.directory, made[-1]], check=False, stderr=subprocess.DEVNULL)
     seen.ended = run.end()
-    for copy in made:
-        seen.trouble += _read(copy)
-    for number, copy in enumerate(random.sample(made, min(RESUMED, len(made)))):
-        other = place / f"resumed-{number}"
-        other.mkdir()
-        again = Run(other)
-        shutil.rmtree(other / "results")
-        shutil.copytree(copy.parents[1], other / "results", symlinks=True)
-        (other / "results" / "faults" / "latest").symlink_to(copy.name)
-        before = again.kept()
-        again.target = place / "inventory.yml"  # the one that the run was planned for
-        again.start("--resume", str(again.directory))
-        again.end()
-        after = again.kept()
-        seen.lost += sum(1 for name, when in before.items() if after.get(name) != when)
-        for trouble in matrix.differs(matrix.described(again), want, failed_is_fine=False):
-            seen.trouble.append(f"{copy.parents[1].name}: {trouble}")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for lost, trouble in pool.map(lambda copy: _gone_on(run, copy, want), made):
+            seen.lost += lost
+            seen.trouble += trouble
     if len(made) < COPIES:
         seen.error = f"{len(made)} copies were made"
     seen.took_s = time.monotonic() - began
     return seen
+
+
+def _gone_on(run: Run, copy: Path, want: dict[str, Any]) -> tuple[int, list[str]]:
+    """Read a copy and go on with it; return how many complete trials that lost, and what else was wrong."""
+    found = _read(copy)
+    name = copy.parents[1].name
+    other = run.place / f"resumed-{name}"
+    other.mkdir()
+    again = Run(other)
+    shutil.rmtree(other / "results")
+    shutil.copytree(copy.parents[1], other / "results", symlinks=True)
+    (other / "results" / "faults" / "latest").symlink_to(copy.name)
+    before = again.kept()
+    again.target = run.target  # the one that the run was planned for
+    there = (again.directory / "state.json").exists()  # else nothing was written yet, and it begins anew
+    around = _APART.format(own=again.work, work=run.work)
+    again.start(*(("--resume", str(again.directory)) if there else ()), around=around)
+    ended = again.end()
+    after = again.kept()
+    lost = sum(1 for trial, when in before.items() if after.get(trial) != when)
+    try:
+        found += [f"{name}: {t}" for t in matrix.differs(matrix.described(again), want, failed_is_fine=False)]
+    except OSError as err:
+        found.append(f"{name}: {err}; it ended with {ended}: {again.output().strip()[-300:]}")
+    return lost, found
 
 
 _READING = """\
