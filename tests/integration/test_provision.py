@@ -215,9 +215,11 @@ def test_a_build_killed_in_the_middle_of_make_ends_with_its_parent_and_is_made_a
     make = next(pid for pid in chain if _command(pid).startswith("make"))
     (half_built,) = _builds(tmp_path)
 
-    # Whoever is above the first process that make shares its namespaces with.
-    for pid in chain[chain.index(make) + 2 :]:
-        os.kill(pid, signal.SIGKILL)
+    # Whoever is above the first process that make shares its namespaces with. Stopped first: who sees its child die
+    # before it dies itself tidies up after a build that failed.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in chain[chain.index(make) + 2 :]:
+            os.kill(pid, number)
     first.join()
 
     _wait_for(lambda: not _pids_of(f"cat {gate}"), "the end of make")
