@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import resource
 import subprocess
@@ -14,15 +13,12 @@ import pytest
 from cgidlab.engine import ansible
 from tests import waiting
 from tests.integration.test_provision import ROOT, Played, _play
+from tests.role_code import module
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_spec = importlib.util.spec_from_file_location("host_answers", ROOT / "roles/host/plugin_utils/host_answers.py")
-assert _spec is not None
-assert _spec.loader is not None
-host_answers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(host_answers)
+host_answers = module("host", "host_answers", "plugin_utils")
 AnsibleActionFail = host_answers.AnsibleActionFail
 
 FLOOD = "head -c 3000000000 /dev/zero"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import socket
@@ -18,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration import test_provision
-from tests.integration.test_provision import ROOT, _build, _builds, _source
+from tests.integration.test_provision import _build, _builds, _source
+from tests.role_code import utility
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.needs_root
 
-importlib.import_module("ansible.module_utils").__path__ += [str(ROOT / "roles/host/module_utils")]
-lab_build = importlib.import_module("ansible.module_utils.lab_build")
-lab_confined = importlib.import_module("ansible.module_utils.lab_confined")
-lab_trust = importlib.import_module("ansible.module_utils.lab_trust")
+lab_build = utility("lab_build")
+lab_confined = utility("lab_confined")
+lab_trust = utility("lab_trust")
 LabError = lab_build.LabError
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import stat
@@ -11,47 +10,25 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests import waiting
+from tests.role_code import ROLES, module, utility
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-ROLES = Path(__file__).parents[2] / "roles"
-# Where Ansible itself looks for them when it packs a module.
-importlib.import_module("ansible.module_utils").__path__ += [
-    str(ROLES / role / "module_utils") for role in ("host", "build")
-]
-
-
-def _utility(name: str) -> ModuleType:
-    return importlib.import_module(f"ansible.module_utils.{name}")
-
-
-def _module(role: str, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROLES / role / "library" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-lab_build = _utility("lab_build")
-lab_confined = _utility("lab_confined")
-lab_source_apt = _utility("lab_source_apt")
-lab_source_distro = _utility("lab_source_distro")
-lab_source_dnf = _utility("lab_source_dnf")
-lab_source_local = _utility("lab_source_local")
-lab_source_upstream = _utility("lab_source_upstream")
-httpd_source = _module("build", "httpd_source")
-httpd_build = _module("build", "httpd_build")
-cgid_variants = _module("cgid", "cgid_variants")
-host_survey = _module("host", "host_survey")
-host_tools = _module("host", "host_tools")
+lab_build = utility("lab_build")
+lab_confined = utility("lab_confined")
+lab_source_apt = utility("lab_source_apt")
+lab_source_distro = utility("lab_source_distro")
+lab_source_dnf = utility("lab_source_dnf")
+lab_source_local = utility("lab_source_local")
+lab_source_upstream = utility("lab_source_upstream")
+httpd_source = module("build", "httpd_source")
+httpd_build = module("build", "httpd_build")
+cgid_variants = module("cgid", "cgid_variants")
+host_survey = module("host", "host_survey")
+host_tools = module("host", "host_tools")
 LabError = lab_build.LabError
 
 

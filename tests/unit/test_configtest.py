@@ -1,21 +1,10 @@
 """What is to be done about a configuration that httpd does not take depends on what is wrong with it."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
-PATH = Path(__file__).parents[2] / "roles" / "trial" / "library" / "httpd_configtest.py"
+from tests.role_code import module
 
-
-def _module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("httpd_configtest", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+configtest = module("trial", "httpd_configtest")
 
 
 @pytest.mark.parametrize(
@@ -27,9 +16,9 @@ def _module() -> ModuleType:
     ],
 )
 def test_a_module_that_cannot_be_loaded_is_no_directive_to_correct(line: str, said: str, want: str) -> None:
-    module = _module()
-
-    wrong = module.complaint(f"httpd: Syntax error on line 2 of /tmp/x/httpd.conf: {said}\n", f"ServerName a\n{line}\n")
+    wrong = configtest.complaint(
+        f"httpd: Syntax error on line 2 of /tmp/x/httpd.conf: {said}\n", f"ServerName a\n{line}\n"
+    )
 
     assert wrong == f"`{line}`: {said}"
-    assert want in module.fix(wrong)
+    assert want in configtest.fix(wrong)

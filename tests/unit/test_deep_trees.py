@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -15,18 +14,16 @@ import pytest
 from cgidlab.engine import ansible, hoststate
 from cgidlab.engine.ansible import Played, TaskFailure, TaskResult
 from cgidlab.engine.execute import Site
+from tests.role_code import utility
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-importlib.import_module("ansible.module_utils").__path__ += [
-    str(ROOT / "roles" / role / "module_utils") for role in ("host", "build")
-]
-lab_build = importlib.import_module("ansible.module_utils.lab_build")
-lab_source_git = importlib.import_module("ansible.module_utils.lab_source_git")
-lab_source_local = importlib.import_module("ansible.module_utils.lab_source_local")
-lab_trust = importlib.import_module("ansible.module_utils.lab_trust")
+lab_build = utility("lab_build")
+lab_source_git = utility("lab_source_git")
+lab_source_local = utility("lab_source_local")
+lab_trust = utility("lab_trust")
 LabError = lab_build.LabError
 DEEP = "[" * 100_000
 

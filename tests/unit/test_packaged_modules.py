@@ -1,31 +1,15 @@
 """A module of httpd comes out of a package that is not installed, and nothing else of that package stays."""
 
-import importlib
-import importlib.util
 import json
 import stat
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROLES = Path(__file__).parents[2] / "roles"
-# Where Ansible itself looks for them when it packs a module.
-importlib.import_module("ansible.module_utils").__path__ += [str(ROLES / "host" / "module_utils")]
+from tests.role_code import module, utility
 
-
-def _module() -> ModuleType:
-    path = ROLES / "systems" / "library" / "packaged_modules.py"
-    spec = importlib.util.spec_from_file_location("packaged_modules", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-packaged_modules = _module()
-lab_packages = importlib.import_module("ansible.module_utils.lab_packages")
+packaged_modules = module("systems", "packaged_modules")
+lab_packages = utility("lab_packages")
 LabError = packaged_modules.LabError
 
 

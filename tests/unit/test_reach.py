@@ -1,18 +1,15 @@
 """A network that is not there is said within seconds, with the names of what could not be reached."""
 
-import importlib
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
-# Where Ansible itself looks for them when it packs a module.
-importlib.import_module("ansible.module_utils").__path__ += [
-    str(Path(__file__).parents[2] / "roles" / "host" / "module_utils")
-]
-ansible_utils = importlib.import_module("ansible.module_utils.lab_build")
-lab_reach = importlib.import_module("ansible.module_utils.lab_reach")
+from tests.role_code import utility
+
+ansible_utils = utility("lab_build")
+lab_reach = utility("lab_reach")
 GONE = "http://no-such-host.invalid/debian"
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROLES = Path(__file__).parents[2] / "roles"
-# Where Ansible itself looks for them when it packs a module.
-importlib.import_module("ansible.module_utils").__path__ += [str(ROLES / "host" / "module_utils")]
-lab_receipt = importlib.import_module("ansible.module_utils.lab_receipt")
+from tests.role_code import utility
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+lab_receipt = utility("lab_receipt")
 KEY = "0" * 64
 
 

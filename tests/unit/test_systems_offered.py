@@ -1,34 +1,20 @@
 """Which handlers a host cannot have is said with the reason, and a program that came by other means is taken."""
 
-import importlib
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-ROLES = Path(__file__).parents[2] / "roles"
-# Where Ansible itself looks for them when it packs a module.
-importlib.import_module("ansible.module_utils").__path__ += [str(ROLES / "host" / "module_utils")]
+from tests.role_code import ROLES, module, utility
+
 VARIABLES: dict[str, Any] = yaml.safe_load((ROLES / "systems" / "vars" / "main.yml").read_text(encoding="utf-8"))
 KNOWN: dict[str, Any] = VARIABLES["__systems_known"]
 
 
-def _module() -> ModuleType:
-    path = ROLES / "systems" / "library" / "systems_offered.py"
-    spec = importlib.util.spec_from_file_location("systems_offered", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-systems_offered = _module()
-lab_packages = importlib.import_module("ansible.module_utils.lab_packages")
+systems_offered = module("systems", "systems_offered")
+lab_packages = utility("lab_packages")
 
 
 class Repositories:

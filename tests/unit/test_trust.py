@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.role_code import utility
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-ROLES = Path(__file__).parents[2] / "roles"
-importlib.import_module("ansible.module_utils").__path__ += [str(ROLES / "host" / "module_utils")]
-lab_trust = importlib.import_module("ansible.module_utils.lab_trust")
-LabError = importlib.import_module("ansible.module_utils.lab_build").LabError
+lab_trust = utility("lab_trust")
+LabError = utility("lab_build").LabError
 
 BUILT = "httpd/0123/prefix/bin/httpd"
 
