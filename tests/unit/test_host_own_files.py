@@ -6,12 +6,14 @@ from types import ModuleType
 
 import pytest
 
-from tests.unit.test_build_modules import _module, lab_build
+from tests import role_code
+
+LabError = role_code.utility("lab_build").LabError
 
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    return _module("host", "host_own_files")
+    return role_code.module("host", "host_own_files")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_an_interpreter_that_is_not_there_is_an_error_with_what_to_do(module: Mo
     script.write_bytes(b"#!/usr/bin/perl17\n")
     sha256 = hashlib.sha256(script.read_bytes()).hexdigest()
 
-    with pytest.raises(lab_build.LabError, match=r"the interpreter of path:mine.cgi is not on this host") as refused:
+    with pytest.raises(LabError, match=r"the interpreter of path:mine.cgi is not on this host") as refused:
         module.looked_at("path:mine.cgi", str(script), sha256, True)  # noqa: FBT003 -- as the module is called
 
     assert "install it there" in refused.value.fix
@@ -45,5 +47,5 @@ def test_another_content_than_the_plans_is_an_error(module: ModuleType, tmp_path
     script = tmp_path / "mine.cgi"
     script.write_bytes(b"#!/bin/sh\n")
 
-    with pytest.raises(lab_build.LabError, match="is not what the experiment names"):
+    with pytest.raises(LabError, match="is not what the experiment names"):
         module.looked_at("path:mine.cgi", str(script), "0" * 64, True)  # noqa: FBT003 -- as the module is called

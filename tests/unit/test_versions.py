@@ -15,12 +15,11 @@ import pytest
 from cgidlab.engine import sources
 from cgidlab.engine.execute import Site, _sources
 from cgidlab.errors import SpecError
+from tests.role_code import module, utility
 from tests.unit.test_build_modules import (
     LabError,
     _Archive,
     _Kit,
-    _module,
-    _utility,
     httpd_build,
     httpd_source,
     lab_source_apt,
@@ -30,9 +29,9 @@ from tests.unit.test_build_modules import lab_source_distro as distro
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-lab_libraries = _utility("lab_libraries")
-lab_source_git = _utility("lab_source_git")
-httpd_offers = _module("build", "httpd_offers")
+lab_libraries = utility("lab_libraries")
+lab_source_git = utility("lab_source_git")
+httpd_offers = module("build", "httpd_offers")
 
 OF_24_NEW = "for ac_prog in pcre2-config pcre-config\n--enable-mpms-shared=MPM-LIST\n"
 OF_24_OLD = "as_fn_error $? pcre-config for libpcre not found. PCRE is required\n--enable-mpms-shared=MPM-LIST\n"
