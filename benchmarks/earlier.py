@@ -106,7 +106,7 @@ def spacing_s(results: Path) -> list[float]:
     """Return the seconds from a trial's begin to the next one's, beside warm-up and window, in runs of one block."""
     begins_ns = sorted(
         min(phase["begin_ns"] for phase in json.loads(path.read_text())["phases"])
-        for path in results.glob("*/*/trials/*/result.json")
+        for path in {found.resolve() for found in results.glob("*/*/trials/*/result.json")}  # `latest` leads there too
     )
     return [(b - a) / 1e9 - WARMUP_S - WINDOW_S for a, b in pairwise(begins_ns)]
 

@@ -185,6 +185,8 @@ def test_beside_an_earlier_checkout_a_trial_costs_what_lies_between_two_begins(t
         phases = [{"begin_ns": (begin_s + after) * 1e9, "end_ns": 0} for after in (0.3, 0.0)]
         (trial / "result.json").write_text(json.dumps({"phases": phases}))
 
+    (tmp_path / "overhead" / "latest").symlink_to("id")
+
     assert earlier.spacing_s(tmp_path) == pytest.approx([0.5, 0.3])
     assert earlier.line("a trial", [0.4], [0.3]) == "a trial: earlier 0.4 s, here 0.3 s: 0.75 times"
 
