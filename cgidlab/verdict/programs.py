@@ -32,7 +32,7 @@ CGID = ServerProgram(
     "",
     "DEFAULT_CGID_LISTENBACKLOG (by building mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG=N)",
     "",
-    "restart httpd",
+    "reload httpd gracefully",
     lengthen="build mod_cgid with -DDEFAULT_CGID_LISTENBACKLOG",
 )
 PHP_FPM = ServerProgram("php-fpm", r"php-fpm[\d.]*", "listen.backlog in the pool's file", "pm.max_children")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -241,6 +242,32 @@ def test_an_httpd_that_stops_meanwhile_is_said_and_ends_its_window(seen: dict[st
     assert target.said["stopped"]
     assert target.events[-1] == "httpd stopped"
     assert target.result["window"]["end_ns"] < other.result["window"]["end_ns"]
+
+
+def test_a_graceful_reload_is_enough_for_the_queue_of_a_module_that_was_built_anew(
+    servers: Servers, provisioned_host: dict[str, Any], tmp_path: Path
+) -> None:
+    """What the advice rests on: httpd loads its modules anew, and the new daemon listens with the new length."""
+    module = tmp_path / "mod_cgid.so"
+    with httpd(provisioned_host, tmp_path / "httpd", listen_backlog=5) as one:
+        for built, limit in ((one, 5), (servers.long, 1024)):
+            conf = built.directory / "httpd.conf"
+            (loaded,) = re.findall(r"^LoadModule cgid_module (.+)$", conf.read_text(), re.MULTILINE)
+            shutil.copy(loaded.strip('"'), tmp_path / "new.so")
+            (tmp_path / "new.so").replace(module)
+            if built is one:
+                conf.write_text(conf.read_text().replace(loaded, str(module)))
+            before = {path: path.stat().st_ctime_ns for path in one.sockets}
+            one.signal(signal.SIGUSR1)
+            wait_for(lambda old=before: one.sockets and old != {path: path.stat().st_ctime_ns for path in one.sockets})
+            wait_for(one.answers)
+            assert _limits(one) == [limit]
+
+
+def _limits(instance: Instance) -> list[int]:
+    """Return the limit of each queue that an instance's daemon listens with, as ss says it."""
+    listening = subprocess.run(["ss", "-xlnH"], check=True, capture_output=True, text=True).stdout
+    return [int(line.split()[3]) for line in listening.splitlines() if label(instance) in line]
 
 
 def test_without_root_it_sees_the_queue_and_says_how_to_see_more(servers: Servers, tmp_path: Path) -> None:
