@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from cgidlab.design import arriving, faults, hooks, linking, systems
@@ -36,8 +36,9 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     """Return every cell once in each pass of each block, each pass in its own random order.
 
     Passes stay together so that slow drift of a host falls on all cells alike
-    instead of on whichever ran last. The order of a pass, and whether it is watched, depend on the seed
-    and its number alone, so that a run can be extended by further blocks. The trials of a search follow from results.
+    instead of on whichever ran last, and in a pass the cells that are compared (`_shuffled`). The order of a pass, and
+    whether it is watched, depend on the seed and its number alone, so that a run can be extended by further blocks.
+    The trials of a search follow from results.
     Raises `SpecError` when a cell contradicts itself or no cell is left.
     """
     cells = tuple(_cells(experiment, catalogue))
@@ -50,20 +51,40 @@ def make(experiment: Experiment, catalogue: Catalogue) -> Plan:
     if experiment.search is not None:
         return Plan(experiment, cells, ())
     trials: list[Trial] = []
-    named = {True: [(cell, _key_text(cell)) for cell in cells]}
-    named[False] = [(cell, _key_text(cell)) for cell in (_unwatched(c, experiment, catalogue) for c in cells)]
+    named = {True: _by_place(cells, experiment)}
+    named[False] = _by_place([_unwatched(c, experiment, catalogue) for c in cells], experiment)
     passes = experiment.repetitions.passes
     watched = _watched(experiment)
     for nth in range(experiment.repetitions.max * passes):
         block, number = nth // passes + 1, nth % passes + 1
-        order = list(named[nth in watched])
         own = f"{experiment.seed}:{block}" + (f":{number}" if number > 1 else "")
-        random.Random(own).shuffle(order)  # noqa: S311 -- an order, not a secret
+        order = _shuffled(named[nth in watched], random.Random(own))  # noqa: S311 -- an order, not a secret
         trials += [
             Trial(nth * len(cells) + i, block, cell, _key(block, text, number), number, nth in watched)
             for i, (cell, text) in enumerate(order, start=1)
         ]
     return Plan(experiment, cells, tuple(trials))
+
+
+_Named = tuple[Cell, str]  # with what its keys have in common
+
+
+def _by_place(cells: Iterable[Cell], experiment: Experiment) -> list[list[_Named]]:
+    """Return the cells that are compared with each other together: those that differ in the rule's factor alone."""
+    places: dict[tuple[tuple[str, str], ...], list[_Named]] = {}
+    for cell in cells:
+        others = tuple((n, lv.label) for n, lv in cell.levels if n != experiment.rule.factor)
+        places.setdefault(others, []).append((cell, _key_text(cell)))
+    return list(places.values())
+
+
+def _shuffled(places: Sequence[Sequence[_Named]], chance: random.Random) -> list[_Named]:
+    """Return the cells of a pass: places in random order, and in each place its cells.
+
+    The noise of a host is the smaller the nearer two trials are (docs/statistics.md), and no trial is compared with one
+    of another place.
+    """
+    return [cell for place in chance.sample(places, len(places)) for cell in chance.sample(place, len(place))]
 
 
 def _watched(experiment: Experiment) -> frozenset[int]:

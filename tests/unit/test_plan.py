@@ -57,6 +57,22 @@ def test_every_cell_comes_first_about_equally_often() -> None:
     assert min(first.values()) > 60  # 100 expected; 60 is more than four standard deviations off
 
 
+def test_cells_that_are_compared_run_next_to_each_other_in_each_pass() -> None:
+    passes = replace(SWEEP, repetitions=replace(SWEEP.repetitions, passes=3))
+    levels = len(next(f.levels for f in SWEEP.factors if f.name == SWEEP.rule.factor))
+    orders = []
+
+    for block in plan.make(passes, CATALOGUE).blocks:
+        for begin in range(0, len(block), levels):
+            group = block[begin : begin + levels]
+            places = {tuple((n, lv.label) for n, lv in t.cell.levels if n != SWEEP.rule.factor) for t in group}
+            assert len(places) == 1
+            orders.append((places.pop(), tuple(t.cell.label_of(SWEEP.rule.factor) for t in group)))
+
+    assert len(set(orders)) > len(orders) // 2  # by chance, in each place anew
+    assert len({place for place, _ in orders[:: len({p for p, _ in orders})]}) > 1  # and so is which comes first
+
+
 def test_more_blocks_leave_the_earlier_ones_as_they_were() -> None:
     longer = plan.make(replace(SWEEP, repetitions=replace(SWEEP.repetitions, max=12)), CATALOGUE)
 
