@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from math import factorial
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,13 @@ def test_cells_that_are_compared_run_next_to_each_other_in_each_pass() -> None:
     for block in plan.make(passes, CATALOGUE).blocks:
         for begin in range(0, len(block), levels):
             group = block[begin : begin + levels]
-            places = {tuple((n, lv.label) for n, lv in t.cell.levels if n != SWEEP.rule.factor) for t in group}
-            assert len(places) == 1
-            orders.append((places.pop(), tuple(t.cell.label_of(SWEEP.rule.factor) for t in group)))
+            here = {tuple((n, lv.label) for n, lv in t.cell.levels if n != SWEEP.rule.factor) for t in group}
+            assert len(here) == 1
+            orders.append((here.pop(), tuple(t.cell.label_of(SWEEP.rule.factor) for t in group)))
 
-    assert len(set(orders)) > len(orders) // 2  # by chance, in each place anew
-    assert len({place for place, _ in orders[:: len({p for p, _ in orders})]}) > 1  # and so is which comes first
+    places = {place for place, _ in orders}
+    assert len(set(orders)) == len(places) * factorial(levels)  # every order of a place's cells comes
+    assert {place for place, _ in orders[:: len(places)]} == places  # and each place is the first of some pass
 
 
 def test_more_blocks_leave_the_earlier_ones_as_they_were() -> None:
