@@ -24,6 +24,7 @@ NAMES = (
     "second_run",
     "variants",
     "decides",
+    "unchanged",
     "measuring",
     "instruments",
     "queue_sampler",

@@ -2,9 +2,9 @@
 
 python -m benchmarks.answers [--runs N] [PART...]. Fixed seed; about ten minutes at the default of 400 runs a row.
 
-A run here is the flagship's: four levels at three numbers of clients, cells in random order within each block, the
-noise one series in the order of time. The noise is made (1/f, as measured; white with heavy tails) or recorded: the
-deviations of a real run's trials from their cell's median, begun at a random place, turned around and mirrored at
+A run here is the flagship's: four levels at three numbers of clients, in random order within each block as a plan has
+it, the noise one series in the order of time. The noise is made (1/f, as measured; white with heavy tails) or recorded:
+the deviations of a real run's trials from their cell's median, begun at a random place, turned around and mirrored at
 random.
 """
 
@@ -35,6 +35,7 @@ Truth = Mapping[tuple[str, str], float]
 
 RECORDED = Path(__file__).resolve().parent.parent / "tests" / "data"
 LEVELS, CLIENTS = ("100", "1", "5", "1024"), ("50", "200", "400")
+CELLS = tuple(product(LEVELS, CLIENTS))
 PLACES: tuple[Combination, ...] = tuple((("clients", c),) for c in CLIENTS)
 SHARE = 0.05
 RESPONSES = 2
@@ -89,6 +90,8 @@ def noises() -> dict[str, Callable[[np.random.Generator, int], Array]]:
     found: dict[str, Callable[[np.random.Generator, int], Array]] = {"1/f": one_over_f, "white, heavy tails": heavy}
     for name, path in (
         ("recorded, 10 s windows", RECORDED / "verdict" / "overflow_with_cost" / "trials.csv"),
+        ("recorded, 1 s windows, quiet", RECORDED / "noise" / "sweep-quiet.csv"),
+        ("recorded, 1 s windows, restless", RECORDED / "noise" / "sweep-restless.csv"),
         ("recorded, 1 s windows, busy", RECORDED / "noise" / "trials.csv"),
     ):
         if path.exists():
@@ -100,19 +103,28 @@ Cells = dict[tuple[str, Combination], dict[Unit, float]]
 
 
 def run_of(noise: Callable[[np.random.Generator, int], Array], rng: np.random.Generator, blocks: int, truth: Truth,
-           wide: Mapping[str, float] | None = None) -> Cells:  # fmt: skip
-    """Return a run's response by cell and block; `wide` multiplies the noise at a number of clients."""
-    names = list(product(LEVELS, CLIENTS))
-    series = noise(rng, blocks * len(names)).reshape(blocks, len(names))
-    order = rng.random(series.shape).argsort(1)
+           wide: Mapping[str, float] | None = None, *, together: bool = True) -> Cells:  # fmt: skip
+    """Return a run's response by cell and block; `wide` multiplies the noise at a number of clients.
+
+    `together`: the levels of one number of clients come one after the other, as in a plan.
+    """
+    series = noise(rng, blocks * len(CELLS)).reshape(blocks, len(CELLS))
+    moment = _together(rng, blocks) if together else rng.random(series.shape)
+    order = moment.argsort(1).argsort(1)
     values = np.take_along_axis(series, order, 1)
     return {
         (level, (("clients", clients),)): {
             ("h", b + 1, 1): math.exp(values[b, i] * (wide or {}).get(clients, 1.0) + truth.get((level, clients), 0.0))
             for b in range(blocks)
         }
-        for i, (level, clients) in enumerate(names)
+        for i, (level, clients) in enumerate(CELLS)
     }
+
+
+def _together(rng: np.random.Generator, blocks: int) -> Array:
+    """Return when each cell's turn is in each block: places in random order, and in each place its levels."""
+    places = rng.random((blocks, 1, len(CLIENTS))).argsort(2)
+    return np.asarray((places + rng.random((blocks, len(LEVELS), len(CLIENTS)))).reshape(blocks, -1), dtype=float)
 
 
 def upto(cells: Cells, blocks: int) -> Cells:
@@ -373,9 +385,30 @@ def between_runs(runs: int, rng: np.random.Generator) -> None:
         _row(name, earlier, *(_per_cent(n, min(runs, 200)) for n in counts), f"{100 * found.error:.1f} %")
 
 
+def orders(runs: int, rng: np.random.Generator) -> None:
+    """Print what the order of a pass makes of the error of a ratio."""
+    _head(
+        "The error of a ratio (standard deviation of its estimates), by the order of a block's cells",
+        "noise", "correlation of neighbours", "of trials 12 apart", "blocks", "all cells mixed",
+        "compared ones next to each other", "share of the variance that is left",
+    )  # fmt: skip
+    for (name, noise), blocks in product(noises().items(), (12, 36)):
+        errors = []
+        long = [noise(rng, 240) for _ in range(runs)]
+        near_by = [f"{np.mean([np.corrcoef(s[:-lag], s[lag:])[0, 1] for s in long]):.2f}" for lag in (1, len(CELLS))]
+        for together in (False, True):
+            found = [compared(asked((blocks,)), run_of(noise, rng, blocks, {}, together=together)) for _ in range(runs)]
+            logs = [math.log(e.estimate) for effects in found for e in effects if not e.pooled and e.estimate]
+            errors.append(float(np.std(logs)))
+        mixed, near = errors
+        _row(
+            name, *near_by, blocks, f"{100 * mixed:.2f} %", f"{100 * near:.2f} %", f"{100 * (near / mixed) ** 2:.0f} %"
+        )
+
+
 PARTS = {
     "nothing": at_nothing, "boundary": at_the_boundary, "looks": with_looks, "unequal": unequal,
-    "predictions": predictions, "compare": between_runs,
+    "predictions": predictions, "compare": between_runs, "orders": orders,
 }  # fmt: skip
 
 

@@ -381,6 +381,7 @@ class Precision:
     response: str
     comparisons: int
     answered: int  # at this moment; a run stops for it at planned looks alone
+    together: int  # of those, only by what all combinations of the other factors have in common
     half_width: float | None  # of the widest one; None where one has no interval yet
 
 

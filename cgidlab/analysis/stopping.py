@@ -88,9 +88,9 @@ def _precision(found: Sequence[Effect]) -> tuple[Precision, ...]:
         widths = [e.half_width for e in cells]
         known = [w for w in widths if w is not None]
         answered = len(cells) - sum(e.response == response for e in open_)
-        said.append(
-            Precision(response, len(cells), answered, max(known) if known and len(known) == len(widths) else None)
-        )
+        together = answered - sum(e.answer.decided for e in cells)
+        half_width = max(known) if known and len(known) == len(widths) else None
+        said.append(Precision(response, len(cells), answered, together, half_width))
     return tuple(said)
 
 

@@ -109,6 +109,7 @@ class Pacing:
         said = [
             f"{title(p.response)} known to \N{PLUS-MINUS SIGN}{100 * p.half_width:.1f} %, "
             f"{p.answered} of {p.comparisons} answered"
+            + (f" ({p.together} only by what they have in common)" if p.together else "")
             for p in decision.precision
             if p.half_width is not None
         ]

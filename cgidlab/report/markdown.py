@@ -104,7 +104,7 @@ def _effects(report: ReportInput) -> list[str]:
             words.where(e, say),
             *words.effect_size(e, say),
             str(e.blocks),
-            say(words.ANSWERS[e.answer]),
+            say(words.answer(e)),
         ]
         for e in report.compared
     )

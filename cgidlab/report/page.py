@@ -206,7 +206,7 @@ def _effect_row(effect: Effect, say: Say) -> dict[str, Any]:
         "where": words.where(effect, say),
         "size": size,
         "interval": interval,
-        "answer": say(words.ANSWERS[effect.answer]),
+        "answer": say(words.answer(effect)),
         "checks": words.checks(effect, say),
     }
 
@@ -215,8 +215,8 @@ _GLYPHS = {"square": "■", "circle": "●", "triangle-up": "▲", "triangle-dow
 
 
 def _answers(effects: Sequence[Effect], say: Say) -> list[tuple[str, str, str]]:
-    given = {e.answer for e in plots.asked(effects) if plots.on_ratio_axis(e)}
-    marks = [(say(words.ANSWERS[a]), *charts.ANSWER_MARKS[a]) for a in words.ANSWERS if a in given]
+    given = {e.answer: words.answer(e) for e in plots.asked(effects) if plots.on_ratio_axis(e)}
+    marks = [(say(given[a]), *charts.ANSWER_MARKS[a]) for a in words.ANSWERS if a in given]
     return [(text, colour, _GLYPHS[shape]) for text, colour, shape in marks]
 
 

@@ -50,7 +50,7 @@ def effect_row(effect: Effect, say: Say = IN_ENGLISH, alike: Combination = ()) -
     )
     second = f"{words.change(effect.estimate)} ({interval})"
     if effect.answer is Answer.INCONCLUSIVE:
-        second = f"{second}: {say(words.ANSWERS[effect.answer])}"
+        second = f"{second}: {say(words.answer(effect))}"
     return charts.row_label(f"{first}\n{second}")
 
 
@@ -76,7 +76,7 @@ def effect_text(effect: Effect, say: Say = IN_ENGLISH) -> str:
         size=size,
         interval=interval,
         n=effect.blocks,
-        answer=say(words.ANSWERS[effect.answer]),
+        answer=say(words.answer(effect)),
     )
 
 

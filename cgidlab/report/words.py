@@ -80,6 +80,12 @@ ANSWERS: dict[Answer, str] = {
 }
 
 
+def answer(effect: Effect) -> str:
+    """Return what an effect says; of one level of several that it may be decided for all of them together."""
+    alone = effect.answer is Answer.INCONCLUSIVE and bool(effect.at) and not effect.pooled
+    return "not decided by itself" if alone else ANSWERS[effect.answer]
+
+
 def effect_size(effect: Effect, say: Say = IN_ENGLISH) -> tuple[str, str]:
     """Return an effect and its interval: as changes for a ratio, in the response's unit for a difference."""
     if effect.scale == "ratio":
