@@ -107,7 +107,7 @@ TEXTS = {
     "gains at least that much": "問題になる幅以上に改善",
     "real, near what matters": "差はあるが、問題になるかどうかの境目",
     "not decided": "未判定",
-    "not decided by itself": "単独では未判定",
+    "not decided alone": "単独では未判定",
     "no smallest effect was named": "問題になる幅の指定なし",
     # Responses.
     "Every trial": "すべての試行",

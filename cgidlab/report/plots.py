@@ -50,7 +50,7 @@ def effect_row(effect: Effect, say: Say = IN_ENGLISH, alike: Combination = ()) -
     )
     second = f"{words.change(effect.estimate)} ({interval})"
     if effect.answer is Answer.INCONCLUSIVE:
-        second = f"{second}: {say(words.answer(effect))}"
+        second = f"{second}: {say(words.ANSWERS[effect.answer])}"
     return charts.row_label(f"{first}\n{second}")
 
 

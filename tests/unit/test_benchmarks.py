@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import decides, disk_doses, earlier, figures, instruments, noise, scale
+from benchmarks import decides, disk_doses, earlier, figures, instruments, noise, scale, unchanged
 from benchmarks.figures import Row, Series
 from cgidlab.design import catalogue, spec, strict_yaml
 from cgidlab.model import Experiment
@@ -194,3 +194,46 @@ def test_beside_an_earlier_checkout_a_trial_costs_what_lies_between_two_begins(t
 def test_a_place_without_a_checkout_is_not_compared_with(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no checkout of the project"):
         earlier.Checkout.at(tmp_path)
+
+
+def test_runs_in_which_nothing_differs_have_queues_that_no_client_fills() -> None:
+    document = strict_yaml.parse(decides.design(decides.SWEEP.read_text(), unchanged.CELLS).encode(), "x")
+    found = spec.build(document, catalogue.load(figures.ROOT / "roles"))
+
+    levels = {f.name: [lv.value for lv in f.levels] for f in found.factors}
+    assert levels == {"listen_backlog": [1024, 2048], "clients": [50, 200]}
+    assert min(levels["listen_backlog"]) > int(str(found.settings["workers"])) >= max(levels["clients"])
+    assert (found.rule.reference, found.repetitions.passes) == ("1024", 3)
+
+
+def test_a_false_alarm_is_any_claim_of_a_difference() -> None:
+    words = ("costs_at_least", "gains_at_least", "real_near", "equivalent", "inconclusive", "described")
+    assert unchanged.alarms([{"answer": word} for word in words]) == 3
+
+    assert unchanged.row([0] * 10, [0] * 9).reached
+    assert not unchanged.row([0] * 9 + [1], [0] * 9).reached
+    assert not unchanged.row([0] * 10, [0] * 8 + [1]).reached
+    assert not unchanged.row([0] * 9, [0] * 8).reached, "ten are asked for"
+
+
+def test_two_designs_say_the_same_where_both_intervals_leave_room_for_it() -> None:
+    def known(**ratios: tuple[float, float]) -> decides.Known:
+        named = {("throughput_rps", level, "at"): of for level, of in ratios.items()}
+        return decides.Known(
+            [1.0],
+            1,
+            6,
+            named,
+            {"throughput_rps": (0.98, 0.97, 0.99)},
+            {"s_per_trial": 0.1, "share_in_windows": 0.001},
+            [0.2],
+        )
+
+    now, then = known(a=(0.00, 0.03), b=(0.05, 0.03)), known(a=(0.05, 0.04), b=(0.15, 0.04))
+
+    row = decides.rows({"now": now, "then": then}, 15.0)[-1]
+
+    assert row.ours[0].values == pytest.approx([1.0, 2.0])
+    assert not row.reached
+    assert row.beside[0].values == [0.98, 0.97, 0.99]
+    assert decides.rows({"now": now, "then": now}, 15.0)[-1].reached

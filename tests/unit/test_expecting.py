@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from cgidlab import cli
+from cgidlab.analysis.effects import effects
+from cgidlab.analysis.findings import unanswered
 from cgidlab.analysis.power import chance_decided
 from cgidlab.design import limiting, plan
 from cgidlab.design.plan import trial_s
 from cgidlab.engine.foretelling import Foretelling
 from cgidlab.engine.pacing import Pacing, session_s
+from cgidlab.gathered import answering
 from cgidlab.model import Figures, Outcome, Plan, Repetitions, Status, TrialRecord
 from cgidlab.progress import Display
 from cgidlab.runs import expecting, store
@@ -146,33 +150,54 @@ def test_the_chance_of_a_decision_is_that_of_many_estimates(truth: float, error:
     assert chance_decided(truth, error, 0.05, (equal, together)) == pytest.approx(want, abs=0.005)
 
 
-def test_the_progress_shows_how_well_it_is_known_and_stops_when_that_is_enough(tmp_path: Path) -> None:
-    experiment = replace(
-        planned(tmp_path, TEXT).experiment,
-        repetitions=Repetitions(6, 12, passes=4, watch_every=4, half_widths=(("throughput_rps", 0.02),)),
-    )
-    design = plan.make(experiment, CATALOGUE)
+def paced(tmp_path: Path, design: Plan, noise: float) -> tuple[str, list[TrialRecord]]:
+    """Run a design's blocks, of cells that differ by noise alone; return what was said, and the trials."""
     run = store.create(tmp_path / "results", design, "a")
     stream = io.StringIO()
     pacing = Pacing(design, run, Display(stream), None)
     rng = np.random.default_rng(4)
     records: list[TrialRecord] = []
-    ended = 0
     for number, block in enumerate(design.blocks, start=1):
         records += [
             TrialRecord(
                 t.number, t.block, t.key, "trials/none", "local", tuple((n, lv.label) for n, lv in t.cell.levels),
                 t.cell.settings, Outcome(t.key, Status.COMPLETE, "", None),
-                Figures(throughput_rps=1000 * math.exp(0.03 * rng.standard_normal())), 0.1, None,
+                Figures(throughput_rps=1000 * math.exp(noise * rng.standard_normal())), 0.1, None,
                 pass_number=t.pass_number, watched=t.watched,
             )
             for t in block
         ]  # fmt: skip
         if pacing.stops_after(number, records):
-            ended = number
             break
+    return stream.getvalue(), records
 
-    said = stream.getvalue()
+
+def test_the_progress_says_what_is_answered_only_over_all_levels_of_the_other_factors(tmp_path: Path) -> None:
+    loads = TEXT.replace("1024]}", "1024], clients: [10, 20, 40]}")
+
+    design = planned(tmp_path, loads)
+
+    said, records = paced(tmp_path, design, 0.045)
+
+    last = re.findall(
+        r"throughput known to .*?, (\d+) of 6 answered(?: \((\d+) only by what they have in common\))?", said
+    )[-1]
+    found = effects(answering(records), design.experiment.rule, design.experiment.repetitions, registered_only=True)
+    cells = [e for e in found if not e.pooled and e.response == "throughput_rps"]
+    alone = sum(e.answer.decided for e in cells)
+    together = sum(e not in unanswered(found) for e in cells) - alone
+    assert together > 0 < alone
+    assert last == (str(alone + together), str(together))
+
+
+def test_the_progress_shows_how_well_it_is_known_and_stops_when_that_is_enough(tmp_path: Path) -> None:
+    experiment = replace(
+        planned(tmp_path, TEXT).experiment,
+        repetitions=Repetitions(6, 12, passes=4, watch_every=4, half_widths=(("throughput_rps", 0.025),)),
+    )
+    said, records = paced(tmp_path, plan.make(experiment, CATALOGUE), 0.03)
+
+    ended = records[-1].block
     assert "after block 2: throughput known to \N{PLUS-MINUS SIGN}" in said
     assert f"stopping after block {ended}: every one of 2 comparisons is known well enough after {ended} blocks" in said
     assert 6 < ended <= 12

@@ -103,7 +103,7 @@ def texts_of_modules() -> Iterator[str]:
 
 def texts_of_tables() -> Iterator[str]:
     yield from words.ANSWERS.values()
-    yield "not decided by itself"
+    yield "not decided alone"
     yield from words._TIMES.values()  # noqa: SLF001 -- a table of texts
     yield from (c.heading for c in words.SHOWN)
     yield from (c.title for c in COLUMNS.values() if c.title != c.name)

@@ -177,7 +177,7 @@ def test_figures_stand_beside_an_interval_and_what_is_open_says_so(given: report
     open_ = dataclasses.replace(base, answer=Answer.INCONCLUSIVE, family_interval=Interval(0.98, 1.08))
     shown = dataclasses.replace(base, answer=Answer.COSTS_AT_LEAST, family_interval=Interval(1.01, 1.08))
 
-    assert plots.effect_row(open_) == "5 \N{MIDDLE DOT} clients 50\n+3.1 % (\N{MINUS SIGN}2.0 to +8.0): not decided by itself"
+    assert plots.effect_row(open_) == "5 \N{MIDDLE DOT} clients 50\n+3.1 % (\N{MINUS SIGN}2.0 to +8.0): not decided"
     assert plots.effect_row(shown).endswith("+3.1 % (+1.0 to +8.0)")
 
 
