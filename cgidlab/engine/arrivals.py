@@ -4,6 +4,7 @@ The role's action (cgidlab_await) leaves `NNN.arrival.json` beside each archive,
 A file and not an event of Ansible: an event a trial means a worker of Ansible's a trial, the dearest thing of all.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -16,7 +17,7 @@ from cgidlab import rundir
 from cgidlab.errors import StoreError
 from cgidlab.parsers import document
 
-_LOOK_S = 0.2  # a look is one listing of a small directory: 20 us
+_LOOK_S = 0.5  # a look is one listing of a small directory
 _ENDING = ".arrival.json"
 _MOST_BYTES = 1 << 16
 
@@ -93,9 +94,10 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
 
     def _report(self) -> None:
         try:
-            for path in sorted(self._incoming.glob(f"*{_ENDING}")):
-                if path.name not in self._seen and self._fault is None:
-                    self._seen.add(path.name)
-                    self._on_arrival(read(path))
+            there = {name for name in os.listdir(self._incoming) if name.endswith(_ENDING)}  # noqa: PTH208 -- a tenth of the time
+            for name in sorted(there - self._seen):
+                if self._fault is None:
+                    self._seen.add(name)
+                    self._on_arrival(read(self._incoming / name))
         except Exception as err:  # noqa: BLE001 -- raised again by whoever waits for the block
             self._fault = err

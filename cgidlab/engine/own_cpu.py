@@ -1,5 +1,6 @@
 """How much CPU this program and its Ansible use, moment by moment: what they take from a target on the same machine."""
 
+import itertools
 import os
 import resource
 import threading
@@ -11,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_LOOK_S = 0.5  # a look is a few small files: 0.1 ms
+_LOOK_S = 0.2  # what a look finds is spread over the time before it: trials are short
+_SEARCHED = 5  # looks at the same processes before they are searched for anew, which costs ten times as much
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 
@@ -21,6 +23,7 @@ class OwnCpu(AbstractContextManager["OwnCpu"]):
 
     def __init__(self) -> None:
         self._samples: list[tuple[float, float]] = []  # seconds since 1970, seconds of CPU
+        self._processes: tuple[int, ...] = ()  # that this one started, and those that they started
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -40,11 +43,20 @@ class OwnCpu(AbstractContextManager["OwnCpu"]):
 
     def look(self) -> None:
         """Note what was used by now."""
-        self._samples.append((time.time(), _cpu_s()))
+        self._processes = tuple(_below(os.getpid()))
+        self._note()
+
+    def _note(self) -> None:
+        self._samples.append((time.time(), _cpu_s(self._processes)))
 
     def _work(self) -> None:
-        while not self._over.wait(_LOOK_S):
-            self.look()
+        for nth in itertools.count(1):
+            if self._over.wait(_LOOK_S):
+                return
+            if nth % _SEARCHED:
+                self._note()
+            else:
+                self.look()
 
     def used_s(self, spans: Iterable[tuple[float, float]]) -> float:
         """Return the CPU used within stretches of time (seconds since 1970), evenly spread between two looks."""
@@ -67,19 +79,24 @@ def between(samples: Sequence[tuple[float, float]], moment: float) -> float:
     return low + (high - low) * ((moment - begin) / (end - begin) if end > begin else 1.0)
 
 
-def _cpu_s() -> float:
+def _cpu_s(processes: Iterable[int]) -> float:
     """Return the CPU of this process, of its children that ended, and of those that live with what they waited for."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(_tree_ticks(os.getpid())) / _TICKS
+    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(map(_ticks, processes)) / _TICKS
 
 
-def _tree_ticks(pid: int) -> Iterable[int]:
+def _ticks(pid: int) -> int:
+    with suppress(OSError, ValueError, IndexError):
+        # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return sum(int(n) for n in fields[11:15])
+    return 0
+
+
+def _below(pid: int) -> Iterable[int]:
     for child in _children(pid):
-        with suppress(OSError, ValueError, IndexError):
-            # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
-            fields = (_PROC / str(child) / "stat").read_text().rpartition(")")[2].split()
-            yield sum(int(n) for n in fields[11:15])
-        yield from _tree_ticks(child)
+        yield child
+        yield from _below(child)
 
 
 def _children(pid: int) -> list[int]:
