@@ -86,6 +86,8 @@ TEMPLATES = {
     "noise_unknown": "ホスト上でほかに何が動いていたかは不明。",
     "noise_unknown_some": "{some}では、ホスト上でほかに何が動いていたか不明。",
     "wandered": "ホストの速度は {range} 変動したが、対比較で打ち消される。",
+    "restless_too": "隣り合う同じ条件の測定どうしの差 {spread} は、打ち消されない。",
+    "restless": "隣り合う同じ条件の測定どうしの差 {spread} は、対比較では打ち消されない。",
     "trials": "{number}。",
     "trials_disturbed": "{all}のうち {some} は妨げられ、再実行した。",
     "trials_failed": "{all}のうち {some} は無効{why}。",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Effect, unanswered
@@ -370,9 +371,23 @@ def _why(analysis: Analysis) -> str:
 def _speed(analysis: Analysis) -> list[Sentence]:
     """Return how far the host's speed wandered: by its fixed work, or what is known only from before there was one."""
     drift, pace = analysis.drift, analysis.pace
-    if pace is not None:
-        return [_say("wandered", range=words.per_cent(pace.range))]
-    return [_say("wandered", range=words.per_cent(drift.range))] if drift is not None and drift.flagged else []
+    known = pace.range if pace is not None else drift.range if drift is not None and drift.flagged else None
+    said = [] if known is None else [_say("wandered", range=words.per_cent(known))]
+    spread = _restless(analysis)
+    if spread is not None:
+        said.append(_say("restless_too" if said else "restless", spread=words.per_cent(spread)))
+    return said
+
+
+def _restless(analysis: Analysis) -> float | None:
+    """Return by what share equal windows next to each other differ, where that leaves something open and is much.
+
+    The standard deviation of the log ratio of two of them, which pairing has taken what it can from.
+    """
+    open_ = [e for e in unanswered(analysis.effects) if e.response not in figures.OF_A_BLOCK and e.scale == "ratio"]
+    known = [(e.block_sd, e.smallest) for e in open_ if e.block_sd is not None and e.smallest is not None]
+    large = [math.expm1(spread) for spread, smallest in known if math.expm1(spread) > smallest]
+    return median(large) if large else None
 
 
 def _capital(text: str) -> str:

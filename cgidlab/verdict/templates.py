@@ -75,6 +75,8 @@ EN = {
     "noise_unknown": "What else ran on the host is not known.",
     "noise_unknown_some": "What else ran on the host is not known of {some}.",
     "wandered": "Host speed wandered by {range}, which pairing takes out.",
+    "restless_too": "Equal windows next to each other differ by {spread}, which it does not.",
+    "restless": "Equal windows next to each other differ by {spread}, which pairing does not take out.",
     "trials": "{number}.",
     "trials_disturbed": "{some} of {all} disturbed and run again.",
     "trials_failed": "{some} of {all} not valid{why}.",

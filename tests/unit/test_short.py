@@ -1,10 +1,12 @@
 """The verdict in seven lines says what the whole of it says, and every sentence has a template."""
 
+import math
 import re
 import string
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cgidlab.analysis.analyse import analyse
@@ -180,6 +182,26 @@ def test_the_hosts_pace_is_said_where_it_was_measured() -> None:
         )
 
     assert "Host speed wandered by 18 %, which pairing takes out." in told([paced(r) for r in records])["Trust"]
+
+
+@pytest.mark.parametrize(
+    ("noise", "want"), [(0.0, ""), (0.12, r"Equal windows next to each other differ by 1\d %, which ")]
+)
+def test_a_restless_host_is_named_where_it_leaves_throughput_open(noise: float, want: str) -> None:
+    _, records, _ = verdict_data.load("overflow_with_cost")
+    rng = np.random.default_rng(5)
+    noisy = [
+        replace(
+            r, figures=replace(r.figures, throughput_rps=rate * math.exp(noise / math.sqrt(2) * rng.standard_normal()))
+        )
+        for r in records
+        if (rate := r.figures.throughput_rps) is not None
+    ]
+
+    found = told(noisy)
+
+    assert bool(re.search(want or "Equal windows", found["Trust"])) is bool(want)
+    assert ("ot decided" in found["Throughput"]) is bool(want)
 
 
 def test_what_the_question_is_about_comes_first() -> None:
