@@ -24,7 +24,7 @@ from cgidlab.errors import LabError, StoreError
 
 TMP = "tmp"  # in a play's directory, and gone with it
 _UNSAFE = "__ansible_unsafe"  # how Ansible's JSON marks text that is no template
-_LOOK_S = 0.25  # between looks at `cancelled`
+_LOOK_S = 0.5  # between looks at `cancelled`
 _WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _IDENT = "it"  # ansible-runner's name for its one invocation in a directory
 

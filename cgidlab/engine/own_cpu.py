@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_LOOK_S = 0.2  # what a look finds is spread over the time before it: trials are short
-_SEARCHED = 5  # looks at the same processes before they are searched for anew, which costs ten times as much
+_LOOK_S = 0.4  # what a look finds is spread over the time before it: trials are short
+_SEARCHED = 3  # looks at the same processes before they are searched for anew, which costs ten times as much
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 
@@ -88,7 +88,8 @@ def _cpu_s(processes: Iterable[int]) -> float:
 def _ticks(pid: int) -> int:
     with suppress(OSError, ValueError, IndexError):
         # utime, stime, cutime, cstime of proc_pid_stat(5); the name before them may hold spaces.
-        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        with open(f"{_PROC}/{pid}/stat", "rb") as file:  # noqa: PTH123 -- in a third of the time
+            fields = file.read().rpartition(b")")[2].split()
         return sum(int(n) for n in fields[11:15])
     return 0
 
