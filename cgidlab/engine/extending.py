@@ -63,7 +63,8 @@ def _span(more: More, blocks: int, most: int, plan: Plan, pace_s: float) -> tupl
 def numbered(plan: Plan, stored: Mapping[str, Any], run: RunDirectory) -> Plan:
     """Return the plan with its trials under the numbers that plan.json has, and new ones beyond all that were used.
 
-    Trials that were run again have numbers of their own, which no plan knows.
+    Each block in the order of its numbers: a run goes on in the order that it was begun in, whichever a version of
+    this program would give it. Trials that were run again have numbers of their own, which no plan knows.
     """
     known = {(t["block"], t.get("pass_number", 1), t["cell"]): int(t["number"]) for t in stored.get("trials", ())}
     last = max([*known.values(), *run.trial_numbers()], default=0)
@@ -74,4 +75,4 @@ def numbered(plan: Plan, stored: Mapping[str, Any], run: RunDirectory) -> Plan:
             last += 1
             number = last
         trials.append(replace(trial, number=number))
-    return replace(plan, trials=tuple(trials))
+    return replace(plan, trials=tuple(sorted(trials, key=lambda t: (t.block, t.number))))

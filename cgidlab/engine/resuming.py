@@ -131,10 +131,8 @@ def load(
         raise SpecError("this is no run of an experiment", where=str(run.path), fix="begin it again")
     spec.check(experiment, catalogue, str(run.path / "plan.json"))
     site = _site(run, experiment.target, root, request, target)
-    plan = planning.make(experiment, catalogue)
     stored = run.read("plan.json")
-    if experiment.repetitions.looked:
-        plan = extending.numbered(plan, stored, run)
+    plan = extending.numbered(planning.make(experiment, catalogue), stored, run)
     taken_in(run, plan)
     before = _recorded(run, stored, experiment)
     now = standing(run, experiment)

@@ -200,7 +200,7 @@ def test_runs_in_which_nothing_differs_have_queues_that_no_client_fills() -> Non
     document = strict_yaml.parse(decides.design(decides.SWEEP.read_text(), unchanged.CELLS).encode(), "x")
     found = spec.build(document, catalogue.load(figures.ROOT / "roles"))
 
-    levels = {f.name: [lv.value for lv in f.levels] for f in found.factors}
+    levels = {f.name: [int(lv.value) for lv in f.levels] for f in found.factors}
     assert levels == {"listen_backlog": [1024, 2048], "clients": [50, 200]}
     assert min(levels["listen_backlog"]) > int(str(found.settings["workers"])) >= max(levels["clients"])
     assert (found.rule.reference, found.repetitions.passes) == ("1024", 2)

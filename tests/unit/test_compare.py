@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks import answers
+from benchmarks import answers, window_noise
 from cgidlab import compare
 from cgidlab.analysis.findings import Answer
 from cgidlab.compare import differing
@@ -146,7 +146,7 @@ def test_a_response_that_is_zero_is_compared_by_difference_and_not_judged() -> N
 @pytest.mark.parametrize("earlier", [0, 6], ids=["no history", "six earlier runs"])
 def test_two_runs_of_one_build_raise_a_false_alarm_in_under_five_per_cent(earlier: int) -> None:
     """100 pairs, hosts whose pace differs by 8 % from run to run: none may be worse, few may seem to differ."""
-    found = answers.pairs_of_runs(100, np.random.default_rng(7), answers.one_over_f, earlier=earlier)
+    found = answers.pairs_of_runs(100, np.random.default_rng(7), window_noise.one_over_f, earlier=earlier)
 
     assert found.worse <= 2
     assert found.differ <= 11  # 5 % and three standard errors of 100 draws

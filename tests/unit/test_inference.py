@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from benchmarks import answers, coverage
+from benchmarks import answers, coverage, window_noise
 from cgidlab.analysis.dunnett import critical, stay_within
 from cgidlab.analysis.effects import compared
 from cgidlab.analysis.intervals import Interval, bootstrap_interval, sign_interval, t_interval, wilcoxon_p
@@ -299,14 +299,14 @@ def test_a_level_that_is_noisier_than_its_neighbours_is_moderated_and_wider() ->
     assert found[0].spread > 3 * found[1].spread
 
 
-@pytest.mark.parametrize("kind", list(answers.noises()))
+@pytest.mark.parametrize("kind", list(window_noise.noises()))
 def test_a_whole_run_without_an_effect_shows_one_in_few_runs_and_covers_the_truth(kind: str) -> None:
     """The flagship's design on made and recorded noise, at all its looks; benchmarks/answers.py has more of it."""
     rng = np.random.default_rng(11)
     looks = (6, 12)
     alarms = held = total = 0
     for _ in range(60):
-        cells = answers.run_of(answers.noises()[kind], rng, looks[-1], {})
+        cells = answers.run_of(window_noise.noises()[kind], rng, looks[-1], {})
         by_look = [compared(answers.asked(looks), answers.upto(cells, n)) for n in looks]
         alarms += any(e.differs for found in by_look for e in found)
         held += sum(e.interval is not None and e.interval.holds(1.0) for e in by_look[-1])

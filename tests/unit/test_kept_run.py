@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from cgidlab import cli
+from cgidlab.design import catalogue
+from cgidlab.design.plan import make
 from cgidlab.engine import resuming
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.parsers import plan_document, versions
@@ -76,6 +78,16 @@ def test_going_on_with_it_says_that_what_measures_is_another_now(run: store.RunD
     with pytest.raises(SpecError, match="this has changed") as refused:
         resuming.refuse(continued, continued.differences, ())
     assert "- measuring: " in str(refused.value)
+
+
+def test_it_goes_on_in_the_order_in_which_it_was_begun(run: store.RunDirectory) -> None:
+    begun = [(t["number"], t["cell"], t["key"]) for t in run.read("plan.json")["trials"]]
+    today = make(store.experiment_of(run), catalogue.load(REPO / "roles"))
+    assert [(t.number, t.cell.id) for t in today.trials] != [(n, cell) for n, cell, _ in begun], "another order today"
+
+    continued = resuming.load(run, REPO, None)
+
+    assert [(t.number, t.cell.id, t.key) for t in continued.loaded.plan.trials] == begun
 
 
 def test_its_plan_is_of_an_older_version_and_is_brought_up_to_date(run: store.RunDirectory) -> None:
