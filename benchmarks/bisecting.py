@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.answers import noises
+from benchmarks.window_noise import noises
 from cgidlab.analysis.answers import Bounds
 from cgidlab.analysis.bisecting import Ask, BuildRatio, Measure, Narrowed, StepShown, narrow
 from cgidlab.analysis.effects import Cells, Question, compared

@@ -3,7 +3,7 @@
 python -m benchmarks.percentiles [--runs N]. Fixed seed; two minutes at the default of 200 runs a row.
 
 Requests are made one by one: windows of 1,200 answers, three of each cell a block that nothing watches, 1/f noise over
-all windows of the run (`window_noise.one_over_f`). With a queue, one request in fifty waits about as long again as a request
+all windows of the run (`window_noise.one_over_f`). With a queue, one request in fifty waits about as long again as one
 takes, in one window more and in another less: as where a queue overflows. Two truths: the ratio of the 99th percentiles
 of endlessly many requests, and that of blocks as long as these.
 """

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bisecting as simulated
-from benchmarks.answers import RECORDED, recorded, replayed
+from benchmarks.window_noise import RECORDED, recorded, replayed
 from cgidlab import cli, files
 from cgidlab.analysis.bisecting import Ask, Bisection, BuildRatio, Commit, Narrowed, StepShown, Turn, narrow, turn_of
 from cgidlab.analysis.findings import Answer
