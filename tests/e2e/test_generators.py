@@ -162,7 +162,8 @@ def test_a_generator_that_was_killed_makes_its_trial_invalid_and_the_others_go_o
     assert len(ran.rows) == 3, ran.output  # the invalid one is run again
     first, *others = ran.rows
     assert (first["status"], first["kind"]) == ("invalid", "client"), ran.output
-    assert "the load of g2 is failed: h2load exited with -9" in first["reason"]
+    # The first answer that h2load logs is of its warm-up where the loop is open.
+    assert re.search(r"the load of g2 is failed: h2load (exited with -9|ended before its warm-up did)", first["reason"])
     assert [r["status"] for r in others] == ["complete", "complete"], ran.output
     assert {r["loop"] for r in others} == {"closed", "open"}
     assert ran.status == 0
