@@ -48,7 +48,7 @@ _SCRIPTS = {
     "echoing": f'{_HEADER}; echo "$QUERY_STRING"',
     # The two that go on do so in the place of the shell, so that the pid is theirs.
     "late": 'echo $$ >"$DOCUMENT_ROOT/late.pid"; exec sleep 60',
-    "endless": f'{_HEADER}; echo $$ >"$DOCUMENT_ROOT/endless.pid"; exec yes',
+    "endless": f'{_HEADER}; echo $$ >"$DOCUMENT_ROOT/endless.pid"; exec yes 2>/dev/null',
     "deaf": f'trap "" TERM; echo $$ >"$DOCUMENT_ROOT/deaf.pid"; {_HEADER}; echo hello; exec sleep 60 <&- >&- 2>&-',
 }
 # A shell changes what is done with SIGCHLD; Python changes SIGPIPE alone.
