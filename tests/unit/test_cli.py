@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cgidlab import cli, commands
+from cgidlab.design import strict_yaml
 
 ROOT = Path(__file__).parents[2]
 SMOKE = str(ROOT / "experiments" / "smoke.yml")
@@ -80,6 +81,14 @@ def test_schema_knows_every_option_and_accepts_the_kept_experiments(capsys: pyte
 def test_every_kept_experiment_is_valid(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", str(path)]) == 0
     assert "good" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yml")), ids=lambda p: p.stem)
+def test_no_kept_experiment_asks_for_one_module_twice(path: Path) -> None:
+    """A worker that has failed once tries again while its tries are fewer than `connect_attempts`: never with 0 or 1."""
+    document = strict_yaml.parse(path.read_bytes(), path.name)
+
+    assert not {0, 1} <= set(document.get("factors", {}).get("connect_attempts", ()))
 
 
 def test_every_module_that_is_a_verb_can_be_called() -> None:

@@ -263,7 +263,7 @@ def described_variant(variant, directory):
 
 
 def check_distinct(variants_of, versions):
-    """Raise LabError where two variants of a build are one module: what they differ in does nothing in that version."""
+    """Raise LabError where two variants of a build are one module: what they differ in makes no difference to it."""
     for name, build in sorted(variants_of.items()):
         seen = {}
         for variant in build["variants"]:
@@ -274,7 +274,8 @@ def check_distinct(variants_of, versions):
                 raise LabError(
                     "mod_cgid of httpd %s is the same module with %s"
                     % (versions[name], " and with ".join(_named(each, apart) for each in (other, settings))),
-                    fix="leave out all but one of these: %s does nothing in this version" % " and ".join(apart),
+                    fix="leave out all but one of these: they differ in %s and compile to the same code there"
+                    % " and ".join(apart),
                 )
 
 
