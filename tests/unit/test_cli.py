@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cgidlab import cli, commands
-from cgidlab.design import strict_yaml
+from cgidlab.design import catalogue, spec, strict_yaml
 
 ROOT = Path(__file__).parents[2]
 SMOKE = str(ROOT / "experiments" / "smoke.yml")
@@ -85,10 +85,11 @@ def test_every_kept_experiment_is_valid(path: Path, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yml")), ids=lambda p: p.stem)
 def test_no_kept_experiment_asks_for_one_module_twice(path: Path) -> None:
-    """A worker that has failed once tries again while its tries are fewer than `connect_attempts`: never with 0 or 1."""
-    document = strict_yaml.parse(path.read_bytes(), path.name)
+    """A worker tries again while its tries are fewer than `connect_attempts`: never with 0, and never with 1."""
+    found = spec.build(strict_yaml.parse(path.read_bytes(), str(path)), catalogue.load(ROOT / "roles"))
 
-    assert not {0, 1} <= set(document.get("factors", {}).get("connect_attempts", ()))
+    attempts = {lv.value for f in found.factors if f.name == "connect_attempts" for lv in f.levels}
+    assert not {0, 1} <= attempts
 
 
 def test_every_module_that_is_a_verb_can_be_called() -> None:
