@@ -82,7 +82,7 @@ ANSWERS: dict[Answer, str] = {
 
 def answer(effect: Effect) -> str:
     """Return what an effect says; of one level of several that it may be decided for all of them together."""
-    alone = effect.answer is Answer.INCONCLUSIVE and bool(effect.at) and not effect.pooled
+    alone = effect.answer is Answer.INCONCLUSIVE and bool(effect.at)
     return "not decided alone" if alone else ANSWERS[effect.answer]
 
 

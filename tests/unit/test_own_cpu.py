@@ -33,3 +33,17 @@ def test_what_children_use_counts_whether_they_have_ended_or_not(*, ended: bool)
     assert cpu.whole_s >= 0.28, "to a tick of the kernel's clock"
     assert cpu.used_s([(began_s, ended_s)]) == pytest.approx(cpu.whole_s, abs=0.1)
     assert cpu.used_s([(began_s - 60, began_s - 1)]) == 0
+
+
+def test_a_child_that_began_later_is_found_while_it_lives() -> None:
+    with OwnCpu() as cpu:
+        child = subprocess.Popen([sys.executable, "-c", _BURN + "input()\n"], stdin=subprocess.PIPE)
+        try:
+            deadline = time.monotonic() + 30
+            while cpu.whole_s < 0.28 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            found_s = cpu.whole_s
+        finally:
+            child.communicate(b"\n")
+
+    assert found_s >= 0.28, "no look searched for it"

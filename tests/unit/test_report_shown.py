@@ -12,7 +12,7 @@ from cgidlab import report
 from cgidlab.analysis.findings import Answer
 from cgidlab.analysis.intervals import Interval
 from cgidlab.model import Figures, TrialRecord
-from cgidlab.report import axes, cells, charts, facts, page, payload, plots
+from cgidlab.report import axes, cells, charts, facts, page, payload, plots, words
 from scripts import make_synthetic_run as synthetic
 from tests.unit.test_report_page import Page
 
@@ -257,3 +257,18 @@ def test_a_cell_has_its_spread_below_its_median(given: report.ReportInput) -> No
     table = text.partition('id="cells-table"')[2].partition("</table>")[0]
 
     assert len(re.findall(r"<td>[\d,.]+<small>[\d,.]+ to [\d,.]+</small>", table)) > 15
+
+
+@pytest.mark.parametrize(
+    ("at", "pooled", "answer", "want"),
+    [
+        ((("clients", "50"),), False, Answer.INCONCLUSIVE, "not decided alone"),
+        ((), True, Answer.INCONCLUSIVE, "not decided"),
+        ((), False, Answer.INCONCLUSIVE, "not decided"),
+        ((("clients", "50"),), False, Answer.EQUIVALENT, "equivalent: changes by less than that"),
+    ],
+)
+def test_a_place_that_is_open_may_be_decided_with_the_others(
+    given: report.ReportInput, at: tuple[tuple[str, str], ...], answer: Answer, want: str, *, pooled: bool
+) -> None:
+    assert words.answer(dataclasses.replace(given.effects[0], at=at, pooled=pooled, answer=answer)) == want
