@@ -19,7 +19,7 @@ from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, bootstrap_in
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import Pairs, Unit, by_unit, cells_of, combinations_of, levels_of, paired, within_blocks
 from cgidlab.analysis.power import blocks_to_decide, mde
-from cgidlab.analysis.sharing import Sample, Scatter, Sharing, noises
+from cgidlab.analysis.sharing import Sample, Scatter, Sharing, noises, trim_share
 from cgidlab.analysis.trimmed import Middle, middle
 from cgidlab.model import Factor, Repetitions, TrialRecord, VerdictRule
 
@@ -101,13 +101,6 @@ def effects(
 
 def compared(asked: Question, cells: Cells) -> tuple[Effect, ...]:
     """Return the effects on one response, level by level: at each place, then over all of them."""
-    made = {
-        (level, place): _comparison(level, place, paired(cells[level, place], cells[asked.reference, place]))
-        for level in asked.levels
-        for place in asked.places
-        if (level, place) in cells and (asked.reference, place) in cells
-    }
-    ratios = [c for c in made.values() if c.scale == "ratio" and c.d]
     logs = [
         [
             {u: math.log(v) for u, v in values.items()}
@@ -116,10 +109,18 @@ def compared(asked: Question, cells: Cells) -> tuple[Effect, ...]:
         ]
         for place in asked.places
     ]
+    share = trim_share(logs)
+    made = {
+        (level, place): _comparison(level, place, paired(cells[level, place], cells[asked.reference, place]), share)
+        for level in asked.levels
+        for place in asked.places
+        if (level, place) in cells and (asked.reference, place) in cells
+    }
+    ratios = [c for c in made.values() if c.scale == "ratio" and c.d]
     shared = dict(
         zip(
             [(c.level, c.place) for c in ratios],
-            noises([Sample(asked.places.index(c.place), c.d, c.middle) for c in ratios], logs),
+            noises([Sample(asked.places.index(c.place), c.d, c.middle) for c in ratios], logs, share),
             strict=True,
         )
     )
@@ -141,9 +142,9 @@ def _own(found: Middle | None) -> Scatter | None:
     return Scatter(found.spread, found.df, Sharing.OWN) if found is not None and found.n >= MIN_BLOCKS else None
 
 
-def _comparison(level: str, place: Combination, pairs: Pairs) -> _Comparison:
+def _comparison(level: str, place: Combination, pairs: Pairs, share: float) -> _Comparison:
     scale, d = within_blocks(pairs)
-    return _Comparison(level, place, pairs, scale, d, middle(d) if len(d) > 1 else None)
+    return _Comparison(level, place, pairs, scale, d, middle(d, share) if len(d) > 1 else None)
 
 
 def _effect(asked: Question, found: _Comparison, noise: Scatter | None) -> Effect:

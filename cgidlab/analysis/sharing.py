@@ -11,11 +11,15 @@ from scipy import optimize, special, stats  # type: ignore[import-untyped]  # sc
 
 from cgidlab.analysis.intervals import MIN_BLOCKS
 from cgidlab.analysis.pairs import Unit
-from cgidlab.analysis.trimmed import Middle, middle
+from cgidlab.analysis.trimmed import TRIM_SHARE, TRIM_SHARES, Middle, middle
 
 EQUAL_P = 0.25
 """Spreads are taken for equal from this p on: a test that decides whether to pool has to see small differences, so it
 is held at 25 % and not at 5 % (Bancroft 1964, Biometrics 20)."""
+
+CHOICE_FROM_DF = 60
+"""From so many degrees of freedom on the trimming is chosen. By fewer a choice is by chance: two cells of twelve to 24
+blocks would be covered in 92 to 94 % (docs/statistics.md)."""
 
 Logs = Mapping[Unit, float]
 """A cell's log responses by the unit they were measured in: a block, or a pass of one."""
@@ -53,7 +57,25 @@ class Sample:
         return self.middle is not None and self.middle.n >= MIN_BLOCKS
 
 
-def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple[Scatter | None, ...]:
+def trim_share(places: Sequence[Sequence[Logs]]) -> float:
+    """Return how much of a response's differences is left out at either end: of TRIM_SHARES, where errors are smallest.
+
+    Jaeckel 1971 (Annals of Mathematical Statistics 42): trimming is chosen by the error that it is estimated to have.
+    Chosen once, by all pairs of cells, so that no comparison takes what suits itself. `places` are as for `noises`.
+    """
+    pool = _pool(places, TRIM_SHARE)
+    if pool is None or pool.df < CHOICE_FROM_DF:
+        return TRIM_SHARE
+    return min(TRIM_SHARES, key=lambda share: _mean_square_error(places, share))
+
+
+def _mean_square_error(places: Sequence[Sequence[Logs]], share: float) -> float:
+    return float(np.mean([middle(d, share).error ** 2 for cells in places for d in _pairs(cells)]))
+
+
+def noises(
+    samples: Sequence[Sample], places: Sequence[Sequence[Logs]], share: float = TRIM_SHARE
+) -> tuple[Scatter | None, ...]:
     """Return the spread of each comparison; None where it has fewer than MIN_BLOCKS units.
 
     One for all of them where neither pairs of cells nor places (combinations of the other factors, of which a heavier
@@ -62,13 +84,13 @@ def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple
     them, is noisier than the others. `places` are the cells of each place, levels that are not compared included: the
     mean variance of the log ratios of all pairs of k cells in n blocks is twice the residual variance of that place's
     randomised blocks, with (k - 1)(n - 1) degrees of freedom, where the comparisons alone, which share the reference,
-    would have fewer.
+    would have fewer. `share`: how much was trimmed for the samples' middles.
     """
     able = [s for s in samples if s.able]
     own = [
         Scatter(s.middle.spread, s.middle.df, Sharing.OWN) if s.able and s.middle is not None else None for s in samples
     ]
-    pool = _pool(places)
+    pool = _pool(places, share)
     if len(able) < 2 or pool is None:  # noqa: PLR2004 -- one has nothing to share with
         return tuple(own)
     by_place = {p: [s.d for s in able if s.place == p] for p in dict.fromkeys(s.place for s in able)}
@@ -76,7 +98,7 @@ def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]]) -> tuple
     alike = _equal([d for group in pairs.values() for d in group])
     if alike and _equal([_centred(group) for group in by_place.values()]):
         return tuple(None if n is None else pool for n in own)
-    pools = {p: _pool([places[p]]) for p in by_place if len(by_place) > 1 and _equal(pairs[p])}
+    pools = {p: _pool([places[p]], share) for p in by_place if len(by_place) > 1 and _equal(pairs[p])}
     prior = _prior([s.middle for s in able if s.middle is not None])
     found = []
     for sample, noise in zip(samples, own, strict=True):
@@ -100,10 +122,10 @@ def _centred(group: Sequence[Sequence[float]]) -> list[float]:
     return [x - float(np.median(d)) for d in group for x in d]
 
 
-def _pool(places: Sequence[Sequence[Logs]]) -> Scatter | None:
+def _pool(places: Sequence[Sequence[Logs]], share: float) -> Scatter | None:
     weighed, total = 0.0, 0.0
     for cells in places:
-        middles = [middle(d) for d in _pairs(cells)]
+        middles = [middle(d, share) for d in _pairs(cells)]
         if not middles:
             continue
         each = np.array([m.df for m in middles], dtype=float)

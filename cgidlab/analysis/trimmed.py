@@ -14,6 +14,9 @@ TRIM_FROM = 12
 TRIM_SHARE = 0.1
 """Of the blocks, left out at either end."""
 
+TRIM_SHARES = (TRIM_SHARE, 0.25)
+"""Of which `sharing.trim_share` takes one for a response, by what its cells scatter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Middle:
@@ -45,14 +48,14 @@ class Middle:
         return abs(self.value - self.mean) > self.error > 0
 
 
-def middle(values: Values, cut: int | None = None) -> Middle:
-    """Return the middle of at least two values: trimmed by TRIM_SHARE a side from TRIM_FROM on, else the mean.
+def middle(values: Values, share: float = TRIM_SHARE, *, cut: int | None = None) -> Middle:
+    """Return the middle of at least two values: trimmed by `share` a side from TRIM_FROM on, else the mean.
 
     With `cut`, which has to leave two values, by so many a side.
     """
     d = np.sort(np.asarray(values, dtype=float))
     if cut is None:
-        cut = int(TRIM_SHARE * d.size) if d.size >= TRIM_FROM else 0
+        cut = int(share * d.size) if d.size >= TRIM_FROM else 0
     kept = d.size - 2 * cut
     inner = d[cut : d.size - cut]
     wins = np.clip(d, inner[0], inner[-1])

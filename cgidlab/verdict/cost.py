@@ -224,7 +224,8 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
         more = f" and in {words.count(len(apart) - 1, 'more comparison')}" if len(apart) > 1 else ""
         found.append(
             f"single blocks make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
-            f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} without a tenth at either end"
+            f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} "
+            f"without {worst_apart.trimmed} of {worst_apart.blocks} at either end"
         )
     found += [_watching(o) for o in analysis.observer if o.matters]
     if analysis.repetitions.watch_every > 1 and analysis.per_block is not None and not analysis.per_block.unwatched:
