@@ -19,7 +19,7 @@ is held at 25 % and not at 5 % (Bancroft 1964, Biometrics 20)."""
 
 CHOICE_FROM_DF = 60
 """From so many degrees of freedom on the trimming is chosen. By fewer a choice is by chance: two cells of twelve to 24
-blocks would be covered in 92 to 94 % (docs/statistics.md)."""
+blocks would be covered in 92 to 93 % (docs/statistics.md)."""
 
 Logs = Mapping[Unit, float]
 """A cell's log responses by the unit they were measured in: a block, or a pass of one."""

@@ -1,8 +1,9 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from benchmarks import answers, coverage, window_noise
@@ -13,7 +14,7 @@ from cgidlab.analysis.looks import nominal_alpha, planned_looks
 from cgidlab.analysis.pairs import Unit
 from cgidlab.analysis.power import blocks_to_decide, chances_decided, mde, power
 from cgidlab.analysis.series import autocorrelation, start_log_ratio
-from cgidlab.analysis.sharing import Sample, Sharing, noises
+from cgidlab.analysis.sharing import Sample, Sharing, noises, trim_share
 from cgidlab.analysis.trimmed import middle, trimmed_interval
 from cgidlab.model import Repetitions
 
@@ -279,6 +280,46 @@ def test_a_reference_that_is_noisier_than_the_levels_does_not_pass_for_one_of_th
     assert {n.sharing for n in found if n} == {Sharing.MODERATED}
     own = [s.spread for one in d if (s := middle(one))]
     assert all(n.spread > 0.95 * min(own) for n in found if n), "of all pairs it would be 0.7 of that"
+
+
+def _cells(draw: Callable[..., NDArray[np.float64]], cells: int, blocks: int) -> list[list[dict[Unit, float]]]:
+    return [[{("h", b, 1): float(x) for b, x in enumerate(draw(size=blocks))} for _ in range(cells)] for _ in range(3)]
+
+
+def test_a_quarter_is_trimmed_where_noise_has_heavy_tails_and_a_tenth_where_it_has_none() -> None:
+    rng = np.random.default_rng(3)
+
+    def disturbed(size: int) -> NDArray[np.float64]:
+        return rng.normal(size=size) * np.where(rng.random(size) < 0.15, 6.0, 1.0)
+
+    assert trim_share(_cells(rng.normal, 4, 36)) == 0.1
+    assert trim_share(_cells(disturbed, 4, 36)) == 0.25
+
+
+@pytest.mark.parametrize(("cells", "blocks"), [(2, 24), (4, 6), (1, 36)])
+def test_the_trimming_is_not_chosen_by_few_pairs(cells: int, blocks: int) -> None:
+    rng = np.random.default_rng(4)
+
+    assert {trim_share(_cells(rng.standard_cauchy, cells, blocks)[:1]) for _ in range(20)} == {0.1}
+
+
+def test_the_trimming_that_a_run_chose_is_what_its_estimates_and_errors_are_of() -> None:
+    """The recorded sweep of a quiet host has heavy tails: 28 passes know a ratio better by a fifth."""
+    noise = window_noise.noises()["recorded, 1 s windows, quiet"]
+    chosen, errors, estimates = set(), [], []
+    for seed in range(20):
+        cells = answers.run_of(noise, np.random.default_rng(seed), 28, {})
+        found = [e for e in compared(answers.asked((28,)), cells) if not e.pooled]
+        chosen |= {e.trimmed for e in found}
+        d = [[math.log(v / cells["100", e.at][u]) for u, v in cells[e.level, e.at].items()] for e in found]
+        errors.append([(e.block_sd or 0.0) / math.sqrt(e.blocks - 2 * e.trimmed) for e in found])
+        estimates.append([[math.log(e.estimate or 0.0) for e in found], [middle(one).value for one in d]])
+
+    assert chosen <= {2, 7}
+    assert 7 in chosen
+    mine, by_tenth = np.array(estimates).transpose(1, 0, 2).std(axis=(1, 2))
+    assert mine < 0.9 * by_tenth
+    assert mine == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.15)
 
 
 def test_a_single_comparison_has_its_own_spread() -> None:
