@@ -131,7 +131,18 @@ def compared(asked: Question, cells: Cells) -> tuple[Effect, ...]:
         found += [_effect(asked, c, noise) for c, noise in known]
         if len(asked.places) > 1 and len(here) == len(asked.places):
             found.append(_common(asked, level, known))
-    return tuple(found)
+    return _believed(found)
+
+
+def _believed(found: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Return effects without the time that would decide them, where most open comparisons have none.
+
+    In noise that decides nothing a few have one by chance, and most of these are wrong (docs/statistics.md).
+    """
+    open_ = [e for e in found if e.answer is Answer.INCONCLUSIVE and e.blocks >= MIN_BLOCKS]
+    if 2 * sum(e.more_blocks is not None for e in open_) >= len(open_):
+        return tuple(found)
+    return tuple(replace(e, more_blocks=None) if e in open_ else e for e in found)
 
 
 def _able(values: Mapping[Unit, float]) -> bool:

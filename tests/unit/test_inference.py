@@ -1,3 +1,4 @@
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,7 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 from benchmarks import answers, coverage, window_noise
 from cgidlab.analysis.dunnett import critical, stay_within
 from cgidlab.analysis.effects import compared
+from cgidlab.analysis.findings import Answer
 from cgidlab.analysis.intervals import Interval, bootstrap_interval, sign_interval, t_interval, wilcoxon_p
 from cgidlab.analysis.looks import nominal_alpha, planned_looks
 from cgidlab.analysis.pairs import Unit
@@ -157,6 +159,20 @@ def test_blocks_are_predicted_within_reach_alone() -> None:
     assert near <= 36
     assert blocks_to_decide(0.0, 0.3, 12, 0.05, bounds) is None, "more than three times as many would be a guess"
     assert blocks_to_decide(0.0, 0.022, 5, 0.05, bounds) is None, "a spread of five blocks predicts nothing"
+
+
+def test_a_time_that_few_open_comparisons_of_a_response_have_is_not_told() -> None:
+    """In a restless hour one in twenty has one by chance, which three times of four is wrong."""
+    told = []
+    for seed, kind in itertools.product(range(12), ("quiet", "restless")):
+        noise = window_noise.noises()[f"recorded, 1 s windows, {kind}"]
+        found = compared(answers.asked((12,)), answers.run_of(noise, np.random.default_rng(seed), 12, {}))
+        open_ = [e for e in found if e.answer is Answer.INCONCLUSIVE]
+        told.append((kind, len(open_), sum(e.more_blocks is not None for e in open_)))
+
+    assert all(times == 0 or 2 * times >= number for _, number, times in told)
+    assert any(times for kind, _, times in told if kind == "quiet")
+    assert sum(times == 0 for kind, number, times in told if kind == "restless" and number) > 6
 
 
 # Dunnett 1964 (Biometrics 20), table for two-sided comparisons at 5 and 1 %.
