@@ -188,11 +188,11 @@ def _change(known: Known, compared: Sequence[Effect], share: float) -> str:
     if stepped is not None:
         template, last, first = stepped
         at = {"last": places.place(first.factor, last), "first": places.place(first.factor, first.level)}
-        return template.format(share=words.per_cent(share), change=short.ratio(first), **at)
+        return template.format(share=words.per_cent(share), change=words.change(first), **at)
     largest = max(real, key=lambda e: abs((e.estimate or 1.0) - 1))
     where = f" at {words.cell(largest.at)}" if largest.at else ""
     return templates.AT_MOST.format(
-        change=short.ratio(largest), level=places.place(largest.factor, largest.level), at=where
+        change=words.change(largest), level=places.place(largest.factor, largest.level), at=where
     )
 
 

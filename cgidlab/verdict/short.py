@@ -245,7 +245,7 @@ def _change(known: Known, effect: Effect) -> Sentence:
     at = places.at_place(effect.at)
     before, after = (_median(known.analysis.cells, effect, label) for label in (effect.reference, effect.level))
     direction = templates.MORE if (effect.estimate or 1.0) > 1 else templates.LESS
-    change = ratio(effect)
+    change = words.change(effect)
     near = templates.NEAR if effect.answer is Answer.REAL_NEAR else ""
     if effect.response.endswith("_ms") and before is not None and after is not None:
         template = "change_in_unit"
@@ -253,21 +253,6 @@ def _change(known: Known, effect: Effect) -> Sentence:
     else:
         template, values = "change", {}
     return _say(template, direction=direction, change=change, level=level, at=at, near=near, **values)
-
-
-def ratio(effect: Effect) -> str:
-    """Return "4.3 % more (3.2 to 5.4)", or the difference where a ratio is not defined."""
-    estimate, interval = effect.estimate or 1.0, effect.family_interval or effect.interval
-    if effect.scale != "ratio":
-        ends = f" ({interval.low:,.1f} to {interval.high:,.1f})" if interval else ""
-        return f"{estimate:+,.1f}{ends}"
-    sign = 1 if estimate >= 1 else -1
-    word = templates.MORE if sign > 0 else templates.LESS
-    span = ""
-    if interval is not None:
-        low, high = sorted(100 * sign * (end - 1) for end in (interval.low, interval.high))
-        span = f" ({low:.1f} to {high:.1f})"
-    return f"{100 * sign * (estimate - 1):.1f} % {word}{span}"
 
 
 def _more(rest: Sequence[Effect], compared: int) -> Sentence:

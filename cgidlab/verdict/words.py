@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from cgidlab.analysis.findings import Combination, Effect
 from cgidlab.analysis.intervals import Interval
 
+_MANY_TIMES = 3.0  # from here on a change in per cent is no longer read: 1,375 % more
+
 
 def per_cent(share: float) -> str:
     """Return a share in per cent with as many digits as are worth reading: "5 %", "0.4 %"."""
@@ -69,13 +71,23 @@ def equivalence(effect: Effect) -> str:
 
 
 def change(effect: Effect) -> str:
-    """Return "4.3 % more (3.2 to 5.4)", with the interval of all comparisons together."""
-    found = effect.family_interval
-    if not effect.estimate or found is None:
+    """Return "4.3 % more (3.2 to 5.4)", "14.7 times as much (13.8 to 15.7)", or the difference where no ratio is defined.
+
+    The interval is that of all comparisons together; where there is none, the comparison's own.
+    """
+    estimate, interval = effect.estimate, effect.family_interval or effect.interval
+    if estimate is None:
         return ratio(effect)
-    more = effect.estimate >= 1
-    size, *ends = (abs(100 * (value - 1)) for value in (effect.estimate, found.low, found.high))
-    return f"{size:.1f} % {'more' if more else 'less'} ({min(ends):.1f} to {max(ends):.1f})"
+    if effect.scale != "ratio":
+        return f"{estimate:+,.1f}" + (f" ({interval.low:,.1f} to {interval.high:,.1f})" if interval else "")
+    if estimate >= _MANY_TIMES:
+        return f"{estimate:.1f} times as much" + (f" ({interval.low:.1f} to {interval.high:.1f})" if interval else "")
+    word, sign = ("more", 1) if estimate >= 1 else ("less", -1)
+    size = f"{100 * sign * (estimate - 1):.1f} % {word}"
+    if interval is None:
+        return size
+    low, high = sorted(100 * sign * (end - 1) for end in (interval.low, interval.high))
+    return f"{size} ({low:.1f} to {high:.1f})"
 
 
 def minutes(value: float) -> str:

@@ -13,7 +13,7 @@ from cgidlab.analysis.analyse import analyse
 from cgidlab.analysis.findings import Answer, Effect
 from cgidlab.analysis.intervals import Interval
 from cgidlab.model import FailureKind, Outcome, Status, TrialRecord
-from cgidlab.verdict import judge, sentences, templates
+from cgidlab.verdict import judge, sentences, templates, words
 from tests.unit import verdict_data
 
 
@@ -79,6 +79,25 @@ def test_a_change_that_is_not_ruled_out_is_no_half_width() -> None:
     assert text.endswith("Not decided in 2 of 9: a change of up to 9 % is not ruled out.")
     assert len(open_) == 2
     assert max(e.half_width or 0.0 for e in open_) == pytest.approx(0.029, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "interval", "scale", "want"),
+    [
+        (1.043, Interval(1.032, 1.054), "ratio", "4.3 % more (3.2 to 5.4)"),
+        (0.972, Interval(0.945, 1.004), "ratio", "2.8 % less (-0.4 to 5.5)"),
+        (2.99, None, "ratio", "199.0 % more"),
+        (14.745, Interval(13.849, 15.698), "ratio", "14.7 times as much (13.8 to 15.7)"),
+        (12.0, Interval(3.5, 20.5), "difference", "+12.0 (3.5 to 20.5)"),
+        (None, None, "ratio", "ratio not known"),
+    ],
+)
+def test_a_change_is_said_in_per_cent_until_it_is_a_multiple(
+    estimate: float | None, interval: Interval | None, scale: str, want: str
+) -> None:
+    one = verdict_data.recorded("overflow_and_limit").analysis.effects[0]
+
+    assert words.change(replace(one, estimate=estimate, family_interval=None, interval=interval, scale=scale)) == want
 
 
 @pytest.mark.parametrize(("known", "want"), [(True, "a change of up to 44 % is not ruled out."), (False, "")])
