@@ -1,8 +1,8 @@
 """What does choosing how much is trimmed bring, and is it honest? Prints a table of docs/statistics.md.
 
 python -m benchmarks.trimming [--runs N]. Fixed seed; two minutes at the default of 200 runs a row. The runs are
-those of benchmarks/answers.py, once with a tenth always and once with the choice; the last rows are two cells that choose for
-themselves from twelve blocks on, which `analysis.sharing` does not let them.
+those of benchmarks/answers.py, once with a tenth always and once with the choice. The last rows are two cells that
+choose for themselves from twelve blocks on, which `analysis.sharing` does not let them.
 """
 
 import argparse

@@ -71,7 +71,7 @@ def equivalence(effect: Effect) -> str:
 
 
 def change(effect: Effect) -> str:
-    """Return "4.3 % more (3.2 to 5.4)", "14.7 times as much (13.8 to 15.7)", or the difference where no ratio is defined.
+    """Return "4.3 % more (3.2 to 5.4)", "14.7 times as much (13.8 to 15.7)", or a difference without a ratio.
 
     The interval is that of all comparisons together; where there is none, the comparison's own.
     """
