@@ -98,6 +98,11 @@ class Figures:
     latency_max_ms: float | None = _figure(
         LOAD, "ms", "longest of the same", title="the longest latency", heading="Max, ms"
     )
+    waiting_beyond_p99: int | None = _figure(
+        LOAD,
+        "",
+        "requests under way at the window's end that had surely waited longer than its 99th percentile (a closed loop)",
+    )
     worst_second_rps: float | None = _figure(
         LOAD, "1/s", "fewest successful answers in one of the window's whole seconds", better=Better.HIGHER
     )

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from cgidlab.analysis.answers import Bounds, answer_of, barred, of_outage
+from cgidlab.analysis.cut_short import unclaimed
 from cgidlab.analysis.findings import Answer, Combination, Effect
 from cgidlab.analysis.floors import noise_floors
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval, bootstrap_interval, sign_interval, wilcoxon_p
@@ -96,7 +97,7 @@ def effects(
             checks=not registered_only,
         )  # fmt: skip
         found += compared(asked, {key: by_unit(trials, response) for key, trials in cells.items()})
-    return barred(found, noise_floors(records, rule, declared))
+    return unclaimed(barred(found, noise_floors(records, rule, declared)), records)
 
 
 def compared(asked: Question, cells: Cells) -> tuple[Effect, ...]:

@@ -101,6 +101,7 @@ def measure(directory: Path) -> Measured:
     steady = trial.settings.get("fault", "none") == "none"
     asked = trial.settings.get("clients") if trial.settings.get("loop") == "closed" else None
     clients = asked if isinstance(asked, int) else None
+    figures = replace(figures, waiting_beyond_p99=_waiting_beyond_p99(sources, figures, clients))
     unsure_us = load.uncertainty_us if load else 0
     checks = (
         *((merging.check_generators(load, result, trial.settings),) if load else ()),
@@ -258,6 +259,16 @@ def _client(s: _Sources) -> tuple[Figures, reqs.Seconds | None]:
     seconds = reqs.by_second(s.requests, s.span_us, s.log)
     sent = reqs.sending(s.sendings, s.span_us)
     return merged((counts, _worst_second(seconds), _latencies(inside.latencies_us), sent)), seconds
+
+
+def _waiting_beyond_p99(s: _Sources, figures: Figures, clients: int | None) -> int | None:
+    """Return it for a closed loop; the server's log says when answers came where the driver does so to the second."""
+    if clients is None or s.requests is None or figures.latency_p99_ms is None:
+        return None
+    at_us = s.requests.end_us if s.requests.exact else None if s.log is None else s.log.end_us
+    if at_us is None:
+        return None
+    return reqs.waiting_beyond(at_us, s.span_us[1], clients, 1000 * figures.latency_p99_ms)
 
 
 def _worst_second(seconds: reqs.Seconds) -> Figures:

@@ -104,6 +104,16 @@ def answered(log: AccessLog, span_us: tuple[int, int]) -> Ints:
     return log.status[(log.end_us >= span_us[0]) & (log.end_us < span_us[1])]
 
 
+def waiting_beyond(answered_us: Ints, end_us: int, clients: int, beyond_us: float) -> int:
+    """Return how many of a closed loop's clients had surely waited longer than `beyond_us` when a window ended.
+
+    Each has one request under way then. Whose request is younger was answered meanwhile, so that there are no more of
+    them than answers. It is the least number: one client may have had several.
+    """
+    younger = int(((answered_us > end_us - beyond_us) & (answered_us <= end_us)).sum())
+    return max(0, clients - younger)
+
+
 def failures_of_unknown(requests: Requests, served: Ints | None) -> int:
     """Return how many requests of unknown status failed: those the server counts beyond the known ones."""
     unknown = int((requests.status == UNKNOWN).sum())

@@ -39,7 +39,12 @@ class Blockwise:
                 damaged.append(figures)
             else:
                 worst = [v for r in windows if (v := r.figures.worst_second_p99_ms) is not None]
-                whole = replace(figures, worst_second_p99_ms=max(worst, default=None))
+                waiting = [v for r in windows if (v := r.figures.waiting_beyond_p99) is not None]
+                whole = replace(
+                    figures,
+                    worst_second_p99_ms=max(worst, default=None),
+                    waiting_beyond_p99=sum(waiting) if waiting else None,
+                )
                 found.append(replace(windows[0], pass_number=0, figures=whole, overhead_s=None))
         return tuple(found), tuple(damaged)
 

@@ -325,6 +325,15 @@ PARTS = {
     "about {n} hours": "約 {n} 時間",
     "{some} of {all} comparisons": "{all} 件中 {some} 件を",
     # Doubts.
+    "p99 is a lower bound in {some} of {all} at {where} and in {more} more cells: up to {n} of its requests had waited longer when the window ended, which a longer window_s holds": (
+        "{where} ほか {more} セルで p99 は下限({all} 件中 {some} 件)。測定の終わりに、p99 より長く待っているリクエストが最大 {n} 件あった。window_s を長くすると測れる"
+    ),
+    "p99 is a lower bound in {some} of {all} at {where} and in 1 more cell: up to {n} of its requests had waited longer when the window ended, which a longer window_s holds": (
+        "{where} ほか 1 セルで p99 は下限({all} 件中 {some} 件)。測定の終わりに、p99 より長く待っているリクエストが最大 {n} 件あった。window_s を長くすると測れる"
+    ),
+    "p99 is a lower bound in {some} of {all} at {where}: up to {n} of its requests had waited longer when the window ended, which a longer window_s holds": (
+        "{where} で p99 は下限({all} 件中 {some} 件)。測定の終わりに、p99 より長く待っているリクエストが最大 {n} 件あった。window_s を長くすると測れる"
+    ),
     "watching changed {response} by {change} % ({low} to {high}): responses are those of passes that nothing watched, but what was seen of the queue is of watched ones": (
         "観測によって{response}が {change} % 変わった({low}〜{high})。応答の値は観測していないパスのもの、キューの様子は観測したパスのもの"
     ),

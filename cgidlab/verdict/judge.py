@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cgidlab.analysis.cut_short import cut_short
 from cgidlab.analysis.findings import Analysis, Answer
 from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.analysis.thresholds import Fulfilment
@@ -79,7 +80,8 @@ def judge(
     loaded = {c.levels for c in cells if c.overflow is Overflow.OBSERVED} or {c.levels for c in cells}
     searched = {limit.factor for limit in analysis.limits_found}
     found = limits.limits([r for r in valid if r.levels in loaded], searched)
-    doubts = (*cost.warnings(analysis), *hosts.warnings(analysis), *notes)
+    lower = validity.lower_bounds(cut_short((*records, *whole)))
+    doubts = (*lower, *cost.warnings(analysis), *hosts.warnings(analysis), *notes)
     warnings = (*cost.wandering(analysis), *doubts)
     warned = short.disturbed(records)
     distinct = _distinct(cells, valid, analysis.rule.reference)

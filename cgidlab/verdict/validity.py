@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cgidlab.analysis.cut_short import CutShort
 from cgidlab.analysis.findings import Combination
 from cgidlab.design import faults
 from cgidlab.model import TrialRecord
@@ -66,6 +67,19 @@ def line(cells: Sequence[CellErrors], factor: str) -> str:
         f"{sum(c.errors for c in bad):,} of {sum(c.requests for c in bad):,}{answered}; "
         "their latency is that of failing, and no level is preferred for it"
     )
+
+
+def lower_bounds(cells: Sequence[CutShort]) -> tuple[str, ...]:
+    """Return the clause on a p99 that the window's end cut short; nothing where there is none."""
+    if not cells:
+        return ()
+    worst = max(cells, key=lambda c: (c.some / c.of, c.most))
+    more = f" and in {words.count(len(cells) - 1, 'more cell')}" if len(cells) > 1 else ""
+    said = (
+        f"p99 is a lower bound in {worst.some} of {worst.of} at {words.cell(worst.levels)}{more}: "
+        f"up to {worst.most} of its requests had waited longer when the window ended, which a longer window_s holds"
+    )
+    return (said,)
 
 
 def advice(cells: Sequence[CellErrors], factor: str) -> str:

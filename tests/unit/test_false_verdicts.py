@@ -159,6 +159,36 @@ def test_a_pair_of_names_that_differs_bars_what_is_smaller() -> None:
     assert "aise the backlog" not in verdict.lines[4]
 
 
+def test_a_p99_that_the_windows_end_cut_short_is_no_claim() -> None:
+    """In three of eight trials with 15 attempts all 50 clients still waited at the window's end: its p99 is too low."""
+    levels = {"15": {"latency_p99_ms": 56.0, "requests": 1500}, "5": {"latency_p99_ms": 1500.0, "requests": 1500}}
+    made = cells({label: {**v, **EMPTY} for label, v in levels.items()}, factor="attempts")
+    waiting = [50 if r.levels == (("attempts", "15"),) and r.block <= 3 else 0 for r in made]
+    records = [replace(r, figures=replace(r.figures, waiting_beyond_p99=n)) for r, n in zip(made, waiting, strict=True)]
+    rule = VerdictRule("attempts", "15", (TAIL,))
+    free = [replace(r, figures=replace(r.figures, waiting_beyond_p99=0)) for r in records]
+
+    verdict = judged(records, rule)
+
+    assert verdict.cost == {"latency_p99_ms": Answer.INCONCLUSIVE}
+    trust = next(a.text for a in verdict.answers if a.topic == "trust")
+    assert "p99 is a lower bound in 3 of 8 at attempts=15: up to 50 of its requests had waited longer" in trust
+    assert judged(free, rule).cost == {"latency_p99_ms": Answer.COSTS_AT_LEAST}
+
+
+@pytest.mark.parametrize(("blocks", "claimed"), [(12, True), (8, False)])
+def test_one_such_trial_of_twelve_is_borne_and_named(blocks: int, *, claimed: bool) -> None:
+    figures = {"15": {"latency_p99_ms": 3000.0, "requests": 1500}, "5": {"latency_p99_ms": 1500.0, "requests": 1500}}
+    records = cells({label: {**v, **EMPTY} for label, v in figures.items()}, blocks, factor="attempts")
+    worst = records[0]
+    records[0] = replace(worst, figures=replace(worst.figures, waiting_beyond_p99=50))
+
+    verdict = judged(records, VerdictRule("attempts", "15", (TAIL,)))
+
+    assert (verdict.cost["latency_p99_ms"] is Answer.GAINS_AT_LEAST) is claimed
+    assert "lower bound in 1 of" in next(a.text for a in verdict.answers if a.topic == "trust")
+
+
 # 5 --------------------------------------------------------------------------------------------------------------------
 
 

@@ -623,6 +623,27 @@ def test_a_server_that_stood_still_does_not_break_littles_law(tmp_path: Path) ->
     assert measured.figures.worst_second_rps == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("silent_s", "want"), [(0.0, 3), (2.0, CLIENTS)])
+def test_who_waits_longer_than_the_p99_when_the_window_ends_is_counted(
+    tmp_path: Path, silent_s: float, want: int
+) -> None:
+    """All ten wait for two seconds when it ends: no row has such a latency, and p99 is still a tenth of a second.
+
+    Where every latency is the p99, a few are at it when the window ends.
+    """
+    end_us = BEGIN_US + (WINDOW_S - silent_s) * 1_000_000
+
+    figures = measure.measure(Trial(rows=[r for r in steady_rows() if r[0] + r[2] < end_us]).write(tmp_path)).figures
+
+    assert (figures.latency_p99_ms, figures.waiting_beyond_p99) == (LATENCY_US / 1000, want)
+
+
+def test_in_an_open_loop_nobody_knows_who_waits(tmp_path: Path) -> None:
+    trial = Trial(settings={"loop": "open", "rate": 100, "log_level": "warn", "patches": ""})
+
+    assert measure.measure(trial.write(tmp_path)).figures.waiting_beyond_p99 is None
+
+
 def test_a_latency_as_long_as_the_window_leaves_littles_law_undecided(tmp_path: Path) -> None:
     rows = [*steady_rows(), (BEGIN_US - 100, 200, 9_000_000)]
 
