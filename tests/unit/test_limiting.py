@@ -249,6 +249,18 @@ def test_what_could_not_be_shown_says_why_beside_the_hint() -> None:
     assert judged([silent]).lines[3].startswith("What limits was tried by holding things back and is not shown: httpd")
 
 
+def test_what_one_trial_did_not_show_is_asked_of_every_cell_and_not_of_one_again() -> None:
+    noisy = replace(TOGETHER, held=tuple(replace(h, word=LimitWord.UNKNOWN) for h in TOGETHER.held), first=())
+    nothing = replace(TOGETHER, slots=0, held=(), first=(), reason="httpd ended")
+
+    def advised(tried: Sequence[LimitsShown]) -> str:
+        return {a.name: a.text for a in judged(tried).answers}["Do"]
+
+    assert "which of them limits (limits: cells)" in advised([noisy])
+    assert "which of them limits (limits: once)" in advised([nothing])
+    assert "which of them limits (limits: once)" in advised([])
+
+
 def test_several_cells_are_counted() -> None:
     other = replace(
         TOGETHER,
