@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cgidlab import figures
+from cgidlab.analysis.cut_short import TAIL, cut_short
 from cgidlab.analysis.findings import Combination
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval
 from cgidlab.analysis.looks import nominal_alpha
@@ -88,7 +89,17 @@ def _fulfilment(
         state, why = _of_every(threshold, trials)
     else:
         state, why = _of_middle(threshold, by_block(trials, threshold.figure), errors)
+    if state is Shown.MET and threshold.sense == "<=" and threshold.figure in TAIL:
+        state, why = _of_whole_windows(trials, why)
     return Fulfilment(said(threshold), levels, state, why)
+
+
+def _of_whole_windows(trials: Sequence[TrialRecord], why: str) -> tuple[Shown, str]:
+    """Return that a tail is kept to, or that it is not known: where windows ended too soon it is a lower bound."""
+    low = next((c for c in cut_short(trials) if c.matters), None)
+    if low is None:
+        return Shown.MET, why
+    return Shown.UNDECIDED, f"{why}, but in {low.some} of {low.of} requests had waited longer when the window ended"
 
 
 def said(threshold: Threshold) -> str:

@@ -128,6 +128,9 @@ PARTS = {
     # What is required.
     "overflow not_observed": "溢れが観測されないこと",
     "overflow for moments at most": "溢れは一瞬までであること",
+    "{center}, at most {bound} (95 %, {n} blocks), but in {some} of {all} requests had waited longer when the window ended": (
+        "{center}、最大でも {bound}(95 %、{n} ブロック)。ただし {all} 件中 {some} 件で、測定の終わりにもっと長く待っているリクエストがあった"
+    ),
     "{center}, at most {bound} (95 %, {n} blocks)": "{center}、最大でも {bound}(95 %、{n} ブロック)",
     "{center}, at least {bound} (95 %, {n} blocks)": "{center}、少なくとも {bound}(95 %、{n} ブロック)",
     "{center}, {a} to {b} (95 %, {n} blocks)": "{center}、{a}〜{b}(95 %、{n} ブロック)",

@@ -129,6 +129,22 @@ def test_a_figure_is_met_only_with_confidence(values: Sequence[float], want: Sho
     assert shown(Required((P99,)), records) == [want]
 
 
+@pytest.mark.parametrize(("waiting", "want"), [(0, Shown.MET), (50, Shown.UNDECIDED)])
+def test_a_tail_that_windows_cut_short_is_no_promise_kept(waiting: int, want: Shown) -> None:
+    """In two of eight windows 50 of 1,550 requests still waited, longer than the p99."""
+    records = [
+        replace(r, figures=replace(r.figures, requests=1500, waiting_beyond_p99=waiting if r.block <= 2 else 0))
+        for r in tails([210, 220, 215, 205, 212, 208, 211, 209])
+    ]
+    slow = [replace(r, figures=replace(r.figures, latency_p99_ms=900.0)) for r in records]
+
+    (found,) = thresholds_shown(Required((P99,)), records, (6,))
+
+    assert found.state is want
+    assert ("in 2 of 8 requests had waited longer" in found.why) is bool(waiting)
+    assert shown(Required((P99,)), slow) == [Shown.MISSED], "a lower bound that lies beyond it shows that"
+
+
 def test_a_rate_that_has_to_be_reached_is_the_other_way_round() -> None:
     least = Threshold("throughput_rps", ">=", 1000.0)
     records = [trial_records.trial(b, Figures(throughput_rps=1100.0 + b), LOADED) for b in range(1, 9)]
