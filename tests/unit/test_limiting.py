@@ -254,7 +254,7 @@ def test_what_one_trial_did_not_show_is_asked_of_every_cell_and_not_of_one_again
     nothing = replace(TOGETHER, slots=0, held=(), first=(), reason="httpd ended")
 
     def advised(tried: Sequence[LimitsShown]) -> str:
-        return {a.name: a.text for a in judged(tried).answers}["Do"]
+        return judged(tried).lines[4]
 
     assert "which of them limits (limits: cells)" in advised([noisy])
     assert "which of them limits (limits: once)" in advised([nothing])
