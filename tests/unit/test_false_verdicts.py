@@ -176,6 +176,26 @@ def test_a_p99_that_the_windows_end_cut_short_is_no_claim() -> None:
     assert judged(free, rule).cost == {"latency_p99_ms": Answer.COSTS_AT_LEAST}
 
 
+def test_what_is_cut_short_elsewhere_bars_no_claim() -> None:
+    """At 400 clients requests still waited; at 50 none did, and the common effect is of both."""
+    figures = {"15": {"latency_p99_ms": 3000.0, "requests": 1500}, "5": {"latency_p99_ms": 1500.0, "requests": 1500}}
+    records = [
+        replace(r, figures=replace(r.figures, waiting_beyond_p99=waiting))
+        for clients, waiting in (("50", 0), ("400", 50))
+        for r in cells(
+            {label: {**v, **EMPTY} for label, v in figures.items()}, factor="attempts", at={"clients": clients}
+        )
+    ]
+
+    found = effects(records, VerdictRule("attempts", "15", (TAIL,)), Repetitions(8, 8), registered_only=True)
+
+    assert {(e.pooled, dict(e.at).get("clients")): e.answer for e in found} == {
+        (False, "50"): Answer.GAINS_AT_LEAST,
+        (False, "400"): Answer.INCONCLUSIVE,
+        (True, None): Answer.INCONCLUSIVE,
+    }
+
+
 @pytest.mark.parametrize(("blocks", "claimed"), [(12, True), (8, False)])
 def test_one_such_trial_of_twelve_is_borne_and_named(blocks: int, *, claimed: bool) -> None:
     figures = {"15": {"latency_p99_ms": 3000.0, "requests": 1500}, "5": {"latency_p99_ms": 1500.0, "requests": 1500}}

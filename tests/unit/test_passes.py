@@ -242,6 +242,7 @@ def test_the_requests_of_a_blocks_unwatched_windows_are_taken_as_one(tmp_path: P
         place.mkdir(parents=True)
         written = _window(place, made)
         record = trial(1, Figures(latency_p99_ms=1.0, worst_second_p99_ms=float(number)), {"listen_backlog": "100"})
+        record = replace(record, figures=replace(record.figures, waiting_beyond_p99=number))
         directory = str(written.relative_to(tmp_path))
         records.append(replace(record, number=number, pass_number=number, watched=number == 3, directory=directory))
 
@@ -254,6 +255,7 @@ def test_the_requests_of_a_blocks_unwatched_windows_are_taken_as_one(tmp_path: P
     assert found.figures.latency_p99_ms == pytest.approx(latencies[-2] / 1000), "nearest rank of 198"
     assert found.figures.latency_max_ms == pytest.approx(latencies[-1] / 1000)
     assert found.figures.worst_second_p99_ms == 2.0
+    assert found.figures.waiting_beyond_p99 == 1 + 2, "of both windows, and not of the watched one"
     assert found.figures.throughput_rps is None
 
 
