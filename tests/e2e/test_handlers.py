@@ -172,8 +172,9 @@ def served(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Serv
 
     def asked(name: str) -> Served:
         port = _PORT + SYSTEMS.index(name)
-        # Beside the load a request may find no process of mod_fcgid free, and sleeps for a second.
-        window_s = 5.0 if name == FCGID else 2.0
+        # All are asked while it lasts, by seven trials at once on a host that may be slow. Beside the load a request may
+        # find no process of mod_fcgid free, and sleeps for a second.
+        window_s = 10.0 if name == FCGID else 7.0
         trial = rig.trial(
             1, scripts_dir=str(scripts) if name in RUNNING_SCRIPTS else "", handler=name, isolation="host", clients=1,
             window_s=window_s, connect_times=False, children=4, workers=25, **now,
