@@ -172,7 +172,7 @@ def served(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Serv
 
     def asked(name: str) -> Served:
         port = _PORT + SYSTEMS.index(name)
-        # All are asked while it lasts, by seven trials at once on a host that may be slow. Beside the load a request may
+        # All are asked while it lasts, seven trials at once on a host that may be slow. Beside the load a request may
         # find no process of mod_fcgid free, and sleeps for a second.
         window_s = 10.0 if name == FCGID else 7.0
         trial = rig.trial(
