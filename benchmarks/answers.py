@@ -26,6 +26,7 @@ from cgidlab.analysis.findings import Answer, Combination, Effect, band, unanswe
 from cgidlab.analysis.intervals import t_interval
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.pairs import Unit
+from cgidlab.analysis.trimmed import standard_error
 from cgidlab.model import Figures, Outcome, Repetitions, Status, TrialRecord
 
 Array = NDArray[np.float64]
@@ -136,7 +137,7 @@ def at_nothing(runs: int, rng: np.random.Generator) -> None:
             open_levels = {e.level for e in unanswered(found)}
             levels_after += 3 - len(open_levels)
             whole += not open_levels
-            errors += [_error(e) for e in here]
+            errors += [error_of(e) for e in here]
         _row(
             name, blocks, _per_cent(held, total), _per_cent(held_common, 3 * runs), _per_cent(alarms, runs),
             _per_cent(levels_before, 3 * runs), _per_cent(levels_after, 3 * runs), _per_cent(whole, runs),
@@ -144,9 +145,9 @@ def at_nothing(runs: int, rng: np.random.Generator) -> None:
         )  # fmt: skip
 
 
-def _error(effect: Effect) -> float:
+def error_of(effect: Effect) -> float:
     """Return the standard error of a log ratio."""
-    return (effect.block_sd or 0.0) / math.sqrt(effect.blocks - 2 * effect.trimmed)
+    return standard_error(effect.block_sd or 0.0, effect.blocks, effect.trimmed)
 
 
 def at_the_boundary(runs: int, rng: np.random.Generator) -> None:

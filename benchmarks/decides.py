@@ -27,6 +27,7 @@ from typing import Any
 from benchmarks import figures
 from benchmarks.children import watch
 from benchmarks.figures import ROOT, Row, Series
+from cgidlab.analysis.trimmed import standard_error
 
 SWEEP = ROOT / "experiments" / "backlog-sweep.yml"
 MOST_BLOCKS = 500  # never reached: the budget ends the run
@@ -101,7 +102,7 @@ def run_of(text: str, work: Path, results: Path, *words: str) -> Path:
 def _known(run: Path) -> Known:
     summary = json.loads((run / "summary.json").read_text())
     compared = [e for e in summary["effects"] if e["response"] == "throughput_rps" and not e["pooled"]]
-    errors = [100 * e["block_sd"] / math.sqrt(e["blocks"] - 2 * e["trimmed"]) for e in compared if e["block_sd"]]
+    errors = [100 * standard_error(e["block_sd"], e["blocks"], e["trimmed"]) for e in compared if e["block_sd"]]
     answered = sum(e["answer"] not in {"inconclusive", "described"} for e in compared)
     ratios = {
         (e["response"], e["level"], str(e["at"])): _log_ratio(e)

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
-from benchmarks.answers import LOW, Array, asked, run_of
+from benchmarks.answers import LOW, Array, asked, error_of, run_of
 from benchmarks.window_noise import Maker, noises
 from cgidlab.analysis import sharing
 from cgidlab.analysis.effects import compared
@@ -35,7 +35,7 @@ def of_runs(noise: Maker, rng: np.random.Generator, runs: int, blocks: int) -> t
         held += sum(e.interval is not None and e.interval.holds(1.0) for e in here)
         alarms += any(e.differs for e in found)
         logs += [math.log(e.estimate) for e in here if e.estimate]
-        said += [(e.block_sd or 0.0) / math.sqrt(e.blocks - 2 * e.trimmed) for e in here]
+        said += [error_of(e) for e in here]
         lost = {
             (level, place): {u: v * (1.0 if level == "100" else math.exp(LOW)) for u, v in values.items()}
             for (level, place), values in cells.items()

@@ -74,7 +74,7 @@ def _mean_square_error(places: Sequence[Sequence[Logs]], share: float) -> float:
 
 
 def noises(
-    samples: Sequence[Sample], places: Sequence[Sequence[Logs]], share: float = TRIM_SHARE
+    samples: Sequence[Sample], places: Sequence[Sequence[Logs]], share: float
 ) -> tuple[Scatter | None, ...]:
     """Return the spread of each comparison; None where it has fewer than MIN_BLOCKS units.
 

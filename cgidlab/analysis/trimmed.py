@@ -40,12 +40,17 @@ class Middle:
     @property
     def error(self) -> float:
         """Return the standard error of `value`."""
-        return self.spread / math.sqrt(self.kept)
+        return standard_error(self.spread, self.n, (self.n - self.kept) // 2)
 
     @property
     def apart(self) -> bool:
         """Say whether mean and trimmed mean differ by more than their error: few blocks then make the mean."""
         return abs(self.value - self.mean) > self.error > 0
+
+
+def standard_error(spread: float, n: int, cut: int) -> float:
+    """Return the standard error of a middle of `n` values of which `cut` a side are left out; `spread` as `Middle`'s."""
+    return spread / math.sqrt(n - 2 * cut)
 
 
 def middle(values: Values, share: float = TRIM_SHARE, *, cut: int | None = None) -> Middle:

@@ -252,12 +252,16 @@ class SummaryEffect:
     answer: AnswerName
     smallest: Size | None = None
     block_sd: Size | None = None
+    blocks: Count | None = None
+    trimmed: Count = 0
 
     def __post_init__(self) -> None:
-        """Refuse a ratio that is none: its logarithm is taken."""
+        """Refuse a ratio that is none, since its logarithm is taken, and a spread of which nothing is left."""
         known = [x for x in (self.estimate, *(self.interval or ())) if x is not None]
-        if self.scale == "ratio" and (self.estimate == 0 or any(x < 0 for x in known)):
+        if self.scale == "ratio" and (any(x < 0 for x in known) or (self.estimate == 0 and self.interval)):
             raise ValueError(f"has a ratio of {min(known):.3g}, which nothing has")
+        if self.block_sd is not None and self.blocks is not None and 2 * self.trimmed >= self.blocks:
+            raise ValueError(f"has a spread, and leaves out {self.trimmed} of {self.blocks} blocks at either end")
 
 
 @dataclass(frozen=True, slots=True)

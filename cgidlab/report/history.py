@@ -115,12 +115,10 @@ def main_level(rows: Sequence[HistoryRow]) -> str:
 
 def effect_words(row: HistoryRow, level: str) -> str:
     """Return what the level changes of the response, with its interval."""
-    most = next((e for e in row.effects if e.ratio and e.level == level), None)
+    most = next((e for e in row.effects if e.ratio is not None and e.level == level), None)
     if most is None:
         return words.NOT_KNOWN if row.verdict else ""
-    bounds = f" ({most.low:.2f} to {most.high:.2f})" if most.low is not None and most.high is not None else ""
-    response = figures.title(row.response)
-    return f"{response} at {most.level} against {most.reference}: ratio {most.ratio:.2f}{bounds}"
+    return f"{figures.title(row.response)} at {most.level} against {most.reference}: {effect_words_of(most)}"
 
 
 def as_markdown(experiment: str, rows: Sequence[HistoryRow]) -> str:

@@ -11,6 +11,7 @@ from cgidlab import rundir
 from cgidlab.analysis.answers import Bounds
 from cgidlab.analysis.looks import planned_looks
 from cgidlab.analysis.power import chance_decided
+from cgidlab.analysis.trimmed import standard_error
 from cgidlab.design.plan import estimated_s
 from cgidlab.errors import StoreError
 from cgidlab.figures import OF_A_BLOCK
@@ -143,5 +144,6 @@ def _chance(plan: Plan, looks: tuple[int, ...], effect: Mapping[str, Any], block
     places = len({tuple(p for p in c.levels if p[0] != rule.factor) for c in plan.cells})
     bounds = Bounds(looks, max(1, len(rule.smallest_effects)), max(1, len(labels) - 1), places + (places > 1))
     _, equal, together = bounds.of(max(1.0, (len(labels) - 1) * (units - 1)), shared=True)
-    error = float(effect["block_sd"]) / math.sqrt(units)
+    had = standard_error(float(effect["block_sd"]), effect["blocks"], effect["trimmed"])
+    error = had * math.sqrt(effect["blocks"] / units)
     return chance_decided(math.log(effect["estimate"]), error, float(effect["smallest"]), (equal, together))

@@ -101,14 +101,19 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
         return (*parts, *_shown(grounds, said, besides=() if driver is None else ("driver",)))
     if driver is None and len(together) > 1:  # to advise on one of them would be a guess
         names = words.listing([f.name for f in together])
-        once = any(t.held for t in grounds.tried)  # and did not show it
-        how = "limits: cells" if once else "limits: once"
-        how = "experiments/what-limits.yml" if grounds.analysis.limits_found else how  # a search has none
+        how = _how_to_hold(grounds)
         parts.append(Action(f"hold each back to see which of them limits ({how}): {names} are saturated together"))
     elif driver is None and saturated:
         advice = _FOR_STARVED if saturated[0].starved else _FOR_LIMIT[saturated[0].name]
         parts.append(Action(advice, saturated[0].text))
     return tuple(parts) or (Action("nothing: this is how the server answers at each load"),)
+
+
+def _how_to_hold(grounds: Grounds) -> str:
+    if grounds.analysis.limits_found:
+        return "experiments/what-limits.yml"  # a search has no `limits`
+    once = any(t.held for t in grounds.tried)  # and did not show it
+    return "limits: cells" if once else "limits: once"
 
 
 def _shown(grounds: Grounds, said: Mapping[str, LimitWord], besides: Collection[str]) -> list[Action]:

@@ -9,6 +9,7 @@ from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, CellSummary, Effect, unanswered
 from cgidlab.analysis.interventions import LimitsShown
 from cgidlab.analysis.thresholds import Fulfilment
+from cgidlab.analysis.trimmed import standard_error
 from cgidlab.model import FailureKind, Status, TrialRecord
 from cgidlab.verdict import limits_found, places, requiring, shown, templates, words
 from cgidlab.verdict.limits import Limit
@@ -367,12 +368,18 @@ def _speed(analysis: Analysis) -> list[Sentence]:
 def _restless(analysis: Analysis) -> float | None:
     """Return by what share equal windows next to each other differ, where that leaves something open and is much.
 
-    The standard deviation of the log ratio of two of them, which pairing has taken what it can from.
+    The standard deviation of the log ratio of two of them, which pairing has taken what it can from. It is told by what
+    all of them leave of the estimate's error, so that it does not depend on how many are left out at either end.
     """
     open_ = [e for e in unanswered(analysis.effects) if e.response not in figures.OF_A_BLOCK and e.scale == "ratio"]
-    known = [(e.block_sd, e.smallest) for e in open_ if e.block_sd is not None and e.smallest is not None]
-    large = [math.expm1(spread) for spread, smallest in known if math.expm1(spread) > smallest]
+    known = [(_apart(e), e.smallest) for e in open_ if e.block_sd is not None and e.smallest is not None]
+    large = [spread for spread, smallest in known if spread > smallest]
     return median(large) if large else None
+
+
+def _apart(effect: Effect) -> float:
+    error = standard_error(effect.block_sd or 0.0, effect.blocks, effect.trimmed)
+    return math.expm1(error * math.sqrt(effect.blocks))
 
 
 def _capital(text: str) -> str:

@@ -44,7 +44,7 @@ def effect(sd: float, ratio: float, response: str = "throughput_rps", **more: An
     return {
         "response": response, "factor": "listen_backlog", "level": "5", "reference": "100", "pooled": False,
         "scale": "ratio", "estimate": ratio, "interval": [0.9, 1.1], "answer": "inconclusive",
-        "smallest": 0.05 if response == "throughput_rps" else 0.2, "block_sd": sd, **more,
+        "smallest": 0.05 if response == "throughput_rps" else 0.2, "block_sd": sd, "blocks": 24, "trimmed": 0, **more,
     }  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def finished(results: Path, design: Plan, *effects: dict[str, Any], run_id: str 
         {"effects": [effect(0.02, -1.0)]},
         {"effects": [effect(0.02, 1.0, answer="x")]},
         {"effects": [effect(0.02, 1.0, interval=[-1.0, 2.0])]},
+        {"effects": [effect(0.02, 1.0, trimmed=12)]},
         {"effects": [effect(0.02, 1.0)], "block_s": -30.0},
         {"effects": [effect(0.02, 1.0)], "block_s": 1e300},
     ],
@@ -97,6 +98,16 @@ def test_the_spread_of_the_last_run_says_when_it_will_be_decided(
     assert found is not None
     assert (found.decided, found.blocks) == want
     assert found.seconds == found.blocks * 30.0
+
+
+def test_what_a_trimmed_run_did_not_keep_is_no_better_known(tmp_path: Path) -> None:
+    """Its spread belongs to what was kept: a quarter out at either end has a spread that is smaller by a root of two."""
+    design = planned(tmp_path, TEXT)
+    wide = 0.08
+    finished(tmp_path / "whole", design, effect(wide, 1.0))
+    finished(tmp_path / "trimmed", design, effect(wide / math.sqrt(2), 1.0, trimmed=6))
+
+    assert expecting.expected(design, tmp_path / "trimmed") == expecting.expected(design, tmp_path / "whole")
 
 
 def test_a_percentile_has_a_unit_a_block_and_throughput_one_a_pass_that_answers(tmp_path: Path) -> None:

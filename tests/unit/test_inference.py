@@ -17,7 +17,7 @@ from cgidlab.analysis.pairs import Unit
 from cgidlab.analysis.power import blocks_to_decide, chances_decided, mde, power
 from cgidlab.analysis.series import autocorrelation, start_log_ratio
 from cgidlab.analysis.sharing import Sample, Sharing, noises, trim_share
-from cgidlab.analysis.trimmed import middle, trimmed_interval
+from cgidlab.analysis.trimmed import TRIM_SHARE, TRIM_SHARES, middle, standard_error, trimmed_interval
 from cgidlab.model import Repetitions
 
 RUNS = 6000
@@ -263,7 +263,7 @@ def _samples(spreads: Sequence[float], blocks: int = 12) -> tuple[list[Sample], 
 
 
 def test_equal_spreads_are_shared_with_the_degrees_of_freedom_of_all_cells() -> None:
-    found = noises(*_samples((0.1, 0.1, 0.1)))
+    found = noises(*_samples((0.1, 0.1, 0.1)), TRIM_SHARE)
 
     assert {(n.sharing, n.df) for n in found if n} == {(Sharing.SHARED, 3 * 3 * 9)}  # 10 of 12 blocks are kept
     assert len({n.spread for n in found if n}) == 1
@@ -273,7 +273,7 @@ def test_equal_spreads_are_shared_with_the_degrees_of_freedom_of_all_cells() -> 
 def test_a_place_that_is_noisier_has_a_spread_of_its_own() -> None:
     samples, cells = _samples((0.1, 0.1, 0.5))
 
-    found = [n for n in noises(samples, cells) if n]
+    found = [n for n in noises(samples, cells, TRIM_SHARE) if n]
 
     at_loud = [n for n, s in zip(found, samples, strict=True) if s.place == 2]
     assert {n.sharing for n in at_loud} == {Sharing.PLACE}
@@ -291,7 +291,7 @@ def test_a_reference_that_is_noisier_than_the_levels_does_not_pass_for_one_of_th
     ]
     d = [[level[u] - cells[0][u] for u in units] for level in cells[1:]]
 
-    found = noises([Sample(0, one, middle(one)) for one in d], [cells])
+    found = noises([Sample(0, one, middle(one)) for one in d], [cells], TRIM_SHARE)
 
     assert {n.sharing for n in found if n} == {Sharing.MODERATED}
     own = [s.spread for one in d if (s := middle(one))]
@@ -328,7 +328,7 @@ def test_the_trimming_that_a_run_chose_is_what_its_estimates_and_errors_are_of()
         found = [e for e in compared(answers.asked((28,)), cells) if not e.pooled]
         chosen |= {e.trimmed for e in found}
         d = [[math.log(v / cells["100", e.at][u]) for u, v in cells[e.level, e.at].items()] for e in found]
-        errors.append([(e.block_sd or 0.0) / math.sqrt(e.blocks - 2 * e.trimmed) for e in found])
+        errors.append([answers.error_of(e) for e in found])
         estimates.append([[math.log(e.estimate or 0.0) for e in found], [middle(one).value for one in d]])
 
     assert chosen <= {2, 7}
@@ -338,11 +338,19 @@ def test_the_trimming_that_a_run_chose_is_what_its_estimates_and_errors_are_of()
     assert mine == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.15)
 
 
+@pytest.mark.parametrize("share", TRIM_SHARES)
+def test_how_far_windows_are_apart_does_not_hang_on_how_many_are_trimmed(share: float) -> None:
+    found = middle(np.random.default_rng(6).normal(0, 0.1, 4000), share)
+
+    assert found.error * math.sqrt(found.n) == pytest.approx(0.1, rel=0.15)
+    assert standard_error(found.spread, found.n, (found.n - found.kept) // 2) == found.error
+
+
 def test_a_single_comparison_has_its_own_spread() -> None:
     (sample, *_), cells = _samples((0.1,))
     pair = [cells[0][:2]]
 
-    assert [n.sharing for n in noises([sample], pair) if n] == [Sharing.OWN]
+    assert [n.sharing for n in noises([sample], pair, TRIM_SHARE) if n] == [Sharing.OWN]
 
 
 def test_a_level_that_is_noisier_than_its_neighbours_is_moderated_and_wider() -> None:
@@ -350,7 +358,7 @@ def test_a_level_that_is_noisier_than_its_neighbours_is_moderated_and_wider() ->
     loud = {u: 10 * x for u, x in level.items()}
     d = [loud[u] - reference[u] for u in reference]
 
-    found = [n for n in noises([Sample(0, d, middle(d)), *samples[1:]], [[reference, loud, *others]]) if n]
+    found = [n for n in noises([Sample(0, d, middle(d)), *samples[1:]], [[reference, loud, *others]], TRIM_SHARE) if n]
 
     assert {n.sharing for n in found} == {Sharing.MODERATED}
     assert found[0].spread > 3 * found[1].spread

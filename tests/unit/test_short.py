@@ -204,7 +204,12 @@ def test_the_hosts_pace_is_said_where_it_was_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("noise", "want"), [(0.0, ""), (0.15, r"Equal windows next to each other differ by 1\d %, which ")]
+    ("noise", "want"),
+    [
+        pytest.param(0.0, "", id="nothing is open"),
+        pytest.param(0.035, "", id="something is open, but windows differ by less than what matters"),
+        pytest.param(0.15, r"Equal windows next to each other differ by 1\d %, which ", id="a restless host"),
+    ],
 )
 def test_a_restless_host_is_named_where_it_leaves_throughput_open(noise: float, want: str) -> None:
     _, records, _ = verdict_data.load("overflow_with_cost")
