@@ -11,6 +11,10 @@ from cgidlab.model import Status, TrialRecord
 TAIL = frozenset({"latency_p99_ms", "latency_p999_ms", "latency_max_ms"})
 """What such requests would change."""
 
+NOT_CLAIMED = "not claimed: it is a lower bound, since requests had waited longer when windows ended"
+
+Cell = frozenset[tuple[str, str]]
+
 _BEYOND_P99 = 0.01
 
 
@@ -50,17 +54,21 @@ def _waiting(record: TrialRecord) -> int:
     return waiting if waiting > _BEYOND_P99 * (answered + waiting) else 0
 
 
+def without_tail(records: Iterable[TrialRecord]) -> frozenset[Cell]:
+    """Return the cells of whose tail nothing can be claimed."""
+    return frozenset(frozenset(c.levels) for c in cut_short(records) if c.matters)
+
+
 def unclaimed(found: Sequence[Effect], records: Iterable[TrialRecord]) -> tuple[Effect, ...]:
     """Return the effects, without claims on the tail that rest on such a cell."""
-    cells = {frozenset(c.levels) for c in cut_short(records) if c.matters}
+    cells = without_tail(records)
     return tuple(_unclaimed(e, cells) for e in found) if cells else tuple(found)
 
 
-def _unclaimed(effect: Effect, cells: Iterable[frozenset[tuple[str, str]]]) -> Effect:
+def _unclaimed(effect: Effect, cells: Iterable[Cell]) -> Effect:
     if effect.response not in TAIL or effect.answer is Answer.DESCRIBED:
         return effect
     both = {(effect.factor, effect.level), (effect.factor, effect.reference)}
     if not any(cell & both and cell - both >= set(effect.at) for cell in cells):
         return effect
-    note = "not claimed: it is a lower bound, since requests had waited longer when windows ended"
-    return replace(effect, answer=Answer.INCONCLUSIVE, more_blocks=None, note=note)
+    return replace(effect, answer=Answer.INCONCLUSIVE, more_blocks=None, note=NOT_CLAIMED)

@@ -73,7 +73,7 @@ class Effect:
     equivalence_interval: Interval | None = None
     trimmed: int = 0  # blocks left out of the estimate at either end
     mean: float | None = None  # of all blocks; beside a trimmed estimate
-    mean_apart: bool = False  # they differ by more than their error: single blocks make the mean
+    mean_apart: bool = False  # they differ by more than their error: single pairs make the mean
     sharing: str = ""  # where the spread comes from: own, shared, place, moderated
     df: float | None = None  # degrees of freedom of the spread
     interaction_p: float | None = None  # of "equal at every combination"; a pooled effect's

@@ -9,12 +9,13 @@ apart; then all cells together are judged by that, once a response.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from cgidlab.analysis.answers import answer_of
+from cgidlab.analysis.cut_short import NOT_CLAIMED, TAIL, Cell, without_tail
 from cgidlab.analysis.effects import DESCRIBED
 from cgidlab.analysis.findings import Answer, Combination
 from cgidlab.analysis.intervals import ALPHA, MIN_BLOCKS, Interval
@@ -28,10 +29,8 @@ MIN_TRIALS = MIN_BLOCKS
 MIN_EARLIER = 4
 """Earlier runs, the first of the two among them, below which the spread between runs is not known."""
 
-Earlier = Mapping[frozenset[tuple[str, str]], Mapping[str, float]]
+Earlier = Mapping[Cell, Mapping[str, float]]
 """The medians of an earlier run: by cell and response."""
-
-Cell = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,8 @@ def ratios(
 
     `thresholds` are the responses that are judged and the share that matters of
     each; the others are described. Only complete trials count. `reference` is factor and label of the level that both
-    runs' ratios refer to; empty: there is none. `earlier` are the runs before B, A among them.
+    runs' ratios refer to; empty: there is none. `earlier` are the runs before B, A among them. Of a tail that the end
+    of windows cut short in either run nothing is claimed.
     """
     ours, theirs = _by_cell(a), _by_cell(b)
     responses = list(dict.fromkeys((*thresholds, *DESCRIBED)))
@@ -105,7 +105,18 @@ def ratios(
         for cell, other in pairs:
             found += _within(response, cell, frozenset(other), before, after, threshold, family, reference[1])
         found += _themselves(response, cells, before, after, threshold, alpha / max(1, len(thresholds)), earlier)
-    return tuple(found)
+    cut = without_tail(a) | without_tail(b)
+    return tuple(_unclaimed(r, reference, cells, cut) for r in found)
+
+
+def _unclaimed(ratio: Ratio, reference: tuple[str, str], cells: Sequence[Combination], cut: frozenset[Cell]) -> Ratio:
+    """Return the ratio, without a claim that rests on a tail which is too short."""
+    if ratio.response not in TAIL or ratio.answer is Answer.DESCRIBED:
+        return ratio
+    own = [ratio.at, _reference_of(ratio.at, reference)] if ratio.against else [ratio.at] if ratio.at else cells
+    if cut.isdisjoint(frozenset(c) for c in own):
+        return ratio
+    return replace(ratio, answer=Answer.INCONCLUSIVE, note=NOT_CLAIMED)
 
 
 def _reference_of(cell: Combination, reference: tuple[str, str]) -> Combination:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cgidlab import figures
+from cgidlab.analysis.cut_short import NOT_CLAIMED
 from cgidlab.analysis.findings import Answer, Combination
 from cgidlab.analysis.intervals import Interval
 from cgidlab.compare.ratios import Ratio
@@ -58,7 +59,8 @@ def _row(ratio: Ratio) -> str:
 
 def word(ratio: Ratio) -> str:
     """Return what is found, and why nothing is where there is no interval."""
-    why = f" ({ratio.note})" if ratio.note and ratio.interval is None else ""
+    told = ratio.interval is None or ratio.note == NOT_CLAIMED  # what else a claim rests on is in --json
+    why = f" ({ratio.note})" if ratio.note and told else ""
     return f"{_WORDS[ratio.answer]}{why}".strip()
 
 

@@ -33,6 +33,9 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
     Answer.DESCRIBED: ("var(--ink)", "cross"),
 }
 
+_LEGEND_ENTRIES = 4  # in a row, at most
+_LEGEND_LETTERS, _OF_A_SYMBOL = 80, 6  # so many fit half of the page: columns of entries that are wider overlap
+
 CONFIG: Spec = {
     "background": "transparent",
     "view": {"stroke": None, "continuousHeight": 240},
@@ -58,7 +61,7 @@ CONFIG: Spec = {
         "titleFontSize": 12,
         "symbolSize": 70,
         "labelLimit": 240,
-        "columns": 4,
+        "columns": _LEGEND_ENTRIES,
         "symbolOpacity": 1,
     },
     "text": {"color": "var(--ink)", "fontSize": 12},
@@ -243,7 +246,12 @@ class Lines:
 
     @property
     def _legend(self) -> alt.Legend | None:
-        return alt.Legend(title=self.title) if len(self.labels) > 1 else None
+        if len(self.labels) < 2:  # noqa: PLR2004 -- one needs no name
+            return None
+        longest = max(map(columns, self.labels))
+        return alt.Legend(
+            title=self.title, columns=max(1, min(_LEGEND_ENTRIES, _LEGEND_LETTERS // (longest + _OF_A_SYMBOL)))
+        )
 
     def _hues(self) -> list[str]:
         return [COLOURS[i % len(COLOURS)] for i in range(len(self.labels))]

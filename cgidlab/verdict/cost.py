@@ -208,7 +208,7 @@ def _watching(effect: ObserverEffect) -> str:
 
 
 def warnings(analysis: Analysis) -> tuple[str, ...]:
-    """Return what else weakens the cost: a noise floor, single blocks, instruments that cost, a short warm-up."""
+    """Return what else weakens the cost: a noise floor, single pairs, instruments that cost, a short warm-up."""
     found = []
     loud = [f for f in analysis.noise_floor if f.too_high]
     if loud:
@@ -223,7 +223,7 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
         worst_apart = max(apart, key=lambda e: abs(math.log((e.mean or 1.0) / (e.estimate or 1.0))))
         more = f" and in {words.count(len(apart) - 1, 'more comparison')}" if len(apart) > 1 else ""
         found.append(
-            f"single blocks make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
+            f"single pairs make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
             f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} "
             f"without {worst_apart.trimmed} of {worst_apart.blocks} at either end"
         )

@@ -345,14 +345,14 @@ PARTS = {
     "two names of one level ({a} and {b}) differ in {response} by a ratio of {ratio}: here an effect of that size is noise, and none that is smaller is claimed": (
         "同じ値の 2 つの名前({a} と {b})で{response}が {ratio} 倍違う。ここではその大きさの効果はノイズなので、それより小さい効果は主張しない"
     ),
-    "single blocks make the mean of {response} at {where} and in {more} more comparisons: ratio {mean}, and {ratio} without {cut} of {all} at either end": (
-        "{where} ほか {more} 件の比較で、{response}の平均を少数のブロックが決めている(比 {mean}、{all} 個から両端の {cut} 個ずつを除くと {ratio})"
+    "single pairs make the mean of {response} at {where} and in {more} more comparisons: ratio {mean}, and {ratio} without {cut} of {all} at either end": (
+        "{where} ほか {more} 件の比較で、{response}の平均を少数の組が決めている(比 {mean}、{all} 個から両端の {cut} 個ずつを除くと {ratio})"
     ),
-    "single blocks make the mean of {response} at {where} and in 1 more comparison: ratio {mean}, and {ratio} without {cut} of {all} at either end": (
-        "{where} ほか 1 件の比較で、{response}の平均を少数のブロックが決めている(比 {mean}、{all} 個から両端の {cut} 個ずつを除くと {ratio})"
+    "single pairs make the mean of {response} at {where} and in 1 more comparison: ratio {mean}, and {ratio} without {cut} of {all} at either end": (
+        "{where} ほか 1 件の比較で、{response}の平均を少数の組が決めている(比 {mean}、{all} 個から両端の {cut} 個ずつを除くと {ratio})"
     ),
-    "single blocks make the mean of {response} at {where}: ratio {mean}, and {ratio} without {cut} of {all} at either end": (
-        "{where} で、{response}の平均を少数のブロックが決めている(比 {mean}、{all} 個から両端の {cut} 個ずつを除くと {ratio})"
+    "single pairs make the mean of {response} at {where}: ratio {mean}, and {ratio} without {cut} of {all} at either end": (
+        "{where} で、{response}の平均を少数の組が決めている(比 {mean}、{all} 個から両端の {cut} 個ずつを除くと {ratio})"
     ),
     "the servers do not agree on what {level} does to {response} ({each}) and in {more} more comparisons: no one figure holds for all of them": (
         "{level} が{response}に与える影響はサーバー間で一致しない({each}、ほか {more} 件)。全体を 1 つの数値では表せない"

@@ -292,7 +292,7 @@ def test_the_newest_version_that_can_really_be_fetched_is_taken() -> None:
     ]
 
 
-class _Archive:
+class Archive:
     """A package manager that offers versions and can really fetch some of them."""
 
     def __init__(self, offered: list[str], fetchable: list[str]) -> None:
@@ -308,7 +308,7 @@ class _Archive:
         (Path(directory) / f"{version}.dsc").write_text("whole")
 
 
-class _Kit:
+class Kit:
     """What belongs to any package manager: order of versions and description of a source."""
 
     newest_first = staticmethod(_falling)
@@ -319,9 +319,9 @@ class _Kit:
 
 
 def test_where_the_machines_entries_lead_to_no_source_other_suites_are_tried(tmp_path: Path) -> None:
-    own, wide = _Archive(["2.4.71-1"], []), _Archive(["2.4.71-1", "2.4.69-1", "2.4.68-1"], ["2.4.68-1"])
+    own, wide = Archive(["2.4.71-1"], []), Archive(["2.4.71-1", "2.4.69-1", "2.4.68-1"], ["2.4.68-1"])
 
-    found = lab_source_distro.first_described([lambda: own, lambda: wide], _Kit, "", str(tmp_path))
+    found = lab_source_distro.first_described([lambda: own, lambda: wide], Kit, "", str(tmp_path))
 
     assert found["version"] == "2.4.68-1"
     assert found["files"] == ["2.4.68-1.dsc", "2.4.68-1.part"]
@@ -329,19 +329,19 @@ def test_where_the_machines_entries_lead_to_no_source_other_suites_are_tried(tmp
 
 
 def test_other_suites_are_not_asked_when_the_machines_entries_suffice(tmp_path: Path) -> None:
-    def wide() -> _Archive:
+    def wide() -> Archive:
         raise AssertionError("asked")
 
-    own = _Archive(["2.4.68-1"], ["2.4.68-1"])
+    own = Archive(["2.4.68-1"], ["2.4.68-1"])
 
-    assert lab_source_distro.first_described([lambda: own, wide], _Kit, "", str(tmp_path))["version"] == "2.4.68-1"
+    assert lab_source_distro.first_described([lambda: own, wide], Kit, "", str(tmp_path))["version"] == "2.4.68-1"
 
 
 def test_when_no_version_can_be_fetched_every_reason_is_told(tmp_path: Path) -> None:
-    archive = _Archive(["2.4.68-1", "2.4.62-1"], [])
+    archive = Archive(["2.4.68-1", "2.4.62-1"], [])
 
     with pytest.raises(LabError, match=r"2\.4\.68-1: .*no 2\.4\.68-1 here; 2\.4\.62-1: .*no 2\.4\.62-1 here"):
-        lab_source_distro.first_described([lambda: archive], _Kit, "", str(tmp_path))
+        lab_source_distro.first_described([lambda: archive], Kit, "", str(tmp_path))
 
 
 def test_the_siblings_of_a_suite_keep_archive_and_key() -> None:

@@ -4,6 +4,7 @@ import copy
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from benchmarks import answers, window_noise
 from cgidlab import compare
 from cgidlab.analysis.findings import Answer
-from cgidlab.compare import differing
+from cgidlab.compare import differing, telling
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.model import TrialRecord
 from cgidlab.runs import store
@@ -84,6 +85,26 @@ def test_a_response_is_worse_only_wholly_beyond_its_threshold(
 
     assert got.answer is want
     assert got.worse == (want is Answer.COSTS_AT_LEAST)
+
+
+@pytest.mark.parametrize("cell", [LOW, ONE], ids=["the level's", "the reference's"])
+@pytest.mark.parametrize("side", [0, 1], ids=["in run A", "in run B"])
+def test_of_a_tail_that_windows_cut_short_in_either_run_nothing_is_claimed(
+    cell: tuple[tuple[str, str], ...], side: int
+) -> None:
+    runs = [level(around(x), np.full(8, 6.0), "latency_p99_ms") for x in (0, math.log(1.5))]
+
+    def found(waiting: int) -> compare.Ratio:
+        figures = {"requests": 1000, "waiting_beyond_p99": waiting}
+        sides = list(runs)
+        sides[side] = [
+            replace(r, figures=replace(r.figures, **figures)) if set(r.levels) == set(cell) else r for r in runs[side]
+        ]
+        return next(r for r in compare.ratios(*sides, [LOW, ONE], P99, reference=REFERENCE) if r.against)
+
+    assert found(10).answer is Answer.COSTS_AT_LEAST
+    assert found(11).answer is Answer.INCONCLUSIVE
+    assert "lower bound" in telling.word(found(11))
 
 
 def test_below_six_blocks_in_either_run_nothing_is_claimed() -> None:

@@ -18,8 +18,8 @@ from cgidlab.errors import SpecError
 from tests.role_code import module, utility
 from tests.unit.test_build_modules import (
     LabError,
-    _Archive,
-    _Kit,
+    Archive,
+    Kit,
     httpd_build,
     httpd_source,
     lab_source_apt,
@@ -163,15 +163,15 @@ def test_a_version_is_older_by_its_httpd_and_not_by_its_package(version: str, th
     assert lab_source_apt.is_older(version, than) is want
 
 
-class _Ordered(_Kit):
+class _Ordered(Kit):
     @staticmethod
     def is_older(version: str, than: str) -> bool:
         return version < than
 
 
 def test_the_version_before_is_the_newest_older_one_that_can_be_fetched(tmp_path: Path) -> None:
-    own = _Archive(["2.4.71-1", "2.4.68-1"], ["2.4.68-1"])
-    wide = _Archive(["2.4.71-1", "2.4.67-2", "2.4.67-1", "2.4.62-1"], ["2.4.67-1", "2.4.62-1"])
+    own = Archive(["2.4.71-1", "2.4.68-1"], ["2.4.68-1"])
+    wide = Archive(["2.4.71-1", "2.4.67-2", "2.4.67-1", "2.4.62-1"], ["2.4.67-1", "2.4.62-1"])
 
     found = distro.first_described([lambda: own, lambda: wide], _Ordered, "", str(tmp_path), before="2.4.68-1")
 
@@ -179,7 +179,7 @@ def test_the_version_before_is_the_newest_older_one_that_can_be_fetched(tmp_path
 
 
 def test_a_distribution_without_an_older_version_says_so(tmp_path: Path) -> None:
-    archive = _Archive(["2.4.68-1"], ["2.4.68-1"])
+    archive = Archive(["2.4.68-1"], ["2.4.68-1"])
 
     with pytest.raises(LabError, match="older than the one it is compared with"):
         distro.first_described([lambda: archive], _Ordered, "", str(tmp_path), before="2.4.68-1")
