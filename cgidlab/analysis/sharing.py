@@ -73,9 +73,7 @@ def _mean_square_error(places: Sequence[Sequence[Logs]], share: float) -> float:
     return float(np.mean([middle(d, share).error ** 2 for cells in places for d in _pairs(cells)]))
 
 
-def noises(
-    samples: Sequence[Sample], places: Sequence[Sequence[Logs]], share: float
-) -> tuple[Scatter | None, ...]:
+def noises(samples: Sequence[Sample], places: Sequence[Sequence[Logs]], share: float) -> tuple[Scatter | None, ...]:
     """Return the spread of each comparison; None where it has fewer than MIN_BLOCKS units.
 
     One for all of them where neither pairs of cells nor places (combinations of the other factors, of which a heavier

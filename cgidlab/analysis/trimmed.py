@@ -49,7 +49,7 @@ class Middle:
 
 
 def standard_error(spread: float, n: int, cut: int) -> float:
-    """Return the standard error of a middle of `n` values of which `cut` a side are left out; `spread` as `Middle`'s."""
+    """Return the standard error of a middle of `n` values, `cut` a side left out; `spread` is as in `Middle`."""
     return spread / math.sqrt(n - 2 * cut)
 
 

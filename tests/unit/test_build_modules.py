@@ -299,9 +299,11 @@ class Archive:
         self.offered, self.fetchable = offered, fetchable
 
     def versions(self) -> tuple[list[str], list[str]]:
+        """Return what it offers."""
         return self.offered, []
 
     def fetch(self, version: str, directory: str) -> None:
+        """Begin to fetch a version, and end where it can be had."""
         (Path(directory) / f"{version}.part").write_text("begun")
         if version not in self.fetchable:
             raise LabError(f"no {version} here")
@@ -315,6 +317,7 @@ class Kit:
 
     @staticmethod
     def describe(directory: str, version: str) -> dict[str, Any]:
+        """Return what lies in a directory."""
         return {"version": version, "files": sorted(path.name for path in Path(directory).iterdir())}
 
 

@@ -101,7 +101,7 @@ def test_the_spread_of_the_last_run_says_when_it_will_be_decided(
 
 
 def test_what_a_trimmed_run_did_not_keep_is_no_better_known(tmp_path: Path) -> None:
-    """Its spread belongs to what was kept: a quarter out at either end has a spread that is smaller by a root of two."""
+    """Its spread belongs to what was kept: with a quarter out at either end that is smaller by a root of two."""
     design = planned(tmp_path, TEXT)
     wide = 0.08
     finished(tmp_path / "whole", design, effect(wide, 1.0))

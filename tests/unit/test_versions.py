@@ -17,9 +17,9 @@ from cgidlab.engine.execute import Site, _sources
 from cgidlab.errors import SpecError
 from tests.role_code import module, utility
 from tests.unit.test_build_modules import (
-    LabError,
     Archive,
     Kit,
+    LabError,
     httpd_build,
     httpd_source,
     lab_source_apt,
