@@ -100,7 +100,7 @@ def test_of_a_tail_that_windows_cut_short_in_either_run_nothing_is_claimed(
         sides[side] = [
             replace(r, figures=replace(r.figures, **figures)) if set(r.levels) == set(cell) else r for r in runs[side]
         ]
-        return next(r for r in compare.ratios(*sides, [LOW, ONE], P99, reference=REFERENCE) if r.against)
+        return next(r for r in compare.ratios(sides[0], sides[1], [LOW, ONE], P99, reference=REFERENCE) if r.against)
 
     assert found(10).answer is Answer.COSTS_AT_LEAST
     assert found(11).answer is Answer.INCONCLUSIVE

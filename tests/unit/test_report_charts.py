@@ -28,6 +28,6 @@ def test_the_band_that_does_not_matter_lies_on_the_axis_however_wide_it_is(share
 def test_a_legends_entries_stand_beside_each_other_only_where_the_longest_has_room(
     labels: list[str], want: int
 ) -> None:
-    spec = charts.Lines(labels, "script, clients").colour().to_dict()
+    legend = charts.Lines(labels, "script, clients").colour()["legend"]
 
-    assert spec["legend"]["columns"] == want
+    assert legend.columns == want
