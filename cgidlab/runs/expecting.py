@@ -120,7 +120,7 @@ def _last(plan: Plan, results: Path) -> tuple[RunDirectory, Sequence[Mapping[str
             if run.read("state.json")["state"] != store.FINISHED or any(before[k] != wanted[k] for k in _SAME):
                 continue
             effects = [e for e in summary["effects"] if e.get("smallest") and e.get("block_sd") and not e["pooled"]]
-            usable = [e for e in effects if e["scale"] == "ratio" and e["estimate"]]
+            usable = [e for e in effects if e["scale"] == "ratio" and e["estimate"] and e["blocks"] > 2 * e["trimmed"]]
             passes = {name: before["repetitions"][name] for name in ("passes", "watch_every")}
         except (StoreError, KeyError, TypeError):
             continue  # of another version, or damaged

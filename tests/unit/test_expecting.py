@@ -62,6 +62,7 @@ def finished(results: Path, design: Plan, *effects: dict[str, Any], run_id: str 
         {"effects": [effect(0.02, 1.0, answer="x")]},
         {"effects": [effect(0.02, 1.0, interval=[-1.0, 2.0])]},
         {"effects": [effect(0.02, 1.0, trimmed=12)]},
+        {"effects": [{k: v for k, v in effect(0.02, 1.0).items() if k != "blocks"}]},
         {"effects": [effect(0.02, 1.0)], "block_s": -30.0},
         {"effects": [effect(0.02, 1.0)], "block_s": 1e300},
     ],
