@@ -34,7 +34,7 @@ ANSWER_MARKS: dict[str, tuple[str, str]] = {
 }
 
 _LEGEND_ENTRIES = 4  # in a row, at most
-_LEGEND_LETTERS, _OF_A_SYMBOL = 80, 6  # so many fit half of the page: columns of entries that are wider overlap
+_LEGEND_LETTERS, _OF_A_SYMBOL = 55, 6  # so many fit a third of the page: columns of entries that are wider overlap
 
 CONFIG: Spec = {
     "background": "transparent",
@@ -60,7 +60,7 @@ CONFIG: Spec = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "symbolSize": 70,
-        "labelLimit": 240,
+        "labelLimit": 280,
         "columns": _LEGEND_ENTRIES,
         "symbolOpacity": 1,
     },

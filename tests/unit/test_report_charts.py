@@ -19,10 +19,12 @@ def test_the_band_that_does_not_matter_lies_on_the_axis_however_wide_it_is(share
 @pytest.mark.parametrize(
     ("labels", "want"),
     [
-        (["clients=50", "clients=200"], 4),
-        (["httpd=2.4.54, clients=50", "httpd=2.4.68, clients=200"], 2),
+        (["1", "1024"], 4),
+        (["clients=50", "clients=200"], 3),
+        (["httpd=2.4.54, clients=50", "httpd=2.4.68, clients=200"], 1),
         (["script=hello, clients=50", "script=a name that takes the whole line of a legend, clients=200"], 1),
-        (["利用者のスクリプト, 利用者=50", "利用者のスクリプト, 利用者=200"], 2),
+        (["利用者=50", "利用者=200"], 3),
+        (["利用者のスクリプト=a", "利用者のスクリプト=b"], 2),
     ],
 )
 def test_a_legends_entries_stand_beside_each_other_only_where_the_longest_has_room(
