@@ -204,12 +204,29 @@ def test_the_hosts_pace_is_said_where_it_was_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("noise", "want"),
+    ("spread", "blocks", "trimmed", "want"),
     [
-        pytest.param(0.0, "", id="nothing is open"),
-        pytest.param(0.035, "", id="something is open, but windows differ by less than what matters"),
-        pytest.param(0.15, r"Equal windows next to each other differ by 1\d %, which ", id="a restless host"),
+        pytest.param(0.047, 24, 0, "", id="by less than what matters"),
+        pytest.param(0.06, 24, 0, "differ by 6 %", id="by more"),
+        pytest.param(0.06, 24, 6, "differ by 9 %", id="a half of them is left out, and the spread is that of the rest"),
+        pytest.param(0.047, 24, 6, "differ by 7 %", id="which is more than what matters for all of them"),
     ],
+)
+def test_from_which_spread_on_a_host_is_restless(spread: float, blocks: int, trimmed: int, want: str) -> None:
+    experiment, records, notes = verdict_data.load("overflow_undecided")
+    found = analyse(records, experiment)
+    open_ = [
+        replace(e, smallest=e.smallest and 0.05, block_sd=spread, blocks=blocks, trimmed=trimmed) for e in found.effects
+    ]
+    judged = judge(replace(found, effects=tuple(open_)), records, notes)
+
+    trust = next(a.text for a in judged.answers if a.topic == "trust")
+    assert ("Equal windows" in trust) is bool(want), trust
+    assert want in trust
+
+
+@pytest.mark.parametrize(
+    ("noise", "want"), [(0.0, ""), (0.15, r"Equal windows next to each other differ by 1\d %, which ")]
 )
 def test_a_restless_host_is_named_where_it_leaves_throughput_open(noise: float, want: str) -> None:
     _, records, _ = verdict_data.load("overflow_with_cost")
