@@ -218,7 +218,10 @@ def test_a_level_that_served_nothing_is_a_ratio_of_zero(results: Path) -> None:
     assert page.effect_words(row, "new").endswith("ratio 0.00")
     assert page.main_level([row]) == "older"
     assert json.loads(page.as_json("upgrade", [row]))["runs"][0]["effects"][0]["ratio"] == 0.0
-    assert "drawn" in page.render("upgrade", [row])
+    data = re.search(r'id="report-data">(.*?)</script>', page.render("upgrade", [row]))
+    assert data is not None
+    plotted = json.dumps(json.loads(data[1])["specs"]["effect"])
+    assert ('"level": "older"' in plotted, '"level": "new"' in plotted) == (True, False), "no axis of ratios has a 0"
 
 
 def test_a_run_that_cannot_be_read_is_a_row_that_says_so(results: Path) -> None:
