@@ -592,9 +592,7 @@ def test_a_trial_whose_interventions_are_killed_fails_and_goes_no_further(
     rig: Rig, long_block: Callable[..., tuple[Path, int]]
 ) -> None:
     directory, pid = long_block("host", held_back=True)
-    helpers = [
-        p for p in trial_processes(directory) if str(directory).encode() in Path(f"/proc/{p}/cmdline").read_bytes()
-    ]
+    helpers = [pid for pid in trial_processes(directory) if str(directory).encode() in _command_line(pid)]
     first = process.children(process.children(pid)[0])[0]
     performer = max(p for p in process.children(first) if p in helpers)
 
