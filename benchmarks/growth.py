@@ -24,7 +24,7 @@ from benchmarks import figures, sites
 from benchmarks.children import watch
 from benchmarks.figures import ROOT, Row, Series
 from cgidlab.design import catalogue
-from cgidlab.engine import ansible, execute
+from cgidlab.engine import ansible, execute, handing
 
 SLEEPS_MS, CLIENTS = range(1, 21), range(8, 18)
 CELLS = len(SLEEPS_MS) * len(CLIENTS)
@@ -155,7 +155,7 @@ def _kept_by_default(path: Path, work: Path) -> tuple[float, float]:
     block = execute.BlockNeeds(work / "default", host, f"{host.work_dir}/bench-default")
     # The same block, with nothing thrown away.
     with patch.object(ansible, "play", _keeping_all):
-        execute.run_block(sites.LOCAL, block, design.blocks[0], known, lambda _arrival: None, lambda: False)
+        handing.run_block(sites.LOCAL, block, design.blocks[0], known, lambda _arrival: None, lambda: False)
     return _kept(work / "default" / "artifacts", 1000 / CELLS)
 
 

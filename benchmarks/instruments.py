@@ -32,7 +32,7 @@ from benchmarks.figures import Row, Series
 from cgidlab import measure
 from cgidlab.analysis.intervals import Interval, t_interval
 from cgidlab.design import catalogue, plan
-from cgidlab.engine import execute
+from cgidlab.engine import execute, handing
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.instruments import INSTRUMENTS
 from cgidlab.model import Cell, Level, Plan, Trial
@@ -205,7 +205,7 @@ def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, 
 
         tracers = {n: FROM_OUTSIDE[_way(t)] for n, t in trials.items() if _way(t) in FROM_OUTSIDE}
         with perf.attached_to(run.host_directory, tracers) as attached:
-            played = execute.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
+            played = handing.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
         if not played.ok:
             raise SystemExit(f"a block failed: {played.why}")
         for number in (

@@ -23,7 +23,7 @@ from statistics import median
 from benchmarks import figures, peers, sites
 from benchmarks.figures import Row, Series
 from cgidlab.design import catalogue
-from cgidlab.engine import execute
+from cgidlab.engine import execute, handing
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.model import Plan
 from cgidlab.parsers.host_report import HostReport
@@ -119,7 +119,7 @@ def run_block(site: execute.Site, host: HostReport, design: Plan, number: int, w
     run = execute.BlockNeeds(work / f"b{number}", host, f"{host.work_dir}/bench-{number}")
     arrivals: list[Arrival] = []
     began = time.monotonic()
-    played = execute.run_block(site, run, block, catalogue.load(site.roles), arrivals.append, lambda: False)
+    played = handing.run_block(site, run, block, catalogue.load(site.roles), arrivals.append, lambda: False)
     if not played.ok or len(arrivals) != len(block):
         raise SystemExit(f"a block failed: {played.failures}")
     wall_s = (time.monotonic() - began) / len(block) - WARMUP_S - WINDOW_S

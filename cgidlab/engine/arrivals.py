@@ -1,6 +1,6 @@
 """Trials that come home while a block runs, told by the files that an action plugin leaves.
 
-The role's action (cgidlab_await) leaves `NNN.arrival.json` beside each archive, under its name once it is whole.
+The role's action (cgidlab_blocks) leaves `NNN.arrival.json` beside each archive, under its name once it is whole.
 A file and not an event of Ansible: an event a trial means a worker of Ansible's a trial, the dearest thing of all.
 """
 
@@ -18,6 +18,8 @@ from cgidlab.errors import StoreError
 from cgidlab.parsers import document
 
 _LOOK_S = 0.5  # a look is one listing of a small directory
+_SOON_S = 0.05  # while the last one is to come: nothing is measured from its arrival to the next block
+_OVER = "over.json"
 _ENDING = ".arrival.json"
 _MOST_BYTES = 1 << 16
 
@@ -65,8 +67,13 @@ def left(incoming: Path) -> tuple[Arrival, ...]:
 class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
     """A directory whose arrivals are reported one after the other, in a thread; all of them are when it is left."""
 
-    def __init__(self, incoming: Path, on_arrival: Callable[[Arrival], None]) -> None:
+    def __init__(
+        self, incoming: Path, on_arrival: Callable[[Arrival], None], over: threading.Event, expected: int
+    ) -> None:
+        """Look in a directory for so many; set `over` once the block is, and all of it was reported."""
         self._incoming = incoming
+        self._expected = expected
+        self._block_over = over
         self._on_arrival = on_arrival
         self._seen: set[str] = set()
         self._over = threading.Event()
@@ -88,16 +95,18 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
             raise self._fault
 
     def _work(self) -> None:
-        while not self._over.wait(_LOOK_S):
+        while not self._over.wait(_LOOK_S if len(self._seen) < self._expected - 1 else _SOON_S):
             self._report()
         self._report()
 
     def _report(self) -> None:
         try:
-            there = {name for name in os.listdir(self._incoming) if name.endswith(_ENDING)}  # noqa: PTH208 -- a tenth of the time
-            for name in sorted(there - self._seen):
+            there = os.listdir(self._incoming)  # noqa: PTH208 -- a tenth of the time
+            for name in sorted({name for name in there if name.endswith(_ENDING)} - self._seen):
                 if self._fault is None:
                     self._seen.add(name)
                     self._on_arrival(read(self._incoming / name))
+            if _OVER in there:
+                self._block_over.set()
         except Exception as err:  # noqa: BLE001 -- raised again by whoever waits for the block
             self._fault = err

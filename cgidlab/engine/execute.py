@@ -1,9 +1,9 @@
-"""Provisioning hosts and running blocks on them, through Ansible. Decides nothing about results."""
+"""Provisioning hosts, and what is handed to them as a block, through Ansible. Decides nothing about results."""
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,8 +15,7 @@ from cgidlab.design.catalogue import Catalogue
 from cgidlab.design.hooks import Commands
 from cgidlab.design.own_files import OwnContent
 from cgidlab.design.systems import PROVIDED, system_of
-from cgidlab.engine import ansible, ansible_environment, arrivals, generators, packing, sending, unreachable
-from cgidlab.engine.arrivals import Arrival
+from cgidlab.engine import ansible, ansible_environment, generators, packing, sending, unreachable
 from cgidlab.engine.configurations import LOOPBACK, SERVER_GID, SERVER_USER, to_check
 from cgidlab.engine.sources import Tarball, needed
 from cgidlab.errors import LabError, ProvisionError
@@ -186,46 +185,24 @@ def wanted_builds(settings: Iterable[Settings], catalogue: Catalogue) -> list[di
     ]
 
 
-def run_block(
-    site: Site,
-    block: BlockNeeds,
-    trials: tuple[Trial, ...],
-    catalogue: Catalogue,
-    on_arrival: Callable[[Arrival], None],
-    cancelled: Callable[[], bool],
-) -> ansible.Played:
-    """Run the trials of one block on one host and report each as it comes home.
+def incoming(block: BlockNeeds) -> Path:
+    """Return where a block's trials come home to, on the control machine."""
+    return block.directory / "incoming"
 
-    Returns how the invocation ended; a trial that never came is simply not
-    reported, which the caller notices.
-    """
-    files.make_directory(block.directory)
-    incoming = block.directory / "incoming"
-    files.make_directory(incoming)
-    files.write_json(block.directory / "block.json", block_json(block, trials, catalogue))
-    expected = [_expected(t, block, site.limits) for t in trials]
-    variables = {
-        **_host_variables(block),
-        "cgidlab_block_file": str((block.directory / "block.json").resolve()),
-        "cgidlab_incoming_dir": str(incoming.resolve()),
-        "cgidlab_trials": expected,
-    }
+
+def order(site: Site, block: BlockNeeds, trials: tuple[Trial, ...], catalogue: Catalogue) -> dict[str, Any]:
+    """Write a block down, and those of its generators, and return the order for it as the role takes it."""
+    files.make_directory(incoming(block))
+    file = block.directory / "block.json"
+    files.write_json(file, block_json(block, trials, catalogue))
     for place, generator in enumerate(block.generators):
-        content = _generator_json(block, trials, catalogue, place)
-        files.write_json(_generator_file(block, generator), content)
-    with (
-        arrivals.WatchedArrivals(incoming, on_arrival),
-        ansible_environment.own_tmp(block.directory / ansible.TMP) as environment,
-    ):
-        return ansible.play(
-            site.playbook("block"),
-            site.inventory,
-            variables,
-            block.directory,
-            timeout_s=sum(site.limits.of_trial_s(t) for t in trials) + site.limits.block_s,
-            callbacks=ansible.Callbacks(cancelled=cancelled),
-            environment=environment,
-        )
+        files.write_json(_generator_file(block, generator), _generator_json(block, trials, catalogue, place))
+    return {
+        "file": str(file.resolve()),
+        "dir": block.host_directory,
+        "dest": str(incoming(block).resolve()),
+        "trials": [_expected(t, block, site.limits) for t in trials],
+    }
 
 
 def stop_block(site: Site, block: BlockNeeds) -> ansible.Played:
@@ -235,14 +212,15 @@ def stop_block(site: Site, block: BlockNeeds) -> ansible.Played:
         return ansible.play(
             site.playbook("teardown"),
             site.inventory,
-            _host_variables(block),
+            host_variables(block),
             directory,
             timeout_s=site.limits.teardown_s,
             environment=environment,
         )
 
 
-def _host_variables(block: BlockNeeds) -> dict[str, Any]:
+def host_variables(block: BlockNeeds) -> dict[str, Any]:
+    """Return what the playbooks of a block are told about its hosts."""
     return {
         "cgidlab_server": block.host.host,
         "cgidlab_become": block.host.become,

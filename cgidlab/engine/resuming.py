@@ -19,6 +19,7 @@ from cgidlab.design.own_files import OwnContent
 from cgidlab.engine import arrivals, extending, targets
 from cgidlab.engine.execute import Site
 from cgidlab.engine.extending import More
+from cgidlab.engine.handing import ORDERS
 from cgidlab.engine.loading import Loaded, Request, load_plan
 from cgidlab.errors import SpecError, StoreError
 from cgidlab.failures import RULES
@@ -263,7 +264,7 @@ def tidy(run: RunDirectory, undone: Iterable[tuple[Path, str]]) -> None:
         files.make_directory(target)
         number = 1 + sum(1 for p in target.iterdir() if p.name.startswith(f"{directory.name}."))
         files.move(directory, target / f"{directory.name}.{number}")
-    left = (p for name in ("incoming", "tmp", "env", "artifacts") for p in run.path.glob(f"ansible/*/{name}"))
+    left = (p for name in ("incoming", "tmp", "env", "artifacts", ORDERS) for p in run.path.glob(f"ansible/*/{name}"))
     for scrap in [*run.trials.glob(".*"), *left]:
         files.remove_tree(scrap)
     for place, _, names in os.walk(run.path):

@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from types import TracebackType
 
 from cgidlab.design import limiting
 from cgidlab.design.plan import trial_s
 from cgidlab.engine import headroom_trial, limits_trial
 from cgidlab.engine.blocks import Beside, BlockBegin, Numbers, one_block
 from cgidlab.engine.halting import StopRule
+from cgidlab.engine.handing import BlockCalls
 from cgidlab.engine.pacing import Pacing
 from cgidlab.engine.readying import Ready, RunSession
 from cgidlab.engine.scheduling import Board, HostLost, Work, drive
@@ -26,13 +29,14 @@ def all_blocks(session: RunSession, ready: Ready) -> None:
     """
     shift = _Shift(session, ready)
     try:
-        drive(shift.board, Work(shift.run, shift.finished, shift.lost), shift.stop)
+        with shift:
+            drive(shift.board, Work(shift.run, shift.finished, shift.lost), shift.stop)
     except HostLost as err:
         fix = f"mend that, then go on: --resume {session.run.run_id}"
         raise RunError(f"no server is left: {err.what}", where=str(session.run.path), fix=fix) from err
 
 
-class _Shift:
+class _Shift(AbstractContextManager["_Shift"]):
     """One session's servers at work. `finished` and `lost` are called one at a time, `run` for all servers at once."""
 
     def __init__(self, session: RunSession, ready: Ready) -> None:
@@ -52,6 +56,7 @@ class _Shift:
         self._stop_rules = {host: StopRule(fail_fast=session.how.fail_fast) for host in self._hosts}
         # Whose driver was not measured yet: the first block there ends with it.
         self._no_headroom = self._hosts.keys() - run.read("provenance.json").get(headroom.KEY, {}).keys()
+        self._calls = {host: BlockCalls(loaded.site) for host in self._hosts}
         self._told = 0  # blocks that `Pacing` knows of
         self._closed = False
         self.stop = threading.Event()
@@ -60,6 +65,15 @@ class _Shift:
         numbers = range(1, loaded.plan.experiment.repetitions.max + 1)
         self.board = Board(list(numbers), list(self._hosts), begun)
         self.board.limit = self._pacing.may_begin
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End what still waits for blocks on the servers, all at the same time."""
+        for calls in self._calls.values():
+            calls.tell_over(at_once=exc is not None)
+        for calls in self._calls.values():
+            calls.wait()
 
     def _paced(self, beside_s: float) -> Pacing | SearchPacing:
         """Return what says how long the run is; `beside_s` is what one block takes longer than the others."""
@@ -90,6 +104,7 @@ class _Shift:
             self._numbers,
             others=len(self.board.hosts) > 1,
             beside=self._beside(host),
+            calls=self._calls[host],
         )
         fresh = trials if before else self._fresh(trials)
         try:

@@ -12,6 +12,8 @@ from cgidlab.numeric_lines import check_rows, parse, pieces
 
 _NUMBERS = 4
 _MAX_PATHS = 10_000
+_FEW_PATHS = 16
+_PATH = b" /"
 _LINE = re.compile(rb"(\d{1,18} \d{1,18} \d{1,3} \d{1,18}) (.+)")
 
 
@@ -63,15 +65,29 @@ def parse_access_log(data: bytes) -> AccessLog:
     end = data.rfind(b"\n") + 1
     cut = 1 if end < len(data) else 0
     whole = data[:end]
-    # a trial asks for one path: take it away at once instead of line by line
-    tail = b" /" + whole.partition(b"\n")[0].partition(b" /")[2] + b"\n"
+    return _of_few_paths(whole, cut) or _line_by_line(whole, cut)
+
+
+def _of_few_paths(whole: bytes, cut: int) -> AccessLog | None:
+    """Return the entries of lines that all are whole and ask for few paths; None for any others.
+
+    The load asks for one, and the instruments for two: each path becomes a number at once instead of line by line.
+    """
+    paths: list[bytes] = []
     lines = whole.count(b"\n")
-    if lines and whole.count(tail) == lines:
-        table = parse(whole.replace(tail, b"\n"), separator=b" ", fields=_NUMBERS)
-        if not table.bad_lines:
-            index = np.zeros(lines, np.int64)
-            return AccessLog(cut, (tail[1:-1].decode(errors="replace"),), index, *table.columns)
-    return _line_by_line(whole, cut)
+    if not lines or whole.count(_PATH) != lines:  # one path a line, which begins there
+        return None
+    while (begin := whole.find(_PATH)) >= 0:
+        if len(paths) == _FEW_PATHS:
+            return None
+        tail = whole[begin : whole.index(b"\n", begin) + 1]
+        whole = whole.replace(tail, b" %d\n" % len(paths))
+        paths.append(tail[1:-1])
+    table = parse(whole, separator=b" ", fields=_NUMBERS + 1)
+    if table.bad_lines or b"-" in whole:
+        return None
+    *columns, index = table.columns
+    return AccessLog(cut, tuple(path.decode(errors="replace") for path in paths), index, *columns)
 
 
 def _line_by_line(whole: bytes, cut: int) -> AccessLog:

@@ -19,7 +19,7 @@ author:
   - cgidlab
 """
 
-LONG = frozenset({"cgidlab_await", "cgidlab_generate", "cgidlab_observe"})
+LONG = frozenset({"cgidlab_blocks", "cgidlab_generate", "cgidlab_observe"})
 SELDOM_S = 0.5
 
 

@@ -260,11 +260,16 @@ def test_every_option_of_the_server_is_in_its_template() -> None:
 @pytest.mark.parametrize("entry", ["block", "generate", "stop"])
 def test_the_role_trial_declares_every_variable_that_its_tasks_take_from_the_caller(entry: str) -> None:
     specs = variables("trial/meta/argument_specs.yml")["argument_specs"]
-    taken = set(re.findall(r"\bcgidlab_(?!await|generate\b)\w+", (ROLES / f"trial/tasks/{entry}.yml").read_text()))
-    if entry == "block":
-        taken |= set(re.findall(r"\bcgidlab_\w+", (ROLES / "trial/templates/block.json.j2").read_text()))
+    taken = set(re.findall(r"\bcgidlab_(?!blocks|generate\b)\w+", (ROLES / f"trial/tasks/{entry}.yml").read_text()))
 
     assert set(specs[entry]["options"]) == taken
+
+
+def test_the_template_of_a_block_takes_what_the_action_gives_it() -> None:
+    taken = set(re.findall(r"\bcgidlab_\w+", (ROLES / "trial/templates/block.json.j2").read_text()))
+    action = (ROLES / "trial/action_plugins/cgidlab_blocks.py").read_text()
+
+    assert taken == set(re.findall(r'"(cgidlab_\w+)":', action))
 
 
 def test_both_halves_divide_times_in_the_queue_alike() -> None:

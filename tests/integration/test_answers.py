@@ -28,12 +28,11 @@ PLAY = """\
   gather_facts: false
   tasks:
     - name: Wait
-      cgidlab_await:
+      cgidlab_blocks:
         python: /bin/sh
         helper: {helper}
-        dir: {dir}
-        dest: {dir}
-        trials: [{{number: 1, timeout_s: 30, expected_s: 0}}]
+        template: {dir}/block.json.j2
+        orders: {dir}
 """
 
 
@@ -81,8 +80,13 @@ def test_json_that_is_no_object_is_refused_with_the_hosts_name() -> None:
 
 
 def _awaited(directory: Path, script: str) -> Played:
-    """Play a wait for a trial whose helper is a script of a host that means no good."""
-    (directory / "helper").write_text(script)
+    """Play a block of one trial whose helper is a script of a host that means no good."""
+    (directory / "helper").write_text(f'[ "$1" != start ] || exec echo "{{}}"\n{script}')
+    (directory / "block.json.j2").write_text("{}")
+    trial = {"number": 1, "timeout_s": 30, "expected_s": 0}
+    order = {"file": "/none", "dir": str(directory), "dest": str(directory), "trials": [trial]}
+    (directory / "001.order.json").write_text(json.dumps(order))
+    (directory / "002.order.json").write_text("{}")
     (directory / "play.yml").write_text(PLAY.format(helper=directory / "helper", dir=directory))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSIBLE_ACTION_PLUGINS", str(ROOT / "roles/trial/action_plugins"))
@@ -177,3 +181,4 @@ def test_a_good_answer_is_taken(tmp_path: Path) -> None:
 
     assert played.code == 0, played.output
     assert json.loads((tmp_path / "001.arrival.json").read_text())["ended"] == "failed"
+    assert (tmp_path / "over.json").exists()

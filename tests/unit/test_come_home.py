@@ -4,7 +4,10 @@ import json
 import threading
 from pathlib import Path
 
+import pytest
+
 from cgidlab.engine.arrivals import Arrival, WatchedArrivals
+from cgidlab.errors import StoreError
 
 
 def leave(incoming: Path, number: int) -> None:
@@ -22,7 +25,8 @@ def test_each_is_reported_once_however_often_one_looks(tmp_path: Path) -> None:
         if arrival.number == 2:
             second.set()
 
-    with WatchedArrivals(tmp_path, on_arrival):
+    over = threading.Event()
+    with WatchedArrivals(tmp_path, on_arrival, over, 3):
         leave(tmp_path, 1)
         leave(tmp_path, 2)
         assert second.wait(30)
@@ -30,3 +34,32 @@ def test_each_is_reported_once_however_often_one_looks(tmp_path: Path) -> None:
         (tmp_path / "004.tar.gz").write_bytes(b"an archive alone is no arrival")
 
     assert seen == [1, 2, 3]
+    assert not over.is_set()
+
+
+def test_a_block_is_over_once_all_that_came_home_is_reported(tmp_path: Path) -> None:
+    over = threading.Event()
+    seen: list[tuple[int, bool]] = []
+    with WatchedArrivals(tmp_path, lambda arrival: seen.append((arrival.number, over.is_set())), over, 2):
+        leave(tmp_path, 1)
+        leave(tmp_path, 2)
+        (tmp_path / "over.json").write_text("{}")
+        assert over.wait(30)
+
+        assert seen == [(1, False), (2, False)]
+
+
+def test_what_reporting_one_raised_keeps_nobody_waiting(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def raised(_: Arrival) -> None:
+        raise StoreError("no room")
+
+    def block() -> None:
+        with WatchedArrivals(tmp_path, raised, over, 1):
+            leave(tmp_path, 1)
+            (tmp_path / "over.json").write_text("{}")
+            assert over.wait(30)
+
+    with pytest.raises(StoreError, match="no room"):
+        block()

@@ -21,6 +21,7 @@ from cgidlab.engine import blocks
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.engine.execute import Site
 from cgidlab.engine.halting import StopRule
+from cgidlab.engine.handing import BlockCalls
 from cgidlab.engine.loading import Loaded
 from cgidlab.errors import StoreError
 from cgidlab.parsers.host_report import HostReport
@@ -268,7 +269,8 @@ def test_an_archive_that_cannot_be_kept_costs_its_own_trial_alone(tmp_path: Path
     loaded = Loaded(plan, CATALOGUE, Site(ROOT, tmp_path / "inventory.yml"))
     host = HostReport("local", "/python", True, "/w", "/h", {}, "/s", {}, {})  # noqa: FBT003 -- a row of the report
     numbers = blocks.Numbers(loaded, made)
-    where = blocks._Where(loaded, made, host, Display(), lambda: False, "env", StopRule(), numbers, False)  # noqa: SLF001, FBT003 -- what a block is given
+    calls = BlockCalls(loaded.site)
+    where = blocks._Where(loaded, made, host, Display(), lambda: False, "env", StopRule(), numbers, False, calls)  # noqa: SLF001, FBT003 -- what a block is given
     bad, good = plan.trials[:2]
     state = blocks._Call({t.number: t for t in (bad, good)})  # noqa: SLF001 -- same
     hostile = archive(tmp_path / "bad.tar.gz", bad)

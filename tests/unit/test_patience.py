@@ -26,7 +26,7 @@ def test_it_looks_seldom_while_a_long_task_runs(monkeypatch: pytest.MonkeyPatch)
     callback = patience.CallbackModule()
     seen = []
 
-    for action in ("ansible.builtin.command", "cgidlab_await", "command", "cgidlab.lab.cgidlab_observe", "template"):
+    for action in ("ansible.builtin.command", "cgidlab_blocks", "command", "cgidlab.lab.cgidlab_observe", "template"):
         callback.v2_playbook_on_task_start(SimpleNamespace(action=action), False)  # noqa: FBT003 -- Ansible's
         seen.append(patience.constants.DEFAULT_INTERNAL_POLL_INTERVAL)
 

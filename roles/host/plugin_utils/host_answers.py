@@ -38,10 +38,15 @@ def hear(
     most_bytes: int = WORDS_BYTES,
     most_s: float = WORDS_S,
     sudoable: bool = True,
+    given: bytes | None = None,
 ) -> dict[str, Any]:
-    """Return what a command on the host says, as Ansible does; raise `AnsibleActionFail` where it says too much."""
+    """Return what a command on the host says, as Ansible does; raise `AnsibleActionFail` where it says too much.
+
+    `given` is what it can read from its standard input.
+    """
     with bounded(host, "its answer", most_bytes, most_s):
-        ran: dict[str, Any] = action._low_level_execute_command(command, sudoable=sudoable)  # noqa: SLF001 -- as Ansible's own actions do
+        # As Ansible's own actions do.
+        ran: dict[str, Any] = action._low_level_execute_command(command, sudoable=sudoable, in_data=given)  # noqa: SLF001
     if len(ran["stdout"]) + len(ran["stderr"]) > most_bytes:
         raise _too_much(host, "its answer", most_bytes)
     return ran

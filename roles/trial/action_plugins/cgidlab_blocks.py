@@ -1,14 +1,16 @@
-"""Wait for the trials of a running block and bring their archives home; start their load where other machines make it.
+"""Run block after block as they are ordered: hand each to the helper, bring its trials home, clean up after it.
 
 An action plugin and not a module: a module is packed, sent and started with a
 Python of its own for each call (0.3 s of CPU, on the machine that may be
-measuring); this costs one command on the connection that is already there. And
-one call for all trials: a worker that Ansible forks for each item of a loop costs 0.6 s of CPU.
+measuring); this costs one command on the connection that is already there. One
+call for all trials: a worker that Ansible forks for each item of a loop costs 0.6 s of CPU. And one for all
+blocks: to begin and to end a call of Ansible takes four seconds, in which nothing is measured.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shlex
@@ -23,14 +25,23 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from trial_host import LOOK_S, HostAction, Meeting, clocks, hear, write_whole
 
 DOCUMENTATION = r"""
-module: cgidlab_await
-short_description: Wait for the trials of a block and fetch what they left
+module: cgidlab_blocks
+short_description: Run the blocks that the control machine orders
 description:
-  - Waits until each trial of a block started by C(cgidhost start) has ended, one after the other.
-  - Fetches its archive, checks its SHA-256 and puts it under its name in one step.
+  - Waits for the files C(001.order.json), C(002.order.json) and so on, and runs the block that each of them orders.
+  - Hands a block to C(cgidhost start), waits until each of its trials has ended, one after the other, and cleans up.
+  - Fetches the archive of each, checks its SHA-256 and puts it under its name in one step.
   - Says so at once in a file C(NNN.arrival.json) beside it, which is whole or not there.
-  - Goes on with the others where one does not come home, and fails at the end.
+  - Goes on with the others where one does not come home, and fails once their block is over.
+  - Says in a file C(over.json) there that a block is over; one that went wrong ends the action instead.
   - Where generators are named it first agrees on a start with them and with the server, and waits for what they leave.
+  - >-
+    An order has C(file), the block on the control machine; C(dir), its directory on the host; C(dest), the directory on
+    the control machine for what comes home; and C(trials), in their order. One without a file is the last.
+  - >-
+    Of a trial it has C(number); C(timeout_s), how long to wait at most; C(expected_s), before which the host is not
+    asked; and where other machines make its load C(generators), their names; C(load_s), how long they make it from the
+    agreed start on; and C(max_clock_offset_s), by how much any clock may differ from the control machine's.
 options:
   helper:
     description: Path of the helper on the host.
@@ -40,76 +51,36 @@ options:
     description: Python on the host that runs the helper.
     type: path
     required: true
-  dir:
-    description: Directory of the block on the host.
+  template:
+    description: What makes of a block what the helper reads.
     type: path
     required: true
-  dest:
-    description: Directory on the control machine for the archives.
+  orders:
+    description: Directory on the control machine for orders.
     type: path
     required: true
-  trials:
-    description: The trials to wait for, in their order.
-    type: list
-    elements: dict
-    required: true
-    options:
-      number:
-        description: Number of the trial.
-        type: int
-        required: true
-      timeout_s:
-        description: How long to wait at most.
-        type: float
-        required: true
-      expected_s:
-        description: How long it will take at least; the host is not asked before.
-        type: float
-        required: true
-      generators:
-        description: Names of the hosts that make the trial's load; empty where the server's own host does.
-        type: list
-        elements: str
-        default: []
-      load_s:
-        description: How long they make it, from the agreed start on.
-        type: float
-        default: 0
-      max_clock_offset_s:
-        description: By how much any of the clocks may differ from the control machine's.
-        type: float
-        default: 1
 author:
   - cgidlab
 """
 
 RETURN = r"""
-arrived:
+blocks:
   description: >-
-    Numbers of the trials about which there is an arrival. Its file has C(number); C(host); C(state), which is ended, or
+    How many blocks were run. The arrival of a trial has C(number); C(host); C(state), which is ended, or
     dead when the block ended without this trial; C(ended), which is complete, invalid or failed; C(reason);
     C(archive), null when the host could not pack one; and C(load), the directory with what the generators left and
     C(clocks.json), null without any.
-  type: list
-  elements: int
+  type: int
   returned: always
 """
 
-_TRIAL: dict[str, dict[str, Any]] = {
-    "number": {"type": "int", "required": True},
-    "timeout_s": {"type": "float", "required": True},
-    "expected_s": {"type": "float", "required": True},
-    "generators": {"type": "list", "elements": "str", "default": []},
-    "load_s": {"type": "float", "default": 0},
-    "max_clock_offset_s": {"type": "float", "default": 1},
-}
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "helper": {"type": "path", "required": True},
     "python": {"type": "path", "required": True},
-    "dir": {"type": "path", "required": True},
-    "dest": {"type": "path", "required": True},
-    "trials": {"type": "list", "elements": "dict", "required": True, "options": _TRIAL},
+    "template": {"type": "path", "required": True},
+    "orders": {"type": "path", "required": True},
 }
+_ORDER_LOOK_S = 0.02  # between looks for the next order, while nothing is measured
 # Between two looks at a trial that should be over: server, archive and a busy host take their time.
 _LOOKS_S = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8)
 _LIST_CHARACTERS = 4 << 20
@@ -120,7 +91,7 @@ _HOME_S = 300.0  # for its log
 
 
 class ActionModule(HostAction):
-    """Wait until a trial should be over, look, fetch, and say that it is here."""
+    """Take an order, hand its block over, wait until a trial should be over, look, fetch, and say that it is here."""
 
     def __init__(self, *args: Any, **words: Any) -> None:  # noqa: ANN401 -- Ansible's, handed on
         super().__init__(*args, **words)
@@ -128,35 +99,64 @@ class ActionModule(HostAction):
         self._parent = os.getppid()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the result described in RETURN; `failed` or `unreachable` where a trial did not come home for that."""
+        """Return the result described in RETURN; `failed` or `unreachable` where a block was not run or not whole."""
         super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(argument_spec=_ARGUMENTS)
-        server = str((task_vars or {})["inventory_hostname"])
-        arrived: list[int] = []
-        trouble: list[str] = []
-        unreachable = False
+        for done in itertools.count():
+            order = self._next(Path(args["orders"]) / f"{done + 1:03d}.order.json")
+            wrong = self._block({**args, **order}, task_vars or {}) if "file" in order else {}
+            if wrong or "file" not in order:
+                break
+        return {"changed": False, "blocks": done, **wrong}
+
+    def _next(self, path: Path) -> dict[str, Any]:
+        """Wait for an order, for as long as there is somebody who may give one."""
+        while not path.exists():
+            self._sleep(_ORDER_LOOK_S)
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def _block(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run a block and say that it is over; return what Ansible is to hear of one that went wrong."""
+        server = str(task_vars["inventory_hostname"])
+        trouble = _Trouble()
+        self._ended.clear()
+        with trouble:
+            self._hand_over(args, task_vars)
+        if trouble.said:
+            return trouble.told()
         for trial in args["trials"]:
-            own = {**args, **trial}
-            try:
-                arrival = self._one(own, server)
-            except AnsibleConnectionFailure as err:
-                unreachable = True
-                trouble.append(str(err))
-            except AnsibleActionFail as err:
-                trouble.append(str(err))
-            else:
+            with trouble:
+                arrival = self._one({**args, **trial}, server)
                 write_whole(Path(args["dest"]) / f"{trial['number']:03d}.arrival.json", json.dumps(arrival))
-                arrived.append(trial["number"])
-        result: dict[str, Any] = {"changed": False, "arrived": arrived}
-        if trouble:
-            said = {"msg": "\n".join(dict.fromkeys(trouble))}
-            result |= {"unreachable": True, **said} if unreachable else {"failed": True, **said}
-        return result
+        if not trouble.said:
+            with trouble:
+                self._obeyed(self.ask(args, "cleanup", dir=args["dir"]))
+                write_whole(Path(args["dest"]) / "over.json", "{}")
+        return trouble.told()
+
+    def _hand_over(self, args: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """Give the host a block and start it; raise `AnsibleActionFail` where it does not take it."""
+        lookup = self._shared_loader_obj.lookup_loader.get(
+            "ansible.builtin.template", loader=self._loader, templar=self._templar
+        )
+        (text,) = lookup.run([args["template"]], {**task_vars, "cgidlab_block_file": args["file"]})
+        own = shlex.quote(args["dir"])
+        # The server's own user passes through to its trial and sees nothing else.
+        made = f"mkdir -p {own} && chmod 0711 {own} && umask 077 && cat > {own}/block.json.part"
+        ran = hear(self, self._host, f"{made} && mv {own}/block.json.part {own}/block.json", given=text.encode())
+        if ran["rc"]:
+            raise AnsibleActionFail(f"{self._host} does not take the block: {ran['stderr'].strip()[-2000:]}")
+        self._obeyed(self.ask(args, "start", block=f"{args['dir']}/block.json"))
+
+    def _obeyed(self, answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            raise AnsibleActionFail(f"{self._host}: the helper: {answer['error']!s:.2000}")
 
     def _one(self, args: dict[str, Any], server: str) -> dict[str, Any]:
         """Return the arrival of one trial; raise `AnsibleActionFail` when its time is up."""
         deadline = time.monotonic() + args["timeout_s"]
-        lead = _Lead(self, args, server) if args["generators"] else None
+        lead = _Lead(self, args, server) if args.get("generators") else None
         answer = lead.start(deadline) if lead else self._once_over(args)
         if answer is None or answer["state"] == "ready":
             answer = self.await_trial(args, deadline)
@@ -213,6 +213,28 @@ class ActionModule(HostAction):
         with contextlib.suppress(OSError, UnicodeDecodeError), Path(path).open(encoding="utf-8") as file:
             return file.read(_LIST_CHARACTERS)
         return ""
+
+
+class _Trouble(contextlib.AbstractContextManager["_Trouble"]):
+    """What went wrong with a block: everything, since its other trials go on."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._unreachable = False
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        """Note what Ansible's own errors say; leave all others alone."""
+        if not isinstance(error, (AnsibleActionFail, AnsibleConnectionFailure)):
+            return False
+        self._unreachable = self._unreachable or isinstance(error, AnsibleConnectionFailure)
+        self.said.append(str(error))
+        return True
+
+    def told(self) -> dict[str, Any]:
+        """Return it as part of a result, each thing once; nothing where nothing went wrong."""
+        if not self.said:
+            return {}
+        return {"unreachable" if self._unreachable else "failed": True, "msg": "\n".join(dict.fromkeys(self.said))}
 
 
 class _Lead:
