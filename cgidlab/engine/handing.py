@@ -102,7 +102,7 @@ class BlockCalls(AbstractContextManager["BlockCalls"]):
         if not call.has_ended:
             call.until = lambda: False
             return ansible.Played(True, False, False, {}, (), block.directory)  # noqa: FBT003
-        self._call = None
+        self.wait()
         played = call.played
         return replace(played, cancelled=False, timed_out=True) if until.is_late else played
 
@@ -157,7 +157,6 @@ class _StandingCall:
         except BaseException as err:  # noqa: BLE001 -- raised again by whoever gave it something
             self._fault = err
         finally:
-            shutil.rmtree(self._orders, ignore_errors=True)
             self._ended.set()
             self.news.set()
 
@@ -194,5 +193,6 @@ class _StandingCall:
         self._tell({})
 
     def wait(self, most_s: float | None = None) -> None:
-        """Wait for its end."""
+        """Wait for its end, and put away what it was given."""
         self._ended.wait(most_s)
+        shutil.rmtree(self._orders, ignore_errors=True)
