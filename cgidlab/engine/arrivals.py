@@ -6,7 +6,8 @@ A file and not an event of Ansible: an event a trial means a worker of Ansible's
 
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from cgidlab.errors import StoreError
 from cgidlab.parsers import document
 
 _LOOK_S = 0.5  # a look is one listing of a small directory
-_SOON_S = 0.05  # while the last one is to come: nothing is measured from its arrival to the next block
+_SOON_S = 0.05  # once the last one should be over: from then to the next block nothing is measured
+_BESIDE_S = 0.2  # what a trial takes at least beside warm-up and window, up to the window's end
+_BEGIN_S = 1.0  # the same for a block, before its first trial
 _OVER = "over.json"
 _ENDING = ".arrival.json"
 _MOST_BYTES = 1 << 16
@@ -68,11 +71,15 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
     """A directory whose arrivals are reported one after the other, in a thread; all of them are when it is left."""
 
     def __init__(
-        self, incoming: Path, on_arrival: Callable[[Arrival], None], over: threading.Event, expected: int
+        self, incoming: Path, on_arrival: Callable[[Arrival], None], over: threading.Event, expected_s: Sequence[float]
     ) -> None:
-        """Look in a directory for so many; set `over` once the block is, and all of it was reported."""
+        """Look in a directory; set `over` once the block is, and all of it was reported.
+
+        `expected_s` is how long each of its trials takes at least, in their order.
+        """
         self._incoming = incoming
-        self._expected = expected
+        self._expected_s = expected_s
+        self._last_s = time.monotonic() + _BEGIN_S
         self._block_over = over
         self._on_arrival = on_arrival
         self._seen: set[str] = set()
@@ -95,9 +102,17 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
             raise self._fault
 
     def _work(self) -> None:
-        while not self._over.wait(_LOOK_S if len(self._seen) < self._expected - 1 else _SOON_S):
+        while not self._over.wait(self._pause_s()):
             self._report()
         self._report()
+
+    def _pause_s(self) -> float:
+        """Return how long to wait for the next look: seldom while there is a window, the last trial's as well."""
+        missing = len(self._expected_s) - len(self._seen)
+        if missing > 1:
+            return _LOOK_S
+        left_s = self._last_s + self._expected_s[-1] + _BESIDE_S - time.monotonic() if missing == 1 else 0.0
+        return max(_SOON_S, min(_LOOK_S, left_s))
 
     def _report(self) -> None:
         try:
@@ -105,6 +120,7 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
             for name in sorted({name for name in there if name.endswith(_ENDING)} - self._seen):
                 if self._fault is None:
                     self._seen.add(name)
+                    self._last_s = time.monotonic()
                     self._on_arrival(read(self._incoming / name))
             if _OVER in there:
                 self._block_over.set()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from cgidlab import files, processes
 from cgidlab.engine import ansible, execute, generators, journal, unreachable
@@ -28,7 +29,8 @@ from cgidlab.runs.store import RunDirectory
 from cgidlab.starting import command
 
 _ANY_NOISE = NoisePolicy(None, None, 0)
-_AT_ONCE = 4  # trials that are looked at
+_AT_ONCE = 4  # trials that are looked at,
+_SMALL_BYTES = 4 << 20  # as long as each of their archives is: of a long log there are several copies in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """What the calls of Ansible of one block have in common."""
+    """What the orders of one block have in common."""
 
     loaded: Loaded
     run: RunDirectory
@@ -89,8 +91,8 @@ class _Where:
 
 
 @dataclass(slots=True)
-class _Call:
-    """The state of one call of Ansible for trials of a block."""
+class _Ordered:
+    """The state of one order for trials of a block."""
 
     trials: dict[int, Trial]
     beside: dict[int, tuple[Beside, Trial]] = field(default_factory=dict)
@@ -215,14 +217,15 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequenc
         frozenset(t.number for t in trials if t.watched),
         where.loaded.plan.experiment.seed,
     )
-    state = _Call({t.number: t for t in trials}, besides)
+    state = _Ordered({t.number: t for t in trials}, besides)
     desk = _Desk(where, state)
     room = Room(run)
     limits = where.loaded.site.limits
     patience_s = max(limits.of_trial_s(t) for t in (*trials, *riding)) + limits.silence_s
 
     def over() -> bool:
-        state.fault = state.fault or room.want()
+        if (want := room.want()) is not None:  # others write it meanwhile
+            state.fault = state.fault or want
         state.silent = state.silent or time.monotonic() - state.heard_s > patience_s
         return where.cancelled() or state.silent or state.fault is not None or where.stop_rule.stop is not None
 
@@ -248,13 +251,13 @@ def _trials(where: _Where, trials: tuple[Trial, ...], name: str, beside: Sequenc
 
 
 class _Desk:
-    """Where the arrivals of one call are taken.
+    """Where the arrivals of one order are taken.
 
     On a machine that the trials share nothing is unpacked or measured before the last of them has come, since another
     trial is in its window meanwhile. Only one that failed is looked at at once.
     """
 
-    def __init__(self, where: _Where, state: _Call) -> None:
+    def __init__(self, where: _Where, state: _Ordered) -> None:
         self.kept: list[TrialRecord] = []
         self._where, self._state = where, state
         self.shared = processes.is_this_boot(str(where.host.raw["facts"].get("boot_id")))
@@ -277,9 +280,14 @@ class _Desk:
     def take_waiting(self) -> None:
         """Take those that wait, several at once, since the disk takes a third of the time."""
         waiting, self._waiting = self._waiting, []
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for arrival, record in zip(waiting, pool.map(self._looked_at, waiting), strict=True):
-                self._tell(arrival, record)
+        small = all(_size_bytes(a.archive) < _SMALL_BYTES for a in waiting)
+        with ThreadPoolExecutor(_AT_ONCE if small else 1) as pool:
+            try:
+                for arrival, record in zip(waiting, pool.map(self._looked_at, waiting), strict=True):
+                    self._tell(arrival, record)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _looked_at(self, arrival: Arrival) -> TrialRecord | None:
         """Return the record of a trial of the run, and leave all else of an arrival behind.
@@ -315,6 +323,12 @@ class _Desk:
                 self._said.add((event, why))
 
 
+def _size_bytes(path: Path | None) -> int:
+    with suppress(OSError):  # which whoever takes it says
+        return path.stat().st_size if path else 0
+    return 0
+
+
 def _note_cpu(run: RunDirectory, cpu: OwnCpu, kept: Sequence[TrialRecord]) -> None:
     """Add to the run's state what this program and Ansible used of the machine that the trials share."""
     spans = [(r.started_s, r.started_s + float(r.settings["window_s"])) for r in kept if r.started_s is not None]
@@ -339,7 +353,7 @@ def _clean_up(loaded: Loaded, block: execute.BlockNeeds, run_directory: RunDirec
     return stopped.ok
 
 
-def _keep(where: _Where, state: _Call, arrival: Arrival) -> TrialRecord | None:
+def _keep(where: _Where, state: _Ordered, arrival: Arrival) -> TrialRecord | None:
     """Keep one trial of the run, or the reason why it did not come home."""
     trial = state.trials[arrival.number]
     why = arrival.reason
@@ -364,7 +378,7 @@ def _kept(where: _Where, run: RunDirectory, trial: Trial, arrival: Arrival, nois
     return keeping.keep(run, trial, where.host.host, where.environment, noise, arrival.archive, arrival.load)
 
 
-def _never_came(where: _Where, state: _Call, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
+def _never_came(where: _Where, state: _Ordered, played: ansible.Played, patience_s: float) -> list[TrialRecord]:
     missing = [t for n, t in sorted(state.trials.items()) if n not in state.came_home]
     news = [n for n in state.news if n]
     reason = " ".join((played.why or (news[0] if news else "the block ended without it")).split())

@@ -59,7 +59,7 @@ class Site:
 class BlockNeeds:
     """What one block needs beside its trials."""
 
-    directory: Path  # of the Ansible invocation, on the control machine
+    directory: Path  # of the block, on the control machine
     host: HostReport
     host_directory: str  # of the block, on the host
     generators: tuple[GeneratorReport, ...] = ()  # none: the load is made on the server's host

@@ -4,6 +4,7 @@ To begin a call and to end it takes four seconds, in which nothing is measured. 
 role's action (cgidlab_blocks) runs the block of each, and leaves what came home, and the word that it is over.
 """
 
+import fcntl
 import math
 import shutil
 import threading
@@ -11,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 from cgidlab import files
 from cgidlab.design.catalogue import Catalogue
@@ -23,8 +25,8 @@ from cgidlab.errors import StoreError
 from cgidlab.model import Trial
 
 ORDERS = "orders"  # in the directory of a call, and gone with it
-_TO_END_S = 60.0  # for a call that has no more orders
-_TO_BE_ENDED_S = 5.0  # for one that is not waited for
+_TO_END_S = 60.0  # for a call that has no more orders; then it is killed
+_TO_BE_ENDED_S = 5.0  # for one that is killed; then nobody waits for it
 
 
 def run_block(
@@ -56,22 +58,15 @@ class BlockCalls(AbstractContextManager["BlockCalls"]):
         self.wait()
 
     def tell_over(self, *, at_once: bool = False) -> None:
-        """Have the call, which runs no block, end by itself or `at_once`. One that has to is not waited for here."""
-        call = self._call
-        if call is None or call.has_ended:
-            return
-        try:
-            if not at_once:
-                call.tell_over()
-        except StoreError:  # of a full disk
-            at_once = True
-        call.until = _Until(time.monotonic() + (0.0 if at_once else _TO_END_S))
+        """Have the call end by itself, once it runs no block, or `at_once`. Waits for nothing."""
+        if self._call is not None:
+            self._call.tell_over(at_once=at_once)
 
     def wait(self) -> None:
         """Wait for the end of a call that was told."""
-        if self._call is not None:
-            self._call.wait(_TO_END_S + _TO_BE_ENDED_S)
-            self._call = None
+        call, self._call = self._call, None
+        if call is not None:
+            call.wait()
 
     def run(
         self,
@@ -89,22 +84,37 @@ class BlockCalls(AbstractContextManager["BlockCalls"]):
         limits = self._site.limits
         until = _Until(time.monotonic() + sum(limits.of_trial_s(t) for t in trials) + limits.block_s, cancelled)
         # Generators make their load in tasks of their own, which are of one block.
-        if self._call is not None and (self._call.has_ended or block.generators):
+        if self._call is not None and block.generators:
             self.__exit__(None, None, None)
-        call = self._call = self._call or _StandingCall(self._site, block, order["trials"])
-        with arrivals.WatchedArrivals(execute.incoming(block), on_arrival, call.news, len(trials)):
-            call.give(order, until)
-            if block.generators:
-                call.tell_over()
-                call.wait()
-            else:
-                call.news.wait()
-        if not call.has_ended:
-            call.until = lambda: False
-            return ansible.Played(True, False, False, {}, (), block.directory)  # noqa: FBT003
-        self.wait()
+        expected_s = [float(t["expected_s"]) for t in order["trials"]]
+        over = threading.Event()
+        with arrivals.WatchedArrivals(execute.incoming(block), on_arrival, over, expected_s):
+            # Of what generators do there is no word but the end of their call.
+            call = self._through(block, order, until, threading.Event() if block.generators else over)
+        if call is None:
+            return ansible.Played(True, False, False, {}, (), block.directory)  # noqa: FBT003 -- all went well
         played = call.played
         return replace(played, cancelled=False, timed_out=True) if until.is_late else played
+
+    def _through(
+        self, block: BlockNeeds, order: Mapping[str, Any], until: "_Until", news: threading.Event
+    ) -> "_StandingCall | None":
+        """Have an order carried out; return the call that ended with it, None where it stays.
+
+        A call that was there may end before it takes the order: then another one has it.
+        """
+        while True:
+            old, call = self._call, self._call or _StandingCall(self._site, block, order["trials"])
+            self._call = call
+            call.give(order, until, news, is_last=bool(block.generators))
+            news.wait()
+            if call.goes_on:
+                call.rest()
+                return None
+            self.wait()
+            if old is None or call.took_order or call.at_once or until():
+                return call
+            news.clear()
 
 
 @dataclass(slots=True)
@@ -120,6 +130,10 @@ class _Until:
         return self.is_late or self.cancelled()
 
 
+def _never() -> bool:
+    return False
+
+
 class _StandingCall:
     """One call of Ansible, in a thread of its own, that runs what it is given until it is told that nothing comes."""
 
@@ -127,13 +141,20 @@ class _StandingCall:
         """Begin, in the directory of its first block. `trials` are those that generators of that block load."""
         self._site, self._first, self._trials = site, first, trials
         self._orders = first.directory / ORDERS
+        self._order: Path | None = None  # that was given last
         self._given = 0
+        self._until: Callable[[], bool] = _never  # says when it is to end before it does by itself
+        self.at_once = False
+        self._is_ending = False  # it is being killed
+        self._lock = threading.Lock()  # of the next two
+        self._ended = threading.Event()
+        self._news = threading.Event()
         self._played: ansible.Played | None = None
         self._fault: BaseException | None = None
-        self._ended = threading.Event()
-        self.until: Callable[[], bool] = lambda: False  # says when it is to end at once
-        self.news = threading.Event()  # of what was given last, or of its own end
+        self.took_order = False
         files.make_directory(self._orders)
+        self._held = (self._orders / "lock").open("wb")  # says to the action that somebody may give orders
+        fcntl.flock(self._held, fcntl.LOCK_EX)
         threading.Thread(target=self._work, daemon=True, name=f"blocks of {first.host.host}").start()
 
     def _work(self) -> None:
@@ -157,42 +178,67 @@ class _StandingCall:
         except BaseException as err:  # noqa: BLE001 -- raised again by whoever gave it something
             self._fault = err
         finally:
-            self._ended.set()
-            self.news.set()
+            with self._lock:
+                self._ended.set()
+                self._news.set()
+
+    def _is_to_end(self) -> bool:
+        self._is_ending = self._is_ending or self.at_once or self._until()
+        return self._is_ending
 
     @property
-    def has_ended(self) -> bool:
-        """Say whether it gives no more news."""
-        return self._ended.is_set()
+    def goes_on(self) -> bool:
+        """Say whether it takes further orders."""
+        return not (self._ended.is_set() or self._is_ending)
 
     @property
     def played(self) -> ansible.Played:
         """Return how it ended; raise what it raised."""
         if self._fault is not None:
             raise self._fault
-        return cast("ansible.Played", self._played)
+        # None: it does not end, whatever is done to it.
+        return self._played or ansible.Played(False, True, False, {}, (), self._first.directory, None)  # noqa: FBT003
 
-    def _is_to_end(self) -> bool:
-        return self.until()
+    def give(
+        self, order: Mapping[str, Any], until: Callable[[], bool], news: threading.Event, *, is_last: bool
+    ) -> None:
+        """Order a block, which `until` ends before its own end. `news` is set at the latest when the call has ended."""
+        self._order = None
+        with self._lock:
+            self._news = news
+            if not self.goes_on:
+                news.set()
+                return
+        self._until = until
+        self._order = self._tell(order)
+        if is_last:
+            self._tell({})
 
-    def give(self, order: Mapping[str, Any], until: Callable[[], bool]) -> None:
-        """Order a block, which `until` ends before its own end."""
-        self.news.clear()
-        if self.has_ended:
-            self.news.set()
-            return
-        self.until = until
-        self._tell(order)
-
-    def _tell(self, order: Mapping[str, Any]) -> None:
+    def _tell(self, order: Mapping[str, Any]) -> Path:
         self._given += 1
-        files.write_json(self._orders / f"{self._given:03d}.order.json", order)
+        path = self._orders / f"{self._given:03d}.order.json"
+        files.write_json(path, order)
+        return path
 
-    def tell_over(self) -> None:
-        """Have it end once what it was given is over."""
-        self._tell({})
+    def rest(self) -> None:
+        """Forget what would end the block that is over."""
+        self._until = _never
 
-    def wait(self, most_s: float | None = None) -> None:
+    def tell_over(self, *, at_once: bool) -> None:
+        """Have it end once what it was given is over, or `at_once`."""
+        if not self.goes_on:
+            return
+        self._until = _Until(time.monotonic() + _TO_END_S)
+        try:
+            if not at_once:
+                self._tell({})
+        except StoreError:  # of a full disk
+            at_once = True
+        self.at_once = at_once
+
+    def wait(self) -> None:
         """Wait for its end, and put away what it was given."""
-        self._ended.wait(most_s)
+        self._ended.wait(_TO_BE_ENDED_S if self.at_once else _TO_END_S + _TO_BE_ENDED_S)
+        self.took_order = self._order is not None and not self._order.exists()
+        self._held.close()
         shutil.rmtree(self._orders, ignore_errors=True)

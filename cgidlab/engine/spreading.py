@@ -175,6 +175,7 @@ class _Shift(AbstractContextManager["_Shift"]):
 
     def lost(self, host: str, block: int, err: HostLost) -> None:
         """Say that a server is lost, here and in the run's state; what it has finished counts."""
+        self._calls[host].tell_over()
         run, others = self._session.run, ", ".join(self.board.hosts)
         self._session.display.say(f"{host} is lost: {err.what}; block {block} goes to {others or 'nobody'}")
         known = {r.number for r in self._records}

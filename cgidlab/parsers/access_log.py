@@ -13,8 +13,9 @@ from cgidlab.numeric_lines import check_rows, parse, pieces
 _NUMBERS = 4
 _MAX_PATHS = 10_000
 _FEW_PATHS = 16
+_MAX_STATUS = 999
 _PATH = b" /"
-_LINE = re.compile(rb"(\d{1,18} \d{1,18} \d{1,3} \d{1,18}) (.+)")
+_LINE = re.compile(rb"(\d{1,18} \d{1,18} 0{0,15}\d{1,3} \d{1,18}) (.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,14 @@ def _of_few_paths(whole: bytes, cut: int) -> AccessLog | None:
         if len(paths) == _FEW_PATHS:
             return None
         tail = whole[begin : whole.index(b"\n", begin) + 1]
+        if b" " in tail[1:]:  # of which another path may be the end
+            return None
         whole = whole.replace(tail, b" %d\n" % len(paths))
         paths.append(tail[1:-1])
     table = parse(whole, separator=b" ", fields=_NUMBERS + 1)
-    if table.bad_lines or b"-" in whole:
-        return None
     *columns, index = table.columns
+    if table.bad_lines or b"-" in whole or (columns[2] > _MAX_STATUS).any():
+        return None
     return AccessLog(cut, tuple(path.decode(errors="replace") for path in paths), index, *columns)
 
 

@@ -26,7 +26,7 @@ def test_each_is_reported_once_however_often_one_looks(tmp_path: Path) -> None:
             second.set()
 
     over = threading.Event()
-    with WatchedArrivals(tmp_path, on_arrival, over, 3):
+    with WatchedArrivals(tmp_path, on_arrival, over, [0.0] * 3):
         leave(tmp_path, 1)
         leave(tmp_path, 2)
         assert second.wait(30)
@@ -40,7 +40,7 @@ def test_each_is_reported_once_however_often_one_looks(tmp_path: Path) -> None:
 def test_a_block_is_over_once_all_that_came_home_is_reported(tmp_path: Path) -> None:
     over = threading.Event()
     seen: list[tuple[int, bool]] = []
-    with WatchedArrivals(tmp_path, lambda arrival: seen.append((arrival.number, over.is_set())), over, 2):
+    with WatchedArrivals(tmp_path, lambda arrival: seen.append((arrival.number, over.is_set())), over, [0.0] * 2):
         leave(tmp_path, 1)
         leave(tmp_path, 2)
         (tmp_path / "over.json").write_text("{}")
@@ -56,7 +56,7 @@ def test_what_reporting_one_raised_keeps_nobody_waiting(tmp_path: Path) -> None:
         raise StoreError("no room")
 
     def block() -> None:
-        with WatchedArrivals(tmp_path, raised, over, 1):
+        with WatchedArrivals(tmp_path, raised, over, [0.0]):
             leave(tmp_path, 1)
             (tmp_path / "over.json").write_text("{}")
             assert over.wait(30)

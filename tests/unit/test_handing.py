@@ -62,14 +62,19 @@ class Plays:
                 if callbacks.cancelled():
                     return self._end(directory, cancelled=True)
                 time.sleep(0.01)
-            order = json.loads(path.read_text())
-            if "file" not in order:
+            order = self._taken(path)
+            if order is None or "file" not in order:
                 return self._end(directory)
             played = self._act(order, callbacks)
             if played is not None:
                 self.ended.append(directory)
                 return played
         raise AssertionError
+
+    def _taken(self, path: Path) -> dict[str, Any] | None:
+        order: dict[str, Any] = json.loads(path.read_text())
+        path.unlink()
+        return order
 
     def _end(self, directory: Path, *, cancelled: bool = False) -> Played:
         self.ended.append(directory)
@@ -149,6 +154,28 @@ def test_a_block_that_is_not_wanted_any_more_or_takes_too_long_ends_its_call(
         played, _ = run(calls, tmp_path / "b1", lambda: not late)
 
     assert (played.ok, played.cancelled, played.timed_out) == (False, not late, late)
+
+
+def test_an_order_that_a_dying_call_does_not_take_goes_to_another_one(
+    tmp_path: Path, site: execute.Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose ansible-playbook was killed between two blocks, which is heard of later."""
+    killed = threading.Event()
+
+    class Dies(Plays):
+        def _taken(self, path: Path) -> dict[str, Any] | None:
+            return super()._taken(path) if not killed.is_set() or len(self.begun) > 1 else None
+
+    plays = Dies()
+    monkeypatch.setattr(ansible, "play", plays)
+    with handing.BlockCalls(site) as calls:
+        assert run(calls, tmp_path / "b1")[0].ok
+        killed.set()
+
+        played, seen = run(calls, tmp_path / "b2")
+
+    assert (played.ok, len(seen)) == (True, len(smoke().blocks[0]))
+    assert plays.begun == [tmp_path / "b1", tmp_path / "b2"]
 
 
 def test_what_is_raised_while_a_call_waits_ends_it_at_once(

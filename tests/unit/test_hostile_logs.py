@@ -272,7 +272,7 @@ def test_an_archive_that_cannot_be_kept_costs_its_own_trial_alone(tmp_path: Path
     calls = BlockCalls(loaded.site)
     where = blocks._Where(loaded, made, host, Display(), lambda: False, "env", StopRule(), numbers, False, calls)  # noqa: SLF001, FBT003 -- what a block is given
     bad, good = plan.trials[:2]
-    state = blocks._Call({t.number: t for t in (bad, good)})  # noqa: SLF001 -- same
+    state = blocks._Ordered({t.number: t for t in (bad, good)})  # noqa: SLF001 -- same
     hostile = archive(tmp_path / "bad.tar.gz", bad)
     hostile.write_bytes(hostile.read_bytes()[:-30])
 

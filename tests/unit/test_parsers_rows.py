@@ -113,6 +113,28 @@ def test_the_quick_way_and_the_slow_way_read_an_access_log_alike() -> None:
     assert np.array_equal(slow.status, quick.status)
 
 
+_fields = st.tuples(
+    st.sampled_from([b"1", b"20", b"0", b"1796058444018816"]),
+    st.sampled_from([b"2", b"-1", b"9" * 19]),
+    st.sampled_from([b"200", b"0200", b"2000", b"503"]),
+    st.sampled_from([b"6", b"x", b""]),
+    st.sampled_from([b"/a", b"/b", b"/b /a", b"/a /b", b"/a 1", b"/", b"7", b"-", b"*", b"/a b"]),
+)
+
+
+@given(st.lists(st.one_of(_fields, _fields, st.just((b"garbage",))).map(b" ".join), max_size=6), st.booleans())
+def test_any_access_log_is_read_alike_the_quick_way_and_line_by_line(lines: list[bytes], whole: bool) -> None:  # noqa: FBT001 -- Hypothesis'
+    data = b"\n".join(lines) + (b"\n" if whole else b"")
+
+    quick = access_log.parse_access_log(data)
+
+    slow = access_log._line_by_line(data[: data.rfind(b"\n") + 1], int(not data.endswith(b"\n") and bool(data)))  # noqa: SLF001 -- the other way
+    assert [quick.paths[i] for i in quick.path_index] == [slow.paths[i] for i in slow.path_index]
+    assert quick.bad_lines == slow.bad_lines
+    for name in ("begin_us", "end_us", "status", "size_bytes"):
+        assert np.array_equal(getattr(quick, name), getattr(slow, name)), name
+
+
 def test_real_samples_of_the_queue_are_read() -> None:
     queue = listen_queue.parse_listen_queue(read("listen_queue.csv"), where="x")
 

@@ -10,6 +10,7 @@ blocks: to begin and to end a call of Ansible takes four seconds, in which nothi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -28,7 +29,8 @@ DOCUMENTATION = r"""
 module: cgidlab_blocks
 short_description: Run the blocks that the control machine orders
 description:
-  - Waits for the files C(001.order.json), C(002.order.json) and so on, and runs the block that each of them orders.
+  - Waits for C(001.order.json), C(002.order.json) and so on, takes each away and runs the block that it orders.
+  - Whoever gives orders holds a lock on the file C(lock) beside them; when nobody does, there will be none.
   - Hands a block to C(cgidhost start), waits until each of its trials has ended, one after the other, and cleans up.
   - Fetches the archive of each, checks its SHA-256 and puts it under its name in one step.
   - Says so at once in a file C(NNN.arrival.json) beside it, which is whole or not there.
@@ -80,7 +82,10 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "template": {"type": "path", "required": True},
     "orders": {"type": "path", "required": True},
 }
-_ORDER_LOOK_S = 0.02  # between looks for the next order, while nothing is measured
+_ORDER_LOOK_S = 0.02  # between looks for the next order, while nothing is measured:
+_SOON_S = 2.0  # after that long other servers may be, and this one waits for them
+_SELDOM_S = 0.5
+_HOST_S = 120.0  # for the helper's start and end; by then it has said itself what keeps it
 # Between two looks at a trial that should be over: server, archive and a busy host take their time.
 _LOOKS_S = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8)
 _LIST_CHARACTERS = 4 << 20
@@ -110,10 +115,15 @@ class ActionModule(HostAction):
         return {"changed": False, "blocks": done, **wrong}
 
     def _next(self, path: Path) -> dict[str, Any]:
-        """Wait for an order, for as long as there is somebody who may give one."""
+        """Wait for an order and take it, for as long as there is somebody who may give one."""
+        since_s = time.monotonic()
         while not path.exists():
-            self._sleep(_ORDER_LOOK_S)
+            waited_s = time.monotonic() - since_s
+            if waited_s > _SOON_S and not _is_held(path.parent / "lock"):
+                raise AnsibleActionFail("nobody gives orders any more")
+            self._sleep(_ORDER_LOOK_S if waited_s < _SOON_S else _SELDOM_S)
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
         return found
 
     def _block(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +141,7 @@ class ActionModule(HostAction):
                 write_whole(Path(args["dest"]) / f"{trial['number']:03d}.arrival.json", json.dumps(arrival))
         if not trouble.said:
             with trouble:
-                self._obeyed(self.ask(args, "cleanup", dir=args["dir"]))
+                self._obeyed(self.ask(args, "cleanup", most_s=_HOST_S, dir=args["dir"]))
                 write_whole(Path(args["dest"]) / "over.json", "{}")
         return trouble.told()
 
@@ -144,10 +154,12 @@ class ActionModule(HostAction):
         own = shlex.quote(args["dir"])
         # The server's own user passes through to its trial and sees nothing else.
         made = f"mkdir -p {own} && chmod 0711 {own} && umask 077 && cat > {own}/block.json.part"
+        self._check_parent()
         ran = hear(self, self._host, f"{made} && mv {own}/block.json.part {own}/block.json", given=text.encode())
         if ran["rc"]:
             raise AnsibleActionFail(f"{self._host} does not take the block: {ran['stderr'].strip()[-2000:]}")
-        self._obeyed(self.ask(args, "start", block=f"{args['dir']}/block.json"))
+        self._check_parent()
+        self._obeyed(self.ask(args, "start", most_s=_HOST_S, block=f"{args['dir']}/block.json"))
 
     def _obeyed(self, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -197,8 +209,11 @@ class ActionModule(HostAction):
         end = time.monotonic() + seconds
         while (left_s := end - time.monotonic()) > 0:
             time.sleep(min(left_s, _ORPHANED_S))
-            if os.getppid() != self._parent:
-                raise AnsibleActionFail("ansible-playbook was killed")
+            self._check_parent()
+
+    def _check_parent(self) -> None:
+        if os.getppid() != self._parent:
+            raise AnsibleActionFail("ansible-playbook was killed")
 
     def _look(self, directory: str) -> None:
         """Read the helper's list of the trials that have ended; it may be ahead of those that came home."""
@@ -213,6 +228,18 @@ class ActionModule(HostAction):
         with contextlib.suppress(OSError, UnicodeDecodeError), Path(path).open(encoding="utf-8") as file:
             return file.read(_LIST_CHARACTERS)
         return ""
+
+
+def _is_held(path: Path) -> bool:
+    """Say whether somebody lives who holds a lock."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class _Trouble(contextlib.AbstractContextManager["_Trouble"]):

@@ -108,12 +108,12 @@ class HostAction(ActionBase):
         """Say whether the host's files are this process's to read: a command costs 20 ms of CPU, a read 0.1 ms."""
         return self._connection.transport == "local" and (os.geteuid() == 0 or self._connection.become is None)
 
-    def ask(self, args: dict[str, Any], verb: str, **words: object) -> dict[str, Any]:
-        """Return the answer of the helper to a verb; raise `AnsibleActionFail` when it gives none."""
+    def ask(self, args: dict[str, Any], verb: str, *, most_s: float = _ANSWER_S, **words: object) -> dict[str, Any]:
+        """Return the answer of the helper to a verb; raise `AnsibleActionFail` when it gives none in that time."""
         command = [args["python"], args["helper"], verb]
         for name, value in words.items():
             command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-        ran = hear(self, self._host, shlex.join(command), most_s=_ANSWER_S + float(str(words.get("timeout", 0))))
+        ran = hear(self, self._host, shlex.join(command), most_s=most_s + float(str(words.get("timeout", 0))))
         answer = last_object(self._host, ran["stdout"])
         if answer is None:
             said = (ran.get("stderr") or ran.get("stdout") or "").strip()
