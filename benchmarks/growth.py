@@ -154,8 +154,8 @@ def _kept_by_default(path: Path, work: Path) -> tuple[float, float]:
     known = catalogue.load(sites.LOCAL.roles)
     block = execute.BlockNeeds(work / "default", host, f"{host.work_dir}/bench-default")
     # The same block, with nothing thrown away.
-    with patch.object(ansible, "play", _keeping_all):
-        handing.run_block(sites.LOCAL, block, design.blocks[0], known, lambda _arrival: None, lambda: False)
+    with patch.object(ansible, "play", _keeping_all), handing.BlockCalls(sites.LOCAL) as calls:
+        calls.run(block, design.blocks[0], known, lambda _arrival: None, lambda: False)
     return _kept(work / "default" / "artifacts", 1000 / CELLS)
 
 

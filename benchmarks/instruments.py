@@ -204,8 +204,8 @@ def _measure(count: int, window_s: float, every: Mapping[str, int], work: Path, 
             arrival.archive.unlink()
 
         tracers = {n: FROM_OUTSIDE[_way(t)] for n, t in trials.items() if _way(t) in FROM_OUTSIDE}
-        with perf.attached_to(run.host_directory, tracers) as attached:
-            played = handing.run_block(sites.LOCAL, run, tuple(trials.values()), known, arrived, lambda: False)
+        with perf.attached_to(run.host_directory, tracers) as attached, handing.BlockCalls(sites.LOCAL) as calls:
+            played = calls.run(run, tuple(trials.values()), known, arrived, lambda: False)
         if not played.ok:
             raise SystemExit(f"a block failed: {played.why}")
         for number in (

@@ -119,7 +119,8 @@ def run_block(site: execute.Site, host: HostReport, design: Plan, number: int, w
     run = execute.BlockNeeds(work / f"b{number}", host, f"{host.work_dir}/bench-{number}")
     arrivals: list[Arrival] = []
     began = time.monotonic()
-    played = handing.run_block(site, run, block, catalogue.load(site.roles), arrivals.append, lambda: False)
+    with handing.BlockCalls(site) as calls:
+        played = calls.run(run, block, catalogue.load(site.roles), arrivals.append, lambda: False)
     if not played.ok or len(arrivals) != len(block):
         raise SystemExit(f"a block failed: {played.failures}")
     wall_s = (time.monotonic() - began) / len(block) - WARMUP_S - WINDOW_S

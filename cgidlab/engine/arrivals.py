@@ -79,7 +79,7 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
         """
         self._incoming = incoming
         self._expected_s = expected_s
-        self._last_s = time.monotonic() + _BEGIN_S
+        self._last_s = time.monotonic() + _BEGIN_S  # when the last one that was seen came home
         self._block_over = over
         self._on_arrival = on_arrival
         self._seen: set[str] = set()
@@ -120,7 +120,7 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
             for name in sorted({name for name in there if name.endswith(_ENDING)} - self._seen):
                 if self._fault is None:
                     self._seen.add(name)
-                    self._last_s = time.monotonic()
+                    self._last_s = time.monotonic() - max(0.0, time.time() - (self._incoming / name).stat().st_mtime)
                     self._on_arrival(read(self._incoming / name))
             if _OVER in there:
                 self._block_over.set()

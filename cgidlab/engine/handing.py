@@ -29,19 +29,6 @@ _TO_END_S = 60.0  # for a call that has no more orders; then it is killed
 _TO_BE_ENDED_S = 5.0  # for one that is killed; then nobody waits for it
 
 
-def run_block(
-    site: Site,
-    block: BlockNeeds,
-    trials: tuple[Trial, ...],
-    catalogue: Catalogue,
-    on_arrival: Callable[[Arrival], None],
-    cancelled: Callable[[], bool],
-) -> ansible.Played:
-    """Run one block in a call of its own; see `BlockCalls.run`."""
-    with BlockCalls(site) as calls:
-        return calls.run(block, trials, catalogue, on_arrival, cancelled)
-
-
 class BlockCalls(AbstractContextManager["BlockCalls"]):
     """What runs blocks on one server: a call of Ansible, and another one where that has come to its end."""
 

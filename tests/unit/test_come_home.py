@@ -1,7 +1,9 @@
 """Trials that come home while a block runs are reported once each, in their order, whenever they are seen."""
 
 import json
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,28 @@ def test_what_reporting_one_raised_keeps_nobody_waiting(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="no room"):
         block()
+
+
+def test_no_look_is_due_in_the_window_of_the_last_trial(tmp_path: Path) -> None:
+    """It begins once the one before it has come home; when that was seen does not matter."""
+    pauses = []
+    watched = WatchedArrivals(tmp_path, lambda _: None, threading.Event(), [9.0, 9.0])
+    for number, ago_s in ((1, 3.0), (2, 0.0)):
+        pauses.append(watched._pause_s())  # noqa: SLF001 -- how long it waits is all there is to see
+        leave(tmp_path, number)
+        came_s = time.time() - ago_s
+        os.utime(tmp_path / f"{number:03d}.arrival.json", (came_s, came_s))
+        watched._report()  # noqa: SLF001 -- same
+        pauses.append(watched._pause_s())  # noqa: SLF001 -- same
+
+    assert pauses == [0.5, 0.5, 0.5, 0.05]
+
+
+def test_the_last_trial_is_looked_for_often_once_it_should_be_over(tmp_path: Path) -> None:
+    watched = WatchedArrivals(tmp_path, lambda _: None, threading.Event(), [9.0, 9.0])
+    leave(tmp_path, 1)
+    came_s = time.time() - 10.0
+    os.utime(tmp_path / "001.arrival.json", (came_s, came_s))
+    watched._report()  # noqa: SLF001 -- as above
+
+    assert watched._pause_s() == 0.05  # noqa: SLF001 -- same
