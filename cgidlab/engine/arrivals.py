@@ -22,7 +22,7 @@ _LOOK_S = 0.5  # a look is one listing of a small directory
 _SOON_S = 0.05  # once the last one should be over: from then to the next block nothing is measured
 _BESIDE_S = 0.2  # what a trial takes at least beside warm-up and window, up to the window's end
 _BEGIN_S = 1.0  # the same for a block, before its first trial
-_OVER = "over.json"
+OVER = "over.json"
 _ENDING = ".arrival.json"
 _MOST_BYTES = 1 << 16
 
@@ -122,7 +122,7 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
                     self._seen.add(name)
                     self._last_s = time.monotonic() - max(0.0, time.time() - (self._incoming / name).stat().st_mtime)
                     self._on_arrival(read(self._incoming / name))
-            if _OVER in there:
+            if OVER in there:
                 self._block_over.set()
         except Exception as err:  # noqa: BLE001 -- raised again by whoever waits for the block
             self._fault = err

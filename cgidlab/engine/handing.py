@@ -24,7 +24,7 @@ from cgidlab.engine.execute import BlockNeeds, Site
 from cgidlab.errors import StoreError
 from cgidlab.model import Trial
 
-ORDERS = "orders"  # in the directory of a call, and gone with it
+ORDERS, LOCK = "orders", "lock"  # in the directory of a call, and gone with it
 _TO_END_S = 60.0  # for a call that has no more orders; then it is killed
 _TO_BE_ENDED_S = 5.0  # for one that is killed; then nobody waits for it
 
@@ -69,7 +69,9 @@ class BlockCalls(AbstractContextManager["BlockCalls"]):
         """
         order = execute.order(self._site, block, trials, catalogue)
         limits = self._site.limits
-        until = _Until(time.monotonic() + sum(limits.of_trial_s(t) for t in trials) + limits.block_s, cancelled)
+        over_file = None if block.generators else execute.incoming(block) / arrivals.OVER
+        deadline_s = time.monotonic() + sum(limits.of_trial_s(t) for t in trials) + limits.block_s
+        until = _Until(deadline_s, cancelled, over_file)
         # Generators make their load in tasks of their own, which are of one block.
         if self._call is not None and block.generators:
             self.__exit__(None, None, None)
@@ -110,9 +112,12 @@ class _Until:
 
     deadline_s: float
     cancelled: Callable[[], bool] = lambda: False
+    over: Path | None = None  # a file that says that it is over, while what came home is still looked at
     is_late: bool = False
 
     def __call__(self) -> bool:
+        if self.over is not None and self.over.exists():
+            return False
         self.is_late = self.is_late or time.monotonic() > self.deadline_s
         return self.is_late or self.cancelled()
 
@@ -140,8 +145,11 @@ class _StandingCall:
         self._fault: BaseException | None = None
         self.took_order = False
         files.make_directory(self._orders)
-        self._held = (self._orders / "lock").open("wb")  # says to the action that somebody may give orders
-        fcntl.flock(self._held, fcntl.LOCK_EX)
+        try:
+            self._held = (self._orders / LOCK).open("wb")  # says to the action that somebody may give orders
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+        except OSError as err:
+            raise StoreError(f"cannot lock {LOCK}: {err.strerror}", where=str(self._orders)) from err
         threading.Thread(target=self._work, daemon=True, name=f"blocks of {first.host.host}").start()
 
     def _work(self) -> None:
@@ -226,6 +234,8 @@ class _StandingCall:
     def wait(self) -> None:
         """Wait for its end, and put away what it was given."""
         self._ended.wait(_TO_BE_ENDED_S if self.at_once else _TO_END_S + _TO_BE_ENDED_S)
+        with self._lock:  # of its end nobody hears who waits for another one by now
+            self._news = threading.Event()
         self.took_order = self._order is not None and not self._order.exists()
         self._held.close()
         shutil.rmtree(self._orders, ignore_errors=True)

@@ -197,6 +197,12 @@ def wandering(analysis: Analysis) -> tuple[str, ...]:
     )
 
 
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Return two ratios that differ so that they are seen to."""
+    digits = next((n for n in (2, 3) if f"{one:.{n}f}" != f"{other:.{n}f}"), 4)
+    return f"{one:.{digits}f}", f"{other:.{digits}f}"
+
+
 def _watching(effect: ObserverEffect) -> str:
     """Return what instruments did to a response: what they saw is then of another server than what was measured."""
     low, high = (100 * (end - 1) for end in (effect.interval.low, effect.interval.high)) if effect.interval else (0, 0)
@@ -222,9 +228,10 @@ def warnings(analysis: Analysis) -> tuple[str, ...]:
     if apart:
         worst_apart = max(apart, key=lambda e: abs(math.log((e.mean or 1.0) / (e.estimate or 1.0))))
         more = f" and in {words.count(len(apart) - 1, 'more comparison')}" if len(apart) > 1 else ""
+        mean, trimmed = _told_apart(worst_apart.mean or 1.0, worst_apart.estimate or 1.0)
         found.append(
             f"single pairs make the mean of {figures.title(worst_apart.response)} at {words.where(worst_apart)}"
-            f"{more}: ratio {worst_apart.mean:.2f}, and {worst_apart.estimate:.2f} "
+            f"{more}: ratio {mean}, and {trimmed} "
             f"without {worst_apart.trimmed} of {worst_apart.blocks} at either end"
         )
     found += [_watching(o) for o in analysis.observer if o.matters]

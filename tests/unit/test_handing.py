@@ -14,6 +14,7 @@ from cgidlab import files
 from cgidlab.engine import ansible, execute, handing
 from cgidlab.engine.arrivals import Arrival
 from cgidlab.errors import StoreError
+from tests.role_code import module
 from tests.unit.test_execute import CATALOGUE, HOST, HTTPD, VARIANT, smoke
 from tests.variants import compiled
 
@@ -39,6 +40,7 @@ class Plays:
     def __init__(self, act: Act = at_home) -> None:
         self.begun: list[Path] = []
         self.ended: list[Path] = []
+        self.killed: list[Path] = []
         self._act = act
 
     def __call__(
@@ -78,6 +80,7 @@ class Plays:
 
     def _end(self, directory: Path, *, cancelled: bool = False) -> Played:
         self.ended.append(directory)
+        self.killed += [directory] if cancelled else []
         return Played(not cancelled, cancelled, False, {}, (), directory)  # noqa: FBT003 -- how it ended
 
 
@@ -113,6 +116,7 @@ def test_two_blocks_go_through_one_call_which_ends_after_them(
         assert plays.ended == []
 
     assert plays.begun == plays.ended == [tmp_path / "b1"]
+    assert plays.killed == []
     assert not (tmp_path / "b1" / handing.ORDERS).exists()
 
 
@@ -192,7 +196,7 @@ def test_what_is_raised_while_a_call_waits_ends_it_at_once(
     with pytest.raises(KeyError):
         blocks()
 
-    assert plays.ended == [tmp_path / "b1"]
+    assert plays.ended == plays.killed == [tmp_path / "b1"]
 
 
 def test_a_disk_without_room_for_the_last_order_does_not_keep_the_call(
@@ -211,7 +215,7 @@ def test_a_disk_without_room_for_the_last_order_does_not_keep_the_call(
 
         monkeypatch.setattr(files, "write_json", full)
 
-    assert plays.ended == [tmp_path / "b1"]
+    assert plays.ended == plays.killed == [tmp_path / "b1"]
 
 
 def test_what_a_call_could_not_begin_with_is_raised_to_who_gave_the_block(
@@ -226,4 +230,62 @@ def test_what_a_call_could_not_begin_with_is_raised_to_who_gave_the_block(
         run(calls, tmp_path / "b1")
 
     assert not (tmp_path / "b1" / handing.ORDERS).exists()
-    assert not [t for t in threading.enumerate() if t.name.startswith("blocks of")]
+
+
+def test_a_block_that_a_call_has_begun_is_not_begun_again_by_another(
+    tmp_path: Path, site: execute.Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def act(order: dict[str, Any], _: object) -> Played | None:
+        return at_home(order) if order["dir"] == "/w/b1" else Played(False, False, False, {}, (), tmp_path, 2)  # noqa: FBT003 -- how it ended
+
+    plays = Plays(act)
+    monkeypatch.setattr(ansible, "play", plays)
+
+    with handing.BlockCalls(site) as calls:
+        assert run(calls, tmp_path / "b1")[0].ok
+        played, _ = run(calls, tmp_path / "b2")
+
+    assert not played.ok
+    assert plays.begun == [tmp_path / "b1"]
+
+
+def test_what_would_have_ended_a_block_does_not_end_the_call_once_that_is_over(
+    tmp_path: Path, site: execute.Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while its trials are still looked at: Ctrl-C then costs no clean-up of what is clean."""
+    plays = Plays()
+    monkeypatch.setattr(ansible, "play", plays)
+    stopped = threading.Event()
+
+    def looked_at(_: Arrival) -> None:
+        while not (tmp_path / "b1" / "incoming" / "over.json").exists():
+            time.sleep(0.01)
+        stopped.set()
+        time.sleep(0.1)  # for some looks at what may end it
+
+    with handing.BlockCalls(site) as calls:
+        needs = execute.BlockNeeds(tmp_path / "b1", SERVER, "/w/b1")
+        assert calls.run(needs, smoke().blocks[0], CATALOGUE, looked_at, stopped.is_set).ok
+        time.sleep(0.1)
+        assert run(calls, tmp_path / "b2")[0].ok
+
+    assert plays.begun == [tmp_path / "b1"]
+    assert plays.killed == []
+
+
+def test_an_action_knows_whether_somebody_may_still_give_orders(
+    tmp_path: Path, site: execute.Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ansible, "play", Plays())
+    is_held = module("trial", "cgidlab_blocks", "action_plugins")._is_held  # noqa: SLF001 -- what it asks
+    lock = tmp_path / "b1" / handing.ORDERS / handing.LOCK
+
+    with handing.BlockCalls(site) as calls:
+        run(calls, tmp_path / "b1")
+        held = is_held(lock)
+        abandoned = tmp_path / "lock"
+        abandoned.touch()
+
+        assert held
+        assert not is_held(abandoned)
+    assert not is_held(lock)
