@@ -447,8 +447,9 @@ def test_all_that_can_be_held_back_is_held_back_in_a_window_and_the_daemon_is_as
     assert len(slots) == 33
     assert {s.name for s in slots} == {UNTOUCHED, *INTERVENTIONS}
     assert all((s.name == UNTOUCHED) == (n % 2 == 0) for n, s in enumerate(slots))
-    assert window["begin_ns"] - 1e7 <= slots[0].begin_ns
-    assert slots[-1].end_ns <= window["end_ns"] + 1e7
+    slack_ns = (slots[0].end_ns - slots[0].begin_ns) / 2  # a busy host is late, by less than a slot
+    assert window["begin_ns"] - slack_ns <= slots[0].begin_ns
+    assert slots[-1].end_ns <= window["end_ns"] + slack_ns
     for name in INTERVENTIONS:  # a busy machine may keep one slot from its dose, and the analysis takes what was given
         shares = [s.dose / s.asked for s in slots if s.name == name and s.asked]
         assert not shares or 0.7 < median(shares) < 1.5, (name, shares)
