@@ -80,10 +80,10 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
         self._incoming = incoming
         self._expected_s = expected_s
         self._last_s = time.monotonic() + _BEGIN_S  # when the last one that was seen came home
-        self._block_over = over
+        self._over = over
         self._on_arrival = on_arrival
         self._seen: set[str] = set()
-        self._over = threading.Event()
+        self._left = threading.Event()
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -96,13 +96,13 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Report the rest; raise what reporting one of them raised."""
-        self._over.set()
+        self._left.set()
         self._thread.join()
         if self._fault is not None and exc is None:
             raise self._fault
 
     def _work(self) -> None:
-        while not self._over.wait(self._pause_s()):
+        while not self._left.wait(self._pause_s()):
             self._report()
         self._report()
 
@@ -123,6 +123,6 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
                     self._last_s = time.monotonic() - max(0.0, time.time() - (self._incoming / name).stat().st_mtime)
                     self._on_arrival(read(self._incoming / name))
             if OVER in there:
-                self._block_over.set()
+                self._over.set()
         except Exception as err:  # noqa: BLE001 -- raised again by whoever waits for the block
             self._fault = err

@@ -46,8 +46,9 @@ class BlockCalls(AbstractContextManager["BlockCalls"]):
 
     def tell_over(self, *, at_once: bool = False) -> None:
         """Have the call end by itself, once it runs no block, or `at_once`. Waits for nothing."""
-        if self._call is not None:
-            self._call.tell_over(at_once=at_once)
+        call = self._call  # which a thread that runs a block may let go meanwhile
+        if call is not None:
+            call.tell_over(at_once=at_once)
 
     def wait(self) -> None:
         """Wait for the end of a call that was told."""

@@ -79,14 +79,14 @@ def test_json_that_is_no_object_is_refused_with_the_hosts_name() -> None:
         host_answers.last_object("h1", "5\n")
 
 
-def _awaited(directory: Path, script: str) -> Played:
-    """Play a block of one trial whose helper is a script of a host that means no good."""
+def _awaited(directory: Path, script: str, *more: Path) -> Played:
+    """Play a block of one trial whose helper is a script of a host that means no good; and the same block elsewhere."""
     (directory / "helper").write_text(f'[ "$1" != start ] || exec echo "{{}}"\n{script}')
     (directory / "block.json.j2").write_text("{}")
     trial = {"number": 1, "timeout_s": 30, "expected_s": 0}
-    order = {"file": "/none", "dir": str(directory), "dest": str(directory), "trials": [trial]}
-    (directory / "001.order.json").write_text(json.dumps(order))
-    (directory / "002.order.json").write_text("{}")
+    orders = [{"file": "/none", "dir": str(d), "dest": str(d), "trials": [trial]} for d in (directory, *more)]
+    for number, order in enumerate([*orders, {}], start=1):
+        (directory / f"{number:03d}.order.json").write_text(json.dumps(order))
     (directory / "play.yml").write_text(PLAY.format(helper=directory / "helper", dir=directory))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSIBLE_ACTION_PLUGINS", str(ROOT / "roles/trial/action_plugins"))
@@ -182,3 +182,31 @@ def test_a_good_answer_is_taken(tmp_path: Path) -> None:
     assert played.code == 0, played.output
     assert json.loads((tmp_path / "001.arrival.json").read_text())["ended"] == "failed"
     assert (tmp_path / "over.json").exists()
+
+
+def test_two_blocks_are_carried_out_one_after_the_other_and_each_hears_of_its_own_trials(tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    (tmp_path / "trials.jsonl").write_text(json.dumps({**GOOD, "ended": "complete"}) + "\n")
+    (second / "trials.jsonl").write_text(json.dumps({**GOOD, "ended": "invalid"}) + "\n")
+
+    played = _awaited(tmp_path, "echo '{}'", second)
+
+    assert played.code == 0, played.output
+    assert [json.loads((d / "001.arrival.json").read_text())["ended"] for d in (tmp_path, second)] == [
+        "complete",
+        "invalid",
+    ]
+    assert [(d / "over.json").exists() for d in (tmp_path, second)] == [True, True]
+    assert list(tmp_path.glob("*.order.json")) == []
+
+
+def test_a_block_that_cannot_be_cleaned_up_is_not_said_to_be_over(tmp_path: Path) -> None:
+    said = json.dumps(GOOD)
+
+    played = _awaited(tmp_path, f"""[ "$1" = cleanup ] && echo '{{"error": "it stays"}}' || echo '{said}'""")
+
+    assert played.code != 0
+    assert "local: the helper: it stays" in played.output
+    assert not (tmp_path / "over.json").exists()
+    assert (tmp_path / "002.order.json").exists(), "what comes after it is for another call"
