@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cgidlab import numeric_lines
@@ -122,8 +122,13 @@ _fields = st.tuples(
 )
 
 
-@given(st.lists(st.one_of(_fields, _fields, st.just((b"garbage",))).map(b" ".join), max_size=6), st.booleans())
-def test_any_access_log_is_read_alike_the_quick_way_and_line_by_line(lines: list[bytes], whole: bool) -> None:  # noqa: FBT001 -- Hypothesis'
+@example(lines=[b"1 2 200 5 7", b"1 2 200 5 /a /b"], whole=True)
+@example(lines=[b"1 2 200 5 /a", b"1 2 200 5 /b /a"], whole=True)
+@example(lines=[b"1 2 2000 5 /a"], whole=True)
+@given(
+    lines=st.lists(st.one_of(_fields, _fields, st.just((b"garbage",))).map(b" ".join), max_size=6), whole=st.booleans()
+)
+def test_any_access_log_is_read_alike_the_quick_way_and_line_by_line(lines: list[bytes], *, whole: bool) -> None:
     data = b"\n".join(lines) + (b"\n" if whole else b"")
 
     quick = access_log.parse_access_log(data)
