@@ -22,8 +22,8 @@ EAGAIN, ECONNREFUSED = 11, 111
 """Linux's. EAGAIN from connect() to a listening unix stream socket has no other cause than a full queue."""
 
 _FEW_LOST = 0.01
-"""Counts stand where no larger share of the connects was lost. A kernel whose ring has a lock that gives up (rqspinlock;
-seen on Linux 6.18) loses one or two of 200,000 connects on two CPUs, though there is room."""
+"""Counts stand where no larger share of the connects was lost. Where the ring has a lock that gives up (rqspinlock;
+seen on Linux 6.18), one or two of 200,000 connects on two CPUs are lost though there is room."""
 
 # Said when the kernel's buffer had no room, or could not be locked.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")

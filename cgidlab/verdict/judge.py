@@ -21,6 +21,7 @@ from cgidlab.verdict import (
     retrying,
     short,
     shown,
+    templates,
     validity,
     words,
 )
@@ -175,9 +176,12 @@ def _overflow_line(answer: Overflow, cells: Sequence[CellOverflow], analysis: An
         more = f" and in {words.count(len(torn) - 1, 'more cell')}" if len(torn) > 1 else ""
         sides = ", but ".join(example.against)
         parts.append(f"witnesses contradict each other at {words.cell(example.levels)} ({sides}){more}")
-    if dumb:
-        some = f"in {len(dumb)} of {words.count(len(cells), 'cell')} ({_places(dumb, cells, analysis)})"
-        parts.append(f"no witness of the queue ran{'' if len(dumb) == len(cells) else ' ' + some}")
+    for why, where in (
+        (templates.NOT_WATCHED, [c for c in dumb if not c.watched]),
+        (templates.NO_WITNESS, [c for c in dumb if c.watched]),
+    ):
+        some = f" in {len(where)} of {words.count(len(cells), 'cell')} ({_places(where, cells, analysis)})"
+        parts += [f"{why}{'' if len(where) == len(cells) else some}"] if where else []
     shown = [c for c in cells if c.overflow is answer]
     agree = [w for w in overflow.WITNESSES if shown and 2 * sum(w in c.agree for c in shown) > len(shown)]
     silent = [w for w in overflow.WITNESSES if all(w in c.silent for c in cells)]

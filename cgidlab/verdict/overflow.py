@@ -80,6 +80,7 @@ class CellOverflow:
     turned_away: int | None = None  # of these, by a full queue: EAGAIN
     full_share_max: float | None = None  # of the trial with most
     full_longest_ms: float | None = None  # at one time
+    watched: bool = True  # False: no witness was asked, since no valid trial of it was watched
 
 
 def trouble(cell: CellOverflow) -> tuple[float, int, float]:
@@ -221,6 +222,7 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
         turned_away=_total(records, "connects_turned_away"),
         full_share_max=gathered.largest_of(records, "queue_full_share"),
         full_longest_ms=gathered.largest_of(records, "queue_full_longest_ms"),
+        watched=any(r.watched for r in records),
     )
 
 

@@ -115,7 +115,10 @@ def _not_known(cells: Sequence[CellOverflow]) -> Sentence:
     torn = next((c for c in cells if c.against), None)
     if torn is not None:
         return _say("overflow_torn", where=words.cell(torn.levels), sides=", but ".join(torn.against))
-    return _say("overflow_unknown", why=templates.NO_WITNESS if cells else templates.NO_VALID_TRIAL)
+    if not cells:
+        return _say("overflow_unknown", why=templates.NO_VALID_TRIAL)
+    watched = any(c.watched for c in cells)
+    return _say("overflow_unknown", why=templates.NO_WITNESS if watched else templates.NOT_WATCHED)
 
 
 def _facts(cell: CellOverflow) -> str:

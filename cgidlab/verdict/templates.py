@@ -129,6 +129,7 @@ RELOAD_KINDS = {
 RELOAD_PRICE = "; about {n} requests are lost at each {kind} with {level}, {m} with {reference}"
 NO_VALID_TRIAL = "no trial is valid"
 NO_WITNESS = "no witness of the queue ran"
+NOT_WATCHED = "no valid trial was watched"
 COUNTED = {
     "clients": "clients",
     "rate": "requests a second",

@@ -15,6 +15,7 @@ from cgidlab.model import FailureKind, Figures, Outcome, Repetitions, Status, Tr
 from cgidlab.runs import reporting, tables
 from cgidlab.runs.blockwise import Blockwise
 from cgidlab.verdict import judge, summary_json
+from cgidlab.verdict.ending import Ending
 from cgidlab.verdict.overflow import Overflow
 from tests.unit.test_measure import BEGIN_US, Trial
 from tests.unit.trial_records import TAIL, THROUGHPUT, experiment, trial
@@ -107,9 +108,22 @@ def test_a_cell_without_a_watched_trial_has_no_witness_and_keeps_its_response() 
         "100": Overflow.OBSERVED,
         "1024": Overflow.INCONCLUSIVE,
     }
-    assert "no witness of the queue ran in 1 of 2 cells" in verdict.lines[0]
+    assert "no valid trial was watched in 1 of 2 cells" in verdict.lines[0]
     assert not found.lost
     assert next(e for e in found.effects if e.response == "throughput_rps").blocks == 18
+
+
+def test_a_run_that_ends_before_a_watched_trial_had_its_turn_blames_no_witness() -> None:
+    records = [r for r in run(blocks=1) if not r.watched]
+    going = Ending("./runner.py run --resume X", interrupted=True, done=len(records), planned=48)
+
+    broken, over = judge(analysed(records), records, ending=going), judge(analysed(records), records)
+
+    for verdict in (broken, over):
+        assert verdict.lines[0] == "Whether the queue overflowed cannot be said; no valid trial was watched."
+        assert verdict.answers[0].text == "NOT KNOWN: no valid trial was watched."
+    assert broken.lines[4] == "Go on with the run, `./runner.py run --resume X`."
+    assert over.lines[4] == "Get a valid trial that is watched before changing anything."
 
 
 def test_a_cell_that_only_watched_passes_have_is_lost_for_responses() -> None:
