@@ -8,7 +8,14 @@ from pathlib import Path, PurePosixPath
 
 from cgidlab.errors import ProvisionError
 
-_MAIN = b"from cgidhost.__main__ import main\nimport sys\nsys.exit(main())\n"
+# Unpacked beside itself it is compiled once and not at each start, which takes half of the time of one.
+UNPACKED = ".unpacked"
+_MAIN = f"""\
+import sys
+sys.path.insert(0, __file__.rpartition("/")[0] + "{UNPACKED}")
+from cgidhost.__main__ import main
+sys.exit(main())
+""".encode()
 _LIBRARY = "prometheus_client"
 # For frameworks and servers that no host of ours has.
 _NOT_WANTED = {"aiohttp", "bridge", "django", "twisted"}

@@ -149,14 +149,12 @@ def cost_line(cell: CellOverflow, record: TrialRecord, seen: Seen, came: Came) -
     tail = "what it costs in throughput cannot be told by watching: an experiment (experiments/backlog-sweep.yml) can"
     parts = []
     if cell.turned_away:
-        of = (
-            f" of {cell.connects:,} connects ({words.per_cent(cell.turned_away / cell.connects)})"
-            if cell.connects
-            else ""
-        )
+        least, of = "at least ", ""
+        if cell.connects:
+            least, of = "", f" of {cell.connects:,} connects ({words.per_cent(cell.turned_away / cell.connects)})"
         parts.append(
-            f"{cell.turned_away:,}{of} {words.were(cell.turned_away)} turned away: each is a request that the server "
-            "in front answered with 502 or 503, or tried again"
+            f"{least}{cell.turned_away:,}{of} {words.were(cell.turned_away)} turned away: each is a request that the "
+            "server in front answered with 502 or 503, or tried again"
         )
     if figures.connects_refused:
         what = "a worker slept and tried again, or answered 503" if seen.httpd else "502 or 503, or tried again"

@@ -35,10 +35,10 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def turned_away(number: int, connects: int | None) -> str:
-    """Return "12 of 300 connects were turned away (EAGAIN)"."""
-    of = "" if connects is None else f" of {connects:,}"
+    """Return "12 of 300 connects were turned away (EAGAIN)", "at least 12 connects ..." where not all were counted."""
+    least, of = ("at least ", "") if connects is None else ("", f" of {connects:,}")
     what = "connect" if number == 1 and not of else "connects"
-    return f"{number:,}{of} {what} {were(number)} turned away (EAGAIN)"
+    return f"{least}{number:,}{of} {what} {were(number)} turned away (EAGAIN)"
 
 
 def were(number: int) -> str:

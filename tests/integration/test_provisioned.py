@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_provision import ROOT, _play
+from cgidlab.engine import packing
+from tests.integration.test_provision import ROOT, _play, write_helper
 from tests.variants import compiled
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
@@ -30,7 +31,7 @@ START_TIMEOUT_S = 120  # the machine may be busy
 
 def _variables(directory: Path, **changes: object) -> dict[str, Any]:
     helper = directory / "cgidhost.pyz"
-    helper.write_bytes(b"the trial helper, as far as provisioning is concerned")
+    write_helper(helper)
     return {
         "cgidlab_builds": [{"httpd": "distro", "variants": VARIANTS}],
         "cgidlab_drivers": ["h2load", "ab"],
@@ -73,8 +74,16 @@ def test_the_record_names_programs_that_are_really_there(provisioned: dict[str, 
     }
     for tool in ("h2load", "ab"):
         assert os.access(provisioned["tools"][tool]["path"], os.X_OK)
-    assert Path(provisioned["helper"]).read_bytes().startswith(b"the trial helper")
     assert provisioned["facts"]["kernel"] == os.uname().release
+
+
+def test_the_helper_is_beside_itself_compiled_and_whole(provisioned: dict[str, Any]) -> None:
+    helper = Path(provisioned["helper"])
+    unpacked = helper.with_name(helper.name + packing.UNPACKED)
+
+    assert {p.name for p in helper.parent.iterdir()} == {helper.name, unpacked.name}
+    assert (unpacked / "cgidhost/__main__.py").read_text() == "print('of the trial')\n"
+    assert list((unpacked / "cgidhost/__pycache__").glob("__main__.*.pyc"))
 
 
 def test_each_wanted_variant_is_a_module_of_its_own_with_the_hash_that_is_recorded(provisioned: dict[str, Any]) -> None:

@@ -216,6 +216,27 @@ def test_a_false_alarm_is_any_claim_of_a_difference() -> None:
     assert not unchanged.row([0] * 9, [0] * 8).reached, "ten are asked for"
 
 
+def test_what_lies_between_blocks_is_told_with_the_judging_and_without_it(tmp_path: Path) -> None:
+    """By a clock that runs since the boot, 1,000 s after 1970's."""
+    for name, block, begin_s, end_s, judged_s in (
+        ("a", 1, 10.0, 11.0, 1013.5),
+        ("b", 1, 12.0, 13.0, 1013.75),
+        ("c", 2, 14.0, 15.0, 1016.0),
+    ):
+        trial = tmp_path / "trials" / name
+        trial.mkdir(parents=True)
+        phase = {"begin_ns": int(begin_s * 1e9), "end_ns": int(end_s * 1e9)}
+        clock = {"realtime_ns": 1_000_000_000_000, "monotonic_ns": 0}
+        (trial / "result.json").write_text(json.dumps({"phases": [phase], "clock": clock}))
+        (trial / "trial.json").write_text(json.dumps({"block": block}))
+        (trial / "outcome.json").write_text("{}")
+        os.utime(trial / "outcome.json", (judged_s, judged_s))
+
+    found = decides.between(tmp_path)
+
+    assert (found.over_s, found.judged_s) == ([1.0], [0.25])
+
+
 def test_two_designs_say_the_same_where_both_intervals_leave_room_for_it() -> None:
     def known(**ratios: tuple[float, float]) -> decides.Known:
         named = {("throughput_rps", level, "at"): of for level, of in ratios.items()}
@@ -226,7 +247,7 @@ def test_two_designs_say_the_same_where_both_intervals_leave_room_for_it() -> No
             named,
             {"throughput_rps": (0.98, 0.97, 0.99)},
             {"s_per_trial": 0.1, "share_in_windows": 0.001},
-            [0.2],
+            decides.Between([1.1], [0.2]),
         )
 
     now, then = known(a=(0.00, 0.03), b=(0.05, 0.03)), known(a=(0.05, 0.04), b=(0.15, 0.04))

@@ -1,7 +1,10 @@
 """What a block is handed to a host with."""
 
 import io
+import shutil
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -77,6 +80,23 @@ def test_the_helper_is_the_same_program_for_the_same_sources() -> None:
     assert first == packing.pack_helper(package)
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
     assert {"__main__.py", "cgidhost/__main__.py", "cgidhost/block.py"} <= set(names)
+
+
+def test_the_helper_runs_unpacked_where_it_was_and_as_it_came_elsewhere(tmp_path: Path) -> None:
+    package = tmp_path / "cgidhost"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text("def main():\n    print(__file__)\n    return 3\n")
+    helper = tmp_path / "helper.pyz"
+    helper.write_bytes(packing.pack_helper(package))
+
+    def told() -> tuple[int, str]:
+        ran = subprocess.run([sys.executable, "-I", helper], capture_output=True, text=True, check=False)
+        return ran.returncode, ran.stdout.strip()
+
+    assert told() == (3, f"{helper}/cgidhost/__main__.py")
+    shutil.unpack_archive(helper, f"{helper}{packing.UNPACKED}", "zip")
+    assert told() == (3, f"{helper}{packing.UNPACKED}/cgidhost/__main__.py")
 
 
 def test_ansible_has_room_for_a_socket_whatever_the_run_directory_is_called(tmp_path: Path) -> None:

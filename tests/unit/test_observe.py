@@ -153,6 +153,14 @@ def test_a_client_that_does_not_wait_shows_an_overflow_however_fast_its_connects
     assert "cannot be told" not in found.lines[2]
 
 
+def test_what_the_kernel_lost_of_such_connects_makes_their_number_the_least_and_hides_no_overflow() -> None:
+    found = judged(replace(TURNED_AWAY, connects=None, connects_refused=None, connects_failed_other=None), **FPM)
+
+    assert found.overflow is Overflow.OBSERVED
+    assert "at least 135,779 connects were turned away (EAGAIN)" in found.lines[0]
+    assert found.lines[2].startswith("At least 135,779 were turned away: each is a request that the server in front")
+
+
 def test_one_connect_that_was_turned_away_is_an_overflow_that_no_sample_met() -> None:
     missed = replace(EMPTY, connects=900, connects_turned_away=1, connects_refused=0)
 
