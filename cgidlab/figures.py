@@ -190,7 +190,10 @@ class Figures:
         "connect_times", "", "of these calls, those that failed with ECONNREFUSED: nobody listened"
     )
     connects_turned_away: int | None = _figure(
-        "connect_times", "", "of these calls, those with EAGAIN: the queue was full, the caller does not wait"
+        "connect_times",
+        "",
+        "of these calls, those with EAGAIN: the queue was full, the caller does not wait; the least number, where "
+        "`connects` is empty",
     )
     connects_failed_other: int | None = _figure(
         "connect_times", "", "of these calls, those that failed with another error"

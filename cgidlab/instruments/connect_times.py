@@ -24,6 +24,7 @@ EAGAIN, ECONNREFUSED = 11, 111
 _FEW_LOST = 0.01
 """Counts stand where no larger share of the connects was lost. Where the ring has a lock that gives up (rqspinlock;
 seen on Linux 6.18), one or two of 200,000 connects on two CPUs are lost though there is room."""
+_HANDFUL = 10  # lost connects; of more, all might have been turned away, and none seen is then no "none"
 
 # Said when the kernel's buffer had no room, or could not be locked.
 _LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
@@ -160,7 +161,7 @@ class ConnectTimes(Instrument):
             found,
             connects=len(duration),
             connects_refused=refused,
-            connects_turned_away=turned_away,
+            connects_turned_away=turned_away if turned_away or lost <= _HANDFUL else None,
             connects_failed_other=int((result < 0).sum()) - refused - turned_away,
             connect_wait_per_request_ms=float(duration.sum()) / requests / 1000 if requests else None,
         )

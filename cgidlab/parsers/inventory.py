@@ -109,6 +109,11 @@ def _variables(groups: dict[Any, Any]) -> Iterator[tuple[str, object]]:
                 yield str(part), held
 
 
+def _refuse_loop(alias: str, anchors: list[str | None], name: str) -> None:
+    if alias in anchors:
+        raise SpecError(f"the inventory holds itself, by the alias `{alias:.60}`", where=name)
+
+
 def _refuse_what_expands(text: str, name: str) -> None:
     """Count what the file stands for, event by event: nothing is built."""
     sizes: dict[str, int] = {}
@@ -117,6 +122,7 @@ def _refuse_what_expands(text: str, name: str) -> None:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
+                _refuse_loop(event.anchor, [anchor for anchor, _ in open_], name)
                 nodes += sizes.get(event.anchor or "", 1)
             elif isinstance(event, yaml.CollectionStartEvent):
                 open_.append((event.anchor, nodes))

@@ -56,7 +56,7 @@ def _longer_cgid(found: Sequence[Limit], seen: Seen, record: TrialRecord) -> str
 
 def _longer(cell: CellOverflow, found: Sequence[Limit], record: TrialRecord, seen: Seen) -> str:
     """Return whether a longer queue helps: it takes bursts, and only hides it where more comes than is taken."""
-    away = (cell.turned_away or 0) / cell.connects if cell.connects else 0.0
+    away = (cell.turned_away or 0) / cell.connects if cell.connects else float(bool(cell.turned_away))
     if away < LASTING and (cell.full_share or 0.0) < LASTING:
         return f"a longer queue takes such bursts: {_raise(record, seen)}"
     number, rate = taken(record), (cell.connects or 0) / max(seen.length_s, 1e-9)

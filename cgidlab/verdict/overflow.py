@@ -218,7 +218,8 @@ def of_cell(records: Sequence[TrialRecord]) -> CellOverflow:
         full_share=gathered.median_of(records, "queue_full_share"),
         sleepers_max=_largest(records, "workers_in_connect_max"),
         connect_max_us=gathered.largest_of(records, "connect_max_us"),
-        connects=_total(records, "connects"),
+        # Of a trial that lost too many there is the least that was turned away, and nothing that it is a part of.
+        connects=_total(records, "connects") if _counted(records) else None,
         turned_away=_total(records, "connects_turned_away"),
         full_share_max=gathered.largest_of(records, "queue_full_share"),
         full_longest_ms=gathered.largest_of(records, "queue_full_longest_ms"),
@@ -262,6 +263,10 @@ def _sides(records: Sequence[TrialRecord], sights: dict[str, Sight]) -> tuple[st
         CONNECT_TIMES: f"connect times: up to {milliseconds(connect_ms)}",
     }
     return tuple(" and ".join(words[w] for w, s in sights.items() if s is side) for side in (Sight.YES, Sight.NO))
+
+
+def _counted(records: Sequence[TrialRecord]) -> bool:
+    return all(r.figures.connects is not None for r in records if r.figures.connects_turned_away is not None)
 
 
 def _largest(records: Sequence[TrialRecord], figure: str) -> int | None:

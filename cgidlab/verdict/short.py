@@ -117,7 +117,7 @@ def _not_known(cells: Sequence[CellOverflow]) -> Sentence:
         return _say("overflow_torn", where=words.cell(torn.levels), sides=", but ".join(torn.against))
     if not cells:
         return _say("overflow_unknown", why=templates.NO_VALID_TRIAL)
-    watched = any(c.watched for c in cells)
+    watched = any(c.watched for c in cells if c.overflow is Overflow.INCONCLUSIVE)
     return _say("overflow_unknown", why=templates.NO_WITNESS if watched else templates.NOT_WATCHED)
 
 

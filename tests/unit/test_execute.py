@@ -97,6 +97,9 @@ def test_the_helper_runs_unpacked_where_it_was_and_as_it_came_elsewhere(tmp_path
     assert told() == (3, f"{helper}/cgidhost/__main__.py")
     shutil.unpack_archive(helper, f"{helper}{packing.UNPACKED}", "zip")
     assert told() == (3, f"{helper}{packing.UNPACKED}/cgidhost/__main__.py")
+    # Whoever keeps an exporter in a directory that others may write to runs nothing of theirs.
+    helper.write_bytes(packing.pack_exporter(package))
+    assert told() == (3, f"{helper}/cgidhost/__main__.py")
 
 
 def test_ansible_has_room_for_a_socket_whatever_the_run_directory_is_called(tmp_path: Path) -> None:

@@ -378,10 +378,13 @@ def test_lost_events_leave_times_and_what_is_proven_but_no_counts_that_are_too_s
     assert f"lost {lost} of {2203 + lost}" in reason(measured, "connect_times")
 
 
-def test_where_events_were_lost_and_none_was_turned_away_nothing_is_said_of_it(tmp_path: Path) -> None:
-    files = {"connect_times.csv": connects(), "connect_times.stderr": "Lost 300 events\n"}
+@pytest.mark.parametrize(("lost", "want"), [(10, 0), (11, None), (300, None)])
+def test_none_turned_away_is_none_where_a_handful_was_lost_and_not_known_where_more_were(
+    tmp_path: Path, lost: int, want: int | None
+) -> None:
+    files = {"connect_times.csv": connects(), "connect_times.stderr": f"Lost {lost} events\n"}
 
-    assert measure.measure(Trial(instruments=files).write(tmp_path)).figures.connects_turned_away is None
+    assert measure.measure(Trial(instruments=files).write(tmp_path)).figures.connects_turned_away == want
 
 
 def test_cpu_of_the_daemon_is_a_share_of_one_core_and_a_restart_is_seen(tmp_path: Path) -> None:

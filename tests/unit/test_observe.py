@@ -159,6 +159,8 @@ def test_what_the_kernel_lost_of_such_connects_makes_their_number_the_least_and_
     assert found.overflow is Overflow.OBSERVED
     assert "at least 135,779 connects were turned away (EAGAIN)" in found.lines[0]
     assert found.lines[2].startswith("At least 135,779 were turned away: each is a request that the server in front")
+    rare = replace(TURNED_AWAY, connects=None, queue_full_share=0.01)
+    assert "such bursts" not in judged(rare, **FPM).lines[4], "so many that the kernel could not keep them are no burst"
 
 
 def test_one_connect_that_was_turned_away_is_an_overflow_that_no_sample_met() -> None:

@@ -126,6 +126,16 @@ def test_a_run_that_ends_before_a_watched_trial_had_its_turn_blames_no_witness()
     assert over.lines[4] == "Get a valid trial that is watched before changing anything."
 
 
+def test_a_run_that_ends_within_a_watched_pass_blames_no_witness_either() -> None:
+    records = [r for r in run(blocks=1) if not r.watched or dict(r.levels)["listen_backlog"] == "1024"]
+    going = Ending("./runner.py run --resume X", interrupted=True, done=len(records), planned=48)
+
+    verdict = judge(analysed(records), records, ending=going)
+
+    assert verdict.answers[0].text == "NOT KNOWN: no valid trial was watched."
+    assert verdict.lines[4] == "Go on with the run, `./runner.py run --resume X`."
+
+
 def test_a_cell_that_only_watched_passes_have_is_lost_for_responses() -> None:
     records = [r for r in run() if r.watched or dict(r.levels)["listen_backlog"] == "100"]
 

@@ -21,7 +21,7 @@ from cgidlab.parsers import versions
 from cgidlab.runs import proven
 from cgidlab.verdict import Limit, Overflow, Verdict, judge, summary_json
 from cgidlab.verdict.limits import limits
-from cgidlab.verdict.overflow import of_trial
+from cgidlab.verdict.overflow import of_cell, of_trial
 from tests.unit import trial_records, verdict_data
 
 
@@ -385,6 +385,9 @@ def test_a_connect_that_was_turned_away_is_an_overflow_that_no_witness_can_deny(
 
     assert of_trial(record)[0] is Overflow.OBSERVED
     assert of_trial(replace(record, figures=replace(figures, connects_turned_away=0)))[0] is Overflow.NOT_OBSERVED
+    lost = replace(record, figures=replace(figures, connects=None, connects_turned_away=5000))
+    assert (of_cell([record]).connects, of_cell([record, lost]).connects) == (1000, None)
+    assert of_cell([record, lost]).turned_away == 5003, "the least: not 5,003 of 1,000"
     line = small(replace(figures, queue_full_share=0.4, queue_depth_max=101)).lines[0]
     assert "3 of 1,000 connects were turned away (EAGAIN)" in line
     assert "queue and connects turned away agree" in line
