@@ -122,7 +122,7 @@ def _refuse_what_expands(text: str, name: str) -> None:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                _refuse_loop(event.anchor, [anchor for anchor, _ in open_], name)
+                _refuse_loop(event.anchor or "", [anchor for anchor, _ in open_], name)
                 nodes += sizes.get(event.anchor or "", 1)
             elif isinstance(event, yaml.CollectionStartEvent):
                 open_.append((event.anchor, nodes))
