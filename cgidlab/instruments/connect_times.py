@@ -27,7 +27,7 @@ seen on Linux 6.18), one or two of 200,000 connects on two CPUs are lost though 
 _HANDFUL = 10  # lost connects; of more, all might have been turned away, and none seen is then no "none"
 
 # Said when the kernel's buffer had no room, or could not be locked.
-_LOST = re.compile(rb"(?i)\blost (\d+) events?\b")
+_LOST = re.compile(rb"(?i)\blost (\d{1,18}) events?\b")
 # In the byte order of the host, which all supported machines share.
 _RING = [("header", "<u8"), ("end_ns", "<u8"), ("took_ns", "<u8"), ("result", "<i8")]
 
