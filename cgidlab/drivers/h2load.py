@@ -15,8 +15,8 @@ from cgidlab.model import LoopKind
 from cgidlab.numeric_lines import parse
 
 _SUMMARY = re.compile(
-    rb"^requests: \d+ total, \d+ started, (?P<done>\d+) done, \d+ succeeded, "
-    rb"\d+ failed, (?P<errored>\d+) errored, \d+ timeout$",
+    rb"^requests: \d+ total, \d+ started, (?P<done>\d{1,18}) done, \d+ succeeded, "
+    rb"\d+ failed, (?P<errored>\d{1,18}) errored, \d+ timeout$",
     re.MULTILINE,
 )
 

@@ -15,11 +15,11 @@ _ERRNOS = {"EPERM": 1, "ENOENT": 2, "EINTR": 4, "EAGAIN": 11, "EACCES": 13, "ECO
 _UNKNOWN_ERRNO = 4095  # the largest that Linux can return
 
 _LINE = re.compile(
-    rb"(?P<tid>\d+) +(?P<s>\d+)\.(?P<us>\d{6}) (?:"
+    rb"(?P<tid>\d+) +(?P<s>\d{1,9}|[1-8]\d{9})\.(?P<us>\d{6}) (?:"
     rb"connect\(\d+, \{sa_family=(?P<family>\w+)(?:, sun_path=@?\"(?P<path>[^\"]*)\")?[^}]*\}, \d+"
     rb"|(?P<resumed><\.\.\. connect resumed>))"
     rb"(?:(?P<unfinished> <(?:unfinished|detached) \.\.\.>|\) += \? <unavailable>)"
-    rb"|\) += (?P<result>-?\d+|\?)(?: (?P<errno>E\w+)(?: \([^)]*\))?)? <(?P<took_s>\d+)\.(?P<took_us>\d{6})>)"
+    rb"|\) += (?P<result>-?\d{1,9}|\?)(?: (?P<errno>E\w+)(?: \([^)]*\))?)? <(?P<took_s>\d{1,6})\.(?P<took_us>\d{6})>)"
 )
 _NO_CALL = re.compile(rb"\d+ +\d+\.\d{6} (?:---|\+\+\+) ")  # a signal, or a thread's end
 

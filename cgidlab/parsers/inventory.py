@@ -73,9 +73,13 @@ def _refuse_what_is_no_data(text: str, path: Path) -> None:
     if path.suffix not in _YAML:  # other forms have their own ways to write a character
         raise SpecError("the target is no YAML", where=where, fix=_FIX)
     try:
-        whole = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as err:  # a tag that is Ansible's own, such as a vault
+        _refuse_what_starts(yaml.safe_load(text), where)
+    # A tag that is Ansible's own, such as a vault; a whole number with more digits than Python writes.
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
         raise SpecError("the target holds more than plain values", where=where, fix=_FIX) from err
+
+
+def _refuse_what_starts(whole: Any, where: str) -> None:  # noqa: ANN401 -- YAML of any shape
     for key, value in _pairs({"all": whole}):
         if key == "plugin" or any(_PROGRAM.search(str(part)) for part in (key, value)):
             raise SpecError(

@@ -12,7 +12,7 @@ from cgidlab.verdict import places, programs, reloading, shown, validity, words
 from cgidlab.verdict.ending import Ending, more
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import Loop
-from cgidlab.verdict.overflow import CellOverflow, Overflow
+from cgidlab.verdict.overflow import CellOverflow, Overflow, only_unwatched
 from cgidlab.verdict.templates import COUNTED
 from cgidlab.verdict.validity import CellErrors
 
@@ -81,7 +81,7 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     torn = [c for c in grounds.cells if c.against]
     of_queue = grounds.analysis.rule.factor in places.QUEUE_FACTORS and not grounds.analysis.limits_found
     if grounds.overflow is Overflow.INCONCLUSIVE and (torn or of_queue):
-        if not any(c.watched for c in grounds.cells if c.overflow is Overflow.INCONCLUSIVE):
+        if only_unwatched(grounds.cells):
             if grounds.ending is not None and grounds.ending.interrupted:
                 return (Action(f"go on with the run, `{grounds.ending.command}`"),)
             return (Action("get a valid trial that is watched before changing anything"),)

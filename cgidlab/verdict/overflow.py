@@ -242,6 +242,11 @@ def of_run(cells: Sequence[CellOverflow]) -> Overflow:
     return Overflow.MOMENT if said and said <= {Overflow.MOMENT, Overflow.NOT_OBSERVED} else Overflow.INCONCLUSIVE
 
 
+def only_unwatched(cells: Sequence[CellOverflow]) -> bool:
+    """Say whether nothing was watched where no answer is known, so that no witness is to blame for that."""
+    return not any(c.watched for c in cells if c.overflow is Overflow.INCONCLUSIVE)
+
+
 def by_cell(records: Sequence[TrialRecord]) -> tuple[CellOverflow, ...]:
     """Return every cell that has a complete trial, in the order of the records.
 

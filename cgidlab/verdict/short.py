@@ -14,7 +14,7 @@ from cgidlab.model import FailureKind, Status, TrialRecord
 from cgidlab.verdict import limits_found, places, requiring, shown, templates, words
 from cgidlab.verdict.limits import Limit
 from cgidlab.verdict.loops import RATE_SERVED, Loop
-from cgidlab.verdict.overflow import CellOverflow, Overflow, trouble
+from cgidlab.verdict.overflow import CellOverflow, Overflow, only_unwatched, trouble
 from cgidlab.verdict.sentences import Sentence, ShortAnswer
 from cgidlab.verdict.sentences import say as _say
 from cgidlab.verdict.validity import CellErrors
@@ -117,8 +117,7 @@ def _not_known(cells: Sequence[CellOverflow]) -> Sentence:
         return _say("overflow_torn", where=words.cell(torn.levels), sides=", but ".join(torn.against))
     if not cells:
         return _say("overflow_unknown", why=templates.NO_VALID_TRIAL)
-    watched = any(c.watched for c in cells if c.overflow is Overflow.INCONCLUSIVE)
-    return _say("overflow_unknown", why=templates.NO_WITNESS if watched else templates.NOT_WATCHED)
+    return _say("overflow_unknown", why=templates.NOT_WATCHED if only_unwatched(cells) else templates.NO_WITNESS)
 
 
 def _facts(cell: CellOverflow) -> str:

@@ -18,14 +18,15 @@ from typing import cast
 from cgidlab import log_meaning, unpack
 from cgidlab.design import catalogue, plan, spec, strict_yaml
 from cgidlab.design.catalogue import Catalogue
-from cgidlab.drivers import ab, h2load, wrk
+from cgidlab.drivers import ab, h2load, steady, wrk
 from cgidlab.errors import LabError
-from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, worker_states
+from cgidlab.instruments import cgid_daemon, connect_times, host, listen_queue, strace, worker_states
 from cgidlab.parsers import access_log, documents, host_report, host_snapshot, inventory, load_clocks, ssh_config
 from cgidlab.parsers.error_log import parse_error_log
 from cgidlab.runs import harvest, store
 from cgidlab.unpack import Stream
 from tests.unit import log_forms
+from tests.unit.test_parsers_strace import LINES, SOCKET
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
@@ -76,6 +77,11 @@ def targets() -> dict[str, Target]:
             [b" 14744 requests in 2.05s, 1KB read\n Socket errors: connect 0, read 2, write 0, timeout 0\n"],
         ),
         "h2load's words": (h2load.parse_totals, [_head(trial / "h2load.stdout")]),
+        "steady's words": (
+            steady.parse_totals,
+            [b"steady: 512 answered, 2 unanswered, 3 connections renewed\n"],
+        ),
+        "strace": (partial(strace.parse_strace, prefix=SOCKET), [b"".join(line + b"\n" for line in LINES)]),
         "access_log": (access_log.parse_access_log, [_head(trial / "access_log")]),
         "listen_queue": (partial(listen_queue.parse_listen_queue, where="x"), [_head(trial / "listen_queue.csv")]),
         "worker_states": (partial(worker_states.parse_worker_states, where="x"), [_head(trial / "worker_states.csv")]),
@@ -167,7 +173,8 @@ def _error_log(data: bytes) -> object:
 
     found = parse_error_log(Path("x"), open_stream=opened)
     if b"\0" not in data[:4] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):  # else it may be UTF-16
-        assert found.lines == data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+        text = data.removeprefix(b"\xef\xbb\xbf")
+        assert found.lines == text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
     assert sum(found.kinds.values()) == found.lines
     assert all(n >= 0 for n in found.messages.values())
     said = [*log_meaning.explain(found, UTC, windowed=True), *log_meaning.unreadable(found)]

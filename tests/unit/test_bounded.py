@@ -22,7 +22,7 @@ def _tried(seed: str) -> Sequence[Find]:
 
 
 def test_each_case_is_bounded_and_none_takes_another_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "WAIT_S", 2.0)
+    monkeypatch.setattr(bounded, "WAIT_S", 6.0)
 
     done = list(bounded.each(["good", "ends", "takes much", "raises", "hangs", "good"], _tried))
 
@@ -32,4 +32,4 @@ def test_each_case_is_bounded_and_none_takes_another_with_it(monkeypatch: pytest
     assert said["ends"] == "the process ended with -9"
     assert said["takes much"].endswith("MB were resident")
     assert said["raises"] == "a find"
-    assert said["hangs"] == "nothing was heard for 2 s"
+    assert said["hangs"] == "nothing was heard for 6 s"
