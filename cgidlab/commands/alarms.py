@@ -25,6 +25,7 @@ class Socket:
     limit: int | None
     full_share: float | None
     nobody: bool  # nobody came
+    counted: bool = True  # all connects were: else those turned away are the fewest that there can have been
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,11 @@ CONDITIONS = (
         lambda s: s.overflow is True,
         lambda s: "the queue overflowed" + ("" if s.full_share is None else f", full for {100 * s.full_share:.0f} %"),
     ),
-    Condition("turned-away", lambda s: bool(s.turned_away), lambda s: f"{s.turned_away:,} connects turned away"),
+    Condition(
+        "turned-away",
+        lambda s: bool(s.turned_away),
+        lambda s: f"{'' if s.counted else 'at least '}{s.turned_away:,} connects turned away",
+    ),
     Condition("refused", lambda s: bool(s.refused), lambda s: f"{s.refused:,} connects refused"),
 )
 USUAL = ("full", "refused")
@@ -71,6 +76,7 @@ def of_instance(i: Mapping[str, Any]) -> Socket:
         i["queue_limit"],
         i["queue_full_share"],
         nobody,
+        counted=i["connects"] is not None,
     )
 
 
@@ -78,9 +84,10 @@ def of_listener(row: Mapping[str, Any]) -> Socket:
     """Return a socket from a row of `--all`: full is what kept somebody out, as far as that is counted."""
     counted = row["turned_away"] is not None
     kept_out = bool(row["turned_away"] or row["sleeping_max"]) if counted else row["full_share"] > 0
-    nobody = row["connects"] == 0 and not row["depth_max"]
+    connects = row["connects"]
+    nobody = connects == 0 and not row["depth_max"]
     queue = row["depth_max"], row["limit"], row["full_share"]
-    return Socket(row["path"], kept_out, row["turned_away"], row["refused"], *queue, nobody)
+    return Socket(row["path"], kept_out, row["turned_away"], row["refused"], *queue, nobody, connects is not None)
 
 
 def status(sockets: Iterable[Socket], wanted: Sequence[str]) -> int:

@@ -124,5 +124,13 @@ class WatchedArrivals(AbstractContextManager["WatchedArrivals"]):
                     self._on_arrival(read(self._incoming / name))
             if OVER in there:
                 self._over.set()
+        except OSError as err:
+            where = str(err.filename or self._incoming)
+            self._ends_for(StoreError(f"what comes home cannot be taken: {err.strerror}", where=where))
         except Exception as err:  # noqa: BLE001 -- raised again by whoever waits for the block
-            self._fault = err
+            self._ends_for(err)
+
+    def _ends_for(self, fault: Exception) -> None:
+        """Have nobody wait any longer for a block of which nothing more will be told."""
+        self._fault = self._fault or fault
+        self._over.set()

@@ -29,7 +29,7 @@ from cgidlab.runs.store import RunDirectory
 from cgidlab.starting import command
 
 _ANY_NOISE = NoisePolicy(None, None, 0)
-_AT_ONCE = 4  # trials that are looked at,
+AT_ONCE = 4  # trials that are looked at,
 _SMALL_BYTES = 4 << 20  # as long as each of their archives is: of a long log there are several copies in memory
 
 
@@ -281,7 +281,7 @@ class _Desk:
         """Take those that wait, several at once, since the disk takes a third of the time."""
         waiting, self._waiting = self._waiting, []
         small = all(_size_bytes(a.archive) < _SMALL_BYTES for a in waiting)
-        with ThreadPoolExecutor(_AT_ONCE if small else 1) as pool:
+        with ThreadPoolExecutor(AT_ONCE if small else 1) as pool:
             try:
                 for arrival, record in zip(waiting, pool.map(self._looked_at, waiting), strict=True):
                     self._tell(arrival, record)

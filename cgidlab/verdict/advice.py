@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cgidlab import figures
 from cgidlab.analysis.findings import Analysis, Answer, Combination, Effect, FoundLimit, Side, unanswered
@@ -83,7 +83,7 @@ def actions(grounds: Grounds) -> tuple[Action, ...]:
     if grounds.overflow is Overflow.INCONCLUSIVE and (torn or of_queue):
         if only_unwatched(grounds.cells):
             if grounds.ending is not None and grounds.ending.interrupted:
-                return (Action(f"go on with the run, `{grounds.ending.command}`"),)
+                return (Action(grounds.ending.to_its_end),)
             return (Action("get a valid trial that is watched before changing anything"),)
         what = "find out which witness is wrong" if torn else "get a witness of the queue to run"
         return (Action(f"{what} before changing anything"),)
@@ -143,8 +143,8 @@ def _searched(grounds: Grounds) -> list[Action]:
     if not all(limit.known for limit in found):
         said = "these blocks do not show the limit as well as was asked"
         if ending is not None:
-            further = "" if ending.interrupted else " --until decided --budget 30m"
-            said += f", go on with the run, `{ending.command}{further}`"
+            longer = replace(ending, command=f"{ending.command} --until decided --budget 30m")
+            said += f", {(ending if ending.interrupted else longer).to_its_end}"
         return [Action(f"change nothing yet: {said}")]
     return [_within(limit, several=len(found) > 1) for limit in found]
 
@@ -202,7 +202,7 @@ def for_nothing(driver: Limit | None, ending: Ending | None) -> str:
     `driver` is the driver when it was saturated, `ending` how the run came to its end when no trial was run.
     """
     if ending is not None and ending.interrupted:
-        return f"go on with the run, `{ending.command}`"
+        return ending.to_its_end
     if driver is not None:
         return "lower the load or put the driver on another host, then run again"
     return "remove the reason why the trials are not valid, then run again"
@@ -313,7 +313,7 @@ def _repeat(grounds: Grounds) -> str:
     open_ = unanswered(analysis.effects)
     if ending is not None and ending.interrupted:
         left = max(0, ending.planned_blocks - ending.whole_blocks)
-        said = f"go on with the run, `{ending.command}`{_takes(analysis, left)}"
+        said = f"{ending.to_its_end}{_takes(analysis, left)}"
     elif lacking := [c for c in analysis.cells if 2 * c.n <= c.planned and _concerns(c.levels, open_, analysis)]:
         worst = min(lacking, key=lambda c: c.n / max(1, c.planned))  # more blocks would be lost alike
         why = f" ({analysis.reasons[0][0]})" if analysis.reasons and analysis.reasons[0][0] else ""

@@ -32,6 +32,11 @@ class Ending:
             return (f"STILL RUNNING, {count} done: {self._cannot_tell()}.",)
         return (f"INTERRUPTED, {count}: {self._cannot_tell()}.", f"Go on with: {self.command}")
 
+    @property
+    def to_its_end(self) -> str:
+        """Return what brings what is not measured yet of a run that is not at its end."""
+        return "wait for the run's end" if self.running else f"go on with the run, `{self.command}`"
+
     def lines_in(self, language: str) -> tuple[str, ...]:
         """Return them in one of `sentences.LANGUAGES`."""
         return tuple(japanese.said(line) for line in self.lines) if language == "ja" else self.lines

@@ -292,10 +292,16 @@ PARTS = {
     "change nothing yet: these blocks do not show the limit as well as was asked, go on with the run, `{command}`": (
         "まだ何も変えない。限界が求められた精度ではわからない。`{command}` で続きを実行する"
     ),
+    "change nothing yet: these blocks do not show the limit as well as was asked, wait for the run's end": (
+        "まだ何も変えない。限界が求められた精度ではわからない。実行が終わるのを待つ"
+    ),
     "change nothing yet: these blocks do not show the limit as well as was asked": "まだ何も変えない。このブロック数では限界が求められた精度ではわからない",
     "nothing: this is how the server answers at each load": "なし。負荷ごとのサーバーの応答がわかった",
     "change nothing yet: go on with the run, `{command}`, {time} here": "まだ何も変えない。`{command}` で続きを実行する(ここでは{time})",
     "change nothing yet: go on with the run, `{command}`": "まだ何も変えない。`{command}` で続きを実行する",
+    "change nothing yet: wait for the run's end, {time} here": "まだ何も変えない。実行が終わるのを待つ(ここでは{time})",
+    "change nothing yet: wait for the run's end": "まだ何も変えない。実行が終わるのを待つ",
+    "wait for the run's end": "実行が終わるのを待つ",
     "go on with the run, `{command}`": "`{command}` で続きを実行する",
     "change nothing yet: these blocks do not decide it": "まだ何も変えない。このブロック数では判定できない",
     "change nothing yet: `{command}`, {time} more would probably decide {what}": "まだ何も変えない。`{command}` を実行すれば、あと{time}で{what}判定できる見込み",

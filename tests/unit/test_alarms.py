@@ -49,6 +49,7 @@ def test_the_exit_status_is_of_the_conditions_that_were_named(
         ),
         ([DEAD], CRITICAL, "12 connects refused"),
         ([replace(GOOD, turned_away=3, overflow=False)], WARNING, "3 connects turned away"),
+        ([replace(AWAY, counted=False)], CRITICAL, "full for 36 %, at least 135,779 connects turned away"),
         ([replace(GOOD, depth_max=4)], WARNING, "at most 4 of 5 waited"),
         ([GOOD, BLIND], UNKNOWN, "UNKNOWN - /run/b.sock: its queue could not be seen"),
         ([AWAY, BLIND], CRITICAL, "CRITICAL - /run/a.sock"),

@@ -175,6 +175,20 @@ def test_an_interrupted_run_is_gone_on_with() -> None:
     assert "repetitions" not in told
 
 
+def test_a_run_that_still_runs_is_waited_for() -> None:
+    ending = Ending(
+        "./runner.py run --resume X",
+        interrupted=True,
+        running=True,
+        done=8,
+        planned=84,
+        whole_blocks=4,
+        planned_blocks=42,
+    )
+
+    assert undecided(ending, blocks=4).startswith("Change nothing yet: wait for the run's end, about 19 minutes here.")
+
+
 def test_a_run_that_its_budget_cut_gets_more_of_it() -> None:
     ending = Ending("./runner.py run --resume X", budget_s=120.0, done=8, planned=8, whole_blocks=4, planned_blocks=4)
 

@@ -20,7 +20,7 @@ from cgidhost.ending import TrialEnd
 from cgidhost.instruments import host, worker_states
 from cgidhost.instruments.base import Gauge
 from cgidhost.process import cpu_clock, start_ticks
-from cgidhost.record import Record
+from cgidhost.record import Record, Teller
 from cgidhost.sampler import sample_until_told
 from cgidhost.sockdiag import Queue, SockDiag, tcp_query, unix_query
 
@@ -248,6 +248,34 @@ def test_a_bad_end_is_not_covered_up_by_a_later_one() -> None:
     record.override(TrialEnd("interrupted", "stopped"))
 
     assert record.result["kind"] == "treatment"
+
+
+@pytest.mark.parametrize(
+    ("work", "finish", "want"),
+    [
+        (None, None, ("complete", None)),
+        (None, OSError(errno.ENOSPC, "No space left on device"), ("failed", "infra")),
+        (TrialEnd("sut", "httpd died"), OSError(errno.ENOSPC, "No space left on device"), ("failed", "sut")),
+        (KeyError("a fault of ours"), None, ("failed", "infra")),
+    ],
+)
+def test_a_trial_ended_as_the_first_thing_went_wrong_and_is_finished_whatever_that_was(
+    work: Exception | None, finish: Exception | None, want: tuple[str, str | None]
+) -> None:
+    read_fd, write_fd = os.pipe()
+    record = Record("k")
+    parts = []
+
+    def part(error: Exception | None) -> None:
+        parts.append(error)
+        if error is not None:
+            raise error
+
+    Teller(write_fd).judge(lambda: part(work), lambda: part(finish))
+    record.hear(os.read(read_fd, 1 << 16))
+
+    assert parts == [work, finish]
+    assert (record.result["ended"], record.result["kind"]) == want
 
 
 def test_a_noted_directory_is_removed_and_the_journal_with_it(tmp_path: Path) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cgidhost.ending import Unavailable
+from cgidhost.ending import TrialEnd, Unavailable
 from cgidhost.instruments import INSTRUMENTS
-from cgidhost.instruments.base import Attached, Scene
+from cgidhost.instruments.base import Attached, Scene, State
 from cgidhost.instruments.running import Running
 from cgidhost.instruments.server_memory import ServerMemory, with_descendants
 from cgidhost.waiting import Patience
 
+from cgidlab.failures import is_out_of_room
+from cgidlab.model import FailureKind, Outcome, Status
 from tests.waiting import eventually
 
 
@@ -109,6 +111,19 @@ def test_every_instrument_is_told_of_from_before_the_load_until_it_stopped(
     assert edges["end"] == edges["begin"] + 1
     assert json.loads((tmp_path / "host.json").read_text())["cpus"] >= 1
     assert (tmp_path / "host.csv").read_text().startswith("monotonic_ns,user,")
+
+
+def test_rows_that_the_disk_did_not_take_are_no_instrument_that_cannot_run(tmp_path: Path, patience: Patience) -> None:
+    (tmp_path / "host.csv").symlink_to("/dev/full")
+    told: dict[str, State] = {}
+    running = Running(scene(tmp_path), ["host"], lambda name, state: told.update({name: state}))
+    running.start(patience)
+
+    with pytest.raises(TrialEnd, match="host: writing its file: No space left on device") as ended:
+        running.stop(patience)
+
+    assert is_out_of_room(Outcome("k", Status.FAILED, ended.value.reason, FailureKind(ended.value.kind)))
+    assert told["host"]["state"] == "unavailable"
 
 
 def test_in_an_unwatched_trial_only_what_is_free_is_read_at_the_windows_edges(

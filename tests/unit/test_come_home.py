@@ -67,6 +67,17 @@ def test_what_reporting_one_raised_keeps_nobody_waiting(tmp_path: Path) -> None:
         block()
 
 
+def test_a_directory_that_cannot_be_looked_into_keeps_nobody_waiting(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def block() -> None:
+        with WatchedArrivals(tmp_path / "gone", lambda _: None, over, [0.0]):
+            assert over.wait(30)
+
+    with pytest.raises(StoreError, match="what comes home cannot be taken: No such file"):
+        block()
+
+
 def test_no_look_is_due_in_the_window_of_the_last_trial(tmp_path: Path) -> None:
     """It begins once the one before it has come home; when that was seen does not matter."""
     pauses = []

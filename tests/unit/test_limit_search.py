@@ -221,6 +221,11 @@ def test_a_search_that_ended_early_goes_on_with_the_command_that_it_names(
         "`./runner.py run --resume x --until decided --budget 30m`."
     )
     assert "求められた精度" in told.told_in("ja")[1]
+    running = Ending("./runner.py run --resume x", interrupted=True, running=True, searching=True)
+    verdict = judge(analyse(records, experiment), records, ending=running)
+    told = next(line for line in verdict.answers if line.topic == "do")
+    assert told.text.endswith("the limit as well as was asked, wait for the run's end.")
+    assert not ENGLISH.search(told.told_in("ja")[1])
     assert Ending("go on", interrupted=True, done=9, searching=True).lines[0].endswith("as well as is said below.")
 
 

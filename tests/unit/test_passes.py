@@ -134,6 +134,9 @@ def test_a_run_that_ends_within_a_watched_pass_blames_no_witness_either() -> Non
 
     assert verdict.answers[0].text == "NOT KNOWN: no valid trial was watched."
     assert verdict.lines[4] == "Go on with the run, `./runner.py run --resume X`."
+    still = judge(analysed(records), records, ending=replace(going, running=True))
+    assert still.lines[4] == "Wait for the run's end."
+    assert still.answers[-2].told_in("ja")[1] == "実行が終わるのを待つ。"
 
 
 def test_a_cell_that_only_watched_passes_have_is_lost_for_responses() -> None:

@@ -110,7 +110,7 @@ class BlockRun:
         try:
             write_json(os.path.join(places.instruments, "sentinel.json"), self._sentinel.document(edges))
         except OSError as error:
-            _log(f"the sentinel of trial {record.result['key']}: {error}")
+            record.override(from_os_error("writing what disturbed the trial", error))
         record.phase("gap", begin_ns, time.monotonic_ns())
 
     def _keep(self, order: TrialOrder, places: Places) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import Mapping, Optional
 
 from . import load, process, waiting
 from .blockfile import TrialOrder
-from .ending import TrialEnd, Unavailable
+from .ending import TrialEnd
 from .instruments import INSTRUMENTS
 from .instruments.base import Scene
 from .instruments.running import Running
@@ -38,11 +37,7 @@ class Generation:
 
     def run(self, trouble: str) -> None:
         """Make the load and tell how that ended; `trouble` is what went wrong before. Does not raise."""
-        try:
-            self._teller.judge(lambda: self._run(trouble))
-        finally:
-            with suppress(TrialEnd, OSError, Unavailable):
-                self._stop()
+        self._teller.judge(lambda: self._run(trouble), self._stop)
 
     def _run(self, trouble: str) -> None:
         if trouble:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from . import SCHEMA_VERSION
 from .ending import TrialEnd, from_os_error
@@ -35,21 +35,33 @@ class Teller:
         finally:
             self.tell(phase={"name": name, "begin_ns": begin_ns, "end_ns": time.monotonic_ns()})
 
-    def judge(self, work: Callable[[], None]) -> None:
-        """Do the work of a trial and report how it ended. Does not raise for what can go wrong in one."""
-        try:
-            work()
+    def judge(self, work: Callable[[], None], finish: Callable[[], None]) -> None:
+        """Do the work of a trial, then finish it however that went, and report how it ended.
+
+        The first thing that went wrong is how. Does not raise for what can go wrong in a trial.
+        """
+        ends = [_end_of(part) for part in (work, finish)]
+        end = next((end for end in ends if end is not None), None)
+        if end is None:
             self.tell(ended="complete", kind=None, reason="")
-        except TrialEnd as end:
+        else:
             self.end(end)
-        except OSError as error:
-            self.end(from_os_error("running the trial", error))
-        except Exception as error:  # noqa: BLE001 -- a fault of ours must not stop the block
-            self.end(TrialEnd("infra", f"{type(error).__name__}: {error}"))
 
     def end(self, end: TrialEnd) -> None:
         """Report that the trial ended before its time."""
         self.tell(ended=end.ended, kind=end.kind, reason=end.reason)
+
+
+def _end_of(part: Callable[[], None]) -> Optional[TrialEnd]:
+    try:
+        part()
+    except TrialEnd as end:
+        return end
+    except OSError as error:
+        return from_os_error("running the trial", error)
+    except Exception as error:  # noqa: BLE001 -- a fault of ours must not stop the block
+        return TrialEnd("infra", f"{type(error).__name__}: {error}")
+    return None
 
 
 class Record:

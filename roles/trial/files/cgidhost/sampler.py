@@ -17,6 +17,7 @@ from .waiting import Patience
 
 _NS = 1_000_000_000
 _FLUSH_NS = _NS
+UNWRITTEN = "writing its file: "  # begins the reason of an instrument of which the disk did not take all
 Makers = Mapping[str, Callable[[], Gauge]]
 
 
@@ -103,7 +104,7 @@ def _finish(gauge: Gauge, trouble: Mapping[str, str]) -> dict[str, Any]:
     try:
         gauge.finish()
     except OSError as error:
-        reason = reason or f"writing its file: {error.strerror}"
+        reason = reason or f"{UNWRITTEN}{error.strerror}"
     return {
         "state": "unavailable" if reason else "ran",
         "reason": reason,
@@ -164,7 +165,7 @@ def _flush(gauge: Gauge, trouble: dict[str, str]) -> None:
     try:
         gauge.flush()
     except OSError as error:
-        trouble[gauge.name] = f"writing its file: {error.strerror}"
+        trouble[gauge.name] = f"{UNWRITTEN}{error.strerror}"
     gauge.cpu_ns += time.thread_time_ns() - cpu_ns
 
 

@@ -13,7 +13,7 @@ from typing import Callable, Mapping, Optional, Union
 from . import firewall, hooks, kernel, load, namespaces, precedence, process, readback, remote, undo, waiting
 from .blockfile import TrialOrder
 from .drivers import DRIVERS
-from .ending import TrialEnd, Unavailable
+from .ending import TrialEnd
 from .instruments.base import Scene
 from .instruments.running import Running
 from .interventions.base import Subject
@@ -73,10 +73,8 @@ class Trial:
         Does not raise for what can go wrong in a trial.
         """
         try:
-            self._teller.judge(lambda: self._run(trouble))
+            self._teller.judge(lambda: self._run(trouble), self._stop_instruments)
         finally:
-            with suppress(TrialEnd, OSError, Unavailable):
-                self._stop_instruments()
             with suppress(TrialEnd, OSError):
                 self._hooks.finish(self._patience)
 

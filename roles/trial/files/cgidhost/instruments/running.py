@@ -6,8 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional
 
-from ..ending import Unavailable
-from ..sampler import Sampler
+from ..ending import TrialEnd, Unavailable
+from ..sampler import UNWRITTEN, Sampler
 from ..wholefile import write_json
 from . import INSTRUMENTS
 from .base import Attached, Gauge, Scene, State
@@ -84,12 +84,21 @@ class Running:
                 write_json(os.path.join(self._scene.directory, f"{kind.name}.json"), document)
 
     def stop(self, patience: Patience) -> None:
-        """Have everything written and tell how each did."""
+        """Have everything written and tell how each did. Raise `TrialEnd` where a file could not be written.
+
+        An instrument that cannot run says so, and the trial goes on without. One that ran, and whose rows the host did
+        not keep, is a trouble of the host's: the trial may have them when it is run again.
+        """
+        unwritten = []
         if self._sampler is not None:
             for name, state in self._sampler.stop(patience, _READY_S).items():
                 self._tell(name, state)
+                if state["reason"].startswith(UNWRITTEN):
+                    unwritten.append(f"{name}: {state['reason']}")
         for one in self._attached:
             self._tell(one.name, one.stop())
+        if unwritten:
+            raise TrialEnd("infra", "; ".join(unwritten))
 
     def _unavailable(self, name: str, why: str) -> None:
         self._tell(name, {"state": "unavailable", "reason": why})
