@@ -11,13 +11,18 @@ _TRACEBACK = "Traceback (most recent call last)"
 def of(res: Mapping[str, Any]) -> str:
     """Return what a failed task said, without the parts that repeat the task.
 
+    A host may say anything: bytes that are no text are spelt out, since the message is printed and kept.
     ansible-runner hands on nothing of a result with more than 700,000 characters, which no module of ours has.
     """
+    return _said(res).encode("utf-8", "backslashreplace").decode()
+
+
+def _said(res: Mapping[str, Any]) -> str:
     if not res:
         return "the host answered so much that Ansible hands on nothing of it"
     items = [r for r in res.get("results", []) if r.get("failed") or r.get("unreachable")]
     if items:
-        return "\n".join(dict.fromkeys(of(item) for item in items))  # what all of them say is said once
+        return "\n".join(dict.fromkeys(_said(item) for item in items))  # what all of them say is said once
     said = res.get("stderr") or res.get("module_stderr") or res.get("stdout") or ""
     parts = [str(res.get("msg", "")).strip(), str(said).strip()]
     lines = _without_traceback("\n".join(part for part in parts if part).splitlines())

@@ -46,3 +46,10 @@ def test_a_traceback_behind_ansibles_own_words_is_cut_to_what_happened() -> None
         "Failed to get information on remote file (/w/block.json):",
         "OSError: [Errno 28] No space left on device",
     ]
+
+
+def test_bytes_that_are_no_text_are_spelt_out() -> None:
+    """A reason that no reader takes for text ended the run: what had just been written could not be read."""
+    (failure,) = heard("runner_on_failed", msg="answered \udcff\ud800 x")
+
+    assert failure.message == r"answered \udcff\ud800 x"
